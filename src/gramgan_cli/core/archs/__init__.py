@@ -1,0 +1,59 @@
+"""The table of architectures: one name, one network, one descriptor."""
+
+from __future__ import annotations
+
+import inspect
+
+from torch import nn
+
+from gramgan_cli.core.archs.compact import Compact, describe_compact
+from gramgan_cli.core.archs.descriptor import Architecture, Descriptor, Hyperparameters
+from gramgan_cli.core.archs.rrdbnet import RRDBNet, describe_rrdbnet
+from gramgan_cli.core.archs.srresnet import SRResNet, describe_srresnet
+from gramgan_cli.core.errors import GramganError, nearest
+
+__all__ = ["ARCHITECTURES", "Architecture", "Descriptor", "build", "describe", "parameter_count"]
+
+ARCHITECTURES: dict[str, Architecture] = {
+    row.name: row
+    for row in (
+        Architecture("compact", Compact, describe_compact, "plain 3x3 stack at LR size, fast (SRVGGNetCompact)"),
+        Architecture("rrdbnet", RRDBNet, describe_rrdbnet, "residual-in-residual dense blocks (ESRGAN, GramGAN)"),
+        Architecture("srresnet", SRResNet, describe_srresnet, "residual blocks with batch norm (SRGAN)"),
+    )
+}
+
+
+def architecture(name: str) -> Architecture:
+    """The table's row; an unknown name is an error that names the nearest ones."""
+    if name not in ARCHITECTURES:
+        raise GramganError(f"There is no architecture '{name}'.", nearest(name, ARCHITECTURES))
+    return ARCHITECTURES[name]
+
+
+def check_hyperparameters(name: str, hyperparameters: Hyperparameters) -> None:
+    """Raise for a hyperparameter that the architecture does not have."""
+    known = inspect.signature(architecture(name).build).parameters
+    for key in hyperparameters:
+        if key not in known:
+            raise GramganError(f"{name} has no hyperparameter '{key}'.", nearest(key, known))
+
+
+def build(name: str, hyperparameters: Hyperparameters) -> nn.Module:
+    """A freshly initialised network. Unknown hyperparameters and impossible values are errors."""
+    check_hyperparameters(name, hyperparameters)
+    try:
+        return architecture(name).build(**hyperparameters)
+    except (TypeError, ValueError) as error:
+        raise GramganError(f"{name} can't be built from {dict(hyperparameters)}: {error}.") from error
+
+
+def describe(name: str, hyperparameters: Hyperparameters) -> Descriptor:
+    """The descriptor of the network that ``build`` would make of the same arguments."""
+    check_hyperparameters(name, hyperparameters)
+    return architecture(name).describe(**hyperparameters)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Number of learned values."""
+    return sum(p.numel() for p in network.parameters())

@@ -1,0 +1,136 @@
+"""RRDBNet: the generator of ESRGAN (Wang et al. 2018) and of Gram-GAN (Song et al. 2023)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gramgan_cli.core.archs.descriptor import Descriptor
+from gramgan_cli.core.archs.initialise import icnr_, scaled_kaiming_
+
+Upsampler = Literal["pixelshuffle", "nearest"]
+
+RESIDUAL_SCALE = 0.2
+SLOPE = 0.2
+
+
+class ResidualDenseBlock(nn.Module):
+    """Five 3x3 convolutions, each seeing the block's input and all earlier outputs.
+
+    (B, nf, h, w) -> (B, nf, h, w): input + 0.2 x the fifth convolution's output (ESRGAN, section 3.1).
+    """
+
+    def __init__(self, nf: int, gc: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(nf, gc, 3, 1, 1)
+        self.conv2 = nn.Conv2d(nf + gc, gc, 3, 1, 1)
+        self.conv3 = nn.Conv2d(nf + 2 * gc, gc, 3, 1, 1)
+        self.conv4 = nn.Conv2d(nf + 3 * gc, gc, 3, 1, 1)
+        self.conv5 = nn.Conv2d(nf + 4 * gc, nf, 3, 1, 1)
+        for conv in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5):
+            scaled_kaiming_(conv, 0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, nf, h, w) -> (B, nf, h, w)."""
+        seen = x
+        for conv in (self.conv1, self.conv2, self.conv3, self.conv4):
+            seen = torch.cat((seen, F.leaky_relu(conv(seen), SLOPE)), 1)
+        return x + RESIDUAL_SCALE * self.conv5(seen)
+
+
+class RRDB(nn.Module):
+    """Residual in residual: three dense blocks, input + 0.2 x their result."""
+
+    def __init__(self, nf: int, gc: int) -> None:
+        super().__init__()
+        self.rdb1 = ResidualDenseBlock(nf, gc)
+        self.rdb2 = ResidualDenseBlock(nf, gc)
+        self.rdb3 = ResidualDenseBlock(nf, gc)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, nf, h, w) -> (B, nf, h, w)."""
+        return x + RESIDUAL_SCALE * self.rdb3(self.rdb2(self.rdb1(x)))
+
+
+class RRDBNet(nn.Module):
+    """RGB in [0, 1], (B, in_nc, h, w) -> (B, out_nc, scale h, scale w), not clamped.
+
+    Args:
+        in_nc, out_nc: channels of input and output.
+        nf: feature channels.
+        nb: number of RRDBs.
+        gc: growth channels inside the dense blocks.
+        scale: 1, 2 or 4. The two upsampling steps always make x4; for 2 and 1 the input is pixel-unshuffled by 2
+            and 4 first, so input sides must divide by that.
+        upsampler: 'pixelshuffle' (Gram-GAN) or 'nearest' (ESRGAN; the layout that other tools load).
+    """
+
+    def __init__(
+        self,
+        in_nc: int = 3,
+        out_nc: int = 3,
+        nf: int = 64,
+        nb: int = 23,
+        gc: int = 32,
+        scale: int = 4,
+        upsampler: Upsampler = "pixelshuffle",
+    ) -> None:
+        super().__init__()
+        if scale not in (1, 2, 4):
+            raise ValueError(f"RRDBNet has scales 1, 2 and 4, not {scale}")
+        if upsampler not in ("pixelshuffle", "nearest"):
+            raise ValueError(f"RRDBNet's upsampler is 'pixelshuffle' or 'nearest', not {upsampler!r}")
+        self.upsampler = upsampler
+        self.unshuffle = 4 // scale
+        shuffled = 4 if upsampler == "pixelshuffle" else 1
+        self.conv_first = nn.Conv2d(in_nc * self.unshuffle**2, nf, 3, 1, 1)
+        self.trunk = nn.Sequential(*(RRDB(nf, gc) for _ in range(nb)))
+        self.trunk_conv = nn.Conv2d(nf, nf, 3, 1, 1)
+        self.upconv1 = nn.Conv2d(nf, nf * shuffled, 3, 1, 1)
+        self.upconv2 = nn.Conv2d(nf, nf * shuffled, 3, 1, 1)
+        self.hr_conv = nn.Conv2d(nf, nf, 3, 1, 1)
+        self.conv_last = nn.Conv2d(nf, out_nc, 3, 1, 1)
+        if upsampler == "pixelshuffle":
+            for conv in (self.upconv1, self.upconv2):
+                icnr_(conv.weight, 2)
+                assert conv.bias is not None
+                icnr_(conv.bias, 2)
+
+    def _double(self, x: Tensor, conv: nn.Conv2d) -> Tensor:
+        """(B, nf, h, w) -> (B, nf, 2h, 2w) by this network's upsampler, activated."""
+        if self.upsampler == "pixelshuffle":
+            return F.leaky_relu(F.pixel_shuffle(conv(x), 2), SLOPE)
+        return F.leaky_relu(conv(F.interpolate(x, scale_factor=2, mode="nearest")), SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """RGB (B, in_nc, h, w) in [0, 1] -> RGB (B, out_nc, scale h, scale w), not clamped."""
+        if self.unshuffle > 1:
+            x = F.pixel_unshuffle(x, self.unshuffle)
+        features = self.conv_first(x)
+        features = features + self.trunk_conv(self.trunk(features))
+        features = self._double(features, self.upconv1)
+        features = self._double(features, self.upconv2)
+        out: Tensor = self.conv_last(F.leaky_relu(self.hr_conv(features), SLOPE))
+        return out
+
+
+def describe_rrdbnet(
+    in_nc: int = 3, out_nc: int = 3, nf: int = 64, nb: int = 23, gc: int = 32, scale: int = 4, upsampler: str = ""
+) -> Descriptor:
+    """Receptive radius: conv_first, 15 per RRDB, trunk_conv and upconv1 reach 1 px each, upconv2 half a pixel, hr_conv
+    and conv_last a quarter; times the unshuffling for scales 1 and 2."""
+    del nf, gc, upsampler
+    unshuffle = 4 // scale
+    radius = 1 + 15 * nb + 1 + 1 + 1
+    return Descriptor(
+        arch="rrdbnet",
+        scale=scale,
+        in_channels=in_nc,
+        out_channels=out_nc,
+        multiple_of=unshuffle,
+        receptive_radius=radius * unshuffle,
+        dtypes=("fp32", "bf16", "fp16"),
+    )

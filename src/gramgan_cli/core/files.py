@@ -1,0 +1,45 @@
+"""Writing files so that a reader sees the old one, the new one, or none: never half of one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gramgan_cli.core.errors import GramganError
+
+_UMASK = os.umask(0)
+"""The process's file mode mask, which mkstemp ignores; read once, because reading means setting."""
+os.umask(_UMASK)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to; on success it takes ``path``'s place, on error it goes.
+
+    The temporary name is hidden and ends in ``.part``. Errors of the disk come out as one sentence.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise GramganError(f"Can't write {path}: {error.strerror or error}.") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_UMASK)
+        _flush_to_disk(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise GramganError(f"Can't write {path}: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Force the file's bytes out, so that a power cut after the rename can't leave an empty file."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,1 @@
+"""Training recipes: frozen dataclasses, read from TOML. Each default stands once."""
