@@ -1,0 +1,52 @@
+"""The one assembly of the command line, and the one boundary where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from gramgan_cli import __version__
+from gramgan_cli.cli import train
+from gramgan_cli.cli.output import fail
+from gramgan_cli.core.errors import GramganError
+
+app = typer.Typer(
+    name="gramgan",
+    help="Photographs four times larger, with believable texture.\n\n"
+    "Start with: [bold]gramgan upscale photo.png[/bold]",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("train")(train.train)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gramgan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line; ``GRAMGAN_DEBUG=1`` lets tracebacks through."""
+    try:
+        app()
+    except GramganError as error:
+        if os.environ.get("GRAMGAN_DEBUG"):
+            raise
+        fail(str(error))
+        sys.exit(error.exit_code)

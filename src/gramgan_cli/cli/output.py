@@ -1,0 +1,52 @@
+"""Where output goes: results to stdout (people, ``--json`` or ``--quiet``), everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+stderr = Console(stderr=True, highlight=False)
+"""Progress, notes and errors. Rich honours NO_COLOR and falls silent on colour where it is not a terminal."""
+
+stdout = Console(highlight=False, soft_wrap=True)
+"""Results for people."""
+
+
+def fail(message: str) -> None:
+    """One sentence on stderr."""
+    stderr.print(f"[bold red]Error:[/bold red] {escape(message)}", soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """Something worth knowing that is neither result nor error."""
+    stderr.print(escape(message), soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """Something that the person may want to change."""
+    stderr.print(f"[yellow]Warning:[/yellow] {escape(message)}", soft_wrap=True)
+
+
+def print_line(text: str) -> None:
+    """One plain line of result, never wrapped or coloured (paths that scripts read)."""
+    sys.stdout.write(text + "\n")
+
+
+def print_json(document: Any) -> None:
+    """The one document of ``--json``. Non-finite numbers are not JSON and raise ValueError."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """A table for people; the first column is left-aligned, the others right-aligned."""
+    table = Table(title=title or None, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    stdout.print(table)

@@ -1,0 +1,7 @@
+"""``gramgan train``."""
+
+from __future__ import annotations
+
+
+def train() -> None:
+    """Train a network."""
