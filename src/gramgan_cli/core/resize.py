@@ -7,7 +7,7 @@ for ``uint8`` images; float input is never rounded.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,18 @@ def round_to_8bit(image: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.clip(np.floor(image + 0.5), 0, 255).astype(np.uint8)
 
 
+@overload
+def imresize(
+    image: NDArray[np.uint8], scale: float, *, size: tuple[int, int] | None = None, border: Border = "symmetric"
+) -> NDArray[np.uint8]: ...
+
+
+@overload
+def imresize(
+    image: NDArray[np.floating], scale: float, *, size: tuple[int, int] | None = None, border: Border = "symmetric"
+) -> NDArray[np.float64]: ...
+
+
 def imresize(
     image: NDArray[np.uint8] | NDArray[np.floating],
     scale: float,
@@ -106,6 +118,4 @@ def crop_to_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
 
 def make_lr(hr: NDArray[np.uint8], scale: int, border: Border = "symmetric") -> NDArray[np.uint8]:
     """LR of an 8-bit HR image: cropped to a multiple of ``scale``, then reduced by MATLAB bicubic."""
-    lr = imresize(crop_to_multiple(hr, scale), 1.0 / scale, border=border)
-    assert lr.dtype == np.uint8
-    return lr
+    return imresize(crop_to_multiple(hr, scale), 1.0 / scale, border=border)

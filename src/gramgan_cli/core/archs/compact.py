@@ -1,4 +1,4 @@
-"""Compact: Real-ESRGAN's SRVGGNetCompact. Every convolution runs at LR size, so it is fast; other tools load it as is."""
+"""Compact: Real-ESRGAN's SRVGGNetCompact. All convolutions run at LR size, so it is fast; other tools load it as is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gramgan_cli.core.archs.descriptor import Descriptor
 class Compact(nn.Module):
     """3x3 convolutions with PReLU, a sub-pixel convolution, plus the nearest-neighbour enlarged input.
 
-    RGB in [0, 1], (B, in_nc, h, w) -> (B, out_nc, scale h, scale w), not clamped. The modules lie in one list, ``body``,
-    under the index names that the published checkpoints have.
+    RGB in [0, 1], (B, in_nc, h, w) -> (B, out_nc, scale h, scale w), not clamped. The modules lie in one list,
+    ``body``, under the index names that the published checkpoints have.
 
     Args:
         in_nc, out_nc: channels of input and output (equal: the input is added to the output).

@@ -38,7 +38,8 @@ class ResidualDenseBlock(nn.Module):
         seen = x
         for conv in (self.conv1, self.conv2, self.conv3, self.conv4):
             seen = torch.cat((seen, F.leaky_relu(conv(seen), SLOPE)), 1)
-        return x + RESIDUAL_SCALE * self.conv5(seen)
+        out: Tensor = x + RESIDUAL_SCALE * self.conv5(seen)
+        return out
 
 
 class RRDB(nn.Module):
@@ -52,7 +53,8 @@ class RRDB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, nf, h, w) -> (B, nf, h, w)."""
-        return x + RESIDUAL_SCALE * self.rdb3(self.rdb2(self.rdb1(x)))
+        out: Tensor = x + RESIDUAL_SCALE * self.rdb3(self.rdb2(self.rdb1(x)))
+        return out
 
 
 class RRDBNet(nn.Module):
