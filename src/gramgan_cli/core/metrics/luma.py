@@ -1,0 +1,41 @@
+"""The luma that the papers measure on: BT.601 in the 16..235 range, not rounded, without the picture's border."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Y_OFFSET = 16.0
+Y_WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255.0
+"""Weights of R, G and B in 0..255 (ITU-R BT.601; MATLAB's ``rgb2ycbcr`` without its rounding)."""
+
+
+def luma(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255 of an RGB image (H, W, 3) in 0..255; (H, W) in 16..235."""
+    return image.astype(np.float64) @ Y_WEIGHTS + Y_OFFSET
+
+
+def luma_pair(
+    sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int, smallest: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Y of SR and HR with ``border`` pixels cut from every side.
+
+    Args:
+        sr: (H, W, 3) ``uint8``.
+        hr: the same shape and type.
+        border: pixels to cut from each side, usually the scale.
+        smallest: the least side that has to be left.
+
+    Raises:
+        ValueError: for another type or shape, unequal shapes, or sides that are too short.
+    """
+    for name, image in (("SR", sr), ("HR", hr)):
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"{name}: expected uint8 of shape (H, W, 3), got {image.dtype} of shape {image.shape}")
+    if sr.shape != hr.shape:
+        raise ValueError(f"SR has shape {sr.shape}, HR has shape {hr.shape}: expected equal ones")
+    least = smallest + 2 * border
+    if border < 0 or min(sr.shape[:2]) < least:
+        raise ValueError(f"expected sides of at least {least} px with a border of {border}, got shape {sr.shape}")
+    inside = (slice(border, sr.shape[0] - border), slice(border, sr.shape[1] - border))
+    return luma(sr[inside]), luma(hr[inside])
