@@ -1,0 +1,1 @@
+"""Discriminators: RGB in [0, 1] -> one logit per image, (B, 1)."""
