@@ -1,0 +1,50 @@
+"""A lock between processes, held by the operating system: it is gone when its holder is, however that ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gramgan_cli.core.errors import GramganError
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path`` (made where absent, left in place) until the block ends; waits for other holders.
+
+    Raises GramganError where the file can't be made or the file system has no locks.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise GramganError(f"Can't write {path}: {error.strerror or error}.") from error
+    try:
+        _lock(handle, path)
+        yield
+    finally:
+        # Closing gives the lock back on every system.
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            while True:
+                try:
+                    msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+                    return
+                except PermissionError:
+                    time.sleep(0.05)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:
+        raise GramganError(f"Can't lock {path}: {error.strerror or error}.") from error

@@ -1,0 +1,75 @@
+"""From a model's name, or a weights file, to a network that is ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from gramgan_cli.core import archs
+from gramgan_cli.core.archs import Descriptor
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.weights import store
+from gramgan_cli.core.weights.header import WeightsHeader, build_from_file
+
+PICKLES = {".pth", ".pt", ".ckpt", ".bin", ".pkl"}
+"""What other tools' checkpoints end in; they are imported, never loaded as they are."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network with all that is known of it."""
+
+    name: str
+    """Its name in the store, or the file's stem."""
+    network: nn.Module
+    """In evaluation mode, fp32, on the CPU; takes and gives RGB in [0, 1], (B, C, H, W)."""
+    header: WeightsHeader
+    """What the weights file says of itself."""
+    descriptor: Descriptor
+    """Scale, size requirements, receptive radius, precisions."""
+
+
+def load_model(name_or_path: str) -> LoadedModel:
+    """The model of that name in the store, or of that weights file.
+
+    A name wins over a file that is called the same; ``./name`` means the file. The checksum of a stored model is
+    compared at every load. Raises GramganError: an unknown name (naming the nearest), a missing, foreign or damaged
+    file.
+    """
+    if _means_a_file(name_or_path):
+        path = Path(name_or_path)
+        if path.suffix.lower() in PICKLES and path.is_file():
+            raise GramganError(
+                f"{path} is another tool's checkpoint.", f"Bring it in with: gramgan models import {path} --name NAME"
+            )
+        return _build(path.stem, path)
+    return _load_stored(name_or_path)
+
+
+def _means_a_file(text: str) -> bool:
+    """Whether ``text`` is a path: it has a folder or a weights file's suffix, or it exists and is no model's name."""
+    path = Path(text)
+    if path.name != text or path.suffix.lower() in {*PICKLES, ".safetensors"}:
+        return True
+    return path.is_file() and store.find(text) is None
+
+
+def _load_stored(name: str) -> LoadedModel:
+    """A stored model, its file checked first. Replaced by another process meanwhile, the new one is taken."""
+    model = store.get(name)
+    while True:
+        try:
+            store.verify(model)
+            return _build(name, model.path)
+        except GramganError:
+            newer = store.find(name)
+            if newer is None or newer == model:
+                raise
+            model = newer
+
+
+def _build(name: str, path: Path) -> LoadedModel:
+    network, header = build_from_file(path)
+    return LoadedModel(name, network, header, archs.describe(header.arch, header.hyperparameters))

@@ -1,0 +1,183 @@
+"""The user's store of models: one safetensors file per name under the cache folder.
+
+A model lies in ``<cache>/models/NAME.SHA256.safetensors``. The checksum is part of the file's name, so content and
+checksum appear in one rename and can't disagree, whatever is killed when. Writers take turns through a lock; readers
+need none: where two files of one name exist for a moment, the newer one holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.files import replacing
+from gramgan_cli.core.folders import cache_dir
+from gramgan_cli.core.locks import exclusive
+from gramgan_cli.core.weights.embedded import SUFFIX, embedded_models
+from gramgan_cli.core.weights.header import read_header
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_FILE = re.compile(rf"({_NAME.pattern})\.([0-9a-f]{{64}}){re.escape(SUFFIX)}")
+
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
+"""What Windows takes for a device, with any extension."""
+
+WITHOUT_WEIGHTS = ("nearest", "bilinear", "bicubic", "lanczos")
+"""Models that are formulas: their names are taken, and there is no file."""
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """One model in the store."""
+
+    name: str
+    """What commands call it."""
+    path: Path
+    """Its safetensors file."""
+    sha256: str
+    """The checksum that the file had when it was stored, 64 hexadecimal digits."""
+
+
+def store_dir() -> Path:
+    """The store's folder; it need not exist yet."""
+    return cache_dir() / "models"
+
+
+def check_name(name: str) -> str:
+    """``name``, if it can be a model's: lower case, digits, '.', '_' and '-', at most 64, and no path.
+
+    Lower case only, because some file systems can't tell 'A' from 'a'.
+    """
+    if not _NAME.fullmatch(name) or name.partition(".")[0] in _DEVICES:
+        proposal = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")[:64]
+        raise GramganError(
+            f"'{name}' can't be a model's name.",
+            "Use up to 64 lower-case letters, digits, '.', '_' and '-'"
+            + (f", for example '{proposal}'." if _NAME.fullmatch(proposal) and proposal not in _DEVICES else "."),
+        )
+    return name
+
+
+def check_free(name: str) -> str:
+    """``name``, if a model may be stored under it: not one that gramgan keeps for its own."""
+    check_name(name)
+    if name in WITHOUT_WEIGHTS or name in embedded_models():
+        raise GramganError(f"'{name}' is the name of a built-in model.", "Choose another name.")
+    return name
+
+
+def stored_models() -> list[StoredModel]:
+    """All models in the store, by name, the embedded ones among them."""
+    for name in embedded_models():
+        _refresh_embedded(name)
+    return [_newest(files) for _, files in sorted(_files().items())]
+
+
+def find(name: str) -> StoredModel | None:
+    """The model of that name, or None. An embedded one is copied into the store first where it is not there."""
+    if name in embedded_models():
+        return _refresh_embedded(name)
+    files = _files().get(name)
+    return _newest(files) if files else None
+
+
+def get(name: str) -> StoredModel:
+    """The model of that name; an unknown one is an error that names the nearest."""
+    model = find(name)
+    if model is None:
+        known = [*WITHOUT_WEIGHTS, *(model.name for model in stored_models())]
+        raise GramganError(f"There is no model '{name}'.", nearest(name, known))
+    return model
+
+
+def put(name: str, source: Path) -> StoredModel:
+    """Copy the weights file ``source`` (with gramgan's header) into the store; a model of that name is replaced."""
+    check_free(name)
+    read_header(source)
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise GramganError(f"Can't read {source}: {error.strerror or error}.") from error
+    return _put(name, content)
+
+
+def remove(name: str) -> None:
+    """Delete a model from the store. An embedded one comes back, fresh, when it is next used."""
+    get(name)
+    with exclusive(_lock_file()):
+        for model in _files().get(name, []):
+            try:
+                model.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise GramganError(f"Can't delete {model.path}: {error.strerror or error}.") from error
+
+
+def verify(model: StoredModel) -> None:
+    """Compare the file with its checksum and read its header; raises GramganError where either is wrong."""
+    try:
+        with model.path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise GramganError(f"Can't read {model.path}: {error.strerror or error}.") from error
+    if found != model.sha256:
+        raise GramganError(
+            f"The file of model '{model.name}' is damaged: {model.path} does not have its SHA-256.",
+            f"Remove it with: gramgan models rm {model.name}, then get it again.",
+        )
+    read_header(model.path)
+
+
+def _lock_file() -> Path:
+    return store_dir() / ".lock"
+
+
+def _files() -> dict[str, list[StoredModel]]:
+    """Name -> its files in the store; more than one only while a writer works or after one was killed."""
+    found: dict[str, list[StoredModel]] = {}
+    if store_dir().is_dir():
+        for path in store_dir().iterdir():
+            if match := _FILE.fullmatch(path.name):
+                found.setdefault(match[1], []).append(StoredModel(match[1], path, match[2]))
+    return found
+
+
+def _newest(models: list[StoredModel]) -> StoredModel:
+    """The one that was written last. A file that vanishes meanwhile counts as the oldest."""
+
+    def written(model: StoredModel) -> int:
+        try:
+            return model.path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return -1
+
+    return max(models, key=written)
+
+
+def _refresh_embedded(name: str) -> StoredModel:
+    """Make sure that the store holds what this version of the package brings under ``name``."""
+    content = embedded_models()[name].read_bytes()
+    model = _model(name, content)
+    return model if model.path.is_file() else _put(name, content)
+
+
+def _model(name: str, content: bytes) -> StoredModel:
+    sha256 = hashlib.sha256(content).hexdigest()
+    return StoredModel(name, store_dir() / f"{name}.{sha256}{SUFFIX}", sha256)
+
+
+def _put(name: str, content: bytes) -> StoredModel:
+    """Write the file under its checksum, then delete what the name stood for before."""
+    model = _model(name, content)
+    with exclusive(_lock_file()):
+        with replacing(model.path) as temporary:
+            temporary.write_bytes(content)
+        for other in _files()[name]:
+            if other.path != model.path:
+                # Windows refuses while another process reads the old file: it stays until the next put, unused.
+                with suppress(PermissionError):
+                    other.path.unlink(missing_ok=True)
+    return model
