@@ -2,6 +2,114 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Any
 
-def train() -> None:
-    """Train a network."""
+import typer
+
+from gramgan_cli.cli.output import note, print_json, print_line
+
+
+def _settings(hr_dir: list[Path] | None, named: dict[str, Any], chosen: list[str] | None) -> list[dict[str, Any]]:
+    """What the options say, as changes to the recipe; ``--set`` comes last and wins."""
+    from gramgan_cli.recipes.convert import parse_setting
+
+    settings = [parse_path(key, value) for key, value in named.items() if value is not None]
+    if hr_dir:
+        settings.append({"data": {"hr_dir": [str(folder.resolve()) for folder in hr_dir]}})
+    return settings + [parse_setting(text) for text in chosen or []]
+
+
+def parse_path(key: str, value: Any) -> dict[str, Any]:
+    """``a.b`` and a value as {"a": {"b": value}}."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def train(
+    recipe: Annotated[str, typer.Option(help="Recipe: a name (see --list) or a TOML file.")] = "psnr",
+    hr_dir: Annotated[
+        list[Path] | None, typer.Option(help="Folder of sharp photos to learn from; may be given more than once.")
+    ] = None,
+    valid_dir: Annotated[
+        Path | None, typer.Option(help="Folder of photos to measure on. Without it some of --hr-dir are held out.")
+    ] = None,
+    arch: Annotated[str | None, typer.Option(help="Network: rrdbnet, srresnet or compact.")] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Start from these weights (a model's name or a file), which bring their network.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change one thing of the recipe, e.g. --set optimizer.rate=1e-4. Repeatable."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Crops per step.")] = None,
+    hr_crop: Annotated[int | None, typer.Option(min=4, help="Side of the HR crops in pixels.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Two runs with one seed are equal.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    valid_every: Annotated[int | None, typer.Option(min=1, help="Steps between validations.")] = None,
+    save_every: Annotated[int | None, typer.Option(min=1, help="Steps between saved states.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Run folder; its name becomes the model's. [runs/RECIPE]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List the recipes and exit.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, print the plan, train nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result (or the list) as one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path of the weights.")] = False,
+) -> None:
+    """Train a network on a folder of photos.
+
+    A run lives in one folder: recipe, metrics, weights, samples and all that resuming needs. Stop it with Ctrl-C (or
+    lose power) and go on with --resume: the result is the same to the last bit.
+
+    Example: gramgan train --recipe psnr --arch compact --hr-dir photos --out runs/mine
+    """
+    if list_:
+        _print_recipes(json)
+        return
+    named = {
+        "data.valid_dir": str(valid_dir.resolve()) if valid_dir else None,
+        "network.arch": arch,
+        "init": init,
+        "steps": steps,
+        "batch_size": batch_size,
+        "data.hr_crop": hr_crop,
+        "seed": seed,
+        "compute.threads": threads,
+        "valid_every": valid_every,
+        "save_every": save_every,
+    }
+    from gramgan_cli.cli.train_display import TrainDisplay
+    from gramgan_cli.engines import launch
+
+    order = launch.Order(recipe, _settings(hr_dir, named, set_), out, resume, device)
+    if dry_run:
+        resolved, folder = launch.resolve_recipe(order)
+        print_json({**launch.plan(resolved, folder, device), "dry_run": True})
+        return
+    outcome = launch.train(order, TrainDisplay(quiet))
+    if json:
+        print_json({"steps": outcome.steps, "finished": outcome.finished, "weights": str(outcome.weights)})
+    elif quiet:
+        print_line(str(outcome.weights))
+    elif outcome.finished:
+        print_line(f"Trained {outcome.steps} steps. Weights: {outcome.weights}")
+    if not outcome.finished:
+        note(f"Stopped after step {outcome.steps}; everything is saved. Go on with the same command and --resume.")
+        raise typer.Exit(130)
+
+
+def _print_recipes(json: bool) -> None:
+    """The recipes, one line each, or as a JSON document."""
+    from gramgan_cli.cli.output import print_table
+    from gramgan_cli.recipes.load import load_recipe, recipe_names
+
+    recipes = [load_recipe(name) for name in recipe_names()]
+    if json:
+        rows = [{"name": r.name, "network": dict(r.network), "summary": r.summary, "source": r.source} for r in recipes]
+        print_json({"recipes": rows})
+        return
+    print_table("", ["recipe", "network", "what"], [[r.name, r.network["arch"], r.summary] for r in recipes])

@@ -1,0 +1,90 @@
+"""How a training run looks in the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from gramgan_cli.cli.output import note, stderr
+
+
+class TrainDisplay:
+    """A progress bar with ETA and rate on a terminal; a line per row of metrics elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[latest]}"),
+            console=stderr,
+            disable=quiet or not stderr.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._began, self._first = 0.0, 0
+
+    def _track(self, description: str, done: int, total: int) -> TaskID:
+        if self._task is None:
+            self.bar.start()
+            self._task = self.bar.add_task(description, total=total, completed=done, rate="", latest="")
+        return self._task
+
+    def _drop(self) -> None:
+        if self._task is not None:
+            self.bar.stop()
+            self.bar.remove_task(self._task)
+            self._task = None
+
+    def preparing(self, done: int, total: int) -> None:
+        """Photos decoded so far."""
+        self.bar.update(self._track("Preparing photos", 0, total), completed=done)
+        if done == total:
+            self._drop()
+
+    def note(self, text: str) -> None:
+        """One line worth reading."""
+        if not self.quiet:
+            note(text)
+
+    def begin(self, done: int, total: int) -> None:
+        """The loop starts."""
+        self._began, self._first = time.monotonic(), done
+        self._track("Training", done, total)
+
+    def step(self, done: int) -> None:
+        """A step is over."""
+        assert self._task is not None
+        rate = (done - self._first) / max(1e-9, time.monotonic() - self._began)
+        self.bar.update(self._task, completed=done, rate=f"{rate:.2f} steps/s")
+
+    def metrics(self, row: Mapping[str, Any]) -> None:
+        """A row went into the metrics."""
+        parts = [f"{key.removeprefix('loss.')} {value:.5g}" for key, value in row.items() if key != "step"]
+        text = "  ".join(parts)
+        if self.bar.disable:
+            self.note(f"step {row['step']}  {text}")
+        elif self._task is not None:
+            self.bar.update(self._task, latest=text)
+            if "psnr_y" in row:
+                self.bar.console.print(f"step {row['step']}  {text}")
+
+    def end(self) -> None:
+        """The loop is over."""
+        self._drop()

@@ -1,0 +1,113 @@
+"""Aligned random crops of LR and HR, with flips and quarter turns.
+
+The batch of a step is a pure function of (seed, step), so a resumed run needs no sampler state, and several processes
+take their share of the very batch that one process would see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gramgan_cli.core.data.prepared import PreparedPhoto
+from gramgan_cli.core.errors import GramganError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's crops."""
+
+    lr: Tensor
+    """RGB in [0, 1], (B, 3, h, w)."""
+    hr: Tensor
+    """RGB in [0, 1], (B, 3, scale h, scale w)."""
+    names: tuple[str, ...]
+    """The photos that the crops come from."""
+
+
+def turn(image: NDArray[np.uint8], which: int) -> NDArray[np.uint8]:
+    """One of the eight symmetries of the square, 0..7: bit 0 flips rows, bit 1 flips columns, bit 2 transposes."""
+    if which & 1:
+        image = image[::-1]
+    if which & 2:
+        image = image[:, ::-1]
+    if which & 4:
+        image = image.transpose(1, 0, 2)
+    return image
+
+
+def to_tensor(images: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """8-bit (H, W, 3) pictures of one size -> float RGB in [0, 1], (B, 3, H, W), channels last in memory."""
+    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return stacked.contiguous(memory_format=torch.channels_last).float().div_(255)
+
+
+class CropSampler:
+    """Draws the batch of any step.
+
+    Args:
+        photos: prepared photos; those smaller than the crop are left out (none left is an error).
+        scale: HR side over LR side.
+        hr_crop: HR side of the crops, a multiple of ``scale``.
+        batch_size: crops of a step, over all processes.
+        seed: of the run.
+        share: (rank, processes): which part of each batch this process takes.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[PreparedPhoto],
+        scale: int,
+        hr_crop: int,
+        batch_size: int,
+        seed: int,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
+        if hr_crop % scale:
+            raise GramganError(f"The HR crop ({hr_crop}) must be a multiple of the scale ({scale}).", "Set --hr-crop.")
+        if batch_size % share[1]:
+            raise GramganError(f"The batch of {batch_size} can't be split over {share[1]} processes.")
+        self.scale, self.lr_crop, self.batch_size, self.seed = scale, hr_crop // scale, batch_size, seed
+        self.rank, self.processes = share
+        self.photos = [photo for photo in photos if min(photo.lr.shape[:2]) >= self.lr_crop]
+        if not self.photos:
+            raise GramganError(
+                f"None of the {len(photos)} photos has {hr_crop} pixels on both sides.", "Set --hr-crop."
+            )
+        area = np.array([photo.lr.shape[0] * photo.lr.shape[1] for photo in self.photos], dtype=np.float64)
+        self.cumulative = np.cumsum(area / area.sum())
+
+    def batch(self, step: int) -> Batch:
+        """This process's crops of ``step``: photos by area, positions, flips and turns uniform."""
+        draw = np.random.default_rng([self.seed, step]).random((self.batch_size, 4))
+        mine = draw.reshape(-1, self.processes, 4)[:, self.rank]
+        lr: list[NDArray[np.uint8]] = []
+        hr: list[NDArray[np.uint8]] = []
+        names: list[str] = []
+        for photo_at, top_at, left_at, turn_at in mine:
+            photo = self.photos[min(int(np.searchsorted(self.cumulative, photo_at, "right")), len(self.photos) - 1)]
+            height, width = photo.lr.shape[:2]
+            top, left = int(top_at * (height - self.lr_crop + 1)), int(left_at * (width - self.lr_crop + 1))
+            which = int(turn_at * 8)
+            for images, source, factor in ((lr, photo.lr, 1), (hr, photo.hr, self.scale)):
+                rows = slice(top * factor, (top + self.lr_crop) * factor)
+                columns = slice(left * factor, (left + self.lr_crop) * factor)
+                images.append(turn(source[rows, columns], which))
+            names.append(photo.name)
+        return Batch(to_tensor(lr), to_tensor(hr), tuple(names))
+
+    def batches(self, first: int, last: int) -> Iterator[Batch]:
+        """The batches of steps ``first`` to ``last`` - 1, each made by a thread while the one before is used."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(self.batch, first)
+            for step in range(first, last):
+                batch = waiting.result()
+                if step + 1 < last:
+                    waiting = pool.submit(self.batch, step + 1)
+                yield batch

@@ -1,0 +1,101 @@
+"""Photos prepared for training: every HR photo and its LR, decoded once into one memory-mapped file.
+
+Decoding a JPEG for every crop costs far more than the crop. The file is keyed by what it was made from, shared by all
+processes of a machine, and survives runs, so a resumed run starts at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.files import replacing
+from gramgan_cli.core.resize import crop_to_multiple, make_lr
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class PreparedPhoto:
+    """One photo as views into the mapped file."""
+
+    name: str
+    """File name of the HR photo."""
+    lr: NDArray[np.uint8]
+    """(h, w, 3)."""
+    hr: NDArray[np.uint8]
+    """(scale h, scale w, 3)."""
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """A picture as 8-bit RGB (H, W, 3), turned upright by its EXIF orientation. Unreadable files are named."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise GramganError(f"{path} can't be read as a picture: {error}.") from error
+
+
+def _pair(path: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """LR (h, w, 3) and HR (scale h, scale w, 3) of a photo; LR is MATLAB bicubic of the whole photo (SPEC 1.7)."""
+    hr = crop_to_multiple(read_rgb(path), scale)
+    return make_lr(hr, scale), hr
+
+
+def _pairs(paths: Sequence[Path], scale: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """The pairs of all paths in order, decoded by two threads a few photos ahead."""
+    ahead = 4
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(_pair, path, scale) for path in paths[:ahead]]
+        for index in range(len(paths)):
+            yield waiting.pop(0).result()
+            if index + ahead < len(paths):
+                waiting.append(pool.submit(_pair, paths[index + ahead], scale))
+
+
+def _key(paths: Sequence[Path], scale: int) -> str:
+    """A name for the prepared file that changes when any photo, or the way of preparing, does."""
+    facts = [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+    return hashlib.sha256(json.dumps([VERSION, scale, facts]).encode()).hexdigest()[:24]
+
+
+def prepare_photos(
+    paths: Sequence[Path], scale: int, cache: Path, progress: Callable[[int, int], None] | None = None
+) -> list[PreparedPhoto]:
+    """Prepare ``paths`` (or find them prepared) under ``cache`` and map them into memory.
+
+    ``progress`` is told (photos done, photos in all) while preparing. Two processes preparing at once do the work twice
+    and leave one file.
+    """
+    key = _key(paths, scale)
+    pixels, index = cache / f"{key}.pixels", cache / f"{key}.json"
+    if not index.is_file() or not pixels.is_file():
+        shapes = []
+        with replacing(pixels) as temporary, temporary.open("wb") as file:
+            for done, (lr, hr) in enumerate(_pairs(paths, scale), 1):
+                file.write(np.ascontiguousarray(lr).data)
+                file.write(np.ascontiguousarray(hr).data)
+                shapes.append([*lr.shape[:2]])
+                if progress is not None:
+                    progress(done, len(paths))
+        with replacing(index) as temporary:
+            temporary.write_text(json.dumps(shapes), encoding="utf-8")
+    shapes = json.loads(index.read_text(encoding="utf-8"))
+    mapped = np.memmap(pixels, dtype=np.uint8, mode="r")
+    photos, offset = [], 0
+    for path, (height, width) in zip(paths, shapes, strict=True):
+        lr = mapped[offset : offset + height * width * 3].reshape(height, width, 3)
+        offset += lr.size
+        hr = mapped[offset : offset + lr.size * scale**2].reshape(height * scale, width * scale, 3)
+        offset += hr.size
+        photos.append(PreparedPhoto(path.name, lr, hr))
+    return photos

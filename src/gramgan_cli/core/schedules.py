@@ -1,0 +1,24 @@
+"""Learning-rate schedules: plain functions of the step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def warmup_cosine(step: int, warmup: int, period: int) -> float:
+    """Share of the base rate at ``step`` (from 0): linear warm-up, cosine to 0, restarted every ``period`` steps.
+
+    The first step of a period has 1/warmup, step ``warmup`` has 1, the last one is just above 0 (SPEC 1.7; the
+    cosine is Loshchilov & Hutter 2017, eq. 5, with a minimum of 0).
+    """
+    position = step % period
+    if position < warmup:
+        return (position + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (position - warmup) / max(1, period - warmup)))
+
+
+def stepped(step: int, warmup: int, milestones: Sequence[int], factor: float) -> float:
+    """Share of the base rate: linear warm-up, then times ``factor`` at each milestone that has been reached."""
+    share = (step + 1) / warmup if step < warmup else 1.0
+    return share * factor ** sum(step >= milestone for milestone in milestones)

@@ -1,0 +1,87 @@
+"""The state of a run in one file: all that an exact resume needs, replaced atomically."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.files import replacing
+
+KEY = "gramgan-state"
+
+
+@dataclass
+class Progress:
+    """Where a run stands, besides its tensors."""
+
+    step: int = 0
+    """Steps done."""
+    seconds: float = 0.0
+    """Time spent on them, over all pieces of the run."""
+    best_psnr: float = float("-inf")
+    """Highest validation Y-PSNR so far."""
+    best_ssim: float = float("-inf")
+    """Highest validation SSIM so far."""
+    scaler: dict[str, float] = field(default_factory=dict)
+    """State of the fp16 gradient scaler."""
+
+
+def _optimiser_tensors(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
+    """An optimiser's moments and step counts, by parameter number."""
+    return {
+        f"{name}/{number}/{key}": torch.as_tensor(value)
+        for number, entry in optimiser.state_dict()["state"].items()
+        for key, value in entry.items()
+    }
+
+
+def _restore_optimiser(name: str, optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put moments and step counts back."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        owner, _, rest = key.partition("/")
+        if owner == name:
+            number, _, entry = rest.partition("/")
+            state.setdefault(int(number), {})[entry] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def save_state(
+    path: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], progress: Progress
+) -> None:
+    """Write networks (parameters and buffers), optimisers, torch's random state and progress to ``path``."""
+    tensors = {"random": torch.get_rng_state()}
+    for name, network in networks.items():
+        tensors |= {f"{name}/{key}": value for key, value in network.state_dict().items()}
+    for name, optimiser in optimisers.items():
+        tensors |= _optimiser_tensors(name, optimiser)
+    plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(plain, temporary, metadata={KEY: json.dumps(asdict(progress))})
+
+
+def load_state(path: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> Progress:
+    """Bring networks and optimisers to the saved state, in place, and torch's random state too."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts: dict[str, Any] = json.loads((file.metadata() or {})[KEY])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise GramganError(f"{path} is not a training state ({error}).") from error
+    for name, network in networks.items():
+        own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+        network.load_state_dict(own)
+    for name, optimiser in optimisers.items():
+        _restore_optimiser(name, optimiser, tensors)
+    torch.set_rng_state(tensors["random"])
+    return Progress(**facts)

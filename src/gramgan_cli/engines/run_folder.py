@@ -1,0 +1,90 @@
+"""The folder of one training run: its recipe, metrics, weights, state and samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.files import replacing
+from gramgan_cli.recipes.convert import merge, read_toml, to_toml
+from gramgan_cli.recipes.schema import Recipe
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside a run's folder, and the small files among them."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name: its folder's."""
+        return self.path.resolve().name
+
+    @property
+    def recipe_file(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.toml"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object per line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def state_file(self) -> Path:
+        """All that resuming needs."""
+        return self.path / "state" / "state.safetensors"
+
+    @property
+    def samples(self) -> Path:
+        """Picture grids, one per validation."""
+        return self.path / "samples"
+
+    def weights(self, which: str) -> Path:
+        """'last', 'best_psnr' or 'best_ssim'."""
+        return self.path / f"{which}.safetensors"
+
+    def begin(self, recipe: Recipe) -> None:
+        """Make the folder of a new run. One that already holds a run is refused, not overwritten."""
+        if self.recipe_file.exists():
+            raise GramganError(
+                f"{self.path} already holds a run.", "Go on with it by --resume, or name another folder with --out."
+            )
+        with replacing(self.recipe_file) as temporary:
+            temporary.write_text(to_toml(recipe), encoding="utf-8")
+
+    def rewrite_recipe(self, recipe: Recipe) -> None:
+        """Record what a resumed run changed."""
+        with replacing(self.recipe_file) as temporary:
+            temporary.write_text(to_toml(recipe), encoding="utf-8")
+
+    def recipe(self) -> Recipe:
+        """The recipe that the run was begun with."""
+        if not self.recipe_file.is_file():
+            raise GramganError(f"There is no run in {self.path} to resume.", "Start it without --resume.")
+        return merge(Recipe(), read_toml(self.recipe_file.read_text(encoding="utf-8"), str(self.recipe_file)))
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Add one row to the metrics."""
+        with self.metrics_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def rewind_metrics(self, step: int) -> None:
+        """Drop rows after ``step``, which a killed run wrote and a resumed one writes again, and half a last line."""
+        rows = []
+        if self.metrics_file.is_file():
+            for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
+                try:
+                    row = json.loads(line)
+                except ValueError:  # the line that the kill cut off
+                    continue
+                if row.get("step", 0) <= step:
+                    rows.append(line)
+        with replacing(self.metrics_file) as temporary:
+            temporary.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
+        self.append_metrics({"step": step, "resumed_from": step})

@@ -1,0 +1,358 @@
+"""The training loop: data, rate, step, average, and at their intervals metrics, validation and saved state."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import platform
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gramgan_cli.core import archs
+from gramgan_cli.core.data.crops import Batch, CropSampler
+from gramgan_cli.core.data.listing import list_pictures
+from gramgan_cli.core.data.prepared import PreparedPhoto, prepare_photos
+from gramgan_cli.core.ema import update_ema
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.files import replacing
+from gramgan_cli.core.folders import cache_dir
+from gramgan_cli.core.schedules import stepped, warmup_cosine
+from gramgan_cli.core.weights.header import WeightsHeader, save_weights
+from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines.checkpoint import Progress, load_state, save_state
+from gramgan_cli.engines.content_step import ContentTraining
+from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.run_folder import RunFolder
+from gramgan_cli.engines.validate import sample_grid, validate
+from gramgan_cli.recipes.schema import Recipe
+
+
+class Reporter(Protocol):
+    """Who tells the person how the run goes."""
+
+    def preparing(self, done: int, total: int) -> None:
+        """Photos decoded so far."""
+
+    def note(self, text: str) -> None:
+        """One line worth reading."""
+
+    def begin(self, done: int, total: int) -> None:
+        """The loop starts, ``done`` steps into ``total``."""
+
+    def step(self, done: int) -> None:
+        """A step is over."""
+
+    def metrics(self, row: Mapping[str, Any]) -> None:
+        """A row went into the metrics."""
+
+    def end(self) -> None:
+        """The loop is over."""
+
+
+class Training(Protocol):
+    """Networks, optimisers and the step of one kind of training."""
+
+    networks: dict[str, nn.Module]
+    optimisers: dict[str, torch.optim.Optimizer]
+    scaler: torch.amp.GradScaler
+
+    def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
+        """One update; the loss terms, still on the device."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    steps: int
+    """Steps done."""
+    finished: bool
+    """False: stopped at a step boundary, everything saved."""
+    weights: Path
+    """The averaged generator."""
+
+
+def rate_share(recipe: Recipe, step: int) -> float:
+    """Share of the base rates at ``step``."""
+    schedule = recipe.schedule
+    if schedule.shape == "steps":
+        return stepped(step, schedule.warmup, schedule.milestones, schedule.factor)
+    return warmup_cosine(step, schedule.warmup, schedule.period or recipe.steps)
+
+
+def split_photos(recipe: Recipe) -> tuple[list[Path], list[Path], str]:
+    """Training photos, validation photos, and a line that says which are which.
+
+    Without a validation folder one photo in twenty is held out (one at least, eight at most), evenly spread.
+    """
+    photos = [path for folder in recipe.data.hr_dir for path in list_pictures(Path(folder))]
+    if recipe.data.valid_dir:
+        held_out = list_pictures(Path(recipe.data.valid_dir))
+        return photos, held_out, f"{len(photos)} photos; validated on the {len(held_out)} of {recipe.data.valid_dir}."
+    if len(photos) == 1:
+        return photos, photos, "1 photo, which is also what the run is validated on: the numbers will flatter."
+    count = min(8, max(1, len(photos) // 20))
+    held_out = [photos[(2 * i + 1) * len(photos) // (2 * count)] for i in range(count)]
+    rest = [path for path in photos if path not in held_out]
+    return rest, held_out, f"{len(rest)} photos; {count} held out for validation (or name a folder by --valid-dir)."
+
+
+class Ledger:
+    """Sums of the loss terms, kept on the device; reading them is the only time the host waits for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._names: tuple[str, ...] = ()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._sum = torch.zeros(len(self._names), device=self.device)
+        self._bad = torch.full((len(self._names),), -1.0, device=self.device, dtype=torch.float64)
+        self._count = 0
+
+    def add(self, terms: Mapping[str, Tensor], step: int) -> None:
+        """Add a step's terms; remember the first step at which each was not finite."""
+        if not self._names:
+            self._names = tuple(terms)
+            self._reset()
+        values = torch.stack([terms[name].float() for name in self._names])
+        self._sum += values
+        self._bad = torch.where((self._bad < 0) & ~torch.isfinite(values), float(step), self._bad)
+        self._count += 1
+
+    def take(self, group: Group) -> tuple[dict[str, float], tuple[str, int] | None]:
+        """Mean of each term since the last taking, and (term, step) of the first that was not finite."""
+        if not self._count:
+            return {}, None
+        means = (group.average(self._sum) / self._count).tolist()
+        bad = self._bad.tolist()
+        self._reset()
+        broken = [(int(step), name) for name, step in zip(self._names, bad, strict=True) if step >= 0]
+        first = min(broken, default=None)
+        return dict(zip(self._names, means, strict=True)), (first[1], first[0]) if first else None
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[threading.Event]:
+    """While inside, the first Ctrl-C (or termination) sets the event; a second Ctrl-C interrupts at once."""
+    wanted = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if wanted.is_set():
+            raise KeyboardInterrupt
+        wanted.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield wanted
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield wanted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, device: torch.device) -> dict[str, Any]:
+    """What the weights' header says of how they came to be."""
+    names = sorted(path.name for path in photos)
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
+    record: dict[str, Any] = {
+        "recipe": recipe.name,
+        "steps": progress.step,
+        "batch_size": recipe.batch_size,
+        "hr_crop": recipe.data.hr_crop,
+        "seed": recipe.seed,
+        "init": recipe.init or "random",
+        "hours": round(progress.seconds / 3600, 3),
+        "machine": f"{where}, {torch.get_num_threads()} threads",
+        "photos": len(names),
+        "photo_list_sha256": hashlib.sha256("\n".join(names).encode()).hexdigest(),
+    }
+    if recipe.loss.perceptual:
+        record["features"] = f"{recipe.features.extractor} with {recipe.features.weights} weights"
+    return record
+
+
+class Run:
+    """One stage of training in one folder."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        device: torch.device,
+        reporter: Reporter,
+        group: Group,
+        resume: bool,
+    ) -> None:
+        self.recipe, self.folder, self.device, self.reporter, self.group = recipe, folder, device, reporter, group
+        if recipe.compute.threads:
+            torch.set_num_threads(recipe.compute.threads)
+        torch.manual_seed(recipe.seed)
+        hyperparameters = {key: value for key, value in recipe.network.items() if key != "arch"}
+        self.descriptor = archs.describe(recipe.network["arch"], hyperparameters)
+        self.header = WeightsHeader(recipe.network["arch"], hyperparameters, self.descriptor.scale, licence="MIT")
+        self._read_photos()
+        generator = archs.build(recipe.network["arch"], hyperparameters)
+        if recipe.init not in ("", "none"):
+            generator.load_state_dict(load_model(recipe.init).network.state_dict())
+        generator = generator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.training = self._training(generator)
+        self.generator = generator
+        self.average = copy.deepcopy(generator).eval() if recipe.optimizer.ema else generator
+        self.progress = Progress()
+        self.base_rates = {
+            optimiser: [group["lr"] for group in optimiser.param_groups]
+            for optimiser in self.training.optimisers.values()
+        }
+        if resume:
+            self._resume()
+
+    def _training(self, generator: nn.Module) -> Training:
+        """The kind of training that the recipe asks for."""
+        return ContentTraining(generator, self.recipe, self.device, self.group)
+
+    def _read_photos(self) -> None:
+        """Prepare the photos; the main process first, so that the others find them prepared."""
+        self.photos, held_out, line = split_photos(self.recipe)
+        prepared = cache_dir() / "prepared"
+        scale = self.descriptor.scale
+        if not self.group.is_main:
+            self.group.barrier()
+        show = self.reporter.preparing if self.group.is_main else None
+        photos = prepare_photos(self.photos, scale, prepared, show)
+        self.valid: list[PreparedPhoto] = prepare_photos(held_out, scale, prepared, show)
+        if self.group.is_main:
+            self.group.barrier()
+            self.reporter.note(line)
+        share = (self.group.rank, self.group.processes)
+        recipe = self.recipe
+        self.sampler = CropSampler(photos, scale, recipe.data.hr_crop, recipe.batch_size, recipe.seed, share)
+
+    def _saved_networks(self) -> dict[str, nn.Module]:
+        """All networks whose tensors belong to the state."""
+        extra = {"average": self.average} if self.average is not self.generator else {}
+        return {**self.training.networks, **extra}
+
+    def _resume(self) -> None:
+        """Go back to the last saved state; a run that was killed before its first one starts again."""
+        if self.folder.state_file.is_file():
+            self.progress = load_state(self.folder.state_file, self._saved_networks(), self.training.optimisers)
+            if self.training.scaler.is_enabled():
+                self.training.scaler.load_state_dict(self.progress.scaler)
+        if self.group.is_main:
+            self.folder.rewind_metrics(self.progress.step)
+        self.reporter.note(f"Resumed from step {self.progress.step}.")
+
+    def loop(self) -> Outcome:
+        """Train until the recipe's last step, or until somebody asks to stop."""
+        recipe, progress, ledger = self.recipe, self.progress, Ledger(self.device)
+        self.reporter.begin(progress.step, recipe.steps)
+        began, seconds_before, stopped = time.monotonic(), progress.seconds, False
+        with stop_on_interrupt() as stop_wanted:
+            for batch in self.sampler.batches(progress.step, recipe.steps):
+                share = rate_share(recipe, progress.step)
+                self._set_rates(share)
+                ledger.add(self.training.step(self._to_device(batch), progress.step), progress.step)
+                if self.average is not self.generator:
+                    update_ema(self.average, self.generator, recipe.optimizer.ema, progress.step)
+                progress.step += 1
+                progress.seconds = seconds_before + time.monotonic() - began
+                self.reporter.step(progress.step)
+                stopped = self._asked_to_stop(stop_wanted)
+                last = stopped or progress.step == recipe.steps
+                valid = progress.step % recipe.valid_every == 0 or progress.step == recipe.steps
+                save = progress.step % recipe.save_every == 0 or last
+                if last or valid or save or progress.step % recipe.log_every == 0:
+                    self._log(ledger, share)
+                if valid:
+                    self._validate()
+                if save:
+                    self._save()
+                if stopped:
+                    break
+        self.reporter.end()
+        return Outcome(progress.step, not stopped, self.folder.weights("last"))
+
+    def _to_device(self, batch: Batch) -> Batch:
+        """The batch where the networks are; the copy overlaps the computing where memory can be pinned."""
+        if self.device.type == "cpu":
+            return batch
+        if self.device.type == "cuda":
+            batch = Batch(batch.lr.pin_memory(), batch.hr.pin_memory(), batch.names)
+        return Batch(
+            batch.lr.to(self.device, non_blocking=True), batch.hr.to(self.device, non_blocking=True), batch.names
+        )
+
+    def _set_rates(self, share: float) -> None:
+        for optimiser, rates in self.base_rates.items():
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * share
+
+    def _asked_to_stop(self, wanted: threading.Event) -> bool:
+        """Whether to stop after this step. Several processes ask each other every tenth step only."""
+        if self.group.processes > 1 and self.progress.step % 10:
+            return False
+        return self.group.any(wanted.is_set())
+
+    def _log(self, ledger: Ledger, share: float) -> None:
+        """Write the mean losses since the last row; stop at the first that is not finite."""
+        means, broken = ledger.take(self.group)
+        if self.group.any(broken is not None):
+            term, step = broken or ("a loss of another process", self.progress.step)
+            files = ", ".join(self.sampler.batch(step).names)
+            raise GramganError(
+                f"The loss term '{term}' is not finite at step {step} (photos: {files}).",
+                f"The last good state is in {self.folder.path}; lower the rate or set optimizer.clip.",
+            )
+        if means and self.group.is_main:
+            losses = {f"loss.{name}": value for name, value in means.items()}
+            self._write({"step": self.progress.step, "lr": self.recipe.optimizer.rate * share, **losses})
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        self.folder.append_metrics(row)
+        self.reporter.metrics(row)
+
+    def _validate(self) -> None:
+        """Measure the averaged generator, keep it where it is the best so far, and save a grid of samples."""
+        if self.group.is_main:
+            progress = self.progress
+            psnr, ssim = validate(self.average, self.valid, self.descriptor.scale, self.device)
+            if math.isfinite(psnr) and psnr > progress.best_psnr:
+                progress.best_psnr = psnr
+                self._save_weights("best_psnr", {"validation": {"psnr_y": psnr, "ssim_y": ssim}})
+            if math.isfinite(ssim) and ssim > progress.best_ssim:
+                progress.best_ssim = ssim
+                self._save_weights("best_ssim", {"validation": {"psnr_y": psnr, "ssim_y": ssim}})
+            self._write({"step": progress.step, "psnr_y": psnr, "ssim_y": ssim})
+            grid = sample_grid(self.average, self.valid, self.descriptor.scale, self.device)
+            with replacing(self.folder.samples / f"step_{progress.step:07d}.png") as temporary:
+                grid.save(temporary, format="PNG")
+        self.group.barrier()
+
+    def _save_weights(self, which: str, metrics: dict[str, dict[str, float]]) -> None:
+        header = copy.deepcopy(self.header)
+        header.training.update(training_record(self.recipe, self.photos, self.progress, self.device))
+        header.metrics.update(metrics)
+        save_weights(self.folder.weights(which), self.average.state_dict(), header)
+
+    def _save(self) -> None:
+        """Weights, then state: a kill between the two leaves an older state, from which the weights come out again."""
+        if self.group.is_main:
+            self.progress.scaler = self.training.scaler.state_dict()
+            self._save_weights("last", {})
+            save_state(self.folder.state_file, self._saved_networks(), self.training.optimisers, self.progress)
+        self.group.barrier()

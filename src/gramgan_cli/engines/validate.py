@@ -1,0 +1,66 @@
+"""Validation in training: Y-PSNR and SSIM of whole photos, by the exact convention of ``gramgan bench``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+from gramgan_cli.core.data.crops import to_tensor
+from gramgan_cli.core.data.prepared import PreparedPhoto
+from gramgan_cli.core.metrics import psnr_y, ssim_y
+from gramgan_cli.core.resize import imresize
+
+
+@torch.inference_mode()
+def enlarge(network: nn.Module, lr: NDArray[np.uint8], device: torch.device) -> NDArray[np.uint8]:
+    """SR of a whole 8-bit LR (h, w, 3), in fp32, rounded half up to 8 bit."""
+    sr = network(to_tensor([lr]).to(device))[0].float()
+    levels = torch.floor(sr.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+    return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def validate(
+    network: nn.Module, photos: Sequence[PreparedPhoto], scale: int, device: torch.device
+) -> tuple[float, float]:
+    """Mean Y-PSNR in dB and mean SSIM over ``photos``; the network is in evaluation mode while it is measured."""
+    was_training = network.training
+    network.eval()
+    psnr, ssim = [], []
+    for photo in photos:
+        sr, hr = enlarge(network, photo.lr, device), np.asarray(photo.hr)
+        psnr.append(psnr_y(sr, hr, scale))
+        ssim.append(ssim_y(sr, hr, scale))
+    network.train(was_training)
+    return float(np.mean(psnr)), float(np.mean(ssim))
+
+
+def sample_grid(
+    network: nn.Module, photos: Sequence[PreparedPhoto], scale: int, device: torch.device, side: int = 48
+) -> Image.Image:
+    """A picture with a row per photo (four at most), its middle crop as LR (enlarged pixels), bicubic, SR and HR."""
+    was_training = network.training
+    network.eval()
+    rows = []
+    for photo in photos[:4]:
+        height, width = (min(side, n) for n in photo.lr.shape[:2])
+        top, left = (photo.lr.shape[0] - height) // 2, (photo.lr.shape[1] - width) // 2
+        lr = np.asarray(photo.lr[top : top + height, left : left + width])
+        hr = photo.hr[top * scale : (top + height) * scale, left * scale : (left + width) * scale]
+        cells = (
+            lr.repeat(scale, 0).repeat(scale, 1),
+            imresize(lr, scale),
+            enlarge(network, lr, device),
+            np.asarray(hr),
+        )
+        row = np.zeros((side * scale, 4 * side * scale, 3), np.uint8)
+        for column, cell in enumerate(cells):
+            left = column * side * scale
+            row[: cell.shape[0], left : left + cell.shape[1]] = cell
+        rows.append(row)
+    network.train(was_training)
+    return Image.fromarray(np.concatenate(rows))

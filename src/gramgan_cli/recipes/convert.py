@@ -1,0 +1,137 @@
+"""Between plain dictionaries (TOML, ``--set``) and the frozen recipe; unknown keys and wrong types are errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from gramgan_cli.core.errors import GramganError, UsageError, nearest
+from gramgan_cli.recipes.schema import Recipe
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    """Whether a value read from TOML is of the declared type (an int serves as a float)."""
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if get_origin(kind) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(get_args(kind)[0], item) for item in value)
+    return isinstance(value, kind)
+
+
+def _value(key: str, kind: Any, value: Any) -> Any:
+    """A value as its field's type, or an error that names the key and what it takes."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise UsageError(f"{key} is one of {', '.join(map(str, get_args(kind)))}, not {value!r}.")
+        return value
+    if get_origin(kind) is Mapping:
+        if not isinstance(value, Mapping):
+            raise UsageError(f"{key} is a table, not {value!r}.")
+        return dict(value)
+    if not _fits(kind, value):
+        wanted = f"a list of {get_args(kind)[0].__name__}" if get_origin(kind) is tuple else kind.__name__
+        raise UsageError(f"{key} takes {wanted}, not {value!r}.")
+    if kind is float:
+        return float(value)
+    return tuple(value) if get_origin(kind) is tuple else value
+
+
+def _merge(record: Any, changes: Mapping[str, Any], prefix: str) -> Any:
+    """A copy of a dataclass with ``changes`` applied, nested tables into nested dataclasses."""
+    kinds = get_type_hints(type(record))
+    updated = {}
+    for name, value in changes.items():
+        key = prefix + name
+        if name not in kinds:
+            raise UsageError(f"A recipe has no key '{key}'.", nearest(key, (prefix + known for known in kinds)))
+        current = getattr(record, name)
+        if dataclasses.is_dataclass(current):
+            if not isinstance(value, Mapping):
+                raise UsageError(f"{key} is a table; set one of its keys.", nearest(key, get_type_hints(type(current))))
+            updated[name] = _merge(current, value, key + ".")
+        elif name == "network":
+            updated[name] = _merge_network(current, value)
+        else:
+            updated[name] = _value(key, kinds[name], value)
+    return dataclasses.replace(record, **updated)
+
+
+def _merge_network(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters of another architecture don't carry over."""
+    if changes.get("arch", current["arch"]) != current["arch"]:
+        return dict(changes)
+    return {**current, **changes}
+
+
+def merge(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """``recipe`` with nested ``changes``. Unknown keys are errors that name the nearest known ones."""
+    merged: Recipe = _merge(recipe, changes, "")
+    return merged
+
+
+def parse_setting(text: str) -> dict[str, Any]:
+    """``loss.texture=0.5`` as {"loss": {"texture": 0.5}}. The value is TOML; bare words are taken as text."""
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise UsageError(f"--set takes key=value, not '{text}'.", "For example: --set loss.texture=0.5")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    return dict(parsed)
+
+
+def _toml(value: Any) -> str:
+    """A value in TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)  # JSON's strings are TOML's basic strings
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The whole recipe, every value written out, in TOML that ``merge`` reads back to an equal recipe."""
+    plain, tables = [], []
+    for name, value in dataclasses.asdict(recipe).items():
+        if isinstance(value, dict):
+            rows = []
+            for key, item in value.items():
+                if isinstance(item, dict):
+                    rows.append(f"{key} = {{ " + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in item.items()) + " }")
+                else:
+                    rows.append(f"{key} = {_toml(item)}")
+            tables.append(f"\n[{name}]\n" + "\n".join(rows))
+        else:
+            plain.append(f"{name} = {_toml(value)}")
+    return "\n".join(plain + tables) + "\n"
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """The dotted keys in which two recipes differ."""
+
+    def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+        rows: dict[str, Any] = {}
+        for name, value in record.items():
+            rows |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        return rows
+
+    before, after = flat(dataclasses.asdict(old)), flat(dataclasses.asdict(new))
+    return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+
+
+def read_toml(text: str, origin: str) -> dict[str, Any]:
+    """TOML text as nested dictionaries; a syntax error names the file."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise GramganError(f"{origin} is not valid TOML: {error}.") from error

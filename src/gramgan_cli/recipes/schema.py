@@ -1,0 +1,182 @@
+"""What a training run is made of. Every default stands here, once; a recipe file states what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the crops come from and how large they are."""
+
+    hr_dir: tuple[str, ...] = ()
+    """Folders of HR photos; empty in a recipe, filled in by the run."""
+    valid_dir: str = ""
+    """Folder of held-out HR photos; empty: some of ``hr_dir`` are held out."""
+    hr_crop: int = 192
+    """Side of the HR crops, a multiple of the scale."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Weights of the generator's loss terms; 0 leaves a term out."""
+
+    content: float = 1.0
+    """Pixel distance of SR and HR."""
+    content_distance: Literal["l1", "mse", "charbonnier"] = "l1"
+    """Which pixel distance."""
+    perceptual: float = 0.0
+    """Distance of network features of SR and HR (``features``)."""
+    texture: float = 0.0
+    """Distance of SR patches' Grams from the best-matching real patches' (``texture``; SPEC 1.5, L_PT)."""
+    discriminator: float = 0.0
+    """Distance of the discriminator's features of SR and HR (SPEC 1.5, L_DP)."""
+    adversarial: float = 0.0
+    """Adversarial term."""
+    adversarial_form: Literal["ragan", "gan", "wgan-gp"] = "ragan"
+    """Which adversarial loss."""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Adam."""
+
+    rate: float = 2e-4
+    """Base rate of the generator."""
+    discriminator_rate: float = 1e-4
+    """Base rate of the discriminator."""
+    beta1: float = 0.9
+    """Decay of the first moment."""
+    beta2: float = 0.999
+    """Decay of the second moment."""
+    clip: float = 0.0
+    """Largest norm of the generator's gradient; 0 does not clip."""
+    accumulate: int = 1
+    """Parts that a process's batch is worked through in, to save memory."""
+    ema: float = 0.999
+    """Decay of the averaged weights, which are the ones that are kept; 0 keeps the raw ones."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Share of the base rate over the steps."""
+
+    shape: Literal["cosine", "steps"] = "cosine"
+    """Cosine with restarts, or a factor at milestones."""
+    warmup: int = 0
+    """Steps of linear warm-up, at the start of each period."""
+    period: int = 0
+    """Steps between restarts of the cosine; 0 is the whole stage."""
+    milestones: tuple[int, ...] = ()
+    """Steps at which the rate is multiplied by ``factor``."""
+    factor: float = 0.1
+    """See ``milestones``."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How the arithmetic is done."""
+
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """'auto' is bf16 on GPUs that have it and fp32 elsewhere. CPUs with AVX512-BF16 or AMX gain from bf16 too."""
+    compile: bool = False
+    """torch.compile the networks; needs a C++ compiler on the CPU and pays a warm-up."""
+    threads: int = 0
+    """CPU threads; 0 leaves torch's choice."""
+
+
+@dataclass(frozen=True)
+class Texture:
+    """The texture loss's patches and candidates (SPEC 1.4, 1.5)."""
+
+    db: str = ""
+    """The bank's file; empty is the default one."""
+    patches: str = "center"
+    """'center', 'dense', or 'random:K'."""
+    candidates: Literal["database", "image", "both"] = "database"
+    """Where the real patches come from."""
+    patch_size: int = 4
+    """Side of a patch; a database has one of its own."""
+    centered: bool = False
+    """Whether each patch's mean colour is removed before the Gram."""
+    alpha: float = 0.5
+    """Weight of the distance from the HR patch's Gram in the match."""
+    beta: float = 0.5
+    """Weight of the distance from the SR patch's Gram in the match."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which parts of the picture the discriminator sees (SPEC 1.6)."""
+
+    mode: Literal["none", "grid", "sliding"] = "none"
+    """No mask, aligned cells, or Beby-GAN's sliding window."""
+    cell: int = 11
+    """Side of the cells in HR pixels."""
+    delta: float = 0.005
+    """Deviation from which a cell counts as textured, in [0, 1] values."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The feature extractor of the perceptual term."""
+
+    extractor: Literal["vgg19", "resnet18", "resnet34"] = "vgg19"
+    """A torchvision network."""
+    taps: Mapping[str, float] = field(default_factory=lambda: {"conv3_4": 0.125, "conv4_4": 0.25, "conv5_4": 0.5})
+    """Layer -> weight."""
+    activated: bool = False
+    """Whether VGG taps lie after the activation."""
+    distance: Literal["l1", "mse"] = "l1"
+    """Which distance of features."""
+    weights: Literal["imagenet", "random"] = "imagenet"
+    """'random' needs no file: for trying and testing."""
+
+
+@dataclass(frozen=True)
+class Discriminator:
+    """The network that judges."""
+
+    arch: Literal["none", "gramgan", "srgan", "esrgan", "ttsr"] = "none"
+    """Which one; 'none' is content training."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training stage, whole."""
+
+    name: str = "custom"
+    """Its name in lists."""
+    summary: str = ""
+    """One line: what it trains."""
+    source: str = ""
+    """Where it comes from."""
+    stage: str = ""
+    """Recipe whose weights this one starts from, trained first where none are at hand; empty starts from random."""
+    init: str = ""
+    """Weights to start from: a name in the store, a file, 'none' for random; empty follows ``stage``."""
+    steps: int = 500_000
+    """Steps of this stage."""
+    batch_size: int = 16
+    """Crops per step, over all processes."""
+    seed: int = 0
+    """Of initialisation, crops and patches."""
+    valid_every: int = 5_000
+    """Steps between validations."""
+    save_every: int = 1_000
+    """Steps between saved states."""
+    log_every: int = 100
+    """Steps between rows of metrics."""
+    network: Mapping[str, Any] = field(default_factory=lambda: {"arch": "rrdbnet"})
+    """``arch`` and its hyperparameters."""
+    data: Data = field(default_factory=Data)
+    loss: Loss = field(default_factory=Loss)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    compute: Compute = field(default_factory=Compute)
+    discriminator: Discriminator = field(default_factory=Discriminator)
+    features: Features = field(default_factory=Features)
+    texture: Texture = field(default_factory=Texture)
+    mask: Mask = field(default_factory=Mask)
