@@ -1,0 +1,51 @@
+"""The interpolations that every network is compared with, x4 as the papers' tables have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gramgan_cli.core.resize import imresize, round_to_8bit
+
+SCALE = 4
+
+
+def _with_pillow(image: NDArray[np.uint8], method: Image.Resampling) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    return np.asarray(Image.fromarray(image).resize((width * SCALE, height * SCALE), method))
+
+
+def nearest(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Each pixel becomes a square of its colour (Pillow's NEAREST)."""
+    return _with_pillow(image, Image.Resampling.NEAREST)
+
+
+def bilinear(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pillow's BILINEAR."""
+    return _with_pillow(image, Image.Resampling.BILINEAR)
+
+
+def lanczos(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pillow's LANCZOS (three lobes)."""
+    return _with_pillow(image, Image.Resampling.LANCZOS)
+
+
+def bicubic(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """MATLAB's bicubic on floating point values, rounded once at the end: the papers' bicubic row."""
+    exact: NDArray[np.floating] = image.astype(np.float64)
+    return round_to_8bit(imresize(exact, SCALE))
+
+
+BASELINES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    "nearest": nearest,
+    "bilinear": bilinear,
+    "bicubic": bicubic,
+    "lanczos": lanczos,
+}
+"""Name on the command line -> function from uint8 (H, W) or (H, W, 3) to the same, four times larger."""
+
+REACH = 4
+"""Input pixels that any of them looks to each side (Lanczos: 3, and one for the shifted sampling grid)."""

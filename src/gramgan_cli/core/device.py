@@ -1,0 +1,34 @@
+"""Which device the networks run on."""
+
+from __future__ import annotations
+
+import torch
+
+from gramgan_cli.core.errors import UsageError
+
+
+def available_devices() -> list[str]:
+    """The names that ``pick_device`` takes on this machine, fastest first; 'cpu' is always the last."""
+    names = []
+    if torch.cuda.is_available():
+        names += ["cuda", *(f"cuda:{index}" for index in range(1, torch.cuda.device_count()))]
+    if hasattr(torch, "xpu") and torch.xpu.is_available():
+        names.append("xpu")
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return [*names, "cpu"]
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device called ``name``; 'auto' takes the first of CUDA, XPU, MPS and CPU that is there.
+
+    Raises:
+        UsageError: there is no such device here; the message lists those that are.
+    """
+    available = available_devices()
+    if name == "auto":
+        return torch.device(available[0])
+    wanted = "cuda" if name == "cuda:0" else name
+    if wanted not in available:
+        raise UsageError(f"There is no device '{name}' here.", f"--device takes: auto, {', '.join(available)}.")
+    return torch.device(wanted)

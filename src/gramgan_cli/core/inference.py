@@ -1,0 +1,185 @@
+"""Running a network on one tile: numpy in, numpy out; precision, self-ensemble, alpha, and what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gramgan_cli.core.archs import Descriptor
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.tiling import OutOfMemory
+
+Array = NDArray[Any]
+Precision = Literal["fp32", "fp16", "bf16"]
+
+AUTOCAST = {"fp16": torch.float16, "bf16": torch.bfloat16}
+
+WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
+"""The value of full intensity for each kind of pixel."""
+
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "buffer size")
+"""How the backends other than CUDA say it, inside a plain RuntimeError."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of torch or numpy means that memory ran out, on whatever device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _NO_MEMORY)
+
+
+def workspace_per_pixel(network: nn.Module, descriptor: Descriptor) -> int:
+    """Bytes of device memory that one input pixel costs while the network runs in fp32.
+
+    Measured on a small input: twice the largest layer's input and output together, because a skip connection or a
+    concatenation holds as much again.
+    """
+    largest = 0
+
+    def look(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        nonlocal largest
+        tensors = [t for t in (*inputs, output) if isinstance(t, Tensor)]
+        largest = max(largest, sum(t.numel() * t.element_size() for t in tensors))
+
+    hooks = [module.register_forward_hook(look) for module in network.modules() if not list(module.children())]
+    side = 16 * descriptor.multiple_of
+    try:
+        parameter = next(network.parameters())
+        with torch.inference_mode():
+            out: Tensor = network(torch.zeros(1, descriptor.in_channels, side, side, device=parameter.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return 2 * max(largest, out.numel() * out.element_size()) // side**2
+
+
+class TileRunner:
+    """A network as a function from one window to its upscaled window, both numpy, of the same dtype.
+
+    Grey windows (one channel) go through as RGB with three equal channels and come back as their mean. Alpha (the last
+    of two or four channels) goes through apart from the colours, like a grey image; a window whose alpha is constant
+    keeps it as it is.
+
+    Args:
+        network: takes and gives RGB in [0, 1]; moved to ``device``, channels last.
+        descriptor: its scale and size requirements.
+        device: where it runs.
+        precision: 'fp16' and 'bf16' run under autocast; a tile whose result is not finite is repeated in fp32.
+        tta: average over the eight flips and turns (Timofte et al. 2016, "Seven ways to improve", self-ensemble).
+        on_note: told, in a sentence, what the person should know of the run.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        descriptor: Descriptor,
+        device: torch.device,
+        precision: Precision = "fp32",
+        tta: bool = False,
+        on_note: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.network = network.eval().to(device).to(memory_format=torch.channels_last)
+        self.descriptor = descriptor
+        self.device = device
+        self.precision = precision
+        self.tta = tta
+        self.on_note = on_note
+
+    def __call__(self, window: Array) -> Array:
+        """(h, w, C) uint8, uint16 or float32 in [0, 1] -> (scale h, scale w, C). Rounds half up.
+
+        Raises:
+            OutOfMemory: the device can't hold the window.
+            GramganError: the result is not finite even in fp32.
+        """
+        channels = window.shape[2]
+        if channels in (1, 3):
+            return self._colours(window)
+        colours, alpha = window[:, :, :-1], window[:, :, -1:]
+        return np.concatenate((self._colours(colours), self._alpha(alpha)), axis=2)
+
+    def _alpha(self, alpha: Array) -> Array:
+        if alpha.min() == alpha.max():
+            height, width = (side * self.descriptor.scale for side in alpha.shape[:2])
+            return np.full((height, width, 1), alpha[0, 0, 0])
+        return self._colours(alpha)
+
+    def _colours(self, window: Array) -> Array:
+        try:
+            with torch.inference_mode():
+                x = self._to_tensor(window)
+                y = self._run_tta(x) if self.tta else self._run(x)
+                return self._to_array(y, window.dtype, window.shape[2])
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside the except block: the exception's frames hold the tensors that are to be freed.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        height, width = window.shape[:2]
+        raise OutOfMemory(
+            f"Out of memory on {self.device}: a tile of {width}x{height} pixels does not fit.",
+            "Close other programs, choose a smaller model, or run with --device cpu.",
+        )
+
+    def _to_tensor(self, window: Array) -> Tensor:
+        """(h, w, 1 or 3) -> (1, 3, h, w) float on the device, channels last."""
+        if window.dtype == np.uint16:  # few backends have kernels for torch.uint16
+            window = window.astype(np.int32)
+        x = torch.from_numpy(np.ascontiguousarray(window)).to(self.device).permute(2, 0, 1)[None]
+        x = x.float() / WHITE.get(window.dtype, 65535.0)
+        return x.expand(1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+
+    def _to_array(self, y: Tensor, dtype: np.dtype[Any], channels: int) -> Array:
+        """(1, 3, H, W) in [0, 1] -> (H, W, channels); integers are rounded half up. Floats are not clipped."""
+        if channels == 1:
+            y = y.mean(dim=1, keepdim=True)
+        y = y[0].permute(1, 2, 0)
+        if dtype == np.float32:
+            return y.cpu().numpy()
+        white = WHITE[dtype]
+        rounded = (y * white + 0.5).clamp_(0, white)
+        if dtype == np.uint8:
+            return rounded.to(torch.uint8).cpu().numpy()
+        return rounded.to(torch.int32).cpu().numpy().astype(dtype)
+
+    def _run_tta(self, x: Tensor) -> Tensor:
+        """Mean over the eight symmetries of the square, each undone after the network."""
+        total: Tensor | None = None
+        for turns in range(4):
+            for flipped in (False, True):
+                seen = torch.rot90(x, turns, (2, 3))
+                seen = (seen.flip(3) if flipped else seen).contiguous(memory_format=torch.channels_last)
+                out = self._run(seen)
+                out = torch.rot90(out.flip(3) if flipped else out, -turns, (2, 3))
+                total = out if total is None else total.add_(out)
+        assert total is not None
+        return total / 8
+
+    def _run(self, x: Tensor) -> Tensor:
+        """The network in the chosen precision, in fp32 where that does not give finite numbers."""
+        y = self._in_precision(x, self.precision)
+        if bool(torch.isfinite(y).all()):
+            return y
+        if self.precision != "fp32":
+            self.on_note(f"A tile was not finite in {self.precision} and was repeated in fp32.")
+            y = self._in_precision(x, "fp32")
+            if bool(torch.isfinite(y).all()):
+                return y
+        raise GramganError(
+            "The model's output is not finite even in fp32.", "Its weights are damaged or don't suit this image."
+        )
+
+    def _in_precision(self, x: Tensor, precision: Precision) -> Tensor:
+        context: AbstractContextManager[Any] = nullcontext()
+        if precision != "fp32":
+            context = torch.autocast(self.device.type, dtype=AUTOCAST[precision])
+        with context:
+            y: Tensor = self.network(x)
+        return y.float()

@@ -1,0 +1,109 @@
+"""Upscaling: the array-in, array-out class, and the run over files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from gramgan_cli.core.archs import Descriptor
+from gramgan_cli.core.inference import Precision, TileRunner, workspace_per_pixel
+from gramgan_cli.core.tiling import Tiling, upscaled_bands
+
+Array = NDArray[Any]
+
+PRACTICAL_HALO = 64
+"""The largest halo that is used: networks that see further (RRDBNet-23: 349 pixels) are tiled approximately."""
+
+MEBI = 2**20
+
+LARGEST_TILE = {"cpu": 256, "other": 1024}
+"""Larger tiles save little halo: beyond these, caches and progress suffer more than the halo costs."""
+
+
+class Model(Protocol):
+    """What the upscaler needs of a ``core.weights.load.LoadedModel``."""
+
+    @property
+    def network(self) -> nn.Module:
+        """Takes and gives RGB in [0, 1]."""
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """Its scale, size requirements and receptive radius."""
+
+
+def memory_budget(device: torch.device) -> int:
+    """Bytes that a tile's work may take on ``device`` by default."""
+    if device.type == "cuda":
+        return int(0.6 * torch.cuda.mem_get_info(device)[0])
+    if device.type == "mps":
+        return int(0.5 * torch.mps.recommended_max_memory())
+    return 512 * MEBI
+
+
+def automatic_tile(network: nn.Module, descriptor: Descriptor, device: torch.device, halo: int, budget: int) -> int:
+    """The tile side whose window (tile and halo) costs at most ``budget`` bytes; a multiple of 16, at least 16."""
+    window = math.isqrt(budget // workspace_per_pixel(network, descriptor))
+    largest = LARGEST_TILE["cpu" if device.type == "cpu" else "other"]
+    return max(16, min(window - 2 * halo, largest) // 16 * 16)
+
+
+class Upscaler:
+    """A model ready to upscale arrays on a device.
+
+    Args:
+        model: a network with its descriptor; it is moved to ``device``.
+        device: from ``core.device.pick_device``.
+        tile: side of a tile in input pixels, 0 for the whole image at once, 'auto' for what memory allows.
+        precision: 'fp32', or 'fp16' / 'bf16' under autocast.
+        tta: average over the eight flips and turns: slower by eight, a little better.
+        seamless: the image wraps around, as textures do that are laid side by side.
+        max_memory: bytes that a tile's work may take; what the device has free by default.
+        on_note: told, in a sentence, what the person should know: a smaller tile, a repeated one.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: torch.device,
+        tile: int | Literal["auto"] = "auto",
+        precision: Precision = "fp32",
+        tta: bool = False,
+        seamless: bool = False,
+        max_memory: int | None = None,
+        on_note: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.scale = model.descriptor.scale
+        self.on_note = on_note
+        self._run = TileRunner(model.network, model.descriptor, device, precision, tta, lambda text: self.on_note(text))
+        halo = min(model.descriptor.receptive_radius, PRACTICAL_HALO)
+        if tile == "auto":
+            budget = max_memory or memory_budget(device)
+            tile = automatic_tile(model.network, model.descriptor, device, halo, budget)
+        self.tiling = Tiling(tile, halo, model.descriptor.multiple_of, wrap=seamless)
+
+    @property
+    def tile(self) -> int:
+        """The tile side that is used, 0 for the whole image."""
+        return self.tiling.tile
+
+    def bands(self, image: Array) -> Iterator[Array]:
+        """(H, W, C) uint8, uint16 or float32 -> finished rows of (scale H, scale W, C), from top to bottom."""
+
+        def smaller(tile: int) -> None:
+            self.on_note(f"Out of memory: going on with tiles of {tile} pixels.")
+
+        return upscaled_bands(image, self.scale, self.tiling, self._run, smaller)
+
+    def upscale(self, image: Array) -> Array:
+        """(H, W, C) with C = 1, 2, 3 or 4 (grey, grey + alpha, RGB, RGB + alpha) -> (scale H, scale W, C).
+
+        Same dtype; integers are rounded half up. Raises GramganError for lack of memory and non-finite results.
+        """
+        return np.concatenate(list(self.bands(image)), axis=0)
