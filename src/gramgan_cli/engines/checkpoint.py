@@ -46,13 +46,18 @@ def _optimiser_tensors(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
 
 
 def _restore_optimiser(name: str, optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put moments and step counts back."""
+    """Put moments and step counts back, each moment in its parameter's memory layout: fused Adam walks both alike."""
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         owner, _, rest = key.partition("/")
         if owner == name:
             number, _, entry = rest.partition("/")
-            state.setdefault(int(number), {})[entry] = tensor
+            parameter = parameters[int(number)]
+            laid_out = (
+                torch.empty_like(parameter, dtype=tensor.dtype, device="cpu").copy_(tensor) if tensor.ndim else tensor
+            )
+            state.setdefault(int(number), {})[entry] = laid_out
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 

@@ -1,0 +1,80 @@
+"""Recipes: defaults, settings, TOML, and errors that name the nearest key."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+
+import pytest
+
+from gramgan_cli.core import archs
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.recipes.convert import differences, merge, parse_setting, to_toml
+from gramgan_cli.recipes.load import load_recipe, recipe_names
+from gramgan_cli.recipes.schema import Recipe
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_of_the_package_is_whole(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.summary
+    assert recipe.source
+    hyperparameters = {key: value for key, value in recipe.network.items() if key != "arch"}
+    archs.check_hyperparameters(recipe.network["arch"], hyperparameters)
+    assert not recipe.stage or recipe.stage in recipe_names()
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_survives_toml(name: str) -> None:
+    recipe = load_recipe(name)
+    awkward = dataclasses.replace(
+        recipe, summary='quote " backslash \\ newline \n ü', init="C:\\weights\\a.safetensors"
+    )
+    text = to_toml(awkward)
+    assert merge(Recipe(), tomllib.loads(text)) == awkward
+
+
+def test_settings_reach_their_keys() -> None:
+    recipe = Recipe()
+    for text in ("loss.texture=0.5", "schedule.milestones=[10, 20]", "texture.patches=random:16", "network.nf=32"):
+        recipe = merge(recipe, parse_setting(text))
+    assert recipe.loss.texture == 0.5
+    assert recipe.schedule.milestones == (10, 20)
+    assert recipe.texture.patches == "random:16"
+    assert recipe.network == {"arch": "rrdbnet", "nf": 32}
+
+
+def test_another_architecture_drops_the_hyperparameters_of_the_old_one() -> None:
+    recipe = merge(Recipe(), {"network": {"arch": "rrdbnet", "gc": 16}})
+    assert merge(recipe, {"network": {"arch": "compact"}}).network == {"arch": "compact"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("loss.textur=1", ["loss.textur", "loss.texture"]),
+        ("los.texture=1", ["los", "loss"]),
+        ("steps=many", ["steps", "int"]),
+        ("steps=1.5", ["steps", "int"]),
+        ("texture.centered=1", ["texture.centered", "bool"]),
+        ("mask.mode=round", ["mask.mode", "grid", "sliding"]),
+        ("loss=1", ["loss", "table"]),
+        ("data.hr_dir=photos", ["data.hr_dir", "list"]),
+        ("texture", ["key=value"]),
+    ],
+)
+def test_a_wrong_setting_is_named(setting: str, words: list[str]) -> None:
+    with pytest.raises(UsageError) as error:
+        merge(Recipe(), parse_setting(setting))
+    assert all(word in str(error.value) for word in words)
+
+
+def test_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(GramganError, match="psnr"):
+        load_recipe("pnsr")
+
+
+def test_differences_are_dotted_keys() -> None:
+    recipe = Recipe()
+    changed = merge(recipe, {"steps": 7, "loss": {"texture": 2.0}, "network": {"nf": 8}})
+    assert differences(recipe, changed) == ["loss.texture", "network.nf", "steps"]
