@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gramgan_cli import __version__
-from gramgan_cli.cli import train
+from gramgan_cli.cli import data, models, train
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
 
@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 
 app.command("train")(train.train)
+app.add_typer(models.models, name="models")
+app.add_typer(data.data, name="data")
 
 
 def _print_version(wanted: bool) -> None:

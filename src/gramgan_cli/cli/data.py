@@ -1,0 +1,121 @@
+"""``gramgan data``: LR pictures from HR ones, and the benchmark sets."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gramgan_cli.cli.output import note, print_json, print_line, print_table
+from gramgan_cli.cli.progress import counting, fetching
+
+data = typer.Typer(help="Make LR pictures; fetch and list benchmark sets.", no_args_is_help=True)
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where benchmark sets lie. \\[GRAMGAN_DATA, else the user's data folder]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+class BorderChoice(StrEnum):
+    """How a picture goes on outside while it is reduced."""
+
+    symmetric = "symmetric"
+    replicate = "replicate"
+
+
+@data.command("make-lr")
+def make_lr(
+    hr_dir: Annotated[Path, typer.Argument(metavar="HR_DIR", help="Folder of sharp pictures.")],
+    lr_dir: Annotated[Path, typer.Argument(metavar="LR_DIR", help="Folder to write PNG files of the same names to.")],
+    scale: Annotated[int, typer.Option(min=2, max=16, help="HR side over LR side.")] = 4,
+    border: Annotated[
+        BorderChoice,
+        typer.Option(help="symmetric: as MATLAB does. replicate: as the sets that are passed around were made."),
+    ] = BorderChoice.symmetric,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace LR files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
+    json: Json = False,
+) -> None:
+    """Reduce a folder of pictures as MATLAB's imresize does (bicubic, 8 bit)."""
+    from gramgan_cli.engines.prepare import make_lr_folder
+
+    with counting("Reducing") as progress:
+        written = make_lr_folder(hr_dir, lr_dir, scale, border.value, overwrite, progress)
+    if json:
+        print_json({"scale": scale, "border": border.value, "written": [str(path) for path in written]})
+    elif quiet:
+        for path in written:
+            print_line(str(path))
+    else:
+        print_line(f"{len(written)} LR pictures in {lr_dir}")
+
+
+@data.command()
+def pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Set5, Set14, BSD100, Urban100 or DIV2K.")],
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Fetch a benchmark set from its public address; a fetch that was cut off goes on where it stopped."""
+    from gramgan_cli.core.folders import data_dir as default_dir
+    from gramgan_cli.engines import prepare
+
+    source = prepare.source_of(name)
+    note(f"{source.name}: {source.licence} See {source.page}")
+    with fetching() as bars:
+        folder = prepare.pull(source, data_dir or default_dir(), lambda archive: bars(archive.folder))
+    note(f"Measure on it with: gramgan bench {source.name}")
+    if json:
+        print_json({"name": source.name, "folder": str(folder), "licence": source.licence})
+    else:
+        print_line(str(folder))
+
+
+@data.command("list")
+def list_(
+    data_dir: DataDir = None,
+    json: Json = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the folders that are there, one per line.")
+    ] = False,
+) -> None:
+    """Show which benchmark sets are here, and which can be fetched."""
+    from gramgan_cli.core.folders import data_dir as default_dir
+    from gramgan_cli.engines.prepare import presence
+
+    places = [data_dir or default_dir()]
+    sets = presence(places, scale=4)
+    if json:
+        rows = [
+            {
+                "name": one.name,
+                "folder": str(one.folder) if one.folder else None,
+                "pictures": one.pictures,
+                "layout": one.layout or None,
+                "licence": one.licence or None,
+                "can_be_pulled": one.can_be_pulled,
+            }
+            for one in sets
+        ]
+        print_json({"datasets": rows})
+    elif quiet:
+        for one in sets:
+            if one.folder:
+                print_line(str(one.folder))
+    else:
+        print_table(
+            f"Benchmark sets under {places[0]}",
+            ["name", "pictures", "where"],
+            [
+                [
+                    one.name,
+                    str(one.pictures),
+                    one.layout or (f"gramgan data pull {one.name}" if one.can_be_pulled else "-"),
+                ]
+                for one in sets
+            ],
+        )

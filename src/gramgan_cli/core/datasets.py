@@ -1,0 +1,145 @@
+"""Finding the HR and LR pictures of a benchmark set on this computer, and reading them in pairs.
+
+Folder layouts that are understood, the first that fits (x4; other scales likewise):
+
+| layout | what |
+|---|---|
+| ``HR/`` + ``LR_x4/`` | the same file stems in both |
+| ``GTmod12/`` + ``LRbicx4/`` | the same |
+| ``DIV2K_valid_HR/`` + ``DIV2K_valid_LR_bicubic/X4/`` | LR stems may end in ``x4`` |
+| ``*_HR.png`` + ``*_LR.png`` | in one folder |
+| ``HR/``, ``GTmod12/``, ``DIV2K_valid_HR/`` or ``original/`` alone | LR is made |
+| pictures right inside | HR; LR is made |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramgan_cli.core.data.listing import list_pictures
+from gramgan_cli.core.data.prepared import read_rgb
+from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.resize import crop_to_multiple, make_lr
+
+NAMES = ("Set5", "Set14", "BSD100", "Urban100", "Manga109", "DIV2K")
+"""The sets that papers report on, by the folder name that they are looked for under."""
+
+
+@dataclass(frozen=True)
+class PairOfFiles:
+    """One picture of a set."""
+
+    name: str
+    """Stem of the HR file, without ``_HR``."""
+    hr: Path
+    lr: Path | None
+    """None where LR is to be made from HR."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A set of pictures to measure on."""
+
+    name: str
+    folder: Path
+    layout: str
+    """Where in ``folder`` the pictures lie, in words."""
+    pairs: tuple[PairOfFiles, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture, decoded."""
+
+    name: str
+    lr: NDArray[np.uint8]
+    """(h, w, 3), RGB."""
+    hr: NDArray[np.uint8]
+    """(scale h, scale w, 3), RGB."""
+    grey: bool
+    """Whether HR holds no colour: all three channels are equal."""
+
+
+def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
+    """The set that a person means by ``text``: a known name under one of ``folders``, or a folder.
+
+    A known name (any case) is looked for under ``folders`` in order, then as a folder; anything else is a folder, or a
+    name under ``folders``. Raises GramganError where nothing is found, and for counts that don't match.
+    """
+    known = {name.casefold(): name for name in NAMES}.get(text.casefold())
+    places = [folder / (known or text) for folder in folders]
+    candidates = [*places, Path(text)] if known else [Path(text), *places]
+    for folder in candidates:
+        if folder.is_dir():
+            return open_dataset(folder, scale, known)
+    looked = " or ".join(str(folder) for folder in folders)
+    if known:
+        raise GramganError(
+            f"{known} is not on this computer (looked under {looked}).", f"Fetch it with: gramgan data pull {known}"
+        )
+    raise GramganError(f"There is no folder and no dataset '{text}' (looked under {looked}).", nearest(text, NAMES))
+
+
+def open_dataset(folder: Path, scale: int, name: str | None = None) -> Dataset:
+    """The set in ``folder``, whatever its layout. Raises GramganError where it has none or a file lacks its pair."""
+    for hr, lr in (
+        ("HR", f"LR_x{scale}"),
+        ("GTmod12", f"LRbicx{scale}"),
+        ("DIV2K_valid_HR", f"DIV2K_valid_LR_bicubic/X{scale}"),
+    ):
+        if (folder / hr).is_dir() and (folder / lr).is_dir():
+            pairs = _match(list_pictures(folder / hr), list_pictures(folder / lr), "", scale)
+            return Dataset(name or folder.name, folder, f"{hr} + {lr}", pairs)
+    for hr in ("HR", "GTmod12", "DIV2K_valid_HR", "original"):
+        if (folder / hr).is_dir():
+            return Dataset(name or folder.name, folder, f"{hr}, LR is made", _alone(list_pictures(folder / hr)))
+    pictures = list_pictures(folder)
+    hr_files = [path for path in pictures if path.stem.endswith("_HR")]
+    lr_files = [path for path in pictures if path.stem.endswith("_LR")]
+    if hr_files and lr_files:
+        return Dataset(name or folder.name, folder, "*_HR + *_LR", _match(hr_files, lr_files, "_HR", scale))
+    return Dataset(name or folder.name, folder, "HR right inside, LR is made", _alone(pictures))
+
+
+def _alone(hr_files: Sequence[Path]) -> tuple[PairOfFiles, ...]:
+    """HR pictures whose LR is to be made."""
+    return tuple(PairOfFiles(path.stem, path, None) for path in hr_files)
+
+
+def _match(hr_files: Sequence[Path], lr_files: Sequence[Path], suffix: str, scale: int) -> tuple[PairOfFiles, ...]:
+    """Each HR file with the LR file of its name; a file that is left over on either side is an error that names it."""
+    lr_suffix = suffix.replace("HR", "LR")
+    left_over = {path.stem.removesuffix(lr_suffix): path for path in lr_files}
+    counts = f"({len(hr_files)} HR and {len(lr_files)} LR pictures)"
+    pairs = []
+    for hr in hr_files:
+        name = hr.stem.removesuffix(suffix)
+        lr = left_over.pop(name, None) or left_over.pop(f"{name}x{scale}", None)
+        if lr is None:
+            raise GramganError(f"{hr} has no LR picture of its name in {lr_files[0].parent} {counts}.")
+        pairs.append(PairOfFiles(name, hr, lr))
+    for lr in left_over.values():
+        raise GramganError(f"{lr} has no HR picture of its name in {hr_files[0].parent} {counts}.")
+    return tuple(pairs)
+
+
+def read_sample(pair: PairOfFiles, scale: int) -> Sample:
+    """Decode a pair; HR is cropped right and bottom to a multiple of ``scale``, LR is made where there is none.
+
+    Raises GramganError for unreadable files and for an LR that is not 1/``scale`` of its HR.
+    """
+    whole = read_rgb(pair.hr)
+    hr = crop_to_multiple(whole, scale)
+    lr = make_lr(hr, scale) if pair.lr is None else read_rgb(pair.lr)
+    if lr.shape[0] * scale != hr.shape[0] or lr.shape[1] * scale != hr.shape[1]:
+        raise GramganError(
+            f"{pair.lr} has {lr.shape[1]}x{lr.shape[0]} pixels, but a x{scale} LR of {pair.hr} "
+            f"({whole.shape[1]}x{whole.shape[0]}) has {hr.shape[1] // scale}x{hr.shape[0] // scale}."
+        )
+    grey = bool(np.all(hr == hr[..., :1]))
+    return Sample(pair.name, lr, hr, grey)
