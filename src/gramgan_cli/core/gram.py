@@ -1,0 +1,57 @@
+"""Gram matrices of small colour patches, in full and as their six distinct numbers.
+
+SPEC of the method: Song et al. 2023, "Gram-GAN", Sensors 23(4), 2098, section 3.2: G = p p^T, not normalised.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+PACKED = 6
+"""Distinct numbers of a symmetric 3 x 3 matrix."""
+
+_ROWS = (0, 1, 2, 0, 0, 1)
+_COLUMNS = (0, 1, 2, 1, 2, 2)
+_SCALES = (1.0, 1.0, 1.0, math.sqrt(2), math.sqrt(2), math.sqrt(2))
+_PLACE = (0, 3, 4, 3, 1, 5, 4, 5, 2)
+"""Where the nine entries, row by row, stand among the six."""
+
+
+def gram(patches: Tensor, centered: bool = False) -> Tensor:
+    """G = p p^T of each patch p, its pixels as columns.
+
+    Args:
+        patches: (..., C, h, w), values in [0, 1].
+        centered: take each channel's mean off the patch first, which leaves texture without brightness.
+
+    Returns:
+        (..., C, C), entries up to h w.
+    """
+    p = patches.flatten(-2)
+    if centered:
+        p = p - p.mean(-1, keepdim=True)
+    return p @ p.transpose(-1, -2)
+
+
+def pack(grams: Tensor) -> Tensor:
+    """(..., 3, 3) symmetric -> (..., 6): the diagonal, then the entries above it times sqrt(2).
+
+    The Euclidean distance of two packed matrices equals the Frobenius distance of the full ones, since each entry off
+    the diagonal counts twice there.
+    """
+    return grams[..., _ROWS, _COLUMNS] * grams.new_tensor(_SCALES)
+
+
+def unpack(packed: Tensor) -> Tensor:
+    """(..., 6) -> (..., 3, 3), the inverse of ``pack``."""
+    entries = (packed / packed.new_tensor(_SCALES))[..., _PLACE]
+    return entries.view(*packed.shape[:-1], 3, 3)
+
+
+def packed_gram(patches: Tensor, centered: bool = False) -> Tensor:
+    """RGB patches (..., 3, h, w) in [0, 1] -> packed Gram matrices (..., 6), without gradient, at least in float32."""
+    with torch.no_grad(), torch.autocast(patches.device.type, enabled=False):
+        return pack(gram(patches.float() if patches.dtype.itemsize < 4 else patches, centered))

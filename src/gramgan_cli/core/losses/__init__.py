@@ -1,0 +1,1 @@
+"""Losses, one file per family: pure functions of tensors that give a scalar."""

@@ -1,0 +1,74 @@
+"""Which patches of a batch the texture loss compares, and cutting them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from gramgan_cli.core.errors import GramganError
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A rule for choosing patches."""
+
+    kind: Literal["center", "random", "dense"]
+    """One central patch per image (Gram-GAN's source), ``count`` anywhere, or all non-overlapping ones."""
+    count: int = 1
+    """Patches per image of 'random'."""
+
+
+def parse_selection(text: str) -> Selection:
+    """'center', 'dense' or 'random:K' -> the rule; anything else is an error that says what there is."""
+    if text == "center":
+        return Selection("center")
+    if text == "dense":
+        return Selection("dense")
+    kind, _, count = text.partition(":")
+    if kind == "random" and count.isdecimal() and int(count) > 0:
+        return Selection("random", int(count))
+    raise GramganError(f"texture.patches can't be '{text}'.", "It is 'center', 'dense' or 'random:K' with K >= 1.")
+
+
+def choose_places(
+    selection: Selection, batch: int, height: int, width: int, size: int, generator: Generator | None = None
+) -> Tensor:
+    """Top left corners (y, x) of the chosen patches: (B, K, 2), int64, on the CPU.
+
+    Args:
+        selection: the rule.
+        batch, height, width: shape of the images.
+        size: side of a patch in pixels.
+        generator: CPU generator of 'random', so that this choice has a random state of its own.
+
+    Raises:
+        ValueError: a patch does not fit into the image.
+    """
+    rows, columns = height - size, width - size
+    if min(rows, columns) < 0:
+        raise ValueError(f"a patch of {size} px does not fit into {width} x {height}")
+    if selection.kind == "center":
+        return torch.tensor([rows // 2, columns // 2]).expand(batch, 1, 2)
+    if selection.kind == "dense":
+        y = torch.arange(0, rows + 1, size)
+        x = torch.arange(0, columns + 1, size)
+        return torch.cartesian_prod(y, x).expand(batch, -1, 2)
+    shape = (batch, selection.count)
+    y = torch.randint(rows + 1, shape, generator=generator)
+    x = torch.randint(columns + 1, shape, generator=generator)
+    return torch.stack((y, x), dim=-1)
+
+
+def cut_patches(images: Tensor, places: Tensor, size: int) -> Tensor:
+    """(B, C, H, W) and corners (B, K, 2) -> patches (B, K, C, size, size), in the images' graph and on their device."""
+    batch, channels, _, width = images.shape
+    count = places.shape[1]
+    offset = torch.arange(size)
+    y = places[..., 0, None, None] + offset[:, None]
+    x = places[..., 1, None, None] + offset
+    index = (y * width + x).view(batch, 1, -1).expand(-1, channels, -1).to(images.device)
+    pixels = images.flatten(2).gather(2, index)
+    return pixels.view(batch, channels, count, size, size).transpose(1, 2)
