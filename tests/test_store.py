@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from gramgan_cli.core import archs
+from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.weights import embedded, store
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
@@ -87,7 +88,7 @@ def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [source]
 
 
-@pytest.mark.parametrize("name", store.WITHOUT_WEIGHTS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_names_of_built_in_models_are_taken(tmp_path: Path, name: str) -> None:
     with pytest.raises(GramganError, match="built-in"):
         store.put(name, tiny_file(tmp_path / "a.safetensors"))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.header import WeightsHeader, build_from_file
+from gramgan_cli.core.weights import interop, store
+from gramgan_cli.core.weights.header import WeightsHeader, load_into, read_weights
+from gramgan_cli.core.weights.layouts import own_names
 
 PICKLES = {".pth", ".pt", ".ckpt", ".bin", ".pkl"}
 """What other tools' checkpoints end in; they are imported, never loaded as they are."""
@@ -63,13 +65,40 @@ def _load_stored(name: str) -> LoadedModel:
         try:
             store.verify(model)
             return _build(name, model.path)
-        except GramganError:
+        except (GramganError, OSError, RuntimeError):
+            # safetensors raises a RuntimeError where the file goes while it opens it.
             newer = store.find(name)
             if newer is None or newer == model:
                 raise
             model = newer
 
 
+def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], path: Path) -> LoadedModel:
+    """The network of a header and its tensors, under our names or BasicSR's (exported files have those).
+
+    Raises GramganError naming ``path`` and the first key that does not fit.
+    """
+    tensors = {key: _fp32(tensor) for key, tensor in own_names(header.arch, tensors).items()}
+    if header.arch == interop.ARCH:
+        network = interop.build(tensors, header.hyperparameters, path)
+    else:
+        network = archs.build(header.arch, header.hyperparameters)
+        load_into(network, tensors, str(path))
+    return LoadedModel(name, network.eval(), header, describe(header))
+
+
+def describe(header: WeightsHeader) -> Descriptor:
+    """The descriptor of the network that a header speaks of."""
+    if header.arch == interop.ARCH:
+        return interop.describe(header.hyperparameters)
+    return archs.describe(header.arch, header.hyperparameters)
+
+
 def _build(name: str, path: Path) -> LoadedModel:
-    network, header = build_from_file(path)
-    return LoadedModel(name, network, header, archs.describe(header.arch, header.hyperparameters))
+    header, tensors = read_weights(path)
+    return assemble(name, header, tensors, path)
+
+
+def _fp32(tensor: Tensor) -> Tensor:
+    """Half-precision values widened; counters and indices stay as they are."""
+    return tensor.float() if tensor.is_floating_point() else tensor

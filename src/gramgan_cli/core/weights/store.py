@@ -13,10 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.errors import GramganError, nearest
 from gramgan_cli.core.files import replacing
 from gramgan_cli.core.folders import cache_dir
 from gramgan_cli.core.locks import exclusive
+from gramgan_cli.core.weights.catalogue import read_catalogue
 from gramgan_cli.core.weights.embedded import SUFFIX, embedded_models
 from gramgan_cli.core.weights.header import read_header
 
@@ -25,9 +27,6 @@ _FILE = re.compile(rf"({_NAME.pattern})\.([0-9a-f]{{64}}){re.escape(SUFFIX)}")
 
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
 """What Windows takes for a device, with any extension."""
-
-WITHOUT_WEIGHTS = ("nearest", "bilinear", "bicubic", "lanczos")
-"""Models that are formulas: their names are taken, and there is no file."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def check_name(name: str) -> str:
 def check_free(name: str) -> str:
     """``name``, if a model may be stored under it: not one that gramgan keeps for its own."""
     check_name(name)
-    if name in WITHOUT_WEIGHTS or name in embedded_models():
+    if name in BASELINES or name in embedded_models():
         raise GramganError(f"'{name}' is the name of a built-in model.", "Choose another name.")
     return name
 
@@ -86,10 +85,14 @@ def find(name: str) -> StoredModel | None:
 
 
 def get(name: str) -> StoredModel:
-    """The model of that name; an unknown one is an error that names the nearest."""
+    """The model of that name; an unknown one is an error that names the nearest, or how to fetch it."""
+    if name in BASELINES:
+        raise GramganError(f"'{name}' is a formula: it has no weights file.")
     model = find(name)
+    if model is None and name in read_catalogue():
+        raise GramganError(f"The model '{name}' is not here yet.", f"Fetch it with: gramgan models pull {name}")
     if model is None:
-        known = [*WITHOUT_WEIGHTS, *(model.name for model in stored_models())]
+        known = [*BASELINES, *(model.name for model in stored_models())]
         raise GramganError(f"There is no model '{name}'.", nearest(name, known))
     return model
 
@@ -117,7 +120,7 @@ def remove(name: str) -> None:
 
 
 def verify(model: StoredModel) -> None:
-    """Compare the file with its checksum and read its header; raises GramganError where either is wrong."""
+    """Compare the file with its checksum; raises GramganError where it differs or can't be read."""
     try:
         with model.path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -128,7 +131,6 @@ def verify(model: StoredModel) -> None:
             f"The file of model '{model.name}' is damaged: {model.path} does not have its SHA-256.",
             f"Remove it with: gramgan models rm {model.name}, then get it again.",
         )
-    read_header(model.path)
 
 
 def _lock_file() -> Path:

@@ -1,0 +1,37 @@
+"""The catalogue: models published elsewhere, with the checksum that a download must have."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """One model that can be fetched by its name."""
+
+    name: str
+    """Its name in the catalogue and, once fetched, in the store."""
+    url: str
+    """Where the file is published."""
+    sha256: str
+    """The checksum of the published file, 64 hexadecimal digits."""
+    size: int
+    """Bytes."""
+    licence: str
+    """SPDX identifier."""
+    arch: str
+    """Name in the table of architectures."""
+    scale: int
+    """Output side over input side."""
+    parameters: int
+    """Number of learned values."""
+    trained_for: str
+    """One line: what pictures it was made for."""
+
+
+def read_catalogue() -> dict[str, CatalogueEntry]:
+    """Name -> entry, from ``gramgan_cli/weights/catalogue.toml``."""
+    text = (resources.files("gramgan_cli") / "weights" / "catalogue.toml").read_text(encoding="utf-8")
+    return {name: CatalogueEntry(name=name, **fields) for name, fields in tomllib.loads(text).items()}

@@ -1,0 +1,93 @@
+"""Networks that are not in our table but that spandrel (extra ``[interop]``) knows from their state dict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from gramgan_cli.core.archs import Descriptor
+from gramgan_cli.core.errors import GramganError
+
+if TYPE_CHECKING:
+    from spandrel import ImageModelDescriptor
+
+ARCH = "spandrel"
+"""What a header calls them; the network itself is known from the tensors alone."""
+
+HALO = 32
+"""Input pixels around a tile. These networks don't say how far they look, so their tiles are an approximation."""
+
+INSTALL = "pip install 'gramgan-cli[interop]'"
+
+
+def identify(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
+    """What a header stores of the network of ``tensors``: its design, scale, channels and size requirement."""
+    try:
+        model = _load(tensors, path)
+    except ModuleNotFoundError as error:
+        raise GramganError(
+            f"{path} has a layout that is not known here (its first key: '{next(iter(tensors))}').",
+            f"spandrel knows many more: {INSTALL}",
+        ) from error
+    if model.input_channels != 3 or model.output_channels != 3:
+        raise GramganError(f"{path} takes {model.input_channels} channels and gives {model.output_channels}, not RGB.")
+    return {
+        "design": model.architecture.id,
+        "scale": model.scale,
+        "multiple_of": model.size_requirements.multiple_of,
+        "dtypes": ["fp32", *(["bf16"] if model.supports_bfloat16 else []), *(["fp16"] if model.supports_half else [])],
+    }
+
+
+class SpandrelNetwork(nn.Module):
+    """RGB in [0, 1], (B, 3, h, w) -> (B, 3, scale h, scale w), clamped to [0, 1] by spandrel."""
+
+    def __init__(self, model: ImageModelDescriptor[nn.Module]) -> None:
+        super().__init__()
+        self.network = model.model
+        self._descriptor = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One picture at a time, as spandrel asks."""
+        return torch.cat([self._descriptor(picture[None]) for picture in x])
+
+
+def build(tensors: Mapping[str, Tensor], hyperparameters: Mapping[str, Any], path: Path) -> nn.Module:
+    """The network of a stored file that spandrel identified, on the CPU, in evaluation mode."""
+    try:
+        return SpandrelNetwork(_load(tensors, path)).eval()
+    except ModuleNotFoundError as error:
+        raise GramganError(f"{path} is a {hyperparameters['design']}, which needs spandrel.", INSTALL) from error
+
+
+def describe(hyperparameters: Mapping[str, Any]) -> Descriptor:
+    """The descriptor of a network that spandrel identified."""
+    return Descriptor(
+        arch=hyperparameters["design"],
+        scale=hyperparameters["scale"],
+        in_channels=3,
+        out_channels=3,
+        multiple_of=hyperparameters["multiple_of"] or 1,
+        receptive_radius=HALO,
+        dtypes=tuple(hyperparameters["dtypes"]),
+    )
+
+
+def _load(tensors: Mapping[str, Tensor], path: Path) -> ImageModelDescriptor[nn.Module]:
+    from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+
+    try:
+        model = ModelLoader(device="cpu").load_from_state_dict(dict(tensors))
+    except UnsupportedModelError as error:
+        raise GramganError(
+            f"{path} has a layout that neither gramgan nor spandrel knows (its first key: '{next(iter(tensors))}')."
+        ) from error
+    except RuntimeError as error:
+        raise GramganError(f"{path} does not fit its network: {' '.join(str(error).split())}") from error
+    if not isinstance(model, ImageModelDescriptor):
+        raise GramganError(f"{path} is a {model.architecture.name}, which does not enlarge pictures.")
+    return model

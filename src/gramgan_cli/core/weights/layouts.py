@@ -1,0 +1,144 @@
+"""The names that other tools give to the same tensors, and the hyperparameters that their shapes tell.
+
+Known layouts, both of networks that are in the table of architectures:
+
+- Compact (Real-ESRGAN's SRVGGNetCompact): ``body.N.weight``, which are our own names.
+- RRDBNet with the nearest-neighbour upsampler, under three sets of names: BasicSR's (``body.0.rdb1.conv1.weight``),
+  ESRGAN's newer ones (``RRDB_trunk.0.RDB1.conv1.weight``) and its older ones (``model.1.sub.0.RDB1.conv1.0.weight``).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+Tensors = Mapping[str, Tensor]
+
+_BASICSR = {
+    "conv_body": "trunk_conv",
+    "conv_up1": "upconv1",
+    "conv_up2": "upconv2",
+    "conv_hr": "hr_conv",
+}
+"""BasicSR's name of a layer -> ours."""
+
+_ESRGAN = {"HRconv": "hr_conv"}
+"""The newer ESRGAN name of a layer -> ours; its others are ours, too."""
+
+_OLD_TAIL = ("upconv1", "upconv2", "hr_conv", "conv_last")
+"""The layers after the trunk, in the order of the older ESRGAN's numbers."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """Foreign tensors under our names, and the network that they belong to."""
+
+    arch: str
+    """Name in the table of architectures."""
+    hyperparameters: dict[str, Any]
+    """Keywords that build the network."""
+    tensors: dict[str, Tensor]
+    """Under our names; a key that is not known keeps its own."""
+
+
+def recognise(tensors: Tensors) -> Recognised | None:
+    """The network that a foreign state dict belongs to, or None where its layout is not a known one."""
+    if _is_compact(tensors):
+        return Recognised("compact", _compact_hyperparameters(tensors), dict(tensors))
+    if "model.1.sub.0.RDB1.conv1.0.weight" in tensors:
+        renamed = _from_old_esrgan(tensors)
+    else:
+        renamed = own_names("rrdbnet", tensors)
+    if not {"trunk.0.rdb1.conv1.weight", "conv_first.weight", "conv_last.weight"} <= renamed.keys():
+        return None
+    return Recognised("rrdbnet", _rrdbnet_hyperparameters(renamed), renamed)
+
+
+def own_names(arch: str, tensors: Tensors) -> dict[str, Tensor]:
+    """The tensors of an ``arch`` with BasicSR's or ESRGAN's newer names under ours; other names stay."""
+    if arch != "rrdbnet":
+        return dict(tensors)
+    return {_own_rrdbnet_name(name): tensor for name, tensor in tensors.items()}
+
+
+def basicsr_names(arch: str, tensors: Tensors) -> dict[str, Tensor]:
+    """The tensors of a network of ours under the names that BasicSR, and with it most other tools, has for them."""
+    if arch != "rrdbnet":
+        return dict(tensors)
+    theirs = {ours: name for name, ours in _BASICSR.items()}
+    renamed = {}
+    for name, tensor in tensors.items():
+        layer, _, rest = name.partition(".")
+        renamed["body." + rest if layer == "trunk" else f"{theirs.get(layer, layer)}.{rest}"] = tensor
+    return renamed
+
+
+def _own_rrdbnet_name(name: str) -> str:
+    layer, _, rest = name.partition(".")
+    if layer in ("body", "RRDB_trunk"):
+        return "trunk." + rest.replace("RDB", "rdb")
+    layer = _BASICSR.get(layer, _ESRGAN.get(layer, layer))
+    return f"{layer}.{rest}" if rest else layer
+
+
+def _from_old_esrgan(tensors: Tensors) -> dict[str, Tensor]:
+    """The older ESRGAN's numbered layers under our names, if its tail has the four layers of a x4 network."""
+    numbers = {int(match[1]) for name in tensors if (match := re.fullmatch(r"model\.(\d+)\.weight", name))}
+    after_trunk = sorted(numbers - {0})
+    if len(after_trunk) != len(_OLD_TAIL):
+        return {}
+    layers = {f"model.{number}": ours for number, ours in zip(after_trunk, _OLD_TAIL, strict=True)}
+    layers["model.0"] = "conv_first"
+    last = max(int(match[1]) for name in tensors if (match := re.match(r"model\.1\.sub\.(\d+)\.", name)))
+    layers[f"model.1.sub.{last}"] = "trunk_conv"
+    renamed = {}
+    for name, tensor in tensors.items():
+        layer, _, kind = name.rpartition(".")
+        if layer in layers:
+            renamed[f"{layers[layer]}.{kind}"] = tensor
+        else:
+            # model.1.sub.0.RDB1.conv1.0.weight -> trunk.0.rdb1.conv1.weight
+            block = re.fullmatch(r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0", layer)
+            ours = f"trunk.{block[1]}.rdb{block[2]}.conv{block[3]}.{kind}" if block else name
+            renamed[ours] = tensor
+    return renamed
+
+
+def _is_compact(tensors: Tensors) -> bool:
+    first, activation = tensors.get("body.0.weight"), tensors.get("body.1.weight")
+    return first is not None and first.ndim == 4 and activation is not None and activation.ndim == 1
+
+
+def _compact_hyperparameters(tensors: Tensors) -> dict[str, Any]:
+    """``body`` is conv, PReLU, nc times the same, and a last conv of out_nc scale^2 channels; in_nc = out_nc."""
+    nf, in_nc = tensors["body.0.weight"].shape[:2]
+    last = max(
+        int(match[1])
+        for name, tensor in tensors.items()
+        if (match := re.fullmatch(r"body\.(\d+)\.weight", name)) and tensor.ndim == 4
+    )
+    scale = math.isqrt(tensors[f"body.{last}.weight"].shape[0] // in_nc)
+    return {"in_nc": in_nc, "out_nc": in_nc, "nf": nf, "nc": (last - 2) // 2, "scale": scale}
+
+
+def _rrdbnet_hyperparameters(tensors: Tensors) -> dict[str, Any]:
+    """Input channels over output channels are the square of the pixel-unshuffling, 4 / scale."""
+    nf, first_in = tensors["conv_first.weight"].shape[:2]
+    out_nc = tensors["conv_last.weight"].shape[0]
+    unshuffle = math.isqrt(first_in // out_nc) if first_in > out_nc else 1
+    blocks = {match[1] for name in tensors if (match := re.match(r"trunk\.(\d+)\.", name))}
+    upsampled = tensors["upconv1.weight"].shape[0] if "upconv1.weight" in tensors else nf
+    return {
+        "in_nc": first_in // unshuffle**2,
+        "out_nc": out_nc,
+        "nf": nf,
+        "nb": len(blocks),
+        "gc": tensors["trunk.0.rdb1.conv1.weight"].shape[0],
+        "scale": 4 // unshuffle,
+        "upsampler": "pixelshuffle" if upsampled == 4 * nf else "nearest",
+    }

@@ -1,0 +1,203 @@
+"""What ``gramgan models`` does: list, describe, fetch, bring in, check."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import torch
+from safetensors import safe_open
+
+from gramgan_cli.core import archs
+from gramgan_cli.core.baselines import BASELINES
+from gramgan_cli.core.baselines import SCALE as BASELINE_SCALE
+from gramgan_cli.core.download import download
+from gramgan_cli.core.errors import GramganError, UsageError, nearest
+from gramgan_cli.core.folders import cache_dir
+from gramgan_cli.core.weights import interop, store
+from gramgan_cli.core.weights.catalogue import CatalogueEntry, read_catalogue
+from gramgan_cli.core.weights.embedded import embedded_models
+from gramgan_cli.core.weights.foreign import convert
+from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
+from gramgan_cli.core.weights.load import describe
+from gramgan_cli.core.weights.store import StoredModel
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One line of ``gramgan models list``."""
+
+    name: str
+    arch: str
+    """Name in the table of architectures; 'interpolation' for models without weights."""
+    scale: int
+    parameters: int
+    """Number of learned values."""
+    licence: str
+    metrics: dict[str, dict[str, float]]
+    """Per dataset: {"Set5": {"psnr_y": ..., "ssim_y": ...}}."""
+
+
+def list_models() -> list[ModelRow]:
+    """The models that are here: those in the store, the embedded ones among them, then those without weights."""
+    return [*(_row(model) for model in store.stored_models()), *(_baseline_row(name) for name in BASELINES)]
+
+
+def list_catalogue() -> list[CatalogueEntry]:
+    """The catalogue's models that are not in the store."""
+    present = {model.name for model in store.stored_models()}
+    return [entry for name, entry in read_catalogue().items() if name not in present]
+
+
+def info(name: str) -> dict[str, Any]:
+    """All that is known of one model: the row of the list, and for stored ones file, checksum and header."""
+    if name in BASELINES:
+        return asdict(_baseline_row(name))
+    catalogue = read_catalogue()
+    model = store.find(name)
+    if model is None and name in catalogue:
+        return {**asdict(catalogue[name]), "pull": f"gramgan models pull {name}"}
+    model = store.get(name)
+    header = read_header(model.path)
+    return {
+        **asdict(_row(model)),
+        "trained_for": header.trained_for,
+        "hyperparameters": header.hyperparameters,
+        "receptive_radius": describe(header).receptive_radius,
+        "training": header.training,
+        "path": str(model.path),
+        "bytes": model.path.stat().st_size,
+        "sha256": model.sha256,
+        "embedded": name in embedded_models(),
+    }
+
+
+def path_of(name: str) -> Path:
+    """The weights file of a stored model."""
+    return store.get(name).path
+
+
+def import_file(file: Path, name: str, licence: str | None, overwrite: bool) -> StoredModel:
+    """Bring a weights file, ours or another tool's, into the store."""
+    _check_target(name, overwrite)
+    return _import(file, name, licence, {"imported_from": file.name})
+
+
+def pull(
+    source: str, name: str | None, sha256: str | None, licence: str | None, overwrite: bool, progress: Progress
+) -> StoredModel:
+    """Fetch a model by its catalogue name, its address or a file, and bring it into the store.
+
+    Args:
+        source: a catalogue name, an http(s) or file address, or a path.
+        name: what the store calls it; the catalogue's name, or one made of the file's, where None.
+        sha256: the checksum that the file must have; the catalogue's where None.
+        licence: SPDX identifier; the catalogue's where None.
+        overwrite: replace a model of that name.
+        progress: told about the bytes that have come.
+    """
+    if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise UsageError("--sha256 takes the 64 hexadecimal digits of a SHA-256.")
+    entry = read_catalogue().get(source)
+    if entry is not None:
+        source, name = entry.url, name or entry.name
+        sha256, licence = sha256 or entry.sha256, licence or entry.licence
+    if urlsplit(source).scheme not in ("http", "https", "file"):
+        return _pull_file(source, name, sha256, licence, overwrite)
+    name = name or _name_from(unquote(Path(urlsplit(source).path).name))
+    _check_target(name, overwrite)
+    # The address only chooses the suffix of the file's name, never its place.
+    suffix = ".safetensors" if urlsplit(source).path.lower().endswith(".safetensors") else ".pth"
+    target = cache_dir() / "downloads" / (hashlib.sha256(source.encode()).hexdigest() + suffix)
+    if not target.is_file():
+        download(source, target, sha256=sha256.lower() if sha256 else None, progress=progress)
+    try:
+        record = {"imported_from": source, "sha256": _checked(target, sha256)}
+        return _import(target, name, licence, record, entry.trained_for if entry else "")
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def verify(names: list[str]) -> list[tuple[StoredModel, str | None]]:
+    """Each named model (all where none is named) with what is wrong with its file, None where nothing is."""
+    models = [store.get(name) for name in names] if names else store.stored_models()
+    results: list[tuple[StoredModel, str | None]] = []
+    for model in models:
+        try:
+            store.verify(model)
+            results.append((model, None))
+        except GramganError as error:
+            results.append((model, str(error)))
+    return results
+
+
+def _pull_file(source: str, name: str | None, sha256: str | None, licence: str | None, overwrite: bool) -> StoredModel:
+    file = Path(source)
+    if not file.is_file():
+        raise GramganError(
+            f"'{source}' is no address, no file and no model of the catalogue.", nearest(source, read_catalogue())
+        )
+    _checked(file, sha256)
+    return import_file(file, name or _name_from(file.name), licence, overwrite)
+
+
+def _checked(file: Path, sha256: str | None) -> str:
+    """The file's SHA-256, which must be the given one where one is given."""
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if sha256 is not None and found != sha256.lower():
+        raise GramganError(f"{file} does not have the SHA-256 {sha256.lower()}, but {found}.")
+    return found
+
+
+def _check_target(name: str, overwrite: bool) -> None:
+    store.check_free(name)
+    if not overwrite and store.find(name) is not None:
+        raise GramganError(f"The store has a model '{name}' already.", "Replace it with --overwrite.")
+
+
+def _name_from(file_name: str) -> str:
+    """A model's name made of a file's: 'RealESRGAN_x4plus.pth' -> 'realesrgan_x4plus'."""
+    return store.check_name(re.sub(r"[^a-z0-9._-]+", "-", Path(file_name).stem.lower()).strip("._-")[:64])
+
+
+def _import(file: Path, name: str, licence: str | None, record: dict[str, Any], trained_for: str = "") -> StoredModel:
+    """Convert ``file`` into a weights file of ours and put that into the store."""
+    header, tensors = convert(file, licence, record, trained_for)
+    with tempfile.TemporaryDirectory() as folder:
+        converted = Path(folder) / "converted.safetensors"
+        save_weights(converted, tensors, header)
+        return store.put(name, converted)
+
+
+def _row(model: StoredModel) -> ModelRow:
+    header = read_header(model.path)
+    return ModelRow(
+        name=model.name,
+        arch=describe(header).arch,
+        scale=header.scale,
+        parameters=_parameters(model.path, header),
+        licence=header.licence,
+        metrics=header.metrics,
+    )
+
+
+def _baseline_row(name: str) -> ModelRow:
+    return ModelRow(name, "interpolation", BASELINE_SCALE, 0, "MIT", {})
+
+
+def _parameters(path: Path, header: WeightsHeader) -> int:
+    """Learned values, without reading a tensor; of networks from elsewhere, all values in the file."""
+    if header.arch == interop.ARCH:
+        with safe_open(path, framework="pt") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    with torch.device("meta"):
+        return archs.parameter_count(archs.build(header.arch, header.hyperparameters))

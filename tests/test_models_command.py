@@ -1,0 +1,203 @@
+"""``gramgan models`` as a person calls it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from gramgan_cli.cli.app import app
+from gramgan_cli.core import archs
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.weights import store
+from gramgan_cli.core.weights.catalogue import read_catalogue
+from gramgan_cli.core.weights.header import WeightsHeader, save_weights
+from gramgan_cli.core.weights.load import load_model
+
+TINY = {"nf": 4, "nc": 1}
+METRICS = {"Set5": {"psnr_y": 30.5, "ssim_y": 0.87}}
+
+
+def run(*arguments: str) -> Result:
+    """Run a command; its stdout is in ``stdout``, its GramganError, as main() would print it, in ``exception``."""
+    return CliRunner().invoke(app, ["models", *arguments])
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> Path:
+    path = tmp_path / "My Model.safetensors"
+    torch.manual_seed(0)
+    header = WeightsHeader("compact", TINY, 4, "CC0-1.0", "tests", {"recipe": "none", "steps": 3}, METRICS)
+    save_weights(path, archs.build("compact", TINY).state_dict(), header)
+    return path
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """A web server of tmp_path; yields its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(tmp_path))
+
+        def translate_path(self, path: str) -> str:
+            return str(tmp_path / unquote(path).rpartition("/")[2])
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as http:
+        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_address[1]}"
+        http.shutdown()
+
+
+def test_list_as_json_has_the_agreed_fields(model_file: Path) -> None:
+    assert run("import", str(model_file), "--name", "mine").exit_code == 0
+    document = json.loads(run("list", "--json").stdout)
+    assert list(document) == ["models"]
+    rows = {row["name"]: row for row in document["models"]}
+    assert rows["mine"] == {
+        "name": "mine",
+        "arch": "compact",
+        "scale": 4,
+        # 3 -> 4, 4 -> 4, 4 -> 48 with biases, two PReLUs of 4.
+        "parameters": (3 * 4 * 9 + 4) + (4 * 4 * 9 + 4) + (4 * 48 * 9 + 48) + 8,
+        "licence": "CC0-1.0",
+        "metrics": METRICS,
+    }
+    assert {"nearest", "bilinear", "bicubic", "lanczos"} <= rows.keys()
+
+
+def test_list_for_people_and_scripts(model_file: Path) -> None:
+    run("import", str(model_file), "--name", "mine")
+    table = run("list").stdout
+    assert "Set5 30.50" in table
+    assert all(name in table for name in read_catalogue())
+    assert "mine" in run("list", "--quiet").stdout.splitlines()
+
+
+def test_info_tells_the_training_record(model_file: Path) -> None:
+    run("import", str(model_file), "--name", "mine")
+    facts = json.loads(run("info", "mine", "--json").stdout)
+    assert facts["training"] == {"recipe": "none", "steps": 3}
+    assert facts["sha256"] == hashlib.sha256(Path(facts["path"]).read_bytes()).hexdigest()
+    assert "training.recipe: none" in run("info", "mine").stdout
+
+
+def test_path_prints_the_file(model_file: Path) -> None:
+    run("import", str(model_file), "--name", "mine")
+    printed = run("path", "mine").stdout
+    assert printed == f"{store.get('mine').path}\n"
+
+
+def test_rm_and_unknown_names(model_file: Path) -> None:
+    run("import", str(model_file), "--name", "mine")
+    assert run("rm", "mine").exit_code == 0
+    failed = run("rm", "mine")
+    assert isinstance(failed.exception, GramganError)
+    assert "no model 'mine'" in str(failed.exception)
+
+
+def test_verify_exits_with_1_where_a_file_is_damaged(model_file: Path) -> None:
+    run("import", str(model_file), "--name", "good")
+    run("import", str(model_file), "--name", "bad")
+    assert run("verify").exit_code == 0
+    damaged = store.get("bad").path
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    result = run("verify")
+    assert result.exit_code == 1
+    assert "good: ok" in result.stdout
+    assert "bad" not in result.stdout
+    assert "'bad' is damaged" in " ".join(result.stderr.split())
+
+
+def test_pull_from_an_address(model_file: Path, server: str) -> None:
+    sha256 = hashlib.sha256(model_file.read_bytes()).hexdigest()
+    result = run("pull", f"{server}/My%20Model.safetensors", "--sha256", sha256)
+    assert result.exit_code == 0, result.output
+    assert load_model("my-model").header.licence == "CC0-1.0"
+    assert not list((store.store_dir().parent / "downloads").iterdir())
+
+
+def test_pull_refuses_a_wrong_checksum(model_file: Path, server: str) -> None:
+    result = run("pull", f"{server}/My%20Model.safetensors", "--sha256", "0" * 64)
+    assert isinstance(result.exception, GramganError)
+    assert store.find("my-model") is None
+
+
+def test_pull_by_catalogue_name_checks_the_catalogues_checksum(
+    model_file: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from gramgan_cli.engines import models as engine
+
+    entry = replace(
+        read_catalogue()["realesrgan-x4plus"],
+        url=f"{server}/My%20Model.safetensors",
+        sha256=hashlib.sha256(model_file.read_bytes()).hexdigest(),
+    )
+    monkeypatch.setattr(engine, "read_catalogue", lambda: {entry.name: entry})
+    assert run("pull", entry.name).exit_code == 0
+    assert load_model(entry.name).header.licence == "BSD-3-Clause"
+    store.remove(entry.name)
+    monkeypatch.setattr(engine, "read_catalogue", lambda: {entry.name: replace(entry, sha256="0" * 64)})
+    assert isinstance(run("pull", entry.name).exception, GramganError)
+    assert store.find(entry.name) is None
+
+
+def test_offline_never_touches_the_network(model_file: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAMGAN_OFFLINE", "1")
+    result = run("pull", f"{server}/My%20Model.safetensors")
+    assert isinstance(result.exception, GramganError)
+    assert "GRAMGAN_OFFLINE" in str(result.exception)
+    assert run("pull", str(model_file)).exit_code == 0
+
+
+@pytest.mark.parametrize("last", ["..%2F..%2Fevil.safetensors", "%2Ftmp%2Fevil.safetensors", "..%5Cevil.safetensors"])
+def test_an_address_cannot_write_outside_the_store(
+    model_file: Path, server: str, last: str, tmp_path: Path, private_folders: Path
+) -> None:
+    # The server answers with a good model whatever folder the address names.
+    model_file.rename(tmp_path / "evil.safetensors")
+    (tmp_path / "..\\evil.safetensors").write_bytes((tmp_path / "evil.safetensors").read_bytes())
+    others = {path for path in tmp_path.parent.rglob("*") if path.is_file()}
+    result = run("pull", f"{server}/{last}")
+    new = {path for path in tmp_path.parent.rglob("*") if path.is_file()} - others
+    assert new or result.exception
+    assert all(path.is_relative_to(private_folders / "cache") for path in new)
+
+
+def test_pull_of_nothing_known_names_the_nearest() -> None:
+    result = run("pull", "realesrgan-x4")
+    assert "realesrgan-x4plus" in str(result.exception)
+
+
+def test_export_does_not_overwrite_unasked(model_file: Path, tmp_path: Path) -> None:
+    run("import", str(model_file), "--name", "mine")
+    target = tmp_path / "out.safetensors"
+    target.write_text("precious")
+    result = run("export", "mine", "-o", str(target))
+    assert "--overwrite" in str(result.exception)
+    assert target.read_text() == "precious"
+    assert run("export", "mine", "-o", str(target), "--overwrite").stdout == f"{target}\n"
+
+
+def test_the_catalogue_is_whole() -> None:
+    for name, entry in read_catalogue().items():
+        assert store.check_free(name) == name
+        assert len(bytes.fromhex(entry.sha256)) == 32
+        assert entry.url.startswith("https://")
+        assert entry.arch in archs.ARCHITECTURES
+        assert entry.licence
