@@ -1,0 +1,83 @@
+"""How much the texture of a result is like that of its HR image, wherever its pixels lie: two distances, 0 is equal.
+
+PSNR and SSIM reward what is smooth and safe. These two ask instead whether as much fine structure is there: the first
+by the colour covariance of small patches, the second by the power at each spatial frequency.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramgan_cli.core.metrics.luma import luma_pair
+
+PATCH_SIZES = (4, 8, 16)
+RINGS = 32
+"""Rings of equal width between 0 and 0.5 cycles per pixel."""
+
+
+def centred_grams(image: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
+    """Mean-removed Gram of every non-overlapping ``size`` x ``size`` patch: (patches, 3, 3), values in [0, 1].
+
+    With p the patch as 3 x n (n = size^2 pixels, [0, 1] scale) and m its mean per channel, G = (p - m)(p - m)^T / n.
+    Dividing by n makes patch sizes comparable: G is the patch's colour covariance. What is left over at the right and
+    at the bottom is not used.
+    """
+    rows, columns = image.shape[0] // size, image.shape[1] // size
+    used = image[: rows * size, : columns * size].astype(np.float64) / 255
+    patches = used.reshape(rows, size, columns, size, 3).transpose(0, 2, 1, 3, 4).reshape(-1, size * size, 3)
+    centred = patches - patches.mean(axis=1, keepdims=True)
+    grams: NDArray[np.float64] = centred.transpose(0, 2, 1) @ centred / size**2
+    return grams
+
+
+def gram_distance(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int, size: int) -> float:
+    """L1 distance of the mean-removed Grams of SR and HR at the same places: mean over patches and the nine entries.
+
+    Args:
+        sr: (H, W, 3) ``uint8``.
+        hr: the same shape and type.
+        border: pixels to cut from each side before.
+        size: side of the patches in pixels.
+
+    Raises:
+        ValueError: unequal shapes, or not a single patch.
+    """
+    if sr.shape != hr.shape or min(sr.shape[:2]) < size + 2 * border:
+        raise ValueError(
+            f"expected equal shapes with sides of at least {size + 2 * border} px, got SR {sr.shape} and HR {hr.shape}"
+        )
+    inside = (slice(border, sr.shape[0] - border), slice(border, sr.shape[1] - border))
+    return float(np.mean(np.abs(centred_grams(sr[inside], size) - centred_grams(hr[inside], size))))
+
+
+def radial_spectrum(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean power in each of the 32 rings of spatial frequency that hold any; (rings,), in squared 8-bit levels.
+
+    The plane loses its mean and is weighted by a Hann window w, so that the picture's edges count as no structure. The
+    power |FFT|^2 / sum(w^2) is then the variance density, and 1/12, the power of rounding to 8 bit, is added: whatever
+    lies below the rounding noise counts as nothing, and nothing has a finite logarithm.
+    """
+    window = np.outer(np.hanning(plane.shape[0] + 2)[1:-1], np.hanning(plane.shape[1] + 2)[1:-1])
+    power = np.abs(np.fft.fft2((plane - plane.mean()) * window)) ** 2 / np.sum(window**2) + 1 / 12
+    radius = np.hypot(np.fft.fftfreq(plane.shape[0])[:, None], np.fft.fftfreq(plane.shape[1])[None, :])
+    counted = (radius > 0) & (radius < 0.5)
+    ring = (radius[counted] * 2 * RINGS).astype(np.int64)
+    members = np.bincount(ring, minlength=RINGS)
+    total = np.bincount(ring, weights=power[counted], minlength=RINGS)
+    return np.asarray(total[members > 0] / members[members > 0])
+
+
+def spectrum_distance(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
+    """Mean over the rings of |10 log10(P_sr / P_hr)| in dB, P the radial power spectrum of Y.
+
+    Args:
+        sr: (H, W, 3) ``uint8``.
+        hr: the same shape and type.
+        border: pixels to cut from each side before.
+
+    Raises:
+        ValueError: another type, unequal shapes, or less than 16 px left of a side.
+    """
+    y_sr, y_hr = luma_pair(sr, hr, border, smallest=16)
+    return float(np.mean(np.abs(10 * np.log10(radial_spectrum(y_sr) / radial_spectrum(y_hr)))))
