@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 from torch import nn
 
@@ -10,9 +11,10 @@ from gramgan_cli.core.archs.compact import Compact, describe_compact
 from gramgan_cli.core.archs.descriptor import Architecture, Descriptor, Hyperparameters
 from gramgan_cli.core.archs.rrdbnet import RRDBNet, describe_rrdbnet
 from gramgan_cli.core.archs.srresnet import SRResNet, describe_srresnet
+from gramgan_cli.core.archs.ttsr import TTSR, describe_ttsr
 from gramgan_cli.core.errors import GramganError, nearest
 
-__all__ = ["ARCHITECTURES", "Architecture", "Descriptor", "build", "describe", "parameter_count"]
+__all__ = ["ARCHITECTURES", "Architecture", "Descriptor", "build", "complete", "describe", "parameter_count"]
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
@@ -20,6 +22,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("compact", Compact, describe_compact, "plain 3x3 stack at LR size, fast (SRVGGNetCompact)"),
         Architecture("rrdbnet", RRDBNet, describe_rrdbnet, "residual-in-residual dense blocks (ESRGAN, GramGAN)"),
         Architecture("srresnet", SRResNet, describe_srresnet, "residual blocks with batch norm (SRGAN)"),
+        Architecture("ttsr", TTSR, describe_ttsr, "texture transfer from a reference photo (TTSR)"),
     )
 }
 
@@ -37,6 +40,13 @@ def check_hyperparameters(name: str, hyperparameters: Hyperparameters) -> None:
     for key in hyperparameters:
         if key not in known:
             raise GramganError(f"{name} has no hyperparameter '{key}'.", nearest(key, known))
+
+
+def complete(name: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """All hyperparameters of a network: those given, and the architecture's own values for the others."""
+    check_hyperparameters(name, hyperparameters)
+    known = inspect.signature(architecture(name).build).parameters
+    return {key: parameter.default for key, parameter in known.items()} | dict(hyperparameters)
 
 
 def build(name: str, hyperparameters: Hyperparameters) -> nn.Module:

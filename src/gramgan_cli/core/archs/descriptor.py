@@ -29,6 +29,8 @@ class Descriptor:
     """How many input pixels away an output pixel can see; a tile's halo of this size makes tiling exact."""
     dtypes: tuple[str, ...]
     """Precisions that the network is meant to run in: 'fp32', 'bf16', 'fp16'."""
+    needs_reference: bool = False
+    """Whether ``forward`` takes a reference picture after the LR one."""
 
 
 @dataclass(frozen=True)

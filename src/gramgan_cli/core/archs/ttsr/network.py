@@ -1,0 +1,307 @@
+"""TTSR (Yang et al., "Learning Texture Transformer Network for Image Super-Resolution", CVPR 2020), x4.
+
+Names follow the paper: Q, K, V are features of the enlarged LR, of the blurred reference and of the reference; S and H
+are the soft and the hard attention; T are the transferred textures; x1, x2, x3 run at 1, 2 and 4 times the LR size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Literal, NamedTuple, overload
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gramgan_cli.core.archs.descriptor import Descriptor
+from gramgan_cli.core.archs.ttsr.extractor import Levels, TextureExtractor
+from gramgan_cli.core.reference_search import PATCH, Match, search, transfer
+from gramgan_cli.core.resize_torch import imresize
+
+SCALE = 4
+
+
+class Texture(NamedTuple):
+    """What the reference gives to one LR picture."""
+
+    match: Match
+    """H (B, h, w) and S (B, 1, h, w) of the search, over the reference's grid at level 3."""
+    levels: Levels
+    """T: (B, 64, 4h, 4w), (B, 128, 2h, 2w) and (B, 256, h, w)."""
+
+
+def conv3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """3x3, padding 1."""
+    return nn.Conv2d(in_channels, out_channels, 3, stride, 1)
+
+
+def conv1(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """1x1."""
+    return nn.Conv2d(in_channels, out_channels, 1)
+
+
+def enlarge(x: Tensor, factor: int) -> Tensor:
+    """Bicubic resize (B, C, h, w) -> (B, C, factor h, factor w); enlarging needs no antialiasing."""
+    return F.interpolate(x, scale_factor=factor, mode="bicubic", align_corners=False)
+
+
+def conv_of_cat(conv: nn.Conv2d, parts: Iterable[Tensor]) -> Tensor:
+    """``conv(cat(parts, 1))`` as a sum over the parts, which at HR size saves the memory of the concatenation.
+
+    A part that a generator makes on the fly is gone before the next one is made.
+    """
+    start = 0
+    total: Tensor | None = None
+    for part in parts:
+        weight = conv.weight[:, start : start + part.shape[1]]
+        start += part.shape[1]
+        if total is None:
+            total = F.conv2d(part, weight, conv.bias, conv.stride, conv.padding)
+        else:
+            total += F.conv2d(part, weight, None, conv.stride, conv.padding)
+    assert total is not None
+    assert start == conv.in_channels
+    return total
+
+
+class ResidualBlock(nn.Module):
+    """Input + (c3, ReLU, c3)."""
+
+    def __init__(self, nf: int) -> None:
+        super().__init__()
+        self.conv1 = conv3(nf, nf)
+        self.conv2 = conv3(nf, nf)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, nf, h, w) -> (B, nf, h, w)."""
+        return x + self.conv2(F.relu_(self.conv1(x)))  # type: ignore[no-any-return]
+
+
+class Trunk(nn.Module):
+    """Residual blocks that end in a c3, whose output is added to ``base``."""
+
+    def __init__(self, nf: int, blocks: int) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*(ResidualBlock(nf) for _ in range(blocks)))
+        self.tail = conv3(nf, nf)
+
+    def forward(self, x: Tensor, base: Tensor) -> Tensor:
+        """Two (B, nf, h, w) -> (B, nf, h, w)."""
+        return base + self.tail(self.blocks(x))  # type: ignore[no-any-return]
+
+
+class Injection(nn.Module):
+    """x + c3(cat(x, T)) * S: the transferred texture enters where the match is sure."""
+
+    def __init__(self, nf: int, texture_channels: int) -> None:
+        super().__init__()
+        self.conv = conv3(nf + texture_channels, nf)
+
+    def forward(self, x: Tensor, texture: Tensor, confidence: Tensor) -> Tensor:
+        """x (B, nf, h, w), T (B, C, h, w), S (B, 1, h, w) -> (B, nf, h, w)."""
+        return torch.addcmul(x, conv_of_cat(self.conv, (x, texture)), confidence)
+
+
+class Doubling(nn.Module):
+    """(B, nf, h, w) -> (B, nf, 2h, 2w): c3 to 4 nf, PixelShuffle 2, ReLU."""
+
+    def __init__(self, nf: int) -> None:
+        super().__init__()
+        self.conv = conv3(nf, 4 * nf)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, nf, h, w) -> (B, nf, 2h, 2w)."""
+        return F.relu_(F.pixel_shuffle(self.conv(x), 2))
+
+
+class CSFI2(nn.Module):
+    """Cross-scale feature integration of two levels; channels as they are."""
+
+    def __init__(self, nf: int) -> None:
+        super().__init__()
+        self.up12 = conv1(nf, nf)
+        self.down21 = conv3(nf, nf, 2)
+        self.merge1 = conv3(2 * nf, nf)
+        self.merge2 = conv3(2 * nf, nf)
+
+    def forward(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, nf, h, w) and (B, nf, 2h, 2w) -> the same shapes."""
+        x12 = F.relu_(self.up12(enlarge(x1, 2)))
+        x21 = F.relu_(self.down21(x2))
+        return F.relu_(conv_of_cat(self.merge1, (x1, x21))), F.relu_(conv_of_cat(self.merge2, (x2, x12)))
+
+
+class CSFI3(nn.Module):
+    """Cross-scale feature integration of three levels."""
+
+    def __init__(self, nf: int) -> None:
+        super().__init__()
+        self.up12 = conv1(nf, nf)
+        self.up13 = conv1(nf, nf)
+        self.up23 = conv1(nf, nf)
+        self.down21 = conv3(nf, nf, 2)
+        self.down32 = conv3(nf, nf, 2)
+        self.down31 = nn.Sequential(conv3(nf, nf, 2), nn.ReLU(), conv3(nf, nf, 2))
+        self.merge1 = conv3(3 * nf, nf)
+        self.merge2 = conv3(3 * nf, nf)
+        self.merge3 = conv3(3 * nf, nf)
+
+    def forward(self, x1: Tensor, x2: Tensor, x3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, nf, h, w), (B, nf, 2h, 2w), (B, nf, 4h, 4w) -> the same shapes."""
+        return self._to1(x1, x2, x3), self._to2(x1, x2, x3), self._to3(x1, x2, x3)
+
+    def _to1(self, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
+        down = (F.relu_(lower(x)) for lower, x in ((self.down21, x2), (self.down31, x3)))
+        return F.relu_(conv_of_cat(self.merge1, chain((x1,), down)))
+
+    def _to2(self, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
+        x12, x32 = F.relu_(self.up12(enlarge(x1, 2))), F.relu_(self.down32(x3))
+        return F.relu_(conv_of_cat(self.merge2, (x2, x12, x32)))
+
+    def _to3(self, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
+        up = (F.relu_(conv(enlarge(x, factor))) for conv, x, factor in ((self.up13, x1, 4), (self.up23, x2, 2)))
+        return F.relu_(conv_of_cat(self.merge3, chain((x3,), up)))
+
+
+class MergeTail(nn.Module):
+    """The three levels to RGB in [-1, 1] (not clamped)."""
+
+    def __init__(self, nf: int) -> None:
+        super().__init__()
+        self.up13 = conv1(nf, nf)
+        self.up23 = conv1(nf, nf)
+        self.merge = conv3(3 * nf, nf)
+        self.tail1 = conv3(nf, nf // 2)
+        self.tail2 = conv1(nf // 2, 3)
+
+    def forward(self, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
+        """(B, nf, h, w), (B, nf, 2h, 2w), (B, nf, 4h, 4w) -> (B, 3, 4h, 4w)."""
+        up = (F.relu_(conv(enlarge(x, factor))) for conv, x, factor in ((self.up13, x1, 4), (self.up23, x2, 2)))
+        out: Tensor = self.tail2(self.tail1(F.relu_(conv_of_cat(self.merge, chain((x3,), up)))))
+        return out
+
+
+class MainNet(nn.Module):
+    """LR and transferred textures -> SR, all in [-1, 1]."""
+
+    def __init__(self, nf: int, blocks: Sequence[int]) -> None:
+        super().__init__()
+        shallow, stage1, stage2, stage3 = blocks
+        self.conv_first = conv3(3, nf)
+        self.shallow = Trunk(nf, shallow)
+        self.inject3 = Injection(nf, 256)
+        self.trunk11 = Trunk(nf, stage1)
+        self.double12 = Doubling(nf)
+        self.inject2 = Injection(nf, 128)
+        self.csfi2 = CSFI2(nf)
+        self.trunk21 = Trunk(nf, stage2)
+        self.trunk22 = Trunk(nf, stage2)
+        self.double23 = Doubling(nf)
+        self.inject1 = Injection(nf, 64)
+        self.csfi3 = CSFI3(nf)
+        self.trunk31 = Trunk(nf, stage3)
+        self.trunk32 = Trunk(nf, stage3)
+        self.trunk33 = Trunk(nf, stage3)
+        self.merge_tail = MergeTail(nf)
+
+    def forward(self, lr: Tensor, levels: Levels, confidence: Tensor) -> Tensor:
+        """LR (B, 3, h, w) in [-1, 1], T, S (B, 1, h, w) -> (B, 3, 4h, 4w), not clamped."""
+        x1 = F.relu_(self.conv_first(lr))
+        x1 = self.shallow(x1, x1)
+
+        x1 = self.inject3(x1, levels.level3, confidence)
+        x1 = self.trunk11(x1, x1)
+
+        x2 = self.inject2(self.double12(x1), levels.level2, enlarge(confidence, 2))
+        mixed1, mixed2 = self.csfi2(x1, x2)
+        x1, x2 = self.trunk21(mixed1, x1), self.trunk22(mixed2, x2)
+
+        x3 = self.inject1(self.double23(x2), levels.level1, enlarge(confidence, 4))
+        mixed1, mixed2, mixed3 = self.csfi3(x1, x2, x3)
+        x1, x2, x3 = self.trunk31(mixed1, x1), self.trunk32(mixed2, x2), self.trunk33(mixed3, x3)
+
+        out: Tensor = self.merge_tail(x1, x2, x3)
+        return out
+
+
+class TTSR(nn.Module):
+    """LR (B, 3, h, w) and a reference (B, 3, hr, wr), RGB in [0, 1] -> (B, 3, 4h, 4w); [-1, 1] is used inside only.
+
+    The reference may have any size and aspect of at least 12 x 12; up to three rows and columns at its bottom and
+    right that do not divide by 4 are left out. LR^ (the LR enlarged) and Ref v^ (the reference reduced and enlarged
+    again) are made here by MATLAB-compatible bicubic.
+
+    Args:
+        nf: feature channels.
+        blocks: residual blocks of the shallow extractor, stage 1, and each level of stages 2 and 3.
+        scale: 4, the only one.
+    """
+
+    def __init__(self, nf: int = 64, blocks: Sequence[int] = (16, 16, 8, 4), scale: int = SCALE) -> None:
+        super().__init__()
+        if scale != SCALE:
+            raise ValueError(f"TTSR has scale {SCALE} only, not {scale}")
+        if len(blocks) != 4:
+            raise ValueError(f"TTSR's blocks are four numbers (shallow, stages 1 to 3), not {list(blocks)}")
+        self.extractor = TextureExtractor()
+        self.main = MainNet(nf, blocks)
+
+    def transfer_texture(self, lr: Tensor, ref: Tensor) -> Texture:
+        """Search the reference for each patch of the enlarged LR and bring its texture there. Both RGB in [0, 1]."""
+        ref = ref[..., : ref.shape[-2] // 4 * 4, : ref.shape[-1] // 4 * 4]
+        query = self.extractor(imresize(lr, SCALE)).level3
+        blurred = imresize(imresize(ref, 1 / SCALE), SCALE)
+        match = search(query, self.extractor(blurred).level3)
+        value = self.extractor(ref)
+        return Texture(match, Levels(*(transfer(level, match) for level in value)))
+
+    @overload
+    def forward(self, lr: Tensor, ref: Tensor, with_texture: Literal[False] = False) -> Tensor: ...
+
+    @overload
+    def forward(self, lr: Tensor, ref: Tensor, with_texture: Literal[True]) -> tuple[Tensor, Texture]: ...
+
+    def forward(self, lr: Tensor, ref: Tensor, with_texture: bool = False) -> Tensor | tuple[Tensor, Texture]:
+        """Enlarge ``lr`` by 4 with the texture of ``ref``.
+
+        Args:
+            lr: RGB (B, 3, h, w) in [0, 1].
+            ref: RGB (B, 3, hr, wr) in [0, 1], hr and wr >= 12.
+            with_texture: also give S, H and T, which the transferal loss and the attention pictures need.
+
+        Returns:
+            SR, RGB (B, 3, 4h, 4w); inside [0, 1] in evaluation mode, not clamped in training (that would kill
+            gradients). With ``with_texture`` SR and ``Texture``.
+
+        Raises:
+            GramganError: the reference is too small.
+        """
+        texture = self.transfer_texture(lr, ref)
+        sr = (self.main(2 * lr - 1, texture.levels, texture.match.scores) + 1) / 2
+        if not self.training:
+            sr = sr.clamp(0, 1)
+        return (sr, texture) if with_texture else sr
+
+
+def describe_ttsr(nf: int = 64, blocks: Sequence[int] = (16, 16, 8, 4), scale: int = SCALE) -> Descriptor:
+    """Receptive radius of the main net and of the features that are searched with (of the query's side: where a patch
+    is found depends on the whole reference, not on more of the LR).
+
+    At LR size: the query's 3x3 patch (1 px), its level 3 features (7 px) and the merge of T (1), then conv_first, two
+    per block, and one for the end of each trunk, the merges at half and quarter size counted as whole pixels.
+    """
+    del nf
+    shallow, stage1, stage2, stage3 = blocks
+    search_radius = PATCH + 7
+    radius = (2 + 2 * shallow) + (2 + 2 * stage1) + (4 + 2 * stage2) + (6 + 2 * stage3) + 5
+    return Descriptor(
+        arch="ttsr",
+        scale=scale,
+        in_channels=3,
+        out_channels=3,
+        multiple_of=1,
+        receptive_radius=radius + search_radius,
+        dtypes=("fp32", "bf16"),
+        needs_reference=True,
+    )

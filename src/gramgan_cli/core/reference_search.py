@@ -1,0 +1,223 @@
+"""TTSR's texture search and hard attention (Yang et al., CVPR 2020, sections 3.2 and 3.3), in bounded memory.
+
+Positions of a reference are counted row by row over its (hk, wk) grid at level 3 (a quarter of its pixels). Only the
+centres of 3x3 patches that lie wholly inside are candidates, so no padding of any kind can be matched or copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gramgan_cli.core.errors import GramganError
+
+PATCH = 3
+"""Side of a patch at level 3."""
+EPSILON = 1e-12
+"""Smallest norm that is divided by, as in ``torch.nn.functional.normalize``."""
+BUDGET = 4_000_000
+"""Similarities held at a time; the search takes about four times as many floats at its peak."""
+
+CHANNELS_AT_A_TIME = 16
+"""Channels of a level that are transferred together; bounds the memory of the copies."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where each query position's patch was found and how alike the two are."""
+
+    positions: Tensor
+    """H: (B, h, w) int64, y * wk + x of the centre of the best reference patch."""
+    scores: Tensor
+    """S: (B, 1, h, w), the cosine of the two patches' features, -1 to 1."""
+    reference_size: tuple[int, int]
+    """(hk, wk), the grid that ``positions`` counts over."""
+
+
+def _squared_patch_norms(features: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B, h - 2, w - 2): squared length of each 3x3 patch as one vector."""
+    squares = features.square().sum(1, keepdim=True)
+    return F.avg_pool2d(squares, PATCH, 1, divisor_override=1)[:, 0]
+
+
+def _tiles(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a grid of positions into tiles of at most ``side`` x ``side``, row by row."""
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            yield slice(top, min(top + side, height)), slice(left, min(left + side, width))
+
+
+def _grown(tile: tuple[slice, slice]) -> tuple[slice, slice]:
+    """The pixels under a tile of 3x3 patches."""
+    rows, columns = tile
+    return slice(rows.start, rows.stop + PATCH - 1), slice(columns.start, columns.stop + PATCH - 1)
+
+
+def _patch_products(query: Tensor, key: Tensor) -> Tensor:
+    """Inner products of all 3x3 patches of two small maps.
+
+    A patch product is the sum of its nine pixel products, so the (C)-long products are made once per pair of pixels
+    instead of nine times: first all pairs, then the sum along the shared x offset, then along the shared y offset.
+
+    Args:
+        query: (B, C, a + 2, b + 2).
+        key: (B, C, c + 2, d + 2).
+
+    Returns:
+        (B, a, b, c, d).
+    """
+    pixels = torch.einsum("bcyx,bcuv->byxuv", query, key)
+    b, d = query.shape[-1] - 2, key.shape[-1] - 2
+    along_x = pixels[:, :, 0:b, :, 0:d] + pixels[:, :, 1 : b + 1, :, 1 : d + 1]
+    along_x += pixels[:, :, 2:, :, 2:]
+    del pixels
+    a, c = query.shape[-2] - 2, key.shape[-2] - 2
+    products = along_x[:, 0:a, :, 0:c] + along_x[:, 1 : a + 1, :, 1 : c + 1]
+    products += along_x[:, 2:, :, 2:]
+    return products
+
+
+@torch.no_grad()
+def _best_positions(query: Tensor, key: Tensor, budget: int) -> tuple[Tensor, Tensor]:
+    """Scores and positions (B, h, w) of the best patches; ``query`` (B, C, h + 2, w + 2), ``key`` (B, C, hk, wk).
+
+    Both grids are walked in square tiles, so the memory depends on neither size nor aspect. Equal scores go to
+    the first position, as in a direct argmax.
+    """
+    batch, _, height, width = query.shape
+    height, width = height - 2, width - 2
+    key_width = key.shape[-1]
+    side = max(1, int((budget / batch) ** 0.25) - (PATCH - 1))
+    inverse_key = _squared_patch_norms(key).sqrt().clamp_min(EPSILON).reciprocal()
+    inverse_query = _squared_patch_norms(query).sqrt().clamp_min(EPSILON).reciprocal()
+    scores = query.new_full((batch, height, width), -torch.inf)
+    positions = torch.zeros((batch, height, width), dtype=torch.int64, device=query.device)
+    for here in _tiles(height, width, side):
+        window = (slice(None), *here)
+        query_tile = query[(..., *_grown(here))]
+        for there in _tiles(key.shape[-2] - 2, key_width - 2, side):
+            products = _patch_products(query_tile, key[(..., *_grown(there))])
+            products *= inverse_key[:, None, None, there[0], there[1]]
+            found, flat = products.flatten(3).max(3)
+            tile_width = there[1].stop - there[1].start
+            y, x = flat // tile_width + there[0].start + 1, flat % tile_width + there[1].start + 1
+            where = y * key_width + x
+            known = scores[window]
+            better = (found > known) | ((found == known) & (where < positions[window]))
+            scores[window] = torch.where(better, found, known)
+            positions[window] = torch.where(better, where, positions[window])
+    return scores * inverse_query, positions
+
+
+def _scores_at(query: Tensor, key: Tensor, positions: Tensor) -> Tensor:
+    """Cosines (B, h, w) of each query patch and the reference patch at its position, with gradient to both maps."""
+    batch, channels = key.shape[:2]
+    height, width = positions.shape[1:]
+    flat = key.flatten(2)
+    dots = query.new_zeros(positions.shape)
+    for dy in range(PATCH):
+        for dx in range(PATCH):
+            index = positions + (dy - 1) * key.shape[-1] + dx - 1
+            chosen = flat.gather(2, index.flatten(1)[:, None].expand(batch, channels, -1))
+            dots = dots + (
+                query[..., dy : dy + height, dx : dx + width] * chosen.view(batch, channels, height, width)
+            ).sum(1)
+    centre = positions // key.shape[-1] - 1, positions % key.shape[-1] - 1
+    squared = _squared_patch_norms(key)
+    key_squared = squared.flatten(1).gather(1, (centre[0] * squared.shape[-1] + centre[1]).flatten(1)).view_as(dots)
+    norm = _norm(_squared_patch_norms(query)) * _norm(key_squared)
+    return dots / norm
+
+
+def _norm(squared: Tensor) -> Tensor:
+    """Square root bounded below, with a finite gradient at 0."""
+    return squared.clamp_min(EPSILON**2).sqrt()
+
+
+def search(query: Tensor, key: Tensor, budget: int = BUDGET) -> Match:
+    """Find for each 3x3 patch of ``query`` the most similar 3x3 patch of ``key``: R = K^T Q, S = max R, H = argmax R.
+
+    Exactly the direct search's result, at a cost in memory of about 4 x ``budget`` numbers, whatever the sizes.
+
+    Args:
+        query: Q, (B, C, h, w): features of the enlarged LR. Its border goes on by repeating the edge, so that every
+            position has a patch.
+        key: K, (B, C, hk, wk): features of the blurred reference; hk, wk >= 3.
+        budget: similarities held at a time.
+
+    Returns:
+        S, H and the reference's grid. Where gradients are on, S has them (to Q and K at the chosen positions).
+
+    Raises:
+        GramganError: the reference is smaller than one patch.
+    """
+    hk, wk = key.shape[-2:]
+    if hk < PATCH or wk < PATCH:
+        raise GramganError(
+            f"The reference is too small: {4 * wk} x {4 * hk} pixels, the search needs {4 * PATCH} x {4 * PATCH}.",
+            "Give a larger reference.",
+        )
+    with torch.autocast(query.device.type, enabled=False):
+        query, key = _at_least_fp32(query), _at_least_fp32(key)
+        padded = F.pad(query, (1, 1, 1, 1), mode="replicate")
+        scores, positions = _best_positions(padded, key, budget)
+        if torch.is_grad_enabled():
+            scores = _scores_at(padded, key, positions)
+    return Match(positions, scores[:, None], (hk, wk))
+
+
+def _at_least_fp32(features: Tensor) -> Tensor:
+    return features if features.dtype == torch.float64 else features.float()
+
+
+def transfer(value: Tensor, match: Match) -> Tensor:
+    """Hard attention: copy the matched patches of one level of the reference to where they belong, and average them.
+
+    With f = 1, 2, 4 at levels 3, 2, 1, the patch that was found for (y, x) is 3f x 3f and lands centred on the block
+    of f x f at (y, x) (stride f). A block so gets up to nine patches; the sum is divided by how many there are: nine
+    inside, six at an edge, four in a corner (dividing by nine there too would darken the border). Written block by
+    block: T(p) = mean over d of V(H(p + d) - d), d in {-1, 0, 1}^2, which needs none of the unfolded patches.
+
+    Args:
+        value: V, (B, C, f hk, f wk): features of the reference at this level.
+        match: result of ``search``.
+
+    Returns:
+        T, (B, C, f h, f w), with gradient to ``value``.
+    """
+    hk, wk = match.reference_size
+    factor = value.shape[-1] // wk
+    if value.shape[-2:] != (factor * hk, factor * wk):
+        raise ValueError(f"value has size {tuple(value.shape[-2:])}, which is no multiple of the grid {(hk, wk)}")
+    groups = torch.split(value, CHANNELS_AT_A_TIME, 1)
+    return torch.cat(
+        [F.pixel_shuffle(_transfer_blocks(F.pixel_unshuffle(v, factor), match), factor) for v in groups], 1
+    )
+
+
+def _transfer_blocks(blocks: Tensor, match: Match) -> Tensor:
+    """``transfer`` where every block of f x f pixels is one position of f^2 C channels: (.., hk, wk) -> (.., h, w)."""
+    batch, channels, _, wk = blocks.shape
+    height, width = match.positions.shape[1:]
+    flat = blocks.flatten(2)
+    total = blocks.new_zeros((batch, channels, height, width))
+    count = blocks.new_zeros((height, width))
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            rows, from_rows = _overlap(height, dy)
+            columns, from_columns = _overlap(width, dx)
+            index = match.positions[:, from_rows, from_columns] - (dy * wk + dx)
+            chosen = flat.gather(2, index.flatten(1)[:, None].expand(batch, channels, -1))
+            total[:, :, rows, columns] += chosen.view(batch, channels, *index.shape[1:])
+            count[rows, columns] += 1
+    return total / count
+
+
+def _overlap(length: int, shift: int) -> tuple[slice, slice]:
+    """Positions p with p + shift inside [0, length), and the slice of those p + shift."""
+    first, last = max(0, -shift), length - max(0, shift)
+    return slice(first, last), slice(first + shift, last + shift)

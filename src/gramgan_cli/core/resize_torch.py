@@ -1,0 +1,45 @@
+"""MATLAB-compatible bicubic ``imresize`` on tensors: differentiable, on any device, in the tensor's own precision."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from gramgan_cli.core.resize import Border, contributions
+
+
+def _resize_axis(image: Tensor, axis: int, out_length: int, scale: float, border: Border) -> Tensor:
+    """Weighted sum of shifted views along one axis, as in ``core.resize``.
+
+    Plain sums rather than a matrix product: autocast and TF32 would take that in lower precision.
+    """
+    index, weight = contributions(image.shape[axis], out_length, scale, border)
+    indices = torch.from_numpy(index).to(image.device)
+    weights = torch.from_numpy(weight).to(image)
+    shape = [1] * image.dim()
+    shape[axis] = out_length
+    out = torch.zeros_like(image.index_select(axis, indices[:, 0]))
+    for tap in range(index.shape[1]):
+        out = out + image.index_select(axis, indices[:, tap]) * weights[:, tap].view(shape)
+    return out
+
+
+def imresize(
+    image: Tensor, scale: float, *, size: tuple[int, int] | None = None, border: Border = "symmetric"
+) -> Tensor:
+    """Resize (..., H, W) by ``scale`` as ``core.resize.imresize`` does for floating point: antialiased, never rounded.
+
+    Args:
+        image: floating point, any range; the last two axes are resized.
+        scale: output size over input size, e.g. 0.25.
+        size: (height, width) of the result; ``ceil(length * scale)`` when not given.
+        border: how the image goes on outside, mirrored or with its edge repeated.
+
+    Returns:
+        (..., height, width) of the same type, on the same device. Gradients flow to ``image``.
+    """
+    height, width = size or (math.ceil(image.shape[-2] * scale), math.ceil(image.shape[-1] * scale))
+    out = _resize_axis(image, image.dim() - 2, height, scale, border)
+    return _resize_axis(out, image.dim() - 1, width, scale, border)
