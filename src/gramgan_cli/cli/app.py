@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gramgan_cli import __version__
-from gramgan_cli.cli import bench, data, models, train
+from gramgan_cli.cli import bench, data, doctor, models, train
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 
 app.command("train")(train.train)
 app.add_typer(models.models, name="models")
+app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.add_typer(data.data, name="data")
 

@@ -1,0 +1,83 @@
+# Everything runs in a virtual environment of its own, .venv, made at first use. Needed: Python >= 3.11 and make.
+#
+#   make demo        upscale an example photo
+#   make test        all that is checked before a change is taken: lint, tests, packages
+#   make test-slow   tests that take minutes
+#   make fuzz        long random tests
+#   make bench       measure speed
+#   make gallery     make the pictures of the README again
+#   make clean       remove all that make made, .venv too
+#
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu takes torch from there: the CPU-only build, a tenth of the size.
+
+PYTHON ?= python3
+VENV := .venv
+TORCH_INDEX ?=
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PY := $(BIN)/python
+PIP := $(PY) -m pip --disable-pip-version-check
+
+.PHONY: demo test lint unit package test-slow fuzz bench gallery install install-dev clean
+
+demo: $(VENV)/.installed
+	$(BIN)/gramgan upscale examples/chelsea.png -o demo-output/chelsea_x4.png --overwrite
+	@echo "The photo, four times larger: $(CURDIR)/demo-output/chelsea_x4.png"
+
+test: lint unit package
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.installed-dev
+	$(PY) -m pytest
+
+package: $(VENV)/.installed-dev
+	rm -rf dist
+	$(PY) -m build
+	$(PY) -m twine check --strict dist/*
+	$(PY) tools/check_wheel.py dist
+
+test-slow: $(VENV)/.installed-dev
+	$(PY) -m pytest -m slow
+
+fuzz: $(VENV)/.installed-dev
+	$(PY) -m pytest -m fuzz
+
+bench: $(VENV)/.installed-dev
+	set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) "$$file"; done
+
+gallery: $(VENV)/.installed-dev
+	$(PY) tools/make_gallery.py
+
+install: $(VENV)/.installed
+
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/.python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'gramgan needs Python 3.11 or newer; name one with: make PYTHON=python3.12')"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade pip
+ifneq ($(TORCH_INDEX),)
+	$(PIP) install --index-url $(TORCH_INDEX) torch torchvision
+endif
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.python
+	$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
+	$(PIP) install --quiet --editable . --group dev
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

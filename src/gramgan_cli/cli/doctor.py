@@ -1,0 +1,58 @@
+"""``gramgan doctor``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from gramgan_cli.cli import output
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Show versions, devices, backends and folders, and what is missing for what."""
+    from gramgan_cli.engines import doctor as engine
+
+    found = engine.diagnose()
+    if as_json:
+        output.print_json(asdict(found))
+        return
+    _section("gramgan", [("gramgan", found.gramgan), ("Python", found.python), ("system", found.platform)])
+    _section("Packages", [(package.name, package.version or "MISSING") for package in found.packages])
+    _section("Extras", [(extra.name, _state(extra.missing)) for extra in found.extras])
+    _section(
+        "Devices",
+        [
+            (device.name, device.description + (f", {device.memory_gib} GiB" if device.memory_gib else ""))
+            for device in found.devices
+        ],
+    )
+    _section("Backends", [(name, "yes" if there else "no") for name, there in found.backends.items()])
+    _section(
+        "Folders",
+        [
+            (
+                folder.name,
+                f"{folder.path} ({'writable' if folder.writable else 'NOT WRITABLE'}, {folder.free_gib} GiB free)",
+            )
+            for folder in found.folders
+        ],
+    )
+    _section("Models", [("here", ", ".join(found.models))])
+    _section("Environment", list(found.environment.items()))
+    _section("Missing", [(item.what, f"for {item.needed_for}: {item.how}") for item in found.missing])
+
+
+def _section(title: str, lines: list[tuple[str, str]]) -> None:
+    """A title and its lines, names aligned; nothing where there are no lines."""
+    if not lines:
+        return
+    output.print_line(title)
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        output.print_line(f"  {name:<{width}}  {value}")
+
+
+def _state(missing: list[str]) -> str:
+    return f"not installed ({', '.join(missing)})" if missing else "installed"

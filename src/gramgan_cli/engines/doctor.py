@@ -1,0 +1,223 @@
+"""What ``gramgan doctor`` finds: versions, devices, backends, folders, and what is missing for what."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from gramgan_cli import __version__
+from gramgan_cli.core.device import available_devices
+from gramgan_cli.core.folders import cache_dir, data_dir
+from gramgan_cli.core.weights.embedded import DEFAULT, embedded_models
+from gramgan_cli.engines.models import list_models, verify
+
+DISTRIBUTION = "gramgan-cli"
+
+EXTRA_IS_FOR = {
+    "onnx": "gramgan models export --format onnx",
+    "interop": "gramgan models import of networks beyond ESRGAN and Compact",
+    "tensorboard": "curves in TensorBoard while training",
+    "plot": "gramgan plot",
+}
+"""What an extra of the package gives."""
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package that gramgan uses."""
+
+    name: str
+    version: str | None
+    """None where it is not installed."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One extra of the distribution."""
+
+    name: str
+    needed_for: str
+    missing: list[str]
+    """Its packages that are not installed."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Something that a network can run on."""
+
+    name: str
+    """What ``--device`` takes."""
+    description: str
+    memory_gib: float | None
+    """Its own memory, where it has some."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that gramgan writes to."""
+
+    name: str
+    path: str
+    variable: str
+    """The environment variable that moves it."""
+    writable: bool
+    free_gib: float
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that is not here."""
+
+    what: str
+    needed_for: str
+    how: str
+    """What to do about it."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All of it."""
+
+    gramgan: str
+    python: str
+    platform: str
+    packages: list[Package]
+    extras: list[Extra]
+    devices: list[Device]
+    backends: dict[str, bool]
+    """Parts of torch that make it fast -> whether they are there."""
+    folders: list[Folder]
+    models: list[str]
+    environment: dict[str, str]
+    """The ``GRAMGAN_*`` variables that are set."""
+    missing: list[Missing]
+
+
+def diagnose() -> Diagnosis:
+    """Look at everything; nothing is changed but that the embedded models are put into the store."""
+    packages, extras = _requirements()
+    devices = [_describe(name) for name in available_devices()]
+    folders = [_folder("cache", cache_dir(), "GRAMGAN_CACHE"), _folder("data", data_dir(), "GRAMGAN_DATA")]
+    models = [row.name for row in list_models()] if folders[0].writable else []
+    return Diagnosis(
+        gramgan=__version__,
+        python=f"{platform.python_version()} ({sys.executable})",
+        platform=platform.platform(),
+        packages=packages,
+        extras=extras,
+        devices=devices,
+        backends=_backends(),
+        folders=folders,
+        models=models,
+        environment={name: value for name, value in sorted(os.environ.items()) if name.startswith("GRAMGAN_")},
+        missing=[
+            *_missing_packages(packages, extras),
+            *_missing_devices(devices),
+            *_bad_folders(folders),
+            *(_bad_models() if folders[0].writable else []),
+        ],
+    )
+
+
+def _requirements() -> tuple[list[Package], list[Extra]]:
+    """The run-time packages and the extras that the distribution's own metadata names."""
+    packages: list[Package] = []
+    missing: dict[str, list[str]] = {}
+    for requirement in importlib.metadata.requires(DISTRIBUTION) or []:
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        version = _version(name)
+        extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", requirement)
+        if extra is None:
+            packages.append(Package(name, version))
+        else:
+            missing.setdefault(extra[1], []).extend([] if version else [name])
+    extras = [Extra(name, EXTRA_IS_FOR.get(name, ""), packages) for name, packages in sorted(missing.items())]
+    return packages, extras
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _describe(name: str) -> Device:
+    if name.startswith("cuda"):
+        properties = torch.cuda.get_device_properties(torch.device(name))
+        return Device(name, properties.name, round(properties.total_memory / GIB, 1))
+    if name == "cpu":
+        capability = torch.backends.cpu.get_cpu_capability()
+        return Device(name, f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {capability}", None)
+    return Device(name, {"mps": "Apple GPU", "xpu": "Intel GPU"}[name], None)
+
+
+def _backends() -> dict[str, bool]:
+    return {
+        "cuda build": torch.backends.cuda.is_built(),  # type: ignore[no-untyped-call]
+        "cudnn": torch.backends.cudnn.is_available(),  # type: ignore[no-untyped-call]
+        "onednn": torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
+        "openmp": torch.backends.openmp.is_available(),  # type: ignore[no-untyped-call]
+    }
+
+
+def _folder(name: str, path: Path, variable: str) -> Folder:
+    """Looks at the nearest parent that exists: the folder itself is made at first use."""
+    there = next(parent for parent in (path, *path.parents) if parent.exists())
+    return Folder(
+        name=name,
+        path=str(path),
+        variable=variable,
+        writable=there.is_dir() and os.access(there, os.W_OK),
+        free_gib=round(shutil.disk_usage(there).free / GIB, 1),
+    )
+
+
+def _missing_packages(packages: list[Package], extras: list[Extra]) -> list[Missing]:
+    lacking = [
+        Missing(package.name, "running at all", f"pip install {package.name}")
+        for package in packages
+        if package.version is None
+    ]
+    optional = [
+        Missing(f"the extra [{extra.name}]", extra.needed_for, f"pip install '{DISTRIBUTION}[{extra.name}]'")
+        for extra in extras
+        if extra.missing
+    ]
+    return [*lacking, *optional]
+
+
+def _missing_devices(devices: list[Device]) -> list[Missing]:
+    if any(device.name != "cpu" for device in devices):
+        return []
+    return [Missing("a GPU", "fast training and large networks", "the CPU does all of it, slowly; see docs/install.md")]
+
+
+def _bad_folders(folders: list[Folder]) -> list[Missing]:
+    return [
+        Missing(
+            f"write access to {folder.path}", f"the {folder.name} folder", f"Name another folder in {folder.variable}"
+        )
+        for folder in folders
+        if not folder.writable
+    ]
+
+
+def _bad_models() -> list[Missing]:
+    missing = []
+    if DEFAULT not in embedded_models():
+        missing.append(Missing("the embedded model", "gramgan upscale without --model", "Install a released package"))
+    for model, problem in verify([]):
+        if problem is not None:
+            missing.append(Missing(f"a sound file of '{model.name}'", "using that model", problem))
+    return missing

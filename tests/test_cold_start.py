@@ -1,0 +1,54 @@
+"""Help must come at once: no sub-command's help imports torch or anything else that is heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from gramgan_cli.cli.app import app
+
+HEAVY = ("torch", "torchvision", "faiss", "scipy", "numpy", "PIL")
+
+PROBE = """
+import sys
+from gramgan_cli.cli.app import app
+try:
+    app(sys.argv[1:])
+except SystemExit as leaving:
+    code = leaving.code
+loaded = [name for name in {heavy} if name in sys.modules]
+print("code", code, "loaded", loaded, file=sys.stderr)
+"""
+
+
+def commands() -> list[list[str]]:
+    """Every command and group of the application, as words."""
+
+    def below(command: object, words: list[str]) -> list[list[str]]:
+        children = getattr(command, "commands", {})
+        return [words, *(found for name, child in children.items() for found in below(child, [*words, name]))]
+
+    return below(typer.main.get_command(app), [])
+
+
+def test_there_are_commands() -> None:
+    assert ["models", "pull"] in commands()
+
+
+@pytest.mark.parametrize("words", commands(), ids=lambda words: " ".join(words) or "gramgan")
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", PROBE.format(heavy=HEAVY), *words, "--help"], capture_output=True, text=True, check=False
+    )
+    assert result.stderr.strip().splitlines()[-1] == "code 0 loaded []", result.stderr
+    assert "Usage" in result.stdout
+
+
+def test_version_is_printed() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "gramgan_cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("gramgan ")

@@ -1,0 +1,70 @@
+"""``gramgan doctor``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from gramgan_cli import __version__
+from gramgan_cli.cli.app import app
+from gramgan_cli.engines import doctor
+
+
+def report(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["doctor", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_json_tells_versions_devices_and_folders(private_folders: Path) -> None:
+    found = json.loads(report("--json"))
+    assert found["gramgan"] == __version__
+    versions = {package["name"]: package["version"] for package in found["packages"]}
+    assert versions["torch"] == importlib.metadata.version("torch")
+    assert versions["faiss-cpu"] == importlib.metadata.version("faiss-cpu")
+    assert found["devices"][-1]["name"] == "cpu"
+    assert {folder["path"] for folder in found["folders"]} == {
+        str(private_folders / "cache"),
+        str(private_folders / "data"),
+    }
+    assert found["environment"]["GRAMGAN_CACHE"] == str(private_folders / "cache")
+    assert not any(private_folders.joinpath("data").glob("*"))
+
+
+def test_every_extra_of_the_package_says_what_it_is_for() -> None:
+    extras = set(importlib.metadata.metadata("gramgan-cli").get_all("Provides-Extra") or [])
+    assert extras == {extra["name"] for extra in json.loads(report("--json"))["extras"]}
+    assert extras <= doctor.EXTRA_IS_FOR.keys()
+
+
+def test_what_is_missing_is_named_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.metadata.version
+
+    def without_onnx(name: str) -> str:
+        if name.startswith("onnx"):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without_onnx)
+    text = report()
+    assert re.search(r"\[onnx\].*export --format onnx.*pip install 'gramgan-cli\[onnx\]'", text)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    monkeypatch.setenv("GRAMGAN_CACHE", str(blocker / "cache"))
+    assert "NOT WRITABLE" in report()
+    assert f"write access to {blocker / 'cache'}" in report()
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or sys.platform == "darwin", reason="has a GPU")
+def test_a_missing_gpu_is_said() -> None:
+    assert "a GPU" in report()
