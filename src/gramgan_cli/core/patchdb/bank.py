@@ -1,0 +1,153 @@
+"""The bank's file: safetensors, memory-mapped when read, with its provenance as JSON in the metadata.
+
+Nothing in it depends on when, where or with how many workers it was made, so equal inputs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.files import replacing
+from gramgan_cli.core.folders import data_dir
+from gramgan_cli.core.gram import packed_gram
+
+KEY = "gramgan-bank"
+FORMAT = 1
+_AT_ONCE = 65536
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One file that the bank was sampled from."""
+
+    name: str
+    """File name inside the folder."""
+    sha256: str
+    height: int
+    width: int
+    places: int
+    """How many places were taken from it."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a bank comes from."""
+
+    hr_dir: str
+    """Absolute path of the photos' folder."""
+    photos: list[Photo]
+    seed: int
+    max_patches: int
+    places: int
+    """Places sampled; the bank holds each in all versions."""
+    patch_size: int
+    versions: list[str]
+    affine: dict[str, float]
+    """Magnitudes of the affine version."""
+    libraries: dict[str, str]
+    """Versions of what made the bank."""
+
+    @property
+    def entries(self) -> int:
+        """Patches in the bank, all versions."""
+        return self.places * len(self.versions)
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A bank, its tensors mapped from the file."""
+
+    path: Path
+    provenance: Provenance
+    patches: Tensor
+    """(versions, places, 3, size, size), uint8."""
+    corners: Tensor
+    """(places, 3), int32: photo, y, x of each place's top left corner."""
+    raw_grams: Tensor
+    """(versions, places, 6), float32: packed Gram matrices."""
+    centered_grams: Tensor
+    """The same of the patches with each channel's mean taken off."""
+
+    def grams(self, centered: bool) -> Tensor:
+        """Packed Gram matrices of all entries, (versions x places, 6), in the raw or the centred form."""
+        return (self.centered_grams if centered else self.raw_grams).flatten(0, 1)
+
+
+def default_bank() -> Path:
+    """The bank that commands take when none is named, in the user's data folder."""
+    return data_dir() / "bank.safetensors"
+
+
+def grams_of(patches: Tensor, centered: bool) -> Tensor:
+    """uint8 patches (..., 3, size, size) -> packed Gram matrices (..., 6) of their [0, 1] values, float32.
+
+    Computed in float64 and rounded once.
+    """
+    flat = patches.flatten(0, -4)
+    pieces = [packed_gram(piece.double() / 255, centered).float() for piece in torch.split(flat, _AT_ONCE)]
+    return torch.cat(pieces).view(*patches.shape[:-3], 6)
+
+
+def save_bank(path: Path, provenance: Provenance, patches: Tensor, corners: Tensor) -> Bank:
+    """Compute both forms of Gram matrices, write the file atomically and open it.
+
+    Args:
+        path: file to write or replace.
+        provenance: goes into the metadata.
+        patches: (versions, places, 3, size, size), uint8.
+        corners: (places, 3), int32.
+    """
+    tensors = {
+        "patches": patches.contiguous(),
+        "corners": corners.contiguous(),
+        "grams": grams_of(patches, centered=False),
+        "grams_centered": grams_of(patches, centered=True),
+    }
+    metadata = {KEY: json.dumps({"format": FORMAT, **asdict(provenance)}, sort_keys=True)}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+    return load_bank(path)
+
+
+def _parse(metadata: dict[str, str] | None, path: Path) -> Provenance:
+    """The provenance in a file's metadata."""
+    if not metadata or KEY not in metadata:
+        raise GramganError(f"{path} is not a patch bank.", "Make one with: gramgan build-db --hr-dir DIR")
+    try:
+        fields: dict[str, Any] = json.loads(metadata[KEY])
+        if fields.pop("format") != FORMAT:
+            raise GramganError(f"{path} was written by a newer gramgan.", "Upgrade with: pip install -U gramgan-cli")
+        photos = [Photo(**photo) for photo in fields.pop("photos")]
+        return Provenance(photos=photos, **fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise GramganError(f"{path} has a damaged header ({error}).", "Make it again with: gramgan build-db") from error
+
+
+def load_bank(path: Path) -> Bank:
+    """Map a bank's file into memory. Processes that load one file share its pages."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            provenance = _parse(file.metadata(), path)
+            return Bank(
+                path,
+                provenance,
+                patches=file.get_tensor("patches"),
+                corners=file.get_tensor("corners"),
+                raw_grams=file.get_tensor("grams"),
+                centered_grams=file.get_tensor("grams_centered"),
+            )
+    except FileNotFoundError as error:
+        raise GramganError(f"There is no patch bank {path}.", "Make one with: gramgan build-db --hr-dir DIR") from error
+    except (SafetensorError, OSError) as error:
+        raise GramganError(
+            f"{path} is not a readable patch bank ({error}).", "Make one with: gramgan build-db --hr-dir DIR"
+        ) from error

@@ -1,0 +1,107 @@
+"""The patches p* that the texture loss pulls towards, from the bank, from the image itself, or from both."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+from gramgan_cli.core.gram import packed_gram
+from gramgan_cli.core.patchdb.bank import Bank
+from gramgan_cli.core.patchdb.query import build_index, combined_query
+from gramgan_cli.core.patchdb.versions import AFFINE_NUMBERS, MARGIN, affine_patches, down_up_patches
+from gramgan_cli.core.patches import Selection, choose_places, cut_patches
+
+Source = Literal["database", "image", "both"]
+
+
+def image_candidates(hr: Tensor, size: int, centered: bool, generator: Generator | None = None) -> Tensor:
+    """Packed Gram matrices of the image's own patches: (B, 3, H, W) in [0, 1] -> (B, M, 6).
+
+    All non-overlapping patches as they are, then those with ``MARGIN`` pixels around them down and up again, then the
+    same under affine maps drawn from ``generator`` (CPU): the paper's own candidates.
+    """
+    batch, _, height, width = hr.shape
+    places = choose_places(Selection("dense"), batch, height, width, size)
+    ends = torch.tensor([height, width]) - size - MARGIN
+    inner = places[:, ((places[0] >= MARGIN) & (places[0] <= ends)).all(dim=1)]
+    normals = torch.randn(batch, inner.shape[1], AFFINE_NUMBERS, generator=generator).to(hr.device)
+    versions = (
+        cut_patches(hr, places, size),
+        down_up_patches(hr, inner, size),
+        affine_patches(hr, inner.to(hr.device), size, normals),
+    )
+    return torch.cat([packed_gram(patches, centered) for patches in versions], dim=1)
+
+
+class TextureTargets:
+    """Finds, for every pair of an SR and an HR patch, the candidate p* that fits both.
+
+    p* = argmin over the candidates of alpha |Gp - Gg|^2 + beta |Gp - Ge|^2 (Song et al. 2023, section 3.2).
+
+    Args:
+        source: candidates from the 'database', from the 'image' itself, or from 'both' (the nearer of the two).
+        patch_size: side of a patch, the bank's own where there is one.
+        centered: compare Gram matrices of patches with their channels' means taken off.
+        alpha, beta: weights of the HR and the SR term.
+        bank: needed for 'database' and 'both'.
+        device: where the patches will be.
+        generator: CPU generator for the affine maps of 'image' and 'both'.
+
+    Raises:
+        ValueError: the source needs a bank and there is none, or its patch size is another.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        patch_size: int,
+        *,
+        centered: bool = False,
+        alpha: float = 0.5,
+        beta: float = 0.5,
+        bank: Bank | None = None,
+        device: torch.device | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        if source != "image" and bank is None:
+            raise ValueError(f"candidates '{source}' need a bank")
+        if bank is not None and bank.provenance.patch_size != patch_size:
+            raise ValueError(f"the bank's patches are {bank.provenance.patch_size} px, not {patch_size}")
+        self.source = source
+        self.patch_size = patch_size
+        self.centered = centered
+        self.alpha, self.beta = alpha, beta
+        self.generator = generator
+        if bank is not None and source != "image":
+            place = device or torch.device("cpu")
+            self._entries = bank.grams(centered).to(place)
+            self._index = build_index(self._entries, place)
+
+    @torch.no_grad()
+    def find_best(self, sr_patches: Tensor, hr_patches: Tensor, hr: Tensor) -> Tensor:
+        """Packed Gram matrices of the patches p*: (B, K, 6), float32, constants.
+
+        Args:
+            sr_patches, hr_patches: (B, K, 3, size, size) in [0, 1], at the same places.
+            hr: the images that ``hr_patches`` come from, (B, 3, H, W); read by 'image' and 'both' alone.
+        """
+        query = combined_query(
+            packed_gram(hr_patches, self.centered), packed_gram(sr_patches, self.centered), self.alpha, self.beta
+        )
+        if self.source == "database":
+            return self._entries[self._index.find_best(query)]
+        own = self._from_images(query, hr)
+        if self.source == "image":
+            return own
+        banked = self._entries[self._index.find_best(query)]
+        nearer = (banked - query).square().sum(-1, keepdim=True) <= (own - query).square().sum(-1, keepdim=True)
+        return torch.where(nearer, banked, own)
+
+    def _from_images(self, query: Tensor, hr: Tensor) -> Tensor:
+        """The nearest of each image's own candidates to its queries: (B, K, 6) -> (B, K, 6)."""
+        candidates = image_candidates(hr.float(), self.patch_size, self.centered, self.generator)
+        return torch.stack(
+            [own[build_index(own, own.device).find_best(wanted)] for own, wanted in zip(candidates, query, strict=True)]
+        )

@@ -1,0 +1,88 @@
+"""Cutting one photo's patches, in all versions."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from gramgan_cli.core.data.prepared import read_rgb
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.patchdb.versions import affine_patches, down_up_patches
+from gramgan_cli.core.patches import cut_patches
+
+_AT_ONCE = 4096
+"""Places per piece, which bounds the memory that their surroundings take."""
+
+_ORIENTATION = 0x0112
+_TURNED = (5, 6, 7, 8)
+
+
+@dataclass(frozen=True)
+class PhotoPatches:
+    """What the bank takes from one photo."""
+
+    sha256: str
+    """Of the file."""
+    patches: Tensor
+    """(3, n, 3, size, size), uint8: versions first."""
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a picture turned upright by its EXIF orientation, without decoding it."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_ORIENTATION) in _TURNED
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise GramganError(f"{path} can't be read as a picture: {error}.") from error
+    return (width, height) if turned else (height, width)
+
+
+def _to_8bit(values: Tensor) -> Tensor:
+    """Round half up and clip to 0..255."""
+    return (values + 0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
+def cut_versions(image: Tensor, places: Tensor, size: int, normals: Tensor) -> Tensor:
+    """The three versions, in the order of ``VERSIONS``, rounded to 8 bit.
+
+    Args:
+        image: (3, H, W), uint8.
+        places: corners (y, x), (n, 2).
+        size: side of a patch.
+        normals: (n, 5), float64.
+
+    Returns:
+        (3, n, 3, size, size), uint8.
+    """
+    batch, corners, numbers = image[None], places[None], normals[None]
+    versions = (
+        cut_patches(batch, corners, size),
+        _to_8bit(down_up_patches(batch, corners, size)),
+        _to_8bit(affine_patches(batch, corners, size, numbers)),
+    )
+    return torch.cat(versions)
+
+
+def cut_photo(path: Path, corners: NDArray[np.int64], size: int, normals: NDArray[np.float64]) -> PhotoPatches:
+    """Decode ``path`` and cut the patches whose corners (y, x) are given, (n, 2), with their numbers, (n, 5)."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not len(corners):
+        return PhotoPatches(digest, torch.zeros(3, 0, 3, size, size, dtype=torch.uint8))
+    image = torch.from_numpy(read_rgb(path).copy()).permute(2, 0, 1).contiguous()
+    pieces = [
+        cut_versions(image, places, size, numbers)
+        for places, numbers in zip(
+            torch.split(torch.from_numpy(corners), _AT_ONCE),
+            torch.split(torch.from_numpy(normals), _AT_ONCE),
+            strict=True,
+        )
+    ]
+    return PhotoPatches(digest, torch.cat(pieces, dim=1))
