@@ -1,0 +1,170 @@
+"""TIFF's image file directories as raw entries, to carry tags between files byte for byte (TIFF 6.0, section 2)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of one value by TIFF type; 16 to 18 are BigTIFF's."""
+
+NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+"""struct codes of the plain number types."""
+
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 2, 3, 4, 5, 7, 16
+
+EXIF_IFD = 0x8769
+GPS_IFD = 0x8825
+SUB_DIRECTORIES = (EXIF_IFD, GPS_IFD)
+
+
+class DamagedTiff(ValueError):
+    """The structure can't be followed."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """One tag's content."""
+
+    kind: int
+    """TIFF type."""
+    data: bytes
+    """The values, packed, in the structure's byte order."""
+    children: Mapping[int, Value] | None = None
+    """The directory that the tag points to (EXIF, GPS)."""
+
+
+Directory = dict[int, Value]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How numbers and offsets are stored."""
+
+    order: str
+    """'<' little-endian, '>' big-endian."""
+    big: bool = False
+    """BigTIFF: offsets of eight bytes."""
+
+    @property
+    def header(self) -> int:
+        """Bytes before the first offset."""
+        return 8 if self.big else 4
+
+    @property
+    def offset(self) -> str:
+        """struct code of an offset."""
+        return "Q" if self.big else "I"
+
+    @property
+    def count(self) -> str:
+        """struct code of a directory's number of entries."""
+        return "Q" if self.big else "H"
+
+    @property
+    def entry(self) -> int:
+        """Bytes of an entry."""
+        return 20 if self.big else 12
+
+    def pack(self, codes: str, *values: int) -> bytes:
+        """struct.pack in this byte order."""
+        return struct.pack(self.order + codes, *values)
+
+    def unpack(self, codes: str, data: bytes, at: int) -> tuple[int, ...]:
+        """struct.unpack_from in this byte order; raises DamagedTiff outside the data."""
+        try:
+            return struct.unpack_from(self.order + codes, data, at)
+        except (struct.error, OverflowError) as error:
+            raise DamagedTiff(f"an offset points outside ({error})") from error
+
+
+def layout_of(data: bytes) -> Layout:
+    """The layout that a structure's first bytes declare; raises DamagedTiff where they are no TIFF header."""
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None or len(data) < 8:
+        raise DamagedTiff("no TIFF header")
+    magic = struct.unpack_from(order + "H", data, 2)[0]
+    if magic not in (42, 43):
+        raise DamagedTiff("no TIFF header")
+    return Layout(order, magic == 43)
+
+
+def first_directory(data: bytes, layout: Layout) -> int:
+    """Offset of the first directory."""
+    return layout.unpack(layout.offset, data, layout.header)[0]
+
+
+def read_directory(data: bytes, at: int, layout: Layout, skip_larger: int = 2**26) -> tuple[Directory, int]:
+    """The directory at offset ``at`` with its EXIF and GPS children, and the offset of the next one (0: none).
+
+    Entries of unknown type, and those larger than ``skip_larger`` bytes, are left out. Raises DamagedTiff.
+    """
+    (count,) = layout.unpack(layout.count, data, at)
+    start = at + struct.calcsize("=" + layout.count)
+    if start + count * layout.entry > len(data):
+        raise DamagedTiff("a directory runs past the end")
+    directory: Directory = {}
+    for index in range(count):
+        place = start + index * layout.entry
+        tag, kind, number = layout.unpack("HH" + layout.offset, data, place)
+        length = SIZES.get(kind, 0) * number
+        if not 0 < length <= skip_larger:
+            continue
+        field = place + 4 + struct.calcsize("=" + layout.offset)
+        inline = layout.entry - 4 - struct.calcsize("=" + layout.offset)
+        where = field if length <= inline else layout.unpack(layout.offset, data, field)[0]
+        if where + length > len(data):
+            raise DamagedTiff(f"tag {tag} points outside")
+        value = Value(kind, data[where : where + length])
+        if tag in SUB_DIRECTORIES and kind in (LONG, 13, LONG8, 18):
+            children, _ = read_directory(data, numbers(value, layout)[0], layout, skip_larger)
+            value = Value(kind, value.data, {t: v for t, v in children.items() if t not in SUB_DIRECTORIES})
+        directory[tag] = value
+    end = start + count * layout.entry
+    following = layout.unpack(layout.offset, data, end)[0] if end + 4 <= len(data) else 0
+    return directory, following
+
+
+def numbers(value: Value, layout: Layout) -> tuple[int, ...]:
+    """The values of an integer tag; raises DamagedTiff for other types."""
+    code = NUMBERS.get(value.kind)
+    if code is None:
+        raise DamagedTiff("a number is not a number")
+    return layout.unpack(f"{len(value.data) // SIZES[value.kind]}{code}", value.data, 0)
+
+
+def number(value: int, layout: Layout, kind: int = LONG) -> Value:
+    """A tag's content that is one number."""
+    return Value(kind, layout.pack(NUMBERS[kind], value))
+
+
+def pack_directory(directory: Mapping[int, Value], at: int, layout: Layout) -> bytes:
+    """The bytes of a directory that will lie at offset ``at``, its long values and its children behind it.
+
+    The offset of the next directory is 0 and lies at ``at + next_link(directory, layout)``.
+    """
+    inline = layout.entry - 4 - struct.calcsize("=" + layout.offset)
+    head = layout.pack(layout.count, len(directory))
+    behind = bytearray()
+    behind_at = at + next_link(directory, layout) + struct.calcsize("=" + layout.offset)
+    for tag, value in sorted(directory.items()):
+        if value.children is not None:
+            behind += b"\0" * (len(behind) % 2)
+            where = behind_at + len(behind)
+            behind += pack_directory(value.children, where, layout)
+            value = number(where, layout, LONG8 if layout.big else LONG)
+        count = len(value.data) // SIZES[value.kind]
+        if len(value.data) <= inline:
+            field = value.data.ljust(inline, b"\0")
+        else:
+            behind += b"\0" * (len(behind) % 2)
+            field = layout.pack(layout.offset, behind_at + len(behind))
+            behind += value.data
+        head += layout.pack("HH" + layout.offset, tag, value.kind, count) + field
+    return head + layout.pack(layout.offset, 0) + bytes(behind)
+
+
+def next_link(directory: Mapping[int, Value], layout: Layout) -> int:
+    """How far behind a directory's start the offset of the next one is stored."""
+    return struct.calcsize("=" + layout.count) + len(directory) * layout.entry

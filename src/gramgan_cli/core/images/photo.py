@@ -1,0 +1,81 @@
+"""What a picture file holds: pixels, and everything around them that must come out again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What surrounds the pixels. None or empty: the file has none."""
+
+    icc: bytes | None = None
+    """The ICC profile that the pixel values are to be read in."""
+    exif: bytes | None = None
+    """The EXIF block as a TIFF structure, without the 'Exif\\0\\0' prefix."""
+    xmp: bytes | None = None
+    """The XMP packet (XML)."""
+    dpi: tuple[float, float] | None = None
+    """Horizontal and vertical resolution in pixels per inch, for printing."""
+    comment: str | None = None
+    """The JPEG comment, or PNG's text 'Comment'."""
+    png_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    """PNG chunks (type, content) that pass from PNG to PNG as they are: gamma, text, time."""
+    photoshop: bytes | None = None
+    """JPEG's APP13 content: IPTC captions and other Photoshop resources."""
+
+
+@dataclass(frozen=True)
+class Animation:
+    """The timing of a picture that moves."""
+
+    durations: tuple[float, ...]
+    """Milliseconds that each frame stays."""
+    plays: int
+    """How often it runs; 0 is for ever."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The shape of one frame or page, upright."""
+
+    width: int
+    height: int
+    channels: int
+    """1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha."""
+    dtype: np.dtype[Any]
+    """uint8, uint16 or float32 (full intensity 1)."""
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of its pixels."""
+        return self.width * self.height * self.channels * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One opened picture file. Its pixels are decoded when ``decode()`` is iterated."""
+
+    name: str
+    """What messages call it: the path, or 'standard input'."""
+    format: str
+    """'png', 'jpg', 'webp', 'tiff', 'gif', 'bmp', 'ppm', 'avif', 'heic' or 'jxl'."""
+    frames: tuple[Frame, ...]
+    """One for a single picture; an animation's frames; a TIFF's pages."""
+    lossless: bool
+    """Whether the file's compression keeps every value."""
+    decode: Callable[[], Iterator[Array]]
+    """Gives each frame as (H, W, channels), upright, C-contiguous. Raises GramganError for damaged files."""
+    metadata: Metadata = field(default_factory=Metadata)
+    """What surrounds the pixels."""
+    animation: Animation | None = None
+    """The timing, where the frames are one after another in time."""
+    warnings: tuple[str, ...] = ()
+    """What could not be kept while reading, one sentence each."""

@@ -1,0 +1,545 @@
+"""Opening picture files: what they are is found out and checked before a pixel is decoded."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageSequence, UnidentifiedImageError
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.images import png, tiff
+from gramgan_cli.core.images.colour import srgb_profile, to_srgb
+from gramgan_cli.core.images.exif import DamagedExif, exif_orientation
+from gramgan_cli.core.images.ifd import Directory
+from gramgan_cli.core.images.orientation import upright, upright_size
+from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo
+
+Array = NDArray[Any]
+T = TypeVar("T")
+
+LARGEST_PIXELS = 500_000_000
+"""A picture that claims more pixels is refused."""
+UNQUESTIONED_PIXELS = 25_000_000
+"""Up to here the size of the file does not matter."""
+PIXELS_PER_BYTE = 1500
+"""Beyond, a file must have a byte for so many pixels: real photographs need one for ten."""
+INFLATION = 1032
+"""Deflate's largest ratio of unpacked to packed."""
+
+FORMATS = {
+    "PNG": "png",
+    "JPEG": "jpg",
+    "MPO": "jpg",
+    "WEBP": "webp",
+    "TIFF": "tiff",
+    "GIF": "gif",
+    "BMP": "bmp",
+    "DIB": "bmp",
+    "PPM": "ppm",
+    "AVIF": "avif",
+    "HEIF": "heic",
+    "JXL": "jxl",
+}
+"""Pillow's names of what is read, and ours."""
+
+KEPT_PNG_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME"))
+"""Chunks that stay true of a larger picture, whatever its colour type (pHYs, eXIf, iCCP are handled apart)."""
+
+EIGHT, SIXTEEN, FLOAT = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)
+
+# Pillow's own limit lies below what a 100-megapixel camera makes; _check_size stands in for it.
+Image.MAX_IMAGE_PIXELS = LARGEST_PIXELS
+# What Pillow finds odd in a file reaches the person as an error or as a warning of ours, or does not matter.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+class Unreadable(Exception):
+    """Why a file can't be read, without its name."""
+
+
+def register_optional_readers() -> None:
+    """HEIC and JPEG XL, where the extras [heic] and [jxl] are installed."""
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    with suppress(ImportError):
+        importlib.import_module("pillow_jxl")  # registers itself
+
+
+def open_photo(data: bytes, name: str, allow_truncated: bool = False) -> Photo:
+    """The picture in ``data``, which messages call ``name``.
+
+    Args:
+        data: the whole file.
+        name: the path, or 'standard input'.
+        allow_truncated: read what is there of a file that is cut off or damaged, and warn.
+
+    Raises:
+        GramganError: it is no picture of a known format, is damaged, or claims an absurd size.
+    """
+    if not data:
+        raise GramganError(f"{name} is empty (zero bytes).")
+    open_it = _opener(data)
+    if open_it is None:
+        raise GramganError(
+            f"{name} is not a picture that gramgan reads.",
+            "It reads PNG, JPEG, WebP, TIFF, GIF, BMP, PPM and AVIF" + _extras_hint(data),
+        )
+    guarded = _Guarded(name, allow_truncated)
+    photo = guarded.run(lambda: open_it(data, name, allow_truncated))
+    return replace(photo, decode=lambda: guarded.iterate(photo.decode))
+
+
+def _extras_hint(data: bytes) -> str:
+    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
+        return '; for HEIC: pip install "gramgan-cli[heic]".'
+    if data[:2] == b"\xff\x0a" or data[4:8] == b"JXL ":
+        return '; for JPEG XL: pip install "gramgan-cli[jxl]".'
+    return "."
+
+
+@dataclass(frozen=True)
+class _Guarded:
+    """Runs decoders, which raise whatever comes to them on damaged files, and says one sentence instead."""
+
+    name: str
+    allow_truncated: bool
+
+    def run(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except GramganError:
+            raise
+        except Exception as error:
+            raise self._explained(error) from error
+
+    def iterate(self, decode: Callable[[], Iterator[Array]]) -> Iterator[Array]:
+        frames = decode()
+        while True:
+            frame = self.run(lambda: next(frames, None))
+            if frame is None:
+                return
+            yield frame
+
+    def _explained(self, error: Exception) -> GramganError:
+        if isinstance(error, MemoryError):
+            return GramganError(f"{self.name} does not fit into memory.", "Close other programs, or make it smaller.")
+        if isinstance(error, Image.DecompressionBombError):
+            return _too_large(self.name)
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        hint = None if self.allow_truncated else "With --allow-truncated, what can be read of it is used."
+        return GramganError(f"{self.name} is damaged or cut off ({reason[:160]}).", hint)
+
+
+def _too_large(name: str) -> GramganError:
+    return GramganError(
+        f"{name} claims to have more than {LARGEST_PIXELS // 10**6} megapixels, so it is refused.",
+        "Cut it into parts if it is real.",
+    )
+
+
+def _check_size(name: str, width: int, height: int, byte_count: int) -> None:
+    """Refuse what would fill the memory: no photograph is so large, or so small for its size."""
+    pixels = width * height
+    if pixels > LARGEST_PIXELS:
+        raise _too_large(name)
+    if pixels > UNQUESTIONED_PIXELS and pixels > PIXELS_PER_BYTE * byte_count:
+        raise GramganError(f"{name} claims {width}x{height} pixels in {byte_count} bytes, so it is refused.")
+
+
+Opener = Callable[[bytes, str, bool], Photo]
+
+
+def _opener(data: bytes) -> Opener | None:
+    """How a file is opened, by its first bytes; None: no known format."""
+    if data.startswith(png.SIGNATURE):
+        return _open_png
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return _open_tiff
+    if re.match(rb"P[56]\s", data) and _netpbm_header(data)[2] > 255:
+        return _open_deep_netpbm
+    register_optional_readers()
+    try:
+        with Image.open(io.BytesIO(data), formats=_pillow_formats()):
+            return _open_other
+    except UnidentifiedImageError:
+        return None
+    except Exception:  # a known format, but damaged: opening it again says how
+        return _open_other
+
+
+def _pillow_formats() -> list[str]:
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+# ---- through Pillow: eight bits per sample -------------------------------------------------------------------------
+
+
+def _pillow(data: bytes, allow_truncated: bool) -> Image.Image:
+    # The one switch that Pillow has for this is global; a run of gramgan sets it one way.
+    ImageFile.LOAD_TRUNCATED_IMAGES = allow_truncated
+    return Image.open(io.BytesIO(data), formats=_pillow_formats())
+
+
+def _kind(image: Image.Image) -> tuple[int, np.dtype[Any]]:
+    """Channels and sample type that the image will have as an array."""
+    if image.mode in ("1", "L", "LA", "La"):
+        return (2 if image.has_transparency_data else 1), EIGHT
+    if image.mode.startswith("I"):
+        return 1, SIXTEEN
+    if image.mode == "F":
+        return 1, FLOAT
+    return (4 if image.has_transparency_data else 3), EIGHT
+
+
+def _array(image: Image.Image, channels: int, icc: bytes | None) -> Array:
+    """The image's pixels, (H, W, channels)."""
+    if image.mode.startswith("I"):
+        deep: Array = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[:, :, None]
+        return deep
+    if image.mode == "F":
+        return np.asarray(image)[:, :, None]
+    if image.mode in ("CMYK", "LAB"):
+        image = to_srgb(image, icc)
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    if image.mode == "1" and mode == "LA":
+        image = image.convert("RGBA")
+    array = np.asarray(image if image.mode == mode else image.convert(mode))
+    return array if array.ndim == 3 else array[:, :, None]
+
+
+def _metadata_of(image: Image.Image) -> Metadata:
+    info = image.info
+    exif = info.get("exif")
+    if isinstance(exif, bytes):
+        exif = exif.removeprefix(b"Exif\0\0") or None
+    xmp = info.get("xmp")
+    if isinstance(xmp, str):
+        xmp = xmp.encode()
+    icc = info.get("icc_profile") or None
+    if image.mode in ("CMYK", "LAB"):
+        icc = srgb_profile()
+    comment = info.get("comment")
+    if isinstance(comment, bytes):
+        comment = comment.decode("utf-8", "replace")
+    return Metadata(icc=icc, exif=exif, xmp=xmp or None, dpi=_dpi(info.get("dpi")), comment=comment or None)
+
+
+def _dpi(value: Any) -> tuple[float, float] | None:
+    """Pillow's resolution, where it is two positive numbers (0 and 1 stand for 'unknown')."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        return None
+    x, y = float(value[0]), float(value[1])
+    return (x, y) if min(x, y) > 1 and np.isfinite([x, y]).all() else None
+
+
+def _orientation(metadata: Metadata) -> tuple[int, Metadata, tuple[str, ...]]:
+    """The orientation; an EXIF block that can't be followed is left out with a warning."""
+    if metadata.exif is None:
+        return 1, metadata, ()
+    try:
+        return exif_orientation(metadata.exif), metadata, ()
+    except DamagedExif:
+        return 1, replace(metadata, exif=None), ("Its EXIF block is damaged and was left out.",)
+
+
+def _open_other(data: bytes, name: str, allow_truncated: bool) -> Photo:
+    """JPEG, WebP, GIF, BMP, PPM, AVIF, HEIC, JPEG XL."""
+    image = _pillow(data, allow_truncated)
+    _check_size(name, image.width, image.height, len(data))
+    kind = FORMATS[image.format or ""]
+    if not allow_truncated:
+        _check_ends(kind, data)
+    metadata, notes = _metadata_of(image), list[str]()
+    if image.mode in ("CMYK", "LAB"):
+        notes.append(f"{image.mode} was converted to sRGB.")
+    source_icc = image.info.get("icc_profile")
+    if kind == "jpg":
+        applist = getattr(image, "applist", [])
+        metadata = replace(metadata, photoshop=next((bytes(body) for tag, body in applist if tag == "APP13"), None))
+    orientation, metadata, more = _orientation(metadata)
+    if kind in ("heic", "jxl"):  # their readers turn the picture themselves
+        orientation = 1
+    notes += more
+    lossless = kind in ("gif", "bmp", "ppm") or (kind == "webp" and b"VP8L" in data[:4096])
+    if kind != "jpg" and getattr(image, "n_frames", 1) > 1:
+        return _animated(image, name, kind, lossless, metadata, tuple(notes))
+    channels, dtype = _kind(image)
+    width, height = upright_size(image.width, image.height, orientation)
+
+    def decode() -> Iterator[Array]:
+        picture = _pillow(data, allow_truncated)
+        yield upright(_array(picture, channels, source_icc), orientation)
+
+    return Photo(
+        name, kind, (Frame(width, height, channels, dtype),), lossless, decode, metadata, warnings=tuple(notes)
+    )
+
+
+def _animated(
+    image: Image.Image, name: str, kind: str, lossless: bool, metadata: Metadata, notes: tuple[str, ...]
+) -> Photo:
+    """An animation: each frame as it is seen, composed of those before it."""
+    durations, transparent = [], False
+    for frame in ImageSequence.Iterator(image):
+        picture = frame.convert("RGBA")
+        transparent = transparent or np.asarray(picture.getchannel("A")).min() < 255
+        durations.append(float(frame.info.get("duration", 100)))
+    loop = image.info.get("loop")
+    if kind == "gif":  # absent: once; n: n times more
+        plays = 1 if loop is None else (loop + 1 if loop else 0)
+    else:
+        plays = int(loop or 0)
+    channels = 4 if transparent else 3
+
+    def decode() -> Iterator[Array]:
+        for frame in ImageSequence.Iterator(image):
+            yield np.ascontiguousarray(np.asarray(frame.convert("RGBA"))[:, :, :channels])
+
+    frames = (Frame(image.width, image.height, channels, EIGHT),) * len(durations)
+    timing = Animation(tuple(durations), plays)
+    return Photo(name, kind, frames, lossless, decode, metadata, timing, notes)
+
+
+def _check_ends(kind: str, data: bytes) -> None:
+    """Raise for the formats whose decoders pass over a missing end in silence."""
+    if kind == "gif" and not _gif_ends(data):
+        raise Unreadable("the file ends early")
+    if kind == "webp" and len(data) < 8 + int.from_bytes(data[4:8], "little"):
+        raise Unreadable("the file ends early")
+    if kind == "avif" and not _boxes_end(data):
+        raise Unreadable("the file ends early")
+
+
+def _gif_ends(data: bytes) -> bool:
+    """Whether the blocks of a GIF lead to its trailer (GIF89a specification)."""
+    at = 13 + (3 * 2 ** ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
+    try:
+        while data[at] != 0x3B:
+            if data[at] == 0x21:
+                at += 2
+            elif data[at] == 0x2C:
+                at += 11 + (3 * 2 ** ((data[at + 9] & 7) + 1) if data[at + 9] & 0x80 else 0)
+            else:
+                return False
+            while data[at]:
+                at += 1 + data[at]
+            at += 1
+    except IndexError:
+        return False
+    return True
+
+
+def _boxes_end(data: bytes) -> bool:
+    """Whether the boxes of an ISO base media file end where the file does, or before (ISO/IEC 14496-12, 4.2)."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        if size == 0:
+            return True
+        if size < 8:
+            return False
+        at += size
+    return at <= len(data)
+
+
+# ---- PNG -----------------------------------------------------------------------------------------------------------
+
+
+def _open_png(data: bytes, name: str, allow_truncated: bool) -> Photo:
+    chunks = png.read_chunks(data, whole=not allow_truncated)
+    header = png.header_of(chunks)
+    _check_size(name, header.width, header.height, len(data))
+    notes: list[str] = []
+    if allow_truncated and not _is_whole_png(data):
+        data = png.repaired(chunks)
+        notes.append("The file is damaged or cut off: what could be read of it was used.")
+        chunks = [*(c for c in chunks if c[0] not in (b"IDAT", b"acTL", b"fcTL", b"fdAT", b"IEND"))]
+    elif header.raw_size() > INFLATION * len(data):
+        raise GramganError(f"{name} claims {header.width}x{header.height} pixels in {len(data)} bytes: it is refused.")
+    metadata, more = _png_metadata(chunks)
+    orientation, metadata, damaged = _orientation(metadata)
+    notes += [*more, *damaged]
+    width, height = upright_size(header.width, header.height, orientation)
+    if header.depth == 16:
+        key = next((content for kind, content in chunks if kind == b"tRNS"), None)
+        channels = png.SAMPLES[header.colour] + (key is not None and header.colour in (0, 2))
+
+        def decode_deep() -> Iterator[Array]:
+            yield upright(_deep_png(data, header, key), orientation)
+
+        frame = Frame(width, height, channels, SIXTEEN)
+        return Photo(name, "png", (frame,), True, decode_deep, metadata, warnings=tuple(notes))
+    image = _pillow(data, allow_truncated)
+    if getattr(image, "n_frames", 1) > 1:
+        return _animated(image, name, "png", True, metadata, tuple(notes))
+    channels, dtype = _kind(image)
+
+    def decode() -> Iterator[Array]:
+        yield upright(_array(_pillow(data, allow_truncated), channels, None), orientation)
+
+    return Photo(name, "png", (Frame(width, height, channels, dtype),), True, decode, metadata, warnings=tuple(notes))
+
+
+def _is_whole_png(data: bytes) -> bool:
+    try:
+        chunks = png.read_chunks(data)
+        header = png.header_of(chunks)
+        packed = b"".join(content for kind, content in chunks if kind == b"IDAT")
+        return png.unpacks_to(packed, header.raw_size())
+    except png.DamagedPng:
+        return False
+
+
+def _deep_png(data: bytes, header: png.Header, key: bytes | None) -> Array:
+    """16-bit samples, (H, W, C); a transparent colour (tRNS) becomes an alpha channel.
+
+    The decoder gets the image chunks only: it swaps the bytes of pictures that have tRNS.
+    """
+    essential = [chunk for chunk in png.read_chunks(data) if chunk[0] in (b"IHDR", b"IDAT", b"IEND")]
+    decoded = imagecodecs.png_decode(png.rebuilt(essential))
+    array: Array = decoded.reshape(header.height, header.width, -1)
+    if key is None or header.colour not in (0, 2):
+        return array
+    colour = np.frombuffer(key[: 2 * array.shape[2]], ">u2")
+    alpha = np.where((array == colour).all(axis=2, keepdims=True), 0, 65535).astype(np.uint16)
+    return np.concatenate((array, alpha), axis=2)
+
+
+def _png_metadata(chunks: Sequence[png.Chunk]) -> tuple[Metadata, list[str]]:
+    first: dict[bytes, bytes] = {}
+    for kind, content in chunks:
+        first.setdefault(kind, content)
+    notes = []
+    icc = png.unpack_profile(first[b"iCCP"]) if b"iCCP" in first else None
+    if b"iCCP" in first and icc is None:
+        notes.append("Its ICC profile is damaged and was left out.")
+    xmp, passed = None, []
+    for kind, content in chunks:
+        if kind == b"iTXt" and (packet := png.unpack_xmp(content)) is not None:
+            xmp = packet
+        elif kind in KEPT_PNG_CHUNKS:
+            passed.append((kind, content))
+    comment = next((c[8:].decode("latin-1") for k, c in passed if k == b"tEXt" and c.startswith(b"Comment\0")), None)
+    return Metadata(
+        icc=icc,
+        exif=first.get(b"eXIf"),
+        xmp=xmp,
+        dpi=_png_resolution(first.get(b"pHYs", b"")),
+        comment=comment,
+        png_chunks=tuple(passed),
+    ), notes
+
+
+def _png_resolution(content: bytes) -> tuple[float, float] | None:
+    """pHYs with the metre as its unit, in pixels per inch."""
+    if len(content) != 9 or content[8] != 1:
+        return None
+    x, y = int.from_bytes(content[:4], "big") * 0.0254, int.from_bytes(content[4:8], "big") * 0.0254
+    return (x, y) if x and y else None
+
+
+# ---- TIFF ----------------------------------------------------------------------------------------------------------
+
+
+def _open_tiff(data: bytes, name: str, allow_truncated: bool) -> Photo:
+    pages, layout = tiff.read_pages(data)
+    for page in pages:
+        _check_size(name, page.width, page.height, len(data))
+    if not allow_truncated:
+        tiff.check_complete(data, pages, layout)
+    notes: list[str] = []
+    frames = []
+    for page in pages:
+        width, height = upright_size(page.width, page.height, page.orientation)
+        channels, dtype = _tiff_kind(data, page, allow_truncated, notes)
+        frames.append(Frame(width, height, channels, dtype))
+    directory = pages[0].directory
+    converted = pages[0].photometric in (5, 8)
+    metadata = Metadata(
+        icc=srgb_profile() if converted else _data(directory, tiff.ICC),
+        exif=tiff.descriptive_exif(directory, layout),
+        xmp=_data(directory, tiff.XMP),
+        dpi=tiff.resolution(directory, layout),
+    )
+
+    def decode() -> Iterator[Array]:
+        for page, frame in zip(pages, frames, strict=True):
+            if tiff.is_deep(page):
+                yield upright(tiff.decode_deep(data, page), page.orientation)
+            else:
+                image = _pillow(data, allow_truncated)
+                image.seek(page.index)
+                image.load()  # turns the picture upright
+                yield np.ascontiguousarray(_array(image, frame.channels, _data(page.directory, tiff.ICC)))
+
+    lossless = all(page.compression not in (6, 7) for page in pages)
+    return Photo(name, "tiff", tuple(frames), lossless, decode, metadata, warnings=tuple(dict.fromkeys(notes)))
+
+
+def _data(directory: Directory, tag: int) -> bytes | None:
+    return directory[tag].data if tag in directory else None
+
+
+def _tiff_kind(data: bytes, page: tiff.Page, allow_truncated: bool, notes: list[str]) -> tuple[int, np.dtype[Any]]:
+    """Channels and sample type of a page; what reading it loses is added to ``notes``."""
+    if not tiff.is_deep(page):
+        image = _pillow(data, allow_truncated)
+        image.seek(page.index)
+        if page.photometric in (5, 8):
+            notes.append(f"{'CMYK' if page.photometric == 5 else 'Lab'} was converted to sRGB.")
+        return _kind(image)
+    if page.bits == 32 and page.format == 1:
+        notes.append("32-bit samples were reduced to 16 bits.")
+    elif page.bits == 64:
+        notes.append("64-bit samples were reduced to 32 bits.")
+    colours = 3 if page.photometric == 2 else 1
+    alpha = page.samples > colours and page.extra[:1] in ((1,), (2,))
+    if page.samples > colours + alpha:
+        notes.append("Samples that are neither colour nor alpha were left out.")
+    return colours + alpha, FLOAT if page.format == 3 else SIXTEEN
+
+
+# ---- PPM and PGM with 16 bits --------------------------------------------------------------------------------------
+
+
+def _netpbm_header(data: bytes) -> tuple[int, int, int, int]:
+    """Width, height, greatest value, and where the samples begin; zeros where it can't be read (Netpbm, ppm(5))."""
+    match = re.match(
+        rb"P[56](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,5})\s", data[:4096]
+    )
+    return (int(match[1]), int(match[2]), int(match[3]), match.end()) if match else (0, 0, 0, 0)
+
+
+def _open_deep_netpbm(data: bytes, name: str, allow_truncated: bool) -> Photo:
+    width, height, top, start = _netpbm_header(data)
+    channels = 3 if data[:2] == b"P6" else 1
+    _check_size(name, width, height, len(data))
+    length = width * height * channels * 2
+    if not length or top > 65535:
+        raise Unreadable("its header makes no sense")
+    if len(data) - start < length and not allow_truncated:
+        raise Unreadable("the file ends early")
+
+    def decode() -> Iterator[Array]:
+        stored = np.frombuffer(data[start : start + length].ljust(length, b"\0"), ">u2").astype(np.uint32)
+        scaled = (np.minimum(stored, top) * 65535 + top // 2) // top
+        yield scaled.astype(np.uint16).reshape(height, width, channels)
+
+    return Photo(name, "ppm", (Frame(width, height, channels, SIXTEEN),), True, decode)

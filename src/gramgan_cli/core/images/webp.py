@@ -1,0 +1,68 @@
+"""Animated WebP from still ones, frame by frame (RFC 9649, sections 2.7 and 3)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import IO
+
+ALPHA, ANIMATION, EXIF, ICC, XMP = 0x10, 0x02, 0x08, 0x20, 0x04
+"""Flags of the VP8X chunk."""
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return kind + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def _chunks(still: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks of a still WebP file."""
+    at = 12
+    while at + 8 <= len(still):
+        kind, length = struct.unpack_from("<4sI", still, at)
+        yield kind, still[at + 8 : at + 8 + length]
+        at += 8 + length + length % 2
+
+
+def _three_bytes(value: int) -> bytes:
+    return struct.pack("<I", value)[:3]
+
+
+class WebpAnimation:
+    """Writes an animated WebP to a seekable stream; only one frame is in memory at a time."""
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        width: int,
+        height: int,
+        plays: int,
+        icc: bytes | None,
+        exif: bytes | None,
+        xmp: bytes | None,
+    ) -> None:
+        self._file = file
+        self._size = _three_bytes(width - 1) + _three_bytes(height - 1)
+        self._tail = [(b"EXIF", exif), (b"XMP ", xmp)]
+        flags = ALPHA | ANIMATION | (ICC if icc else 0) | (EXIF if exif else 0) | (XMP if xmp else 0)
+        file.write(b"RIFF\0\0\0\0WEBP" + _chunk(b"VP8X", bytes([flags, 0, 0, 0]) + self._size))
+        if icc:
+            file.write(_chunk(b"ICCP", icc))
+        file.write(_chunk(b"ANIM", struct.pack("<IH", 0, min(plays, 65535))))
+
+    def write_frame(self, still: bytes, milliseconds: float) -> None:
+        """Add one full-size frame, given as a still WebP file; it replaces the one before."""
+        image = b"".join(
+            _chunk(kind, content) for kind, content in _chunks(still) if kind in (b"ALPH", b"VP8 ", b"VP8L")
+        )
+        head = bytes(6) + self._size + _three_bytes(min(round(milliseconds), 2**24 - 1)) + b"\x02"
+        self._file.write(_chunk(b"ANMF", head + image))
+
+    def close(self) -> None:
+        """Write metadata and the total length; the stream stays open."""
+        for kind, content in self._tail:
+            if content:
+                self._file.write(_chunk(kind, content))
+        length = self._file.tell()
+        self._file.seek(4)
+        self._file.write(struct.pack("<I", length - 8))
+        self._file.seek(length)

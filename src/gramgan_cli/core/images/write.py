@@ -1,0 +1,152 @@
+"""Encoding a result from row bands: PNG and TIFF as the rows come, the other formats from a whole canvas."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gramgan_cli.core.images import png
+from gramgan_cli.core.images.alpha import flatten_on_white
+from gramgan_cli.core.images.photo import Frame
+from gramgan_cli.core.images.plan import Target
+from gramgan_cli.core.images.tiff import TiffWriter
+from gramgan_cli.core.images.webp import WebpAnimation
+
+Array = NDArray[Any]
+Bands = Iterable[Array]
+"""(rows, width, channels) arrays that follow one another from top to bottom."""
+
+WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
+
+
+def encode(target: Target, frames: Iterable[Bands], file: IO[bytes]) -> None:
+    """Write the whole file.
+
+    Args:
+        target: what it is to be.
+        frames: for each frame its bands; channels and sample type may still be the source's.
+        file: seekable and empty.
+    """
+    fitted = (_fitted(bands, frame) for bands, frame in zip(frames, target.frames, strict=True))
+    {"png": _png, "tiff": _tiff, "webp": _webp}.get(target.format.name, _with_pillow)(target, fitted, file)
+
+
+def _fitted(bands: Bands, frame: Frame) -> Iterator[Array]:
+    """Bands in the channels and sample type of the result; rounded half up."""
+    for band in bands:
+        if band.shape[2] > frame.channels:
+            band = flatten_on_white(band, WHITE[band.dtype])
+        if band.dtype != frame.dtype:
+            scale = WHITE[frame.dtype] / WHITE[band.dtype]
+            value = np.floor(band.astype(np.float64) * scale + 0.5)
+            band = np.clip(value, 0, WHITE[frame.dtype]).astype(frame.dtype)
+        yield band
+
+
+# ---- PNG -----------------------------------------------------------------------------------------------------------
+
+
+def _png(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
+    first, animation = target.frames[0], target.animation
+    timing = png.Timing(animation.durations, animation.plays) if animation else None
+    writer = png.PngWriter(file, first.width, first.height, first.channels, first.dtype, _png_chunks(target), timing)
+    for bands in frames:
+        writer.write_frame(bands)
+    writer.close()
+
+
+def _png_chunks(target: Target) -> list[png.Chunk]:
+    """The ancillary chunks, those about colour first, as the specification orders them."""
+    metadata = target.metadata
+    chunks: list[png.Chunk] = [c for c in metadata.png_chunks if c[0] in (b"gAMA", b"cHRM", b"sRGB", b"cICP")]
+    if metadata.icc:
+        chunks.append((b"iCCP", png.pack_profile(metadata.icc)))
+    if metadata.dpi:
+        x, y = (round(value / 0.0254) for value in metadata.dpi)
+        chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
+    if metadata.exif:
+        chunks.append((b"eXIf", metadata.exif))
+    if metadata.xmp:
+        chunks.append((b"iTXt", png.pack_xmp(metadata.xmp)))
+    if metadata.comment and not metadata.png_chunks:
+        chunks.append((b"iTXt", b"Comment\0\0\0\0\0" + metadata.comment.encode()))
+    return chunks + [c for c in metadata.png_chunks if c not in chunks]
+
+
+# ---- TIFF ----------------------------------------------------------------------------------------------------------
+
+
+def _tiff(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
+    metadata = target.metadata
+    writer = TiffWriter(file, sum(frame.byte_count for frame in target.frames), metadata.exif)
+    for bands, frame in zip(frames, target.frames, strict=True):
+        writer.write_page(
+            bands, frame.width, frame.height, frame.channels, frame.dtype, metadata.dpi, metadata.icc, metadata.xmp
+        )
+
+
+# ---- through Pillow ------------------------------------------------------------------------------------------------
+
+
+def _canvas(bands: Bands, frame: Frame) -> Image.Image:
+    """The whole picture in Pillow's memory, pasted band by band so that no second copy exists."""
+    canvas = Image.new({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[frame.channels], (frame.width, frame.height))
+    row = 0
+    for band in bands:
+        canvas.paste(Image.fromarray(band[:, :, 0] if frame.channels == 1 else band), (0, row))
+        row += len(band)
+    return canvas
+
+
+def _with_pillow(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
+    """JPEG without colour subsampling, or AVIF likewise."""
+    metadata = target.metadata
+    options: dict[str, Any] = {"quality": target.quality, **_embedded(target)}
+    if target.format.name == "jpg":
+        options |= {"subsampling": 0, "comment": metadata.comment or b""}
+        if metadata.dpi:
+            options["dpi"] = metadata.dpi
+        if metadata.photoshop:
+            options["extra"] = b"\xff\xed" + struct.pack(">H", len(metadata.photoshop) + 2) + metadata.photoshop
+    else:
+        options["subsampling"] = "4:4:4"
+    for bands, frame in zip(frames, target.frames, strict=True):
+        _canvas(bands, frame).save(file, "JPEG" if target.format.name == "jpg" else "AVIF", **options)
+
+
+def _embedded(target: Target) -> dict[str, Any]:
+    """Profile, EXIF and XMP as Pillow's writers take them."""
+    metadata = target.metadata
+    options: dict[str, Any] = {}
+    if metadata.icc:
+        options["icc_profile"] = metadata.icc
+    if metadata.exif:
+        options["exif"] = (b"Exif\0\0" if target.format.name == "jpg" else b"") + metadata.exif
+    if metadata.xmp:
+        options["xmp"] = metadata.xmp
+    return options
+
+
+def _webp(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
+    options: dict[str, Any] = {"lossless": target.lossless, "quality": 80 if target.lossless else target.quality}
+    if target.lossless:
+        options["exact"] = True
+    if target.animation is None:
+        for bands, frame in zip(frames, target.frames, strict=True):
+            _canvas(bands, frame).save(file, "WEBP", **options, **_embedded(target))
+        return
+    metadata, first = target.metadata, target.frames[0]
+    writer = WebpAnimation(
+        file, first.width, first.height, target.animation.plays, metadata.icc, metadata.exif, metadata.xmp
+    )
+    for bands, frame, duration in zip(frames, target.frames, target.animation.durations, strict=True):
+        still = io.BytesIO()
+        _canvas(bands, frame).save(still, "WEBP", **options)
+        writer.write_frame(still.getvalue(), duration)
+    writer.close()
