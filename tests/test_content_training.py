@@ -115,7 +115,7 @@ def test_the_run_folder_and_the_store(photos: Path, tmp_path: Path) -> None:
     assert recipe["network"] == {"arch": "compact", "nf": 8, "nc": 2}
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "loss.content" in row] == [1, 2, 3]
-    assert all({"lr", "loss.content"} <= row.keys() for row in rows if "psnr_y" not in row)
+    assert all({"lr", "loss.content", "steps_per_second"} <= row.keys() for row in rows if "psnr_y" not in row)
     listed = subprocess.run(
         [sys.executable, "-m", "gramgan_cli", "models", "list", "--json"], capture_output=True, text=True, check=True
     )

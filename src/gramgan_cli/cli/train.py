@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gramgan_cli.cli.output import note, print_json, print_line
+from gramgan_cli.core.errors import UsageError
 
 
 def _settings(hr_dir: list[Path] | None, named: dict[str, Any], chosen: list[str] | None) -> list[dict[str, Any]]:
@@ -28,16 +29,18 @@ def parse_path(key: str, value: Any) -> dict[str, Any]:
 
 
 def train(
-    recipe: Annotated[str, typer.Option(help="Recipe: a name (see --list) or a TOML file.")] = "psnr",
+    recipe: Annotated[str, typer.Option(help="Recipe: a name (see --list) or a TOML file.")] = "gramgan",
     hr_dir: Annotated[
         list[Path] | None, typer.Option(help="Folder of sharp photos to learn from; may be given more than once.")
     ] = None,
     valid_dir: Annotated[
         Path | None, typer.Option(help="Folder of photos to measure on. Without it some of --hr-dir are held out.")
     ] = None,
+    db: Annotated[Path | None, typer.Option(help="Texture bank made by `gramgan build-db`. [the default bank]")] = None,
     arch: Annotated[str | None, typer.Option(help="Network: rrdbnet, srresnet or compact.")] = None,
     init: Annotated[
-        str | None, typer.Option(help="Start from these weights (a model's name or a file), which bring their network.")
+        str | None,
+        typer.Option(help="Start from these weights (a model's name or a file), which bring their network; or 'none'."),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -51,6 +54,7 @@ def train(
     valid_every: Annotated[int | None, typer.Option(min=1, help="Steps between validations.")] = None,
     save_every: Annotated[int | None, typer.Option(min=1, help="Steps between saved states.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.")] = "auto",
+    gpus: Annotated[str | None, typer.Option(help="Several GPUs, one process each, e.g. 0,1.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; its name becomes the model's. [runs/RECIPE]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the recipes and exit.")] = False,
@@ -65,13 +69,20 @@ def train(
     A run lives in one folder: recipe, metrics, weights, samples and all that resuming needs. Stop it with Ctrl-C (or
     lose power) and go on with --resume: the result is the same to the last bit.
 
-    Example: gramgan train --recipe psnr --arch compact --hr-dir photos --out runs/mine
+    With nothing named it trains GramGAN on the photos that the default texture bank was built from:
+
+    gramgan build-db --hr-dir photos && gramgan train
+
+    A small network on pixels alone, a good first run on a CPU:
+
+    gramgan train --recipe psnr --arch compact --hr-dir photos --out runs/mine
     """
     if list_:
         _print_recipes(json)
         return
     named = {
         "data.valid_dir": str(valid_dir.resolve()) if valid_dir else None,
+        "texture.db": str(db.resolve()) if db else None,
         "network.arch": arch,
         "init": init,
         "steps": steps,
@@ -82,15 +93,21 @@ def train(
         "valid_every": valid_every,
         "save_every": save_every,
     }
+    from functools import partial
+
     from gramgan_cli.cli.train_display import TrainDisplay
     from gramgan_cli.engines import launch
+    from gramgan_cli.engines.processes import parse_gpus
 
-    order = launch.Order(recipe, _settings(hr_dir, named, set_), out, resume, device)
+    if gpus and device != "auto":
+        raise UsageError("--gpus and --device exclude each other.")
+    settings = _settings(hr_dir, named, set_)
+    order = launch.Order(recipe, settings, out, resume, device, parse_gpus(gpus) if gpus else ())
     if dry_run:
         resolved, folder = launch.resolve_recipe(order)
-        print_json({**launch.plan(resolved, folder, device), "dry_run": True})
+        print_json({**launch.plan(resolved, folder, order), "dry_run": True})
         return
-    outcome = launch.train(order, TrainDisplay(quiet))
+    outcome = launch.train(order, partial(TrainDisplay, quiet))
     if json:
         print_json({"steps": outcome.steps, "finished": outcome.finished, "weights": str(outcome.weights)})
     elif quiet:

@@ -1,20 +1,24 @@
-"""From what a person asked for to a run: the resolved recipe, its folder, and the loop."""
+"""From what a person asked for to a run: the resolved recipe, its folder, its stages, its processes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines import processes
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.run_folder import RunFolder
+from gramgan_cli.engines.texture_term import with_bank
 from gramgan_cli.engines.train import Outcome, Reporter, Run, split_photos
+from gramgan_cli.engines.warm_start import first_stage, needs_first_stage, with_start
 from gramgan_cli.recipes.convert import differences, merge
 from gramgan_cli.recipes.load import load_recipe
 from gramgan_cli.recipes.schema import Recipe
@@ -36,20 +40,9 @@ class Order:
     resume: bool = False
     """Go on with the run in the folder."""
     device: str = "auto"
-    """Where it computes."""
-    gpus: tuple[int, ...] = field(default=())
-    """CUDA devices, one process each."""
-
-
-def _with_initial_network(recipe: Recipe) -> Recipe:
-    """Weights to start from bring their architecture; a network named beside them must be the same."""
-    if recipe.init in ("", "none"):
-        return recipe
-    header = load_model(recipe.init).header
-    brought = {"arch": header.arch, **header.hyperparameters}
-    if any(brought.get(key, value) != value for key, value in recipe.network.items() if key != "arch"):
-        raise UsageError(f"The network of {recipe.init} is {brought}, the recipe asks for {dict(recipe.network)}.")
-    return replace(recipe, network=brought)
+    """Where it computes, with one process."""
+    gpus: tuple[int, ...] = ()
+    """CUDA devices, one process each; empty is one process on ``device``."""
 
 
 def resolve_recipe(order: Order) -> tuple[Recipe, RunFolder]:
@@ -70,37 +63,87 @@ def resolve_recipe(order: Order) -> tuple[Recipe, RunFolder]:
     recipe = load_recipe(order.recipe)
     for setting in order.settings:
         recipe = merge(recipe, setting)
+    check_terms(recipe)
+    recipe = with_bank(recipe)
     if not recipe.data.hr_dir:
         raise UsageError("There are no photos to train on.", "Name their folder by --hr-dir DIR.")
-    return _with_initial_network(recipe), folder
+    return with_start(recipe, folder), folder
 
 
-def plan(recipe: Recipe, folder: RunFolder, device: str) -> dict[str, Any]:
+def check_terms(recipe: Recipe) -> None:
+    """Loss terms that nothing could feed are refused before any work."""
+    loss, arch = recipe.loss, recipe.discriminator.arch
+    if (loss.adversarial or loss.discriminator) and arch == "none":
+        raise UsageError("loss.adversarial and loss.discriminator need a discriminator.", "Set discriminator.arch.")
+    if loss.discriminator and arch != "gramgan":
+        raise UsageError(
+            f"The {arch} discriminator hands out no feature maps.", "Set loss.discriminator=0 or discriminator.arch."
+        )
+    if arch != "none" and not (loss.adversarial or loss.discriminator):
+        raise UsageError("A discriminator without loss.adversarial or loss.discriminator trains nothing.")
+    if not any((loss.content, loss.perceptual, loss.texture, loss.discriminator, loss.adversarial)):
+        raise UsageError("All loss terms are 0: there is nothing to learn.")
+
+
+def plan(recipe: Recipe, folder: RunFolder, order: Order) -> dict[str, Any]:
     """What a run would do, for ``--dry-run``; everything that can be checked beforehand is."""
-    train, valid, line = split_photos(recipe)
+    train_photos, valid_photos, line = split_photos(recipe)
+    stages = []
+    if needs_first_stage(recipe, folder):
+        before, where = first_stage(recipe, folder)
+        stages.append({"recipe": before.name, "steps": before.steps, "run": str(where.path)})
+    stages.append({"recipe": recipe.name, "steps": recipe.steps, "run": str(folder.path)})
     return {
         "run": str(folder.path),
-        "device": str(pick_device(device)),
+        "model": model_name(folder),
+        "device": [f"cuda:{gpu}" for gpu in order.gpus] or str(pick_device(order.device)),
         "network": dict(recipe.network),
-        "steps": recipe.steps,
-        "photos": len(train),
-        "validation_photos": len(valid),
+        "init": recipe.init or "none",
+        "stages": stages,
+        "photos": len(train_photos),
+        "validation_photos": len(valid_photos),
         "data": line,
     }
 
 
-def train(order: Order, reporter: Reporter) -> Outcome:
-    """Train as ordered; a finished run's generator is in the store under the run's name."""
+def train(order: Order, make_reporter: Callable[[], Reporter]) -> Outcome:
+    """Train as ordered; a finished run's generator is in the store under the run's name.
+
+    Called once per process: by the person's command, by each process that ``--gpus`` started, or by torchrun.
+    """
+    if order.gpus and not processes.is_worker():
+        return processes.start(order, make_reporter)
+    group, device = processes.join(order.gpus, order.device)
+    try:
+        return _train(order, make_reporter() if group.is_main else processes.Silence(), group, device)
+    finally:
+        processes.leave()
+
+
+def _train(order: Order, reporter: Reporter, group: Group, device: torch.device) -> Outcome:
+    """The stages of a run, one after another, in this process."""
     recipe, folder = resolve_recipe(order)
-    if order.resume:
-        folder.rewrite_recipe(recipe)
     name = model_name(folder)
     split_photos(recipe)
-    device = pick_device(order.device)
-    if not order.resume:
-        folder.begin(recipe)
-    outcome = Run(recipe, folder, device, reporter, Group(), order.resume).loop()
-    if outcome.finished:
+    group.barrier()  # every process has read what was there before the main one writes
+    if group.is_main:
+        if order.resume:
+            folder.rewrite_recipe(recipe)
+        else:
+            folder.begin(recipe)
+    group.barrier()
+    if needs_first_stage(recipe, folder):
+        before, inside = first_stage(recipe, folder)
+        reporter.note(f"First stage: {before.steps} steps of recipe {before.name} (skip it by --init none).")
+        resumed = inside.recipe_file.is_file()
+        group.barrier()
+        if group.is_main and not resumed:
+            inside.begin(before)
+        outcome = Run(before, inside, device, reporter, group, resumed).loop()
+        if not outcome.finished:
+            return outcome
+    outcome = Run(recipe, folder, device, reporter, group, order.resume).loop()
+    if outcome.finished and group.is_main:
         store.put(name, outcome.weights)
         reporter.note(f"The generator is in the store: gramgan upscale photo.png --model {name}")
     return outcome

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -33,9 +34,14 @@ from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.checkpoint import Progress, load_state, save_state
 from gramgan_cli.engines.content_step import ContentTraining
 from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.gan_step import GanTraining, recipe_mask
 from gramgan_cli.engines.run_folder import RunFolder
+from gramgan_cli.engines.tensorboard import TensorBoard
 from gramgan_cli.engines.validate import sample_grid, validate
 from gramgan_cli.recipes.schema import Recipe
+
+LOSS_TERMS = ("content", "perceptual", "texture", "discriminator", "adversarial")
+"""The generator's terms, as recipes and records name them."""
 
 
 class Reporter(Protocol):
@@ -145,12 +151,12 @@ class Ledger:
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[threading.Event]:
-    """While inside, the first Ctrl-C (or termination) sets the event; a second Ctrl-C interrupts at once."""
+    """While inside, the first Ctrl-C or termination sets the event; another Ctrl-C interrupts at once."""
     wanted = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if wanted.is_set():
+        del frame
+        if wanted.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         wanted.set()
 
@@ -171,6 +177,7 @@ def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, 
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
     record: dict[str, Any] = {
         "recipe": recipe.name,
+        "losses": [name for name in LOSS_TERMS if getattr(recipe.loss, name)],
         "steps": progress.step,
         "batch_size": recipe.batch_size,
         "hr_crop": recipe.data.hr_crop,
@@ -202,18 +209,22 @@ class Run:
         if recipe.compute.threads:
             torch.set_num_threads(recipe.compute.threads)
         torch.manual_seed(recipe.seed)
-        hyperparameters = {key: value for key, value in recipe.network.items() if key != "arch"}
-        self.descriptor = archs.describe(recipe.network["arch"], hyperparameters)
-        self.header = WeightsHeader(recipe.network["arch"], hyperparameters, self.descriptor.scale, licence="MIT")
+        arch = recipe.network["arch"]
+        hyperparameters = archs.complete(arch, {key: value for key, value in recipe.network.items() if key != "arch"})
+        self.descriptor = archs.describe(arch, hyperparameters)
+        self.header = WeightsHeader(arch, hyperparameters, self.descriptor.scale, licence="MIT")
         self._read_photos()
-        generator = archs.build(recipe.network["arch"], hyperparameters)
-        if recipe.init not in ("", "none"):
+        generator = archs.build(arch, hyperparameters)
+        resumed_state = resume and folder.state_file.is_file()
+        if recipe.init not in ("", "none") and not resumed_state:
             generator.load_state_dict(load_model(recipe.init).network.state_dict())
         generator = generator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.training = self._training(generator)
         self.generator = generator
         self.average = copy.deepcopy(generator).eval() if recipe.optimizer.ema else generator
         self.progress = Progress()
+        self._paced = (0, 0.0)
+        self.board = TensorBoard(folder.path if group.is_main else None)
         self.base_rates = {
             optimiser: [group["lr"] for group in optimiser.param_groups]
             for optimiser in self.training.optimisers.values()
@@ -223,7 +234,8 @@ class Run:
 
     def _training(self, generator: nn.Module) -> Training:
         """The kind of training that the recipe asks for."""
-        return ContentTraining(generator, self.recipe, self.device, self.group)
+        kind = ContentTraining if self.recipe.discriminator.arch == "none" else GanTraining
+        return kind(generator, self.recipe, self.device, self.group)
 
     def _read_photos(self) -> None:
         """Prepare the photos; the main process first, so that the others find them prepared."""
@@ -262,6 +274,7 @@ class Run:
         recipe, progress, ledger = self.recipe, self.progress, Ledger(self.device)
         self.reporter.begin(progress.step, recipe.steps)
         began, seconds_before, stopped = time.monotonic(), progress.seconds, False
+        self._paced = (progress.step, progress.seconds)
         with stop_on_interrupt() as stop_wanted:
             for batch in self.sampler.batches(progress.step, recipe.steps):
                 share = rate_share(recipe, progress.step)
@@ -285,6 +298,7 @@ class Run:
                 if stopped:
                     break
         self.reporter.end()
+        self.board.close()
         return Outcome(progress.step, not stopped, self.folder.weights("last"))
 
     def _to_device(self, batch: Batch) -> Batch:
@@ -320,10 +334,21 @@ class Run:
             )
         if means and self.group.is_main:
             losses = {f"loss.{name}": value for name, value in means.items()}
-            self._write({"step": self.progress.step, "lr": self.recipe.optimizer.rate * share, **losses})
+            rate = self.recipe.optimizer.rate * share
+            self._write({"step": self.progress.step, "lr": rate, **losses, **self._pace()})
+
+    def _pace(self) -> dict[str, float]:
+        """Steps per second since the last row, and on a GPU the most memory held so far."""
+        steps, seconds = self.progress.step - self._paced[0], self.progress.seconds - self._paced[1]
+        self._paced = (self.progress.step, self.progress.seconds)
+        pace = {"steps_per_second": steps / max(seconds, 1e-9)}
+        if self.device.type == "cuda":
+            pace["memory_gib"] = torch.cuda.max_memory_allocated(self.device) / 2**30
+        return pace
 
     def _write(self, row: Mapping[str, Any]) -> None:
         self.folder.append_metrics(row)
+        self.board.row(row)
         self.reporter.metrics(row)
 
     def _validate(self) -> None:
@@ -338,7 +363,9 @@ class Run:
                 progress.best_ssim = ssim
                 self._save_weights("best_ssim", {"validation": {"psnr_y": psnr, "ssim_y": ssim}})
             self._write({"step": progress.step, "psnr_y": psnr, "ssim_y": ssim})
-            grid = sample_grid(self.average, self.valid, self.descriptor.scale, self.device)
+            mask_of = partial(recipe_mask, self.recipe) if self.recipe.mask.mode != "none" else None
+            grid = sample_grid(self.average, self.valid, self.descriptor.scale, self.device, mask_of)
+            self.board.picture(grid, progress.step)
             with replacing(self.folder.samples / f"step_{progress.step:07d}.png") as temporary:
                 grid.save(temporary, format="PNG")
         self.group.barrier()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from gramgan_cli.core.data.crops import to_tensor
 from gramgan_cli.core.data.prepared import PreparedPhoto
@@ -40,9 +40,17 @@ def validate(
 
 
 def sample_grid(
-    network: nn.Module, photos: Sequence[PreparedPhoto], scale: int, device: torch.device, side: int = 48
+    network: nn.Module,
+    photos: Sequence[PreparedPhoto],
+    scale: int,
+    device: torch.device,
+    mask_of: Callable[[Tensor], Tensor] | None = None,
+    side: int = 48,
 ) -> Image.Image:
-    """A picture with a row per photo (four at most), its middle crop as LR (enlarged pixels), bicubic, SR and HR."""
+    """A picture with a row per photo (four at most): its middle crop as LR (enlarged pixels), bicubic, SR and HR.
+
+    ``mask_of`` adds the mask that the discriminator sees HR through, (1, 3, H, W) -> (1, 1, H, W), as a last column.
+    """
     was_training = network.training
     network.eval()
     rows = []
@@ -50,17 +58,15 @@ def sample_grid(
         height, width = (min(side, n) for n in photo.lr.shape[:2])
         top, left = (photo.lr.shape[0] - height) // 2, (photo.lr.shape[1] - width) // 2
         lr = np.asarray(photo.lr[top : top + height, left : left + width])
-        hr = photo.hr[top * scale : (top + height) * scale, left * scale : (left + width) * scale]
-        cells = (
-            lr.repeat(scale, 0).repeat(scale, 1),
-            imresize(lr, scale),
-            enlarge(network, lr, device),
-            np.asarray(hr),
-        )
-        row = np.zeros((side * scale, 4 * side * scale, 3), np.uint8)
+        hr = np.asarray(photo.hr[top * scale : (top + height) * scale, left * scale : (left + width) * scale])
+        cells = [lr.repeat(scale, 0).repeat(scale, 1), imresize(lr, scale), enlarge(network, lr, device), hr]
+        if mask_of is not None:
+            mask = mask_of(to_tensor([hr]))[0, 0].numpy().astype(np.uint8) * 255
+            cells.append(mask[..., None].repeat(3, 2))
+        row = np.zeros((side * scale, len(cells) * side * scale, 3), np.uint8)
         for column, cell in enumerate(cells):
-            left = column * side * scale
-            row[: cell.shape[0], left : left + cell.shape[1]] = cell
+            start = column * side * scale
+            row[: cell.shape[0], start : start + cell.shape[1]] = cell
         rows.append(row)
     network.train(was_training)
     return Image.fromarray(np.concatenate(rows))

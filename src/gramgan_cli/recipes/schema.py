@@ -141,6 +141,8 @@ class Discriminator:
 
     arch: Literal["none", "gramgan", "srgan", "esrgan", "ttsr"] = "none"
     """Which one; 'none' is content training."""
+    nf: int = 0
+    """Channels of its first convolution, which all others follow; 0 is the paper's."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,8 @@ class Recipe:
     """Where it comes from."""
     stage: str = ""
     """Recipe whose weights this one starts from, trained first where none are at hand; empty starts from random."""
+    stage_steps: int = 0
+    """Steps of that first stage; 0 takes as many as its recipe says."""
     init: str = ""
     """Weights to start from: a name in the store, a file, 'none' for random; empty follows ``stage``."""
     steps: int = 500_000

@@ -1,1 +1,34 @@
-"""Discriminators: RGB in [0, 1] -> one logit per image, (B, 1)."""
+"""Discriminators: RGB in [0, 1] -> one logit per image, (B, 1); Gram-GAN's hands out two feature maps beside it."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from gramgan_cli.core.archs.discriminators.esrgan import ESRGANDiscriminator
+from gramgan_cli.core.archs.discriminators.gramgan import DiscriminatorVGGStyle
+from gramgan_cli.core.archs.discriminators.srgan import SRGANDiscriminator
+from gramgan_cli.core.archs.discriminators.ttsr import TTSRDiscriminator
+from gramgan_cli.core.errors import GramganError, nearest
+
+DISCRIMINATORS = ("gramgan", "srgan", "esrgan", "ttsr")
+"""Names that recipes take."""
+
+
+def build_discriminator(name: str, hr_crop: int, nf: int = 0) -> nn.Module:
+    """A freshly initialised discriminator for HR crops of ``hr_crop`` pixels; impossible sizes are errors.
+
+    ``nf`` is the width of its first convolution, which all others follow; 0 is the paper's.
+    """
+    width = {"nf": nf} if nf else {}
+    if name == "gramgan":
+        return DiscriminatorVGGStyle(**width)
+    if name == "srgan":
+        return SRGANDiscriminator(**width)
+    if name == "esrgan":
+        return ESRGANDiscriminator(**width)
+    if name == "ttsr":
+        try:
+            return TTSRDiscriminator(size=hr_crop, **width)
+        except ValueError as error:
+            raise GramganError(f"{error}.", "Set --hr-crop.") from error
+    raise GramganError(f"There is no discriminator '{name}'.", nearest(name, DISCRIMINATORS))

@@ -1,0 +1,188 @@
+"""One iteration of GAN training, as SPEC 1.7 tells it: generate, mask, teach the discriminator, teach the generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from gramgan_cli.core.archs.discriminators import build_discriminator
+from gramgan_cli.core.archs.discriminators.gramgan import Judgement
+from gramgan_cli.core.data.crops import Batch
+from gramgan_cli.core.losses.adversarial import gan_d, gan_g, gradient_penalty, ragan_d, ragan_g, wgan_d, wgan_g
+from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perceptual
+from gramgan_cli.core.masks import texture_mask
+from gramgan_cli.engines.content_step import adam
+from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.picture_terms import PictureTerms, weighted_sum
+from gramgan_cli.engines.precision import autocast, resolve
+from gramgan_cli.recipes.schema import Recipe
+
+PENALTY = 10.0
+"""Weight of WGAN-GP's gradient penalty (Gulrajani et al. 2017)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A share of the batch that goes through the networks at once."""
+
+    lr: Tensor
+    """(b, 3, h, w)."""
+    hr: Tensor
+    """(b, 3, H, W)."""
+    mask: Tensor
+    """(b, 1, H, W) of 0 and 1 from HR, or a scalar 1: where the discriminator looks."""
+    share: float
+    """Its share of the process's batch."""
+
+
+class GanTraining:
+    """Generator, discriminator, their optimisers, and the step."""
+
+    def __init__(self, generator: nn.Module, recipe: Recipe, device: torch.device, group: Group) -> None:
+        self.recipe, self.device, self.group = recipe, device, group
+        self.precision = resolve(recipe.compute.precision, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        discriminator = build_discriminator(recipe.discriminator.arch, recipe.data.hr_crop, recipe.discriminator.nf)
+        discriminator = discriminator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.generator, self.discriminator = generator, discriminator
+        self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "generator_adam": adam(generator, recipe.optimizer.rate, recipe),
+            "discriminator_adam": adam(discriminator, recipe.optimizer.discriminator_rate, recipe),
+        }
+        self.generate = torch.compile(generator) if recipe.compute.compile else generator
+        self.judge = torch.compile(discriminator) if recipe.compute.compile else discriminator
+        self.normalised = any(isinstance(module, nn.BatchNorm2d) for module in discriminator.modules())
+        self.picture_terms = PictureTerms(recipe, self.precision, device, group)
+
+    def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
+        """One update of the discriminator and one of the generator; returns the unweighted terms, on the device."""
+        g_adam, d_adam = self.optimisers["generator_adam"], self.optimisers["discriminator_adam"]
+        parts = self._parts(batch)
+        totals: dict[str, Tensor] = {}
+
+        def learn(terms: Mapping[str, Tensor], loss: Tensor, part: Part) -> None:
+            self.scaler.scale(loss * part.share).backward()  # type: ignore[no-untyped-call]
+            for name, term in terms.items():
+                totals[name] = totals.get(name, torch.zeros_like(term)) + term.detach() * part.share
+
+        # G makes SR. One part keeps its graph for G's turn; several make SR again there, to save memory.
+        kept = self._make_sr(parts[0]) if len(parts) == 1 else None
+
+        # D learns to tell hr * mask from sr * mask.
+        self.discriminator.requires_grad_(True)
+        d_adam.zero_grad(set_to_none=True)
+        for part in parts:
+            sr = self._make_sr_quietly(part) if kept is None else kept.detach()
+            terms, loss = self._discriminator_loss(part, sr, step)
+            learn(terms, loss, part)
+        self._update(self.discriminator, d_adam)
+
+        # G learns from the five losses; D is frozen and only passes the gradient on to SR.
+        self.discriminator.requires_grad_(False)
+        g_adam.zero_grad(set_to_none=True)
+        for part in parts:
+            sr = self._make_sr(part) if kept is None else kept
+            terms, loss = self._generator_loss(part, sr, step)
+            learn(terms, loss, part)
+        self._update(self.generator, g_adam, self.recipe.optimizer.clip)
+        self.scaler.update()
+        return totals
+
+    def _parts(self, batch: Batch) -> list[Part]:
+        """The batch in ``accumulate`` parts, with their masks."""
+        count = self.recipe.optimizer.accumulate
+        pairs = zip(batch.lr.chunk(count), batch.hr.chunk(count), strict=True)
+        return [Part(lr, hr, recipe_mask(self.recipe, hr), lr.shape[0] / batch.lr.shape[0]) for lr, hr in pairs]
+
+    def _make_sr(self, part: Part) -> Tensor:
+        """SR (b, 3, H, W) in float32, with its graph."""
+        with autocast(self.precision, self.device):
+            sr: Tensor = self.generate(part.lr)
+        return sr.float()
+
+    @torch.no_grad()
+    def _make_sr_quietly(self, part: Part) -> Tensor:
+        """SR without a graph."""
+        return self._make_sr(part)
+
+    def _look(self, image: Tensor) -> Judgement | Tensor:
+        """The discriminator's answer in the run's precision."""
+        with autocast(self.precision, self.device):
+            return cast("Judgement | Tensor", self.judge(image))
+
+    def _logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """D's logits of both. Without batch norm one pass over both laid together gives the same and costs less."""
+        if self.normalised:
+            return _logit(self._look(real)), _logit(self._look(fake))
+        both = _logit(self._look(torch.cat((real, fake))))
+        return both[: len(real)], both[len(real) :]
+
+    def _discriminator_loss(self, part: Part, sr: Tensor, step: int) -> tuple[dict[str, Tensor], Tensor]:
+        """L_D on hr * mask and sr * mask (SPEC 1.5)."""
+        real, fake = part.hr * part.mask, sr * part.mask
+        c_real, c_fake = self._logits(real, fake)
+        form = self.recipe.loss.adversarial_form
+        if form == "ragan":
+            loss = ragan_d(c_real, c_fake, self.group.mean)
+        elif form == "gan":
+            loss = gan_d(c_real, c_fake)
+        else:
+            mix = self._draw(step, len(real)).view(-1, 1, 1, 1)
+            penalty = gradient_penalty(lambda x: _logit(self.discriminator(x)), real, fake, mix)
+            loss = wgan_d(c_real, c_fake) + PENALTY * penalty
+        terms = {"discriminator_own": loss, "real_logit": c_real.float().mean(), "fake_logit": c_fake.float().mean()}
+        return terms, loss
+
+    def _draw(self, step: int, count: int) -> Tensor:
+        """Uniform numbers of this process's share of the batch, a function of (seed, step) alone."""
+        generator = torch.Generator().manual_seed((self.recipe.seed << 32) + step)
+        numbers = torch.rand(count * self.group.processes, generator=generator)
+        return numbers.view(-1, self.group.processes)[:, self.group.rank].to(self.device)
+
+    def _generator_loss(self, part: Part, sr: Tensor, step: int) -> tuple[dict[str, Tensor], Tensor]:
+        """The five losses (SPEC 1.5), each and as the weighted sum."""
+        terms = self.picture_terms(sr, part.hr, step) | self._judged(part, sr)
+        return terms, weighted_sum(terms, self.recipe)
+
+    def _judged(self, part: Part, sr: Tensor) -> dict[str, Tensor]:
+        """L_G and L_DP: what the frozen discriminator says of SR beside HR."""
+        with torch.no_grad():
+            real = self._look(part.hr * part.mask)
+        fake = self._look(sr * part.mask)
+        terms: dict[str, Tensor] = {}
+        if self.recipe.loss.discriminator:
+            assert isinstance(real, Judgement)
+            assert isinstance(fake, Judgement)
+            terms["discriminator"] = discriminator_perceptual(fake[1:], real[1:])
+        if self.recipe.loss.adversarial:
+            form = self.recipe.loss.adversarial_form
+            if form == "ragan":
+                terms["adversarial"] = ragan_g(_logit(real), _logit(fake), self.group.mean)
+            else:
+                terms["adversarial"] = (gan_g if form == "gan" else wgan_g)(_logit(fake))
+        return terms
+
+    def _update(self, network: nn.Module, optimiser: torch.optim.Optimizer, clip: float = 0.0) -> None:
+        """One optimiser step on the gradients' mean over the processes."""
+        self.group.average_gradients(network.parameters())
+        self.scaler.unscale_(optimiser)
+        if clip > 0:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
+        self.scaler.step(optimiser)
+
+
+def recipe_mask(recipe: Recipe, hr: Tensor) -> Tensor:
+    """Where the discriminator looks (SPEC 1.6): (B, 3, H, W) -> (B, 1, H, W); a scalar 1 where nothing is masked."""
+    if recipe.mask.mode == "none":
+        return hr.new_ones(())
+    return texture_mask(hr, recipe.mask.mode, recipe.mask.cell, recipe.mask.delta)
+
+
+def _logit(answer: Judgement | Tensor) -> Tensor:
+    """The logits of a discriminator that may hand out feature maps beside them."""
+    return answer.logit if isinstance(answer, Judgement) else answer

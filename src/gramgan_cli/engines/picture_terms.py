@@ -1,0 +1,63 @@
+"""The generator's terms that compare SR with HR and need no discriminator: content, perceptual, texture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gramgan_cli.core.losses.content import charbonnier, l1, mse
+from gramgan_cli.core.losses.perceptual import perceptual
+from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.precision import autocast
+from gramgan_cli.engines.texture_term import TextureTerm
+from gramgan_cli.recipes.schema import Recipe
+
+if TYPE_CHECKING:
+    from gramgan_cli.core.features import FeatureExtractor
+
+DISTANCES = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
+
+
+class PictureTerms:
+    """The terms that a recipe gives a weight, by name."""
+
+    def __init__(self, recipe: Recipe, precision: str, device: torch.device, group: Group) -> None:
+        self.recipe, self.precision, self.device = recipe, precision, device
+        self.distance = DISTANCES[recipe.loss.content_distance]
+        self.texture = TextureTerm(recipe, device, group) if recipe.loss.texture else None
+        self.features = self._extractor() if recipe.loss.perceptual else None
+
+    def _extractor(self) -> FeatureExtractor:
+        """The frozen network of the perceptual term, on the device."""
+        from gramgan_cli.core.features import FeatureExtractor  # brings torchvision, which most runs don't need
+
+        wanted = self.recipe.features
+        extractor = FeatureExtractor(wanted.extractor, tuple(wanted.taps), wanted.activated, wanted.weights)
+        return extractor.to(self.device)
+
+    def __call__(self, sr: Tensor, hr: Tensor, step: int) -> dict[str, Tensor]:
+        """Unweighted terms of SR and HR, (b, 3, H, W) float32 in [0, 1]; gradient goes into SR."""
+        terms: dict[str, Tensor] = {}
+        if self.recipe.loss.content:
+            terms["content"] = self.distance(sr, hr)
+        if self.features is not None:
+            terms["perceptual"] = self._perceptual(sr, hr)
+        if self.texture is not None:
+            terms["texture"] = self.texture(sr, hr, step)
+        return terms
+
+    def _perceptual(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """L_P between frozen features (SPEC 1.5)."""
+        assert self.features is not None
+        with autocast(self.precision, self.device):
+            with torch.no_grad():
+                wanted = self.features(hr)
+            seen = self.features(sr)
+        return perceptual(seen, wanted, self.recipe.features.taps, self.recipe.features.distance)
+
+
+def weighted_sum(terms: dict[str, Tensor], recipe: Recipe) -> Tensor:
+    """The generator's loss: each term times its weight in the recipe, which carries the term's name."""
+    return torch.stack([getattr(recipe.loss, name) * term for name, term in terms.items()]).sum()

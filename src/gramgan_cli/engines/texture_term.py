@@ -1,0 +1,86 @@
+"""The texture term of training (SPEC 1.5, L_PT): choose patches, find their real counterparts, compare Grams."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.losses.texture import patch_texture
+from gramgan_cli.core.patchdb.bank import default_bank, load_bank
+from gramgan_cli.core.patchdb.candidates import TextureTargets
+from gramgan_cli.core.patches import choose_places, cut_patches, parse_selection
+from gramgan_cli.engines.distributed import Group
+from gramgan_cli.recipes.schema import Recipe
+
+
+def _needs_bank(recipe: Recipe) -> bool:
+    return bool(recipe.loss.texture) and recipe.texture.candidates != "image"
+
+
+def with_bank(recipe: Recipe) -> Recipe:
+    """The recipe with the bank that it needs, by path, and with the bank's photos where no others are named.
+
+    A missing bank is an error that says which command makes one; so is a bank of another patch size.
+    """
+    if not _needs_bank(recipe):
+        return recipe
+    path = Path(recipe.texture.db) if recipe.texture.db else default_bank()
+    if not path.is_file():
+        raise GramganError(
+            f"There is no texture bank {path}.",
+            "Make one with: gramgan build-db --hr-dir DIR (or train without: --set loss.texture=0)",
+        )
+    provenance = load_bank(path).provenance
+    if provenance.patch_size != recipe.texture.patch_size:
+        raise UsageError(
+            f"The bank {path} has patches of {provenance.patch_size} px, not {recipe.texture.patch_size}.",
+            f"Set texture.patch_size={provenance.patch_size}, or build another bank with --patch-size.",
+        )
+    recipe = replace(recipe, texture=replace(recipe.texture, db=str(path)))
+    if not recipe.data.hr_dir:
+        recipe = replace(recipe, data=replace(recipe.data, hr_dir=(provenance.hr_dir,)))
+    return recipe
+
+
+class TextureTerm:
+    """L_PT of a batch. What is random in it is a function of (seed, step), so that a resumed run draws the same."""
+
+    def __init__(self, recipe: Recipe, device: torch.device, group: Group) -> None:
+        self.seed, self.group = recipe.seed, group
+        self.size, self.centered = recipe.texture.patch_size, recipe.texture.centered
+        self.selection = parse_selection(recipe.texture.patches)
+        self.places = torch.Generator()
+        self.targets = TextureTargets(
+            recipe.texture.candidates,
+            recipe.texture.patch_size,
+            centered=recipe.texture.centered,
+            alpha=recipe.texture.alpha,
+            beta=recipe.texture.beta,
+            bank=load_bank(Path(recipe.texture.db)) if _needs_bank(recipe) else None,
+            device=device,
+            generator=torch.Generator(),
+        )
+
+    def __call__(self, sr: Tensor, hr: Tensor, step: int) -> Tensor:
+        """SR and HR (b, 3, H, W) float32 in [0, 1] -> scalar; gradient goes into SR."""
+        places = self._places(hr, step)
+        sr_patches, hr_patches = cut_patches(sr, places, self.size), cut_patches(hr, places, self.size)
+        assert self.targets.generator is not None
+        self.targets.generator.manual_seed(self._number(step) * self.group.processes + self.group.rank)
+        target = self.targets.find_best(sr_patches.detach(), hr_patches, hr)
+        return patch_texture(sr_patches, target, self.centered)
+
+    def _number(self, step: int) -> int:
+        """A seed of one's own for each step."""
+        return (self.seed << 32) + step
+
+    def _places(self, hr: Tensor, step: int) -> Tensor:
+        """This process's share of the places that one process would draw for the whole batch."""
+        self.places.manual_seed(self._number(step))
+        everyone = hr.shape[0] * self.group.processes
+        chosen = choose_places(self.selection, everyone, hr.shape[2], hr.shape[3], self.size, self.places)
+        return chosen[self.group.rank :: self.group.processes]
