@@ -164,7 +164,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from gramgan_cli.core.weights import load, store
-for _ in range(30):
+for _ in range(12):
     store.put("shared", Path(sys.argv[1]))
     load.load_model("shared")
 """

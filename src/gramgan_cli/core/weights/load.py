@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from gramgan_cli.core import archs
@@ -17,6 +18,9 @@ from gramgan_cli.core.weights.layouts import own_names
 
 PICKLES = {".pth", ".pt", ".ckpt", ".bin", ".pkl"}
 """What other tools' checkpoints end in; they are imported, never loaded as they are."""
+
+LARGEST_HYPERPARAMETER = 1024
+"""No network has more channels or blocks; a file that says so is damaged or means harm."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,35 @@ def _load_stored(name: str) -> LoadedModel:
 def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], path: Path) -> LoadedModel:
     """The network of a header and its tensors, under our names or BasicSR's (exported files have those).
 
-    Raises GramganError naming ``path`` and the first key that does not fit.
+    Raises GramganError naming ``path`` and what is wrong: a header that makes no sense, the first key that does not
+    fit. Memory is taken for a network only when the tensors are known to fit it.
     """
     tensors = {key: _fp32(tensor) for key, tensor in own_names(header.arch, tensors).items()}
+    _check_header(header, path)
     if header.arch == interop.ARCH:
         network = interop.build(tensors, header.hyperparameters, path)
-    else:
-        network = archs.build(header.arch, header.hyperparameters)
-        load_into(network, tensors, str(path))
+        return LoadedModel(name, network, header, describe(header))
+    try:
+        with torch.device("meta"):
+            skeleton = archs.build(header.arch, header.hyperparameters)
+    except GramganError as error:
+        raise GramganError(f"{path}: {error.message}", error.hint) from error
+    load_into(skeleton, {key: tensor.to("meta") for key, tensor in tensors.items()}, str(path))
+    network = archs.build(header.arch, header.hyperparameters)
+    load_into(network, tensors, str(path))
     return LoadedModel(name, network.eval(), header, describe(header))
+
+
+def _check_header(header: WeightsHeader, path: Path) -> None:
+    """Refuse values that no network has, before anything is built from them: files come from anywhere."""
+    wrong = GramganError(f"{path} has a damaged gramgan header.", "Get the file again.")
+    if not isinstance(header.arch, str) or not isinstance(header.hyperparameters, dict):
+        raise wrong
+    for value in header.hyperparameters.values():
+        if isinstance(value, int) and not 0 <= value <= LARGEST_HYPERPARAMETER:
+            raise wrong
+    if header.scale != header.hyperparameters.get("scale", header.scale) or header.scale not in range(1, 17):
+        raise wrong
 
 
 def describe(header: WeightsHeader) -> Descriptor:
