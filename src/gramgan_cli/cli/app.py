@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gramgan_cli import __version__
-from gramgan_cli.cli import bench, data, doctor, models, train
+from gramgan_cli.cli import bench, compare, data, doctor, models, train, upscale
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
 
@@ -23,10 +23,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("upscale", no_args_is_help=True)(upscale.upscale)
 app.command("train")(train.train)
 app.add_typer(models.models, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
+app.command("compare")(compare.compare)
 app.add_typer(data.data, name="data")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,3 +50,32 @@ BASELINES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 
 REACH = 4
 """Input pixels that any of them looks to each side (Lanczos: 3, and one for the shifted sampling grid)."""
+
+_PILLOW = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+def interpolated(image: NDArray[Any], name: str) -> NDArray[Any]:
+    """One of ``BASELINES`` for every kind of picture: (H, W, C) uint8, uint16 or float32, each channel on its own.
+
+    8-bit pictures come out as the functions above make them; the others are computed in floating point and integers
+    rounded half up.
+    """
+    return np.stack([_channel(image[:, :, index], name) for index in range(image.shape[2])], axis=2)
+
+
+def _channel(channel: NDArray[Any], name: str) -> NDArray[Any]:
+    if channel.dtype == np.uint8:
+        return BASELINES[name](channel)
+    height, width = channel.shape
+    exact: NDArray[np.floating] = channel.astype(np.float32)
+    if name == "bicubic":
+        out: NDArray[Any] = imresize(exact, SCALE)
+    else:
+        out = np.asarray(Image.fromarray(exact).resize((width * SCALE, height * SCALE), _PILLOW[name]))
+    if channel.dtype == np.uint16:
+        out = np.clip(np.floor(out + 0.5), 0, 65535)
+    return out.astype(channel.dtype)

@@ -130,10 +130,10 @@ class TileRunner:
 
     def _to_tensor(self, window: Array) -> Tensor:
         """(h, w, 1 or 3) -> (1, 3, h, w) float on the device, channels last."""
-        if window.dtype == np.uint16:  # few backends have kernels for torch.uint16
-            window = window.astype(np.int32)
-        x = torch.from_numpy(np.ascontiguousarray(window)).to(self.device).permute(2, 0, 1)[None]
-        x = x.float() / WHITE.get(window.dtype, 65535.0)
+        # Few backends have kernels for torch.uint16. A copy in any case: decoders' arrays may be read-only.
+        stored = window.astype(np.int32 if window.dtype == np.uint16 else window.dtype)
+        x = torch.from_numpy(stored).to(self.device).permute(2, 0, 1)[None]
+        x = x.float() / WHITE[window.dtype]
         return x.expand(1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
     def _to_array(self, y: Tensor, dtype: np.dtype[Any], channels: int) -> Array:

@@ -65,4 +65,5 @@ def _rows(held: Array, index: NDArray[np.int64], weight: NDArray[np.float64]) ->
 def _rounded(rows: NDArray[np.float32], dtype: np.dtype[Any]) -> Array:
     if dtype == np.float32:
         return rows
-    return np.clip(np.floor(rows + 0.5), 0, np.iinfo(dtype).max).astype(dtype)
+    whole: Array = np.clip(np.floor(rows + 0.5), 0, np.iinfo(dtype).max).astype(dtype)
+    return whole

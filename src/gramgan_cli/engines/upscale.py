@@ -1,4 +1,4 @@
-"""Upscaling: the array-in, array-out class, and the run over files."""
+"""Upscaling arrays: a model, or an interpolation, behind one interface."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from gramgan_cli.core import baselines
 from gramgan_cli.core.archs import Descriptor
+from gramgan_cli.core.baselines import interpolated
 from gramgan_cli.core.inference import Precision, TileRunner, workspace_per_pixel
 from gramgan_cli.core.tiling import Tiling, upscaled_bands
 
 Array = NDArray[Any]
+PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]
 
 PRACTICAL_HALO = 64
 """The largest halo that is used: networks that see further (RRDBNet-23: 349 pixels) are tiled approximately."""
@@ -61,7 +64,7 @@ class Upscaler:
         model: a network with its descriptor; it is moved to ``device``.
         device: from ``core.device.pick_device``.
         tile: side of a tile in input pixels, 0 for the whole image at once, 'auto' for what memory allows.
-        precision: 'fp32', or 'fp16' / 'bf16' under autocast.
+        precision: 'fp32'; 'fp16' / 'bf16' under autocast; 'auto' takes fp16 for 8-bit images on CUDA, else fp32.
         tta: average over the eight flips and turns: slower by eight, a little better.
         seamless: the image wraps around, as textures do that are laid side by side.
         max_memory: bytes that a tile's work may take; what the device has free by default.
@@ -73,7 +76,7 @@ class Upscaler:
         model: Model,
         device: torch.device,
         tile: int | Literal["auto"] = "auto",
-        precision: Precision = "fp32",
+        precision: PrecisionChoice = "fp32",
         tta: bool = False,
         seamless: bool = False,
         max_memory: int | None = None,
@@ -81,7 +84,10 @@ class Upscaler:
     ) -> None:
         self.scale = model.descriptor.scale
         self.on_note = on_note
-        self._run = TileRunner(model.network, model.descriptor, device, precision, tta, lambda text: self.on_note(text))
+        self.device = device
+        self._precision = precision
+        self._dtypes = model.descriptor.dtypes
+        self._run = TileRunner(model.network, model.descriptor, device, "fp32", tta, lambda text: self.on_note(text))
         halo = min(model.descriptor.receptive_radius, PRACTICAL_HALO)
         if tile == "auto":
             budget = max_memory or memory_budget(device)
@@ -99,7 +105,14 @@ class Upscaler:
         def smaller(tile: int) -> None:
             self.on_note(f"Out of memory: going on with tiles of {tile} pixels.")
 
+        self._run.precision = self._precision_for(image)
         return upscaled_bands(image, self.scale, self.tiling, self._run, smaller)
+
+    def _precision_for(self, image: Array) -> Precision:
+        """fp16 has 11 bits, enough for 8-bit pictures; on CPUs it is slow."""
+        if self._precision != "auto":
+            return self._precision
+        return "fp16" if self.device.type == "cuda" and image.dtype == np.uint8 and "fp16" in self._dtypes else "fp32"
 
     def upscale(self, image: Array) -> Array:
         """(H, W, C) with C = 1, 2, 3 or 4 (grey, grey + alpha, RGB, RGB + alpha) -> (scale H, scale W, C).
@@ -107,3 +120,23 @@ class Upscaler:
         Same dtype; integers are rounded half up. Raises GramganError for lack of memory and non-finite results.
         """
         return np.concatenate(list(self.bands(image)), axis=0)
+
+
+class Interpolator:
+    """An interpolation behind the interface of ``Upscaler``; tiled, so that memory is bounded for it too."""
+
+    def __init__(self, name: str, tile: int | Literal["auto"] = "auto", seamless: bool = False) -> None:
+        self.scale = baselines.SCALE
+        self.device = torch.device("cpu")
+        self.on_note: Callable[[str], None] = lambda _text: None
+        self.tiling = Tiling(512 if tile == "auto" else tile, baselines.REACH, wrap=seamless)
+        self._name = name
+
+    @property
+    def tile(self) -> int:
+        """The tile side that is used, 0 for the whole image."""
+        return self.tiling.tile
+
+    def bands(self, image: Array) -> Iterator[Array]:
+        """(H, W, C) uint8, uint16 or float32 -> finished rows of (4 H, 4 W, C), from top to bottom."""
+        return upscaled_bands(image, self.scale, self.tiling, lambda window: interpolated(window, self._name))

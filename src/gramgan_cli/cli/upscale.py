@@ -1,0 +1,262 @@
+"""``gramgan upscale``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from gramgan_cli.cli import output as out
+from gramgan_cli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from gramgan_cli.engines.upscale_files import Machine, Record
+
+PICTURE, RESULT, SIZE, WORK = "Pictures", "Result", "Size", "Work"
+
+
+def upscale(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders or globs; - reads standard input.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE|DIR",
+            help="Where results go; - writes to standard output. Default: photo_x4.png beside photo.png.",
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A model of 'gramgan models list' (which says what each was trained for), a weights file, or nearest, "
+            "bilinear, bicubic, lanczos.",
+        ),
+    ] = "default",
+    format: Annotated[
+        Literal["png", "jpg", "webp", "tiff", "avif", "same"] | None,
+        typer.Option(
+            help="Default: PNG for what was stored without loss; JPEG and WebP stay what they are, with quality 95.",
+            rich_help_panel=RESULT,
+        ),
+    ] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="For JPEG, WebP and AVIF.", rich_help_panel=RESULT)] = 95,
+    output_template: Annotated[
+        str,
+        typer.Option(help="Names of results; fields: {stem} {scale} {model} {ext}.", rich_help_panel=RESULT),
+    ] = "{stem}_x{scale}",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results.", rich_help_panel=RESULT)] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option("--skip-existing", help="Leave results as they are; resumes a run.", rich_help_panel=RESULT),
+    ] = False,
+    outscale: Annotated[
+        float | None,
+        typer.Option(metavar="FACTOR", help="Final factor, such as 2.5.", rich_help_panel=SIZE),
+    ] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Final width in pixels.", rich_help_panel=SIZE)] = None,
+    height: Annotated[int | None, typer.Option(min=1, help="Final height in pixels.", rich_help_panel=SIZE)] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="Largest size inside this box, such as 3840x2160.", rich_help_panel=SIZE),
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Folders inside folders too; --output mirrors them.")
+    ] = False,
+    tta: Annotated[
+        bool,
+        typer.Option("--tta", help="Average over 8 flips and turns: 8 times slower, a little better."),
+    ] = False,
+    seamless: Annotated[
+        bool, typer.Option("--seamless", help="For textures that are laid side by side: edges wrap around.")
+    ] = False,
+    allow_truncated: Annotated[
+        bool, typer.Option("--allow-truncated", help="Use what can be read of damaged files.")
+    ] = False,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:1, xpu or mps.", envvar="GRAMGAN_DEVICE", rich_help_panel=WORK)
+    ] = "auto",
+    tile: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N|0",
+            help="Side of a tile in input pixels; 0: the whole picture at once.",
+            rich_help_panel=WORK,
+        ),
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "fp16", "bf16"],
+        typer.Option(help="auto: fp16 for 8-bit pictures on CUDA, else fp32.", rich_help_panel=WORK),
+    ] = "auto",
+    max_memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Stay below this, such as 4G or 900M.", rich_help_panel=WORK),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the results' paths.")] = False,
+) -> None:
+    """Make photographs four times larger; metadata, colours, transparency and bit depth are kept."""
+    size = (outscale, width, height, _box(fit))
+    _check_options(output, inputs, overwrite, skip_existing, size, json)
+    sides = _tile(tile)
+    memory = _bytes(max_memory)
+
+    from gramgan_cli.core.sizes import SizeChoice
+    from gramgan_cli.engines.upscale_files import Settings, open_machine, upscale_files
+    from gramgan_cli.engines.upscale_plan import STANDARD, Naming, plan_jobs
+
+    choice = SizeChoice(*size)
+    machine = open_machine(model, device, sides, precision, tta, seamless, memory)
+    scale = f"{outscale or machine.source.scale:g}"
+    naming = Naming(output, output_template, scale, machine.name, format or "default", recursive)
+    jobs = plan_jobs(inputs, naming)
+    settings = Settings(format or "default", quality, choice, overwrite, skip_existing, allow_truncated, memory)
+    to_stdout = any(job.expected == STANDARD for job in jobs)
+    if to_stdout and json:
+        raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")
+    records = []
+    with _bar(len(jobs)) as (bar, task):
+        for record in upscale_files(jobs, machine, settings, lambda done: bar.update(task, completed=done)):
+            records.append(record)
+            _tell(record, quiet, json, to_stdout)
+    if json:
+        out.print_json({"model": _model_facts(machine), "results": [asdict(record) for record in records]})
+    elif len(records) > 1:
+        _summarise(records)
+    if any(record.error for record in records):
+        raise typer.Exit(1)
+
+
+def _check_options(
+    output: Path | None,
+    inputs: list[str],
+    overwrite: bool,
+    skip_existing: bool,
+    size: tuple[float | None, int | None, int | None, tuple[int, int] | None],
+    json: bool,
+) -> None:
+    """Contradictions that need no look at any file."""
+    factor, width, height, fit = size
+    if overwrite and skip_existing:
+        raise UsageError("--overwrite and --skip-existing contradict each other.", "Give one of them.")
+    if sum((factor is not None, width is not None or height is not None, fit is not None)) > 1:
+        raise UsageError("--outscale, --width/--height and --fit each say the size.", "Give one of them.")
+    if factor is not None and not 0 < factor <= 64:
+        raise UsageError(f"--outscale {factor:g} is not between 0 and 64.")
+    if "-" in inputs and len(inputs) > 1:
+        raise UsageError("Standard input (-) stands alone.", "Name the files in another call.")
+    if "-" in inputs and output is None and sys.stdout.isatty() and not json:
+        raise UsageError("The picture would be printed to the terminal.", "Name a file with --output.")
+
+
+def _box(text: str | None) -> tuple[int, int] | None:
+    """'3840x2160' as numbers."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,6})[xX×]([1-9]\d{0,6})", text)
+    if match is None:
+        raise UsageError(f"--fit '{text}' is not a size.", "Write it as 3840x2160.")
+    return int(match[1]), int(match[2])
+
+
+def _tile(text: str) -> int | None:
+    """'auto' as None, else the number."""
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"\d{1,6}", text) or 0 < int(text) < 16:
+        raise UsageError(f"--tile '{text}' is not a tile size.", "Give auto, 0, or at least 16.")
+    return int(text)
+
+
+def _bytes(text: str | None) -> int | None:
+    """'4G' as bytes."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)i?B?", text, re.IGNORECASE)
+    if match is None:
+        raise UsageError(f"--max-memory '{text}' is not a size.", "Write it as 4G or 900M.")
+    return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
+
+
+class _Rate(ProgressColumn):
+    """Photos per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.2f} photos/s" if task.speed else "")
+
+
+class _bar:
+    """One progress bar on stderr: photos, photos per second, time left. Off where stderr is no terminal."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._progress = Progress(
+            TextColumn("{task.completed:.0f}/{task.total}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f}%"),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=out.stderr,
+            transient=True,
+            disable=not out.stderr.is_terminal,
+        )
+
+    def __enter__(self) -> tuple[Progress, Any]:
+        self._progress.start()
+        return self._progress, self._progress.add_task("", total=self._total)
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+
+def _tell(record: Record, quiet: bool, json: bool, to_stdout: bool) -> None:
+    """One picture's outcome: its result to stdout, everything else to stderr."""
+    if record.error:
+        out.fail(record.error)
+        return
+    if not quiet:
+        for warning in record.warnings:
+            out.warn(f"{record.input}: {warning}")
+    if json or to_stdout:
+        return
+    assert record.output is not None
+    if quiet:
+        out.print_line(record.output)
+    elif record.skipped:
+        out.print_line(f"{record.output} (was there already)")
+    else:
+        assert record.input_size is not None
+        assert record.output_size is not None
+        before, after = ("x".join(map(str, size)) for size in (record.input_size, record.output_size))
+        out.print_line(f"{record.output} ({before} -> {after}, {record.seconds:.1f} s)")
+
+
+def _summarise(records: list[Record]) -> None:
+    """Counts, and the failures once more by name."""
+    failed = [record for record in records if record.error]
+    skipped = sum(record.skipped for record in records)
+    done = len(records) - len(failed) - skipped
+    out.note(f"{done} upscaled, {skipped} skipped, {len(failed)} failed.")
+    for record in failed:
+        out.note(f"  failed: {record.input}")
+
+
+def _model_facts(machine: Machine) -> dict[str, Any]:
+    """What the results were made with."""
+    header = machine.header
+    return {
+        "name": machine.name,
+        "scale": machine.source.scale,
+        "arch": header.arch if header else None,
+        "trained_for": header.trained_for if header else "an interpolation: not trained",
+        "licence": header.licence if header else None,
+    }

@@ -1,0 +1,264 @@
+"""Which files are upscaled, and where each result goes: found out, and checked, before any work."""
+
+from __future__ import annotations
+
+import glob
+import os
+import string
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.images.formats import FORMATS, READ_SUFFIXES, Format, format_of_suffix
+from gramgan_cli.core.images.plan import FormatChoice
+
+STANDARD = Path("-")
+"""Standard input or output."""
+
+LONGEST_NAME = 255
+"""Bytes of a file name on the common file systems."""
+
+LEFTOVER_AGE = 24 * 3600
+"""Seconds after which an unfinished file of a run that was killed is cleared away."""
+
+FIELDS = ("stem", "scale", "model", "ext")
+"""What an output template may contain."""
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How results are called."""
+
+    output: Path | None
+    """What ``--output`` names: a file, a folder, standard output, or nothing."""
+    template: str
+    """File name without its ending, with fields in braces."""
+    scale: str
+    """What {scale} stands for."""
+    model: str
+    """What {model} stands for."""
+    format: FormatChoice
+    """What ``--format`` says."""
+    recursive: bool
+    """Whether folders inside folders are searched."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to upscale."""
+
+    source: Path
+    """The picture, or ``STANDARD``."""
+    folder: Path
+    """Where its result goes (unused for standard output)."""
+    stem: str
+    """The result's file name without ending."""
+    fixed: Path | None
+    """The result's exact path, where the person gave one; ``STANDARD`` for standard output."""
+    suffix: str
+    """The ending that the result is expected to have."""
+
+    def path(self, form: Format) -> Path:
+        """Where a result of this format goes. JPEG keeps the source's own ending."""
+        if self.fixed is not None:
+            return self.fixed
+        own = self.source.suffix
+        suffix = own if own.lower() in form.suffixes and form.name != "png" else form.suffixes[0]
+        return self.folder / (_shortened(self.stem, suffix) + suffix)
+
+    @property
+    def expected(self) -> Path:
+        """Where the result goes if the source's ending tells its format."""
+        return self.fixed or self.folder / (_shortened(self.stem, self.suffix) + self.suffix)
+
+
+def _shortened(stem: str, suffix: str) -> str:
+    """The stem, cut so that the file name is one that file systems take; nothing is cut within a character."""
+    room = LONGEST_NAME - len(suffix.encode())
+    return os.fsencode(stem)[:room].decode("utf-8", "ignore") if len(os.fsencode(stem)) > room else stem
+
+
+def plan_jobs(inputs: Sequence[str], naming: Naming) -> list[Job]:
+    """All pictures that the inputs name, each once, in order.
+
+    Raises:
+        GramganError: an input that is not there or holds no picture; two results at one path; a result that would
+            replace an input; a folder that can't be written to.
+        UsageError: options that contradict each other.
+    """
+    check_template(naming.template)
+    found = list(_sources(inputs, naming.recursive))
+    single = len(found) == 1 and not any(Path(text).is_dir() for text in inputs)
+    fixed = _fixed_output(naming, single)
+    jobs = [_job(source, root, naming, fixed) for source, root in found]
+    jobs = _without_own_results(jobs)
+    _check_collisions(jobs)
+    for folder in {job.expected.parent for job in jobs if job.expected != STANDARD}:
+        _check_writable(folder)
+    return jobs
+
+
+def check_template(template: str) -> None:
+    """Raise UsageError where ``--output-template`` has unknown fields or is a path."""
+    try:
+        fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+    except ValueError as error:
+        raise UsageError(f"--output-template '{template}' can't be read ({error}).") from error
+    if unknown := fields - set(FIELDS):
+        raise UsageError(
+            f"--output-template has no field {{{sorted(unknown)[0]}}}.", f"Fields: {', '.join(map(repr, FIELDS))}."
+        )
+    if "/" in template or "\\" in template or not template:
+        raise UsageError("--output-template is a file name without folders.", "Name the folder with --output.")
+
+
+def _sources(inputs: Sequence[str], recursive: bool) -> Iterator[tuple[Path, Path | None]]:
+    """Each picture once, with the folder that it was found through (None: it was named itself)."""
+    seen: set[Path] = set()
+    for text in inputs:
+        for source, root in _expanded(text, recursive):
+            key = source if source == STANDARD else source.absolute()
+            if key not in seen:
+                seen.add(key)
+                yield source, root
+
+
+def _expanded(text: str, recursive: bool) -> Iterator[tuple[Path, Path | None]]:
+    path = Path(text)
+    if path == STANDARD or path.is_file():
+        yield path, None
+    elif path.is_dir():
+        inside = sorted(_pictures(path, recursive))
+        if not inside:
+            raise GramganError(f"There is no picture in the folder {path}.", "Folders inside it need --recursive.")
+        yield from ((picture, path) for picture in inside)
+    elif matches := sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 (absolute patterns too)
+        yield from ((Path(match), None) for match in matches if Path(match).is_file())
+    elif path.exists():
+        raise GramganError(f"{path} is neither a file nor a folder.")
+    else:
+        raise GramganError(f"There is no file or folder {text}.")
+
+
+def _pictures(folder: Path, recursive: bool) -> Iterator[Path]:
+    """The picture files of a folder, hidden ones left out; links to folders are not followed."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise GramganError(f"Can't read the folder {folder}: {error.strerror or error}.") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if recursive and not entry.is_symlink():
+                yield from _pictures(entry, recursive)
+        elif entry.suffix.lower() in READ_SUFFIXES:
+            yield entry
+
+
+def _fixed_output(naming: Naming, single: bool) -> Path | None:
+    """The exact path of the one result, where ``--output`` names a file; None where it names a folder or nothing."""
+    output = naming.output
+    if output is None or output.is_dir():
+        return None
+    if output == STANDARD:
+        if not single:
+            raise UsageError("Standard output takes one picture.", "Name a folder with --output.")
+        return output
+    if not output.suffix:
+        return None
+    form = format_of_suffix(output.suffix)
+    if not single:
+        if output.suffix.lower() in READ_SUFFIXES or output.is_file():
+            raise UsageError(f"--output {output} is a file, but there are several pictures.", "Name a folder.")
+        return None
+    if form is None:
+        raise UsageError(
+            f"gramgan does not write '{output.suffix}' files.",
+            f"It writes: {', '.join(suffix for row in FORMATS.values() for suffix in row.suffixes)}.",
+        )
+    if naming.format not in ("default", "same", form.name):
+        raise UsageError(f"--output {output} is a {form.label} file, but --format says {naming.format}.")
+    return output
+
+
+def _job(source: Path, root: Path | None, naming: Naming, fixed: Path | None) -> Job:
+    name = "stdin" if source == STANDARD else source.stem
+    fields = {"stem": name, "scale": naming.scale, "model": naming.model, "ext": source.suffix[1:].lower()}
+    stem = naming.template.format(**fields)
+    folder = source.parent if naming.output is None or fixed else naming.output
+    if naming.output is not None and fixed is None and root is not None:
+        folder = naming.output / source.parent.relative_to(root)
+    if source == STANDARD and naming.output is None:
+        fixed = STANDARD
+    return Job(source, folder, stem, fixed, _expected_suffix(source, naming.format))
+
+
+def _expected_suffix(source: Path, choice: FormatChoice) -> str:
+    """The result's ending as far as the source's name tells; its content may tell otherwise."""
+    if choice not in ("default", "same"):
+        form = FORMATS[choice]
+    else:
+        own = format_of_suffix(source.suffix)
+        keeps = own is not None and (choice == "same" or own.name in ("jpg", "webp"))
+        form = own if own is not None and keeps else FORMATS["png"]
+    return source.suffix if source.suffix.lower() in form.suffixes and form.name != "png" else form.suffixes[0]
+
+
+def same_place(path: Path) -> str:
+    """A key that is equal for paths to one file, as far as the file system's letter case goes."""
+    key = str(path.resolve())
+    return key.casefold() if sys.platform in ("win32", "darwin") else key
+
+
+def _without_own_results(jobs: list[Job]) -> list[Job]:
+    """Leave out what an earlier run made of the other pictures of the same folder (photo_x4.png beside photo.png)."""
+    results = {same_place(job.expected) for job in jobs if job.expected != STANDARD}
+    others = [job for job in jobs if job.source == STANDARD or same_place(job.source) not in results]
+    return others or jobs
+
+
+def _check_collisions(jobs: Iterable[Job]) -> None:
+    """Two results at one path, or a result at an input's: refused before anything is written."""
+    jobs = list(jobs)
+    inputs = {same_place(job.source): job.source for job in jobs if job.source != STANDARD}
+    taken: dict[str, Job] = {}
+    for job in jobs:
+        if job.expected == STANDARD:
+            continue
+        key = same_place(job.expected)
+        if key in inputs:
+            raise GramganError(
+                f"The result of {job.source} would replace the input {inputs[key]}.",
+                "Choose another --output or --output-template.",
+            )
+        if key in taken:
+            raise GramganError(
+                f"{taken[key].source} and {job.source} would both be written to {job.expected}.",
+                "Add {ext} to --output-template, or mirror the folders with --recursive and --output.",
+            )
+        taken[key] = job
+
+
+def _check_writable(folder: Path) -> None:
+    """Make the folder, clear away old leftovers, and write a little file, so that a failure shows before the work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _clear_leftovers(folder)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".gramgan.", suffix=".part") as file:
+            file.write(bytes(2**16))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise GramganError(f"Can't write to the folder {folder}: {error.strerror or error}.") from error
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Delete the unfinished files that killed runs left, once they are too old to belong to a running one."""
+    for entry in folder.glob(".*.part"):
+        if entry.is_file() and time.time() - entry.stat().st_mtime > LEFTOVER_AGE:
+            entry.unlink(missing_ok=True)
