@@ -163,17 +163,18 @@ def as_document(scale: int, scores: Sequence[Score], grey: Sequence[str]) -> dic
             {
                 "dataset": score.dataset,
                 "model": score.model,
-                **_finite(score.values),
+                **finite(score.values),
                 "seconds": score.seconds,
                 "megapixels_per_second": score.megapixels_per_second,
-                "images": [{"name": image.name, **_finite(image.values)} for image in score.images],
+                "images": [{"name": image.name, **finite(image.values)} for image in score.images],
             }
             for score in scores
         ],
     }
 
 
-def _finite(values: Values) -> dict[str, float | None]:
+def finite(values: Values) -> dict[str, float | None]:
+    """The values as JSON can hold them: infinity becomes None."""
     return {key: value if math.isfinite(value) else None for key, value in values.items()}
 
 

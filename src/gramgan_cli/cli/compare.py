@@ -1,0 +1,68 @@
+"""``gramgan compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gramgan_cli.cli.output import note, print_json, print_line
+from gramgan_cli.core.errors import UsageError
+
+
+def compare(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to enlarge in several ways.")],
+    hr: Annotated[
+        bool, typer.Option("--hr", help="The photo is the sharp original: reduce it first, and measure against it.")
+    ] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="A model's name or file. Repeatable; bicubic is always shown. \\[default]"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A picture (.png, .jpg, .webp) or a page (.html). \\[PHOTO_compare.png]",
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.")] = "auto",
+    tile: Annotated[
+        int | None, typer.Option(min=0, help="Side of a tile, 0 for the whole photo. \\[what fits]")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """See models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom."""
+    from gramgan_cli.core.device import pick_device
+    from gramgan_cli.engines import compare as engine
+    from gramgan_cli.engines.bench import finite
+    from gramgan_cli.engines.compare_grid import write_grid
+    from gramgan_cli.engines.compare_page import check_size, write_page
+    from gramgan_cli.engines.enlargers import open_enlargers
+
+    target = output or photo.with_name(f"{photo.stem}_compare.png")
+    kind = target.suffix.lower()
+    if kind not in (".png", ".jpg", ".jpeg", ".webp", ".html"):
+        raise UsageError(f"-o writes .png, .jpg, .webp or .html, not '{target.name}'.", "Name the file accordingly.")
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target} exists already.", "Use --overwrite to replace it, or -o to name another file.")
+    names = engine.with_bicubic(model or [])
+    enlargers = open_enlargers(names, pick_device(device), "auto" if tile is None else tile, note)
+    if kind == ".html":
+        check_size(*engine.result_size(photo, hr, enlargers[0].scale), photo)
+    comparison = engine.compare(photo, hr, enlargers)
+    if kind == ".html":
+        write_page(target, comparison)
+    else:
+        write_grid(target, comparison)
+    if json:
+        versions = [{"label": version.label, **finite(version.values)} for version in comparison.versions]
+        print_json({"output": str(target), "scale": comparison.scale, "versions": versions})
+    else:
+        for version in comparison.versions:
+            note(version.caption)
+        print_line(str(target))

@@ -1,0 +1,95 @@
+"""The picture of ``gramgan compare``: a column per version, the whole photo above, enlarged crops below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import uniform_filter
+
+from gramgan_cli.core.files import replacing
+from gramgan_cli.engines.compare import Comparison, difference
+
+COLUMN = 288
+"""Width of a column in pixels."""
+CROP = 72
+"""Side of the crops in pixels of the result; each becomes a square of 4 x 4."""
+CROPS = 3
+GAP = 8
+LABEL = 24
+FRAMES = ("#ff3b30", "#34c759", "#0a84ff")
+"""The colours that tell the crops apart."""
+
+
+def places_to_look(apart: NDArray[np.float64], side: int, count: int) -> list[tuple[int, int]]:
+    """Top and left of ``count`` windows of ``side`` where ``apart`` (H, W) is largest; best first.
+
+    They lie a third of the image apart, so that they don't all show one thing; fewer where there is no room for more.
+    """
+    spread = max(side, min(apart.shape) // 3)
+    height, width = (min(side, length) for length in apart.shape)
+    mean = uniform_filter(apart, (height, width), mode="constant")
+    rows, columns = apart.shape[0] - height + 1, apart.shape[1] - width + 1
+    score = mean[height // 2 : height // 2 + rows, width // 2 : width // 2 + columns]
+    places: list[tuple[int, int]] = []
+    while len(places) < count and np.isfinite(score).any():
+        top, left = (int(n) for n in np.unravel_index(int(np.argmax(score)), score.shape))
+        places.append((top, left))
+        score[max(0, top - spread + 1) : top + spread, max(0, left - spread + 1) : left + spread] = -np.inf
+    return places
+
+
+def write_grid(path: Path, comparison: Comparison) -> None:
+    """Draw the grid and write it in the format of ``path``'s suffix."""
+    grid = draw_grid(comparison)
+    with replacing(path) as temporary:
+        grid.save(temporary, format=Image.registered_extensions()[path.suffix.lower()])
+
+
+def draw_grid(comparison: Comparison) -> Image.Image:
+    """The grid. Crops show every pixel of the results as a square, from the places where the versions differ most."""
+    height, width = comparison.versions[0].image.shape[:2]
+    places = places_to_look(difference(comparison), CROP, CROPS)
+    whole = (COLUMN, max(1, round(COLUMN * height / width)))
+    crop = (COLUMN, COLUMN)
+    below = LABEL + whole[1] + GAP
+    size = (
+        len(comparison.versions) * (COLUMN + GAP) + GAP,
+        GAP + below + len(places) * (crop[1] + GAP),
+    )
+    canvas = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=15)
+    for index, version in enumerate(comparison.versions):
+        left = GAP + index * (COLUMN + GAP)
+        draw.text((left, GAP), _fitting(version.caption, draw, font), fill="black", font=font)
+        image = Image.fromarray(version.image)
+        canvas.paste(image.resize(whole, Image.Resampling.LANCZOS), (left, GAP + LABEL))
+        _mark(draw, places, (left, GAP + LABEL), COLUMN / width)
+        for row, (y, x) in enumerate(places):
+            corner = (left, GAP + below + row * (crop[1] + GAP))
+            part = image.crop((x, y, min(x + CROP, width), min(y + CROP, height)))
+            factor = COLUMN // CROP
+            part = part.resize((part.width * factor, part.height * factor), Image.Resampling.NEAREST)
+            canvas.paste(part, corner)
+            draw.rectangle((*corner, corner[0] + part.width - 1, corner[1] + part.height - 1), outline=FRAMES[row])
+    return canvas
+
+
+def _mark(draw: ImageDraw.ImageDraw, places: Sequence[tuple[int, int]], corner: tuple[int, int], zoom: float) -> None:
+    """Frame the crops on the whole photo, which lies at ``corner`` and is ``zoom`` times the result."""
+    for (top, left), colour in zip(places, FRAMES, strict=False):
+        x, y = corner[0] + left * zoom, corner[1] + top * zoom
+        draw.rectangle((x, y, x + CROP * zoom, y + CROP * zoom), outline=colour, width=2)
+
+
+def _fitting(text: str, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """The text, its beginning cut off where a column is too narrow for it: the scores at its end stay."""
+    if draw.textlength(text, font=font) <= COLUMN:
+        return text
+    while len(text) > 1 and draw.textlength("\u2026" + text, font=font) > COLUMN:
+        text = text[1:]
+    return "\u2026" + text

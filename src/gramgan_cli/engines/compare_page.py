@@ -1,0 +1,53 @@
+"""The page of ``gramgan compare -o page.html``: one file with a before/after slider and a synchronised zoom."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+from PIL import Image
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.files import replacing
+from gramgan_cli.engines.compare import Comparison, Version
+
+LARGEST = 40_000_000
+"""Pixels of a version that a browser still zooms smoothly, and that a page of some hundred megabytes holds."""
+
+
+def check_size(height: int, width: int, photo: Path) -> None:
+    """Before the work starts: results of ``height`` x ``width`` fit into a page."""
+    if height * width > LARGEST:
+        raise GramganError(
+            f"Each version of {photo} would have {height * width / 1e6:.0f} megapixels, too many for a page "
+            f"({LARGEST / 1e6:.0f}).",
+            "Crop the photo first, or write a picture: -o grid.png.",
+        )
+
+
+def write_page(path: Path, comparison: Comparison) -> None:
+    """Write the page; nothing that it shows lies outside it."""
+    template = (resources.files("gramgan_cli.engines") / "compare_page.html").read_text(encoding="utf-8")
+    facts = {
+        "name": comparison.name,
+        "scale": comparison.scale,
+        "versions": [
+            {"label": version.label, "caption": version.caption, "source": _data_uri(version)}
+            for version in comparison.versions
+        ],
+    }
+    # '<' can't end the script element when it is written as an escape.
+    text = template.replace("@@TITLE@@", escape(f"{comparison.name}, x{comparison.scale}"))
+    text = text.replace("@@FACTS@@", json.dumps(facts).replace("<", "\\u003c"))
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _data_uri(version: Version) -> str:
+    file = io.BytesIO()
+    Image.fromarray(version.image).save(file, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

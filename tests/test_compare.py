@@ -1,0 +1,159 @@
+"""``gramgan compare``: the grid, the page in a real browser, and what both show."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+from typer.testing import CliRunner
+
+from chromium import Chromium
+from gramgan_cli.cli.app import app
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.metrics import psnr_y, ssim_y
+from gramgan_cli.core.resize import imresize, make_lr, round_to_8bit
+from gramgan_cli.engines.compare_grid import CROP, places_to_look
+from gramgan_cli.engines.compare_page import check_size
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A piece of scikit-image's coffee cup, 200x163."""
+    Image.fromarray(data.coffee()[100:263, 150:350]).save(tmp_path / "cup.png")
+    return tmp_path / "cup.png"
+
+
+def run(*arguments: str | Path) -> str:
+    result = CliRunner().invoke(app, ["compare", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_scores_against_hr(photo: Path, tmp_path: Path) -> None:
+    document = json.loads(run(photo, "--hr", "-m", "lanczos", "-o", tmp_path / "g.png", "--json"))
+    hr = np.asarray(Image.open(photo))[:160, :200]
+    sr = round_to_8bit(imresize(make_lr(hr, 4).astype(float), 4))
+    assert [version["label"] for version in document["versions"]] == ["HR", "bicubic", "lanczos"]
+    assert document["versions"][1]["psnr_y"] == pytest.approx(psnr_y(sr, hr, 4), abs=1e-12)
+    assert document["versions"][1]["ssim_y"] == pytest.approx(ssim_y(sr, hr, 4), abs=1e-12)
+
+
+def test_grid_holds_enlarged_pixels_of_every_version(photo: Path) -> None:
+    assert run(photo, "--hr", "-m", "nearest").strip() == str(photo.with_name("cup_compare.png"))
+    grid = np.asarray(Image.open(photo.with_name("cup_compare.png")))
+    hr = np.asarray(Image.open(photo))[:160, :200]
+    versions = [hr, round_to_8bit(imresize(make_lr(hr, 4).astype(float), 4))]
+    top = grid.shape[0] - CROP * 4 - 8
+    for column, image in enumerate(versions):
+        left = 8 + column * (288 + 8)
+        # One pixel of each square, away from the frame.
+        shown = grid[top + 6 : top + 282 : 4, left + 6 : left + 282 : 4]
+        windows = np.lib.stride_tricks.sliding_window_view(image, shown.shape)[:, :, 0]
+        assert np.any(np.all(windows == shown, axis=(2, 3, 4))), column
+
+
+def test_without_hr_the_input_is_shown(photo: Path, tmp_path: Path) -> None:
+    document = json.loads(run(photo, "-m", "lanczos", "-o", tmp_path / "g.jpg", "--json"))
+    assert document["versions"] == [{"label": "input"}, {"label": "bicubic"}, {"label": "lanczos"}]
+    assert Image.open(tmp_path / "g.jpg").format == "JPEG"
+
+
+def test_places_are_where_the_versions_differ_and_apart() -> None:
+    apart = np.zeros((300, 400))
+    apart[20:40, 30:50], apart[200:220, 300:320], apart[190:200, 20:30] = 5, 9, 1
+    places = places_to_look(apart, 72, 3)
+    inside = [(210, 310), (30, 40), (195, 25)]
+    for (top, left), (y, x) in zip(places, inside, strict=True):
+        assert top <= y < top + 72
+        assert left <= x < left + 72
+    assert places_to_look(np.ones((50, 40)), 72, 3) == [(0, 0)]
+
+
+def test_refusals(photo: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"not 'x\.gif'"):
+        run(photo, "-o", tmp_path / "x.gif")
+    with pytest.raises(UsageError, match=r"cup\.png exists already"):
+        run(photo, "-o", photo)
+    with pytest.raises(GramganError, match=r"absent\.png"):
+        run(tmp_path / "absent.png", "-m", "nearest")
+    with pytest.raises(GramganError, match="192 megapixels, too many for a page"):
+        check_size(12_000, 16_000, photo)
+    Image.new("RGB", (40, 17)).save(tmp_path / "small.png")
+    with pytest.raises(GramganError, match=r"small\.png is too small to be measured: it needs 19"):
+        run(tmp_path / "small.png", "--hr", "-m", "nearest")
+
+
+@pytest.fixture
+def page(photo: Path, tmp_path: Path) -> Iterator[Chromium]:
+    """The page of three versions, open in a browser."""
+    browser = Chromium(tmp_path)
+    try:
+        awkward = photo.with_name("<!--<script>&.png")
+        shutil.copy(photo, awkward)
+        run(awkward, "--hr", "-m", "lanczos", "-o", tmp_path / "page.html")
+        browser.open(tmp_path / "page.html", "document.documentElement.dataset.ready === 'yes'")
+        yield browser
+    finally:
+        browser.close()
+
+
+def test_page_in_a_browser(page: Chromium) -> None:
+    """One browser for all, because starting it takes longest."""
+    labels = "[...document.querySelectorAll('#panes figcaption')].map(caption => caption.textContent.split('  ')[0])"
+    assert page.run(labels) == ["HR", "bicubic", "lanczos"]
+    assert page.run("document.querySelector('h1').textContent") == "<!--<script>&.png, x4"
+    assert page.run("[...document.images].every(image => image.complete && image.naturalWidth === 200)")
+    fit = page.run("seen.zoom")
+
+    # Keys: slider, zoom, move, choice of versions.
+    for _ in range(3):
+        page.key("]", "BracketRight", 221)
+    assert page.run("document.getElementById('layer-left').style.clipPath") == "inset(0px 35% 0px 0px)"
+    page.key("+", "Equal", 187, shift=True)
+    page.key("+", "Equal", 187, shift=True)
+    assert page.run("seen.zoom") == pytest.approx(fit * 2.25)
+    page.key("ArrowRight", "ArrowRight", 39)
+    assert page.run("seen.x") == pytest.approx(100 + 0.1 * page.run("main.clientWidth") / (fit * 2.25))
+    page.key("1", "Digit1", 49)
+    assert page.run("[seen.left, seen.right]") == [1, 0]
+    page.key("#", "Digit3", 51, shift=True)
+    assert page.run("[seen.left, seen.right, document.getElementById('left').value]") == [2, 0, "2"]
+
+    # Every pane shows the same window: the same picture point lies at the same fraction of each.
+    centres = page.run(
+        "[...document.querySelectorAll('.view img')].map(image => { const box = image.getBoundingClientRect(), "
+        "view = image.closest('.view').getBoundingClientRect(); "
+        "return (view.left + view.width / 2 - box.left) / box.width; })"
+    )
+    assert centres == pytest.approx([centres[0]] * 5, abs=1e-3)
+    assert centres[0] == pytest.approx(page.run("seen.x") / 200, abs=1e-3)
+
+    # In the native slider the arrow keys move the slider, not the picture.
+    x = page.run("seen.x")
+    page.run("document.getElementById('split').focus()")
+    page.key("ArrowLeft", "ArrowLeft", 37)
+    assert page.run("[seen.split, seen.x]") == [64, x]
+
+    # Mouse: the wheel zooms at the pointer, dragging the divider moves it, dragging elsewhere moves the picture.
+    page.key("0", "Digit0", 48)
+    box = page.run("(({left, top, width, height}) => ({left, top, width, height}))(main.getBoundingClientRect())")
+    left, top = box["left"] + 0.25 * box["width"], box["top"] + 0.5 * box["height"]
+    page.mouse("mouseWheel", left, top, deltaX=0, deltaY=-400)
+    page.run("new Promise(requestAnimationFrame)")
+    assert page.run("seen.zoom") == pytest.approx(fit * np.e, rel=1e-6)
+    shift = -0.25 * box["width"] * (1 / fit - 1 / (fit * np.e))
+    assert page.run("seen.x") == pytest.approx(max(0, 100 + shift), abs=1e-6)
+    divider = box["left"] + 0.64 * box["width"]
+    for kind, at in (("mousePressed", divider), ("mouseMoved", left), ("mouseReleased", left)):
+        page.mouse(kind, at, top, button="left", buttons=1, clickCount=1)
+    assert page.run("seen.split") == pytest.approx(25, abs=0.5)
+    page.key("0", "Digit0", 48)
+    for kind, at in (("mousePressed", divider), ("mouseMoved", divider - 50), ("mouseReleased", divider - 50)):
+        page.mouse(kind, at, top, button="left", buttons=1, clickCount=1)
+    assert page.run("seen.x") == pytest.approx(100 + 50 / fit, abs=0.1)
