@@ -22,6 +22,8 @@ from gramgan_cli.engines.models import list_models, verify
 DISTRIBUTION = "gramgan-cli"
 
 EXTRA_IS_FOR = {
+    "heic": "reading HEIC photos",
+    "jxl": "reading JPEG XL photos",
     "onnx": "gramgan models export --format onnx",
     "interop": "gramgan models import of networks beyond ESRGAN and Compact",
     "tensorboard": "curves in TensorBoard while training",

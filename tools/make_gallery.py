@@ -1,0 +1,57 @@
+"""Draw docs/pictures/gallery.jpg: crops of the example photos, each reduced to a quarter and enlarged again.
+
+Run by ``make gallery``. Columns: MATLAB's bicubic, the embedded model, the original.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from gramgan_cli.core.resize import crop_to_multiple, make_lr
+from gramgan_cli.engines.enlargers import open_enlarger
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTPUT = ROOT / "docs" / "pictures" / "gallery.jpg"
+
+CROPS = (("chelsea.png", 132, 64), ("coffee.png", 250, 150), ("rocket.jpg", 280, 250), ("brick.png", 200, 200))
+"""Photo, and left and top of its crop, in pixels of the original."""
+
+SIDE = 88
+ENLARGED = 3
+GAP = 6
+TITLE = 26
+TITLES = ("bicubic", "gramgan", "original")
+
+
+def main() -> None:
+    """Draw and write the picture."""
+    enlargers = [open_enlarger(name, torch.device("cpu"), 0, print) for name in ("bicubic", "default")]
+    cell = SIDE * ENLARGED
+    canvas = Image.new("RGB", (3 * cell + 2 * GAP, TITLE + len(CROPS) * (cell + GAP) - GAP), "white")
+    draw = ImageDraw.Draw(canvas)
+    for column, title in enumerate(TITLES):
+        draw.text((column * (cell + GAP) + 2, 3), title, "black", ImageFont.load_default(18))
+    for row, (file, left, top) in enumerate(CROPS):
+        photo = crop_to_multiple(np.asarray(Image.open(ROOT / "examples" / file).convert("RGB")), 4)
+        lr = make_lr(photo, 4)
+        pictures = [*(enlarger.enlarge(lr) for enlarger in enlargers), photo]
+        for column, picture in enumerate(pictures):
+            canvas.paste(crop(picture, left, top), (column * (cell + GAP), TITLE + row * (cell + GAP)))
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    canvas.save(OUTPUT, quality=92, subsampling=0)
+    print(OUTPUT)
+
+
+def crop(picture: NDArray[np.uint8], left: int, top: int) -> Image.Image:
+    """The square at (left, top), its pixels enlarged as squares so that each can be seen."""
+    square = Image.fromarray(picture[top : top + SIDE, left : left + SIDE])
+    return square.resize((SIDE * ENLARGED, SIDE * ENLARGED), Image.Resampling.NEAREST)
+
+
+if __name__ == "__main__":
+    main()
