@@ -20,6 +20,8 @@ else
 BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
+# All extras, so that no test is skipped for want of one.
+EXTRAS := heic,interop,jxl,onnx,tensorboard
 PIP := $(PY) -m pip --disable-pip-version-check
 
 .PHONY: demo test lint unit package test-slow fuzz bench gallery install install-dev clean
@@ -75,7 +77,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/.python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
-	$(PIP) install --quiet --editable . --group dev
+	$(PIP) install --quiet --editable ".[$(EXTRAS)]" --group dev
 	@touch $@
 
 clean:
