@@ -21,7 +21,7 @@ BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
 # All extras, so that no test is skipped for want of one.
-EXTRAS := heic,interop,jxl,onnx,tensorboard
+EXTRAS := heic,interop,jxl,onnx,plot,tensorboard
 PIP := $(PY) -m pip --disable-pip-version-check
 
 .PHONY: demo test lint unit package test-slow fuzz bench gallery install install-dev clean
@@ -76,7 +76,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/.python
 	$(PIP) install --quiet --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
+$(VENV)/.installed-dev: pyproject.toml Makefile | $(VENV)/.installed
 	$(PIP) install --quiet --editable ".[$(EXTRAS)]" --group dev
 	@touch $@
 
