@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gramgan_cli import __version__
-from gramgan_cli.cli import bench, compare, data, doctor, models, train, upscale
+from gramgan_cli.cli import bench, compare, data, doctor, models, plot, train, upscale
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
 
@@ -29,6 +29,7 @@ app.add_typer(models.models, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("compare")(compare.compare)
+app.command("plot")(plot.plot)
 app.add_typer(data.data, name="data")
 
 

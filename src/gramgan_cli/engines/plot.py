@@ -1,0 +1,141 @@
+"""``gramgan plot``: losses, validation scores and learning rate of training runs, drawn over their steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".svg", ".pdf")
+
+TITLES = {"psnr_y": "validation PSNR on Y, dB", "ssim_y": "validation SSIM on Y", "lr": "learning rate"}
+
+
+@dataclass
+class Curves:
+    """What one run has recorded."""
+
+    name: str
+    series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    """Quantity -> (step, value), in the order of the file."""
+    resumed: list[int] = field(default_factory=list)
+    """Steps at which the run was taken up again."""
+
+
+def read_curves(run: Path) -> Curves:
+    """The curves of a run folder (or of its ``metrics.jsonl``).
+
+    Raises GramganError where there are no metrics, and for a damaged line other than the last, which a run that is
+    going on may be writing right now.
+    """
+    file = run / "metrics.jsonl" if run.is_dir() else run
+    curves = Curves(file.resolve().parent.name)
+    for row in _rows(file):
+        step = row.pop("step", None)
+        if not isinstance(step, int):
+            raise GramganError(f"{file} has a row without a step: it is not a run's metrics.")
+        if "resumed_from" in row:
+            curves.resumed.append(step)
+            continue
+        for key, value in row.items():
+            if isinstance(value, int | float):
+                curves.series.setdefault(key, []).append((step, float(value)))
+    if not curves.series:
+        raise GramganError(f"{file} holds no metrics yet.", "A run writes them as it goes.")
+    return curves
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a metrics file."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise GramganError(f"There is no run at {file}.", "Name the folder that gramgan train wrote.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise GramganError(f"{file} can't be read: {error}.") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):
+                return
+            raise GramganError(f"{file}, line {number}, is not JSON.") from error
+        if not isinstance(row, dict):
+            raise GramganError(f"{file}, line {number}, is not a JSON object.")
+        yield row
+
+
+def panels_of(runs: Sequence[Curves]) -> list[str]:
+    """The quantities to draw: scores first, then the losses as the runs name them, the learning rate last."""
+    every = list(dict.fromkeys(key for run in runs for key in run.series))
+    scores = [key for key in ("psnr_y", "ssim_y") if key in every]
+    rate = [key for key in ("lr",) if key in every]
+    return [*scores, *(key for key in every if key not in (*scores, *rate)), *rate]
+
+
+def draw_curves(runs: Sequence[Curves]) -> Figure:
+    """One panel per quantity, one line per run; dotted lines stand where a run was taken up again."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise GramganError("Drawing needs matplotlib.", "Install it with: pip install 'gramgan-cli[plot]'") from error
+    panels = panels_of(runs)
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(6.4 * columns, 3.2 * rows), layout="constrained", dpi=120)
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for key, axis in zip(panels, axes, strict=False):
+        for index, run in enumerate(runs):
+            points = run.series.get(key, [])
+            marker = "o" if key in ("psnr_y", "ssim_y") or len(points) == 1 else ""
+            colour = f"C{index % 10}"
+            axis.plot(
+                [step for step, _ in points],
+                [value for _, value in points],
+                label=run.name,
+                color=colour,
+                marker=marker,
+                markersize=3,
+                linewidth=1.2,
+            )
+            for step in run.resumed:
+                axis.axvline(step, color=colour, linestyle=":", linewidth=0.8)
+        axis.set_title(TITLES.get(key, key.replace("loss.", "loss: ")), fontsize=10)
+        axis.set_xlabel("step", fontsize=9)
+        axis.grid(alpha=0.3)
+        axis.margins(x=0.02)
+    for axis in list(axes):
+        axis.set_visible(False)
+    if len(runs) > 1:
+        figure.axes[0].legend(fontsize=8)
+    else:
+        figure.suptitle(runs[0].name, fontsize=11)
+    return figure
+
+
+def check_output(path: Path, overwrite: bool) -> None:
+    """Before anything is read: the suffix can be written, and nothing is in the way."""
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"-o writes {', '.join(FORMATS)}, not '{path.name}'.", "Name the file accordingly.")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists already.", "Use --overwrite to replace it.")
+
+
+def plot(runs: Sequence[Path], path: Path) -> None:
+    """Draw the curves of ``runs`` into ``path``."""
+    curves = [read_curves(run) for run in runs]
+    names = [run.name for run in curves]
+    for run, folder in zip(curves, runs, strict=True):
+        if names.count(run.name) > 1:
+            run.name = str(folder)
+    figure = draw_curves(curves)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=path.suffix.lower().removeprefix("."))

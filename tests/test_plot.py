@@ -1,0 +1,95 @@
+"""``gramgan plot``: what is drawn is what the runs recorded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from gramgan_cli.cli.app import app
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.engines.plot import check_output, draw_curves, panels_of, read_curves
+
+
+def make_run(folder: Path, rows: list[dict[str, float]], tail: str = "") -> Path:
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + tail, encoding="utf-8")
+    return folder
+
+
+ROWS = [
+    {"step": 10, "lr": 1e-4, "loss.content": 0.3, "loss.texture": 2.0},
+    {"step": 20, "psnr_y": 27.5, "ssim_y": 0.78},
+    {"step": 20, "resumed_from": 20},
+    {"step": 30, "lr": 5e-5, "loss.content": 0.2, "loss.texture": 1.0},
+    {"step": 40, "psnr_y": 28.5, "ssim_y": 0.80},
+]
+
+
+def test_curves_are_the_rows(tmp_path: Path) -> None:
+    curves = read_curves(make_run(tmp_path / "first", ROWS, tail='{"step": 50, "lo'))
+    assert curves.name == "first"
+    assert curves.series == {
+        "lr": [(10, 1e-4), (30, 5e-5)],
+        "loss.content": [(10, 0.3), (30, 0.2)],
+        "loss.texture": [(10, 2.0), (30, 1.0)],
+        "psnr_y": [(20, 27.5), (40, 28.5)],
+        "ssim_y": [(20, 0.78), (40, 0.80)],
+    }
+    assert curves.resumed == [20]
+    assert panels_of([curves]) == ["psnr_y", "ssim_y", "loss.content", "loss.texture", "lr"]
+
+
+def test_the_figure_holds_every_run_in_every_panel(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra [plot]")
+    other = [{"step": 5, "lr": 1.0, "loss.content": 9.0}]
+    runs = [read_curves(make_run(tmp_path / "a", ROWS)), read_curves(make_run(tmp_path / "b", other))]
+    figure = draw_curves(runs)
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    assert [axis.get_title() for axis in shown] == [
+        "validation PSNR on Y, dB",
+        "validation SSIM on Y",
+        "loss: content",
+        "loss: texture",
+        "learning rate",
+    ]
+    lines = {line.get_label(): line.get_xydata().tolist() for line in shown[2].lines}
+    assert lines["a"] == [[10, 0.3], [30, 0.2]]
+    assert lines["b"] == [[5, 9.0]]
+    assert [text.get_text() for text in shown[0].get_legend().get_texts()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_the_command_draws(tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra [plot]")
+    runs = [make_run(tmp_path / place / "run", ROWS) for place in ("x", "y")]
+    target = tmp_path / "out" / f"curves.{suffix}"
+    result = CliRunner().invoke(app, ["plot", *map(str, runs), "-o", str(target)], catch_exceptions=False)
+    assert result.stdout.strip() == str(target)
+    if suffix == "png":
+        pixels = np.asarray(Image.open(target).convert("RGB"))
+        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
+    else:
+        assert "</svg>" in target.read_text(encoding="utf-8")
+
+
+def test_refusals_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(GramganError, match=r"There is no run at .*absent"):
+        read_curves(tmp_path / "absent")
+    with pytest.raises(GramganError, match="holds no metrics yet"):
+        read_curves(make_run(tmp_path / "a", []))
+    damaged = make_run(tmp_path / "b", [])
+    (damaged / "metrics.jsonl").write_text('{"step"\n{"step": 1, "lr": 2}\n')
+    with pytest.raises(GramganError, match=r"metrics\.jsonl, line 1, is not JSON"):
+        read_curves(damaged)
+    with pytest.raises(GramganError, match="a row without a step"):
+        read_curves(make_run(tmp_path / "c", [{"lr": 1.0}]))
+    with pytest.raises(UsageError, match=r"not 'x\.gif'"):
+        check_output(tmp_path / "x.gif", overwrite=False)
+    (tmp_path / "x.png").write_text("old")
+    with pytest.raises(UsageError, match="--overwrite"):
+        check_output(tmp_path / "x.png", overwrite=False)
