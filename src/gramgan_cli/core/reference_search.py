@@ -22,9 +22,6 @@ EPSILON = 1e-12
 BUDGET = 4_000_000
 """Similarities held at a time; the search takes about four times as many floats at its peak."""
 
-CHANNELS_AT_A_TIME = 16
-"""Channels of a level that are transferred together; bounds the memory of the copies."""
-
 
 @dataclass(frozen=True)
 class Match:
@@ -193,31 +190,41 @@ def transfer(value: Tensor, match: Match) -> Tensor:
     factor = value.shape[-1] // wk
     if value.shape[-2:] != (factor * hk, factor * wk):
         raise ValueError(f"value has size {tuple(value.shape[-2:])}, which is no multiple of the grid {(hk, wk)}")
-    groups = torch.split(value, CHANNELS_AT_A_TIME, 1)
-    return torch.cat(
-        [F.pixel_shuffle(_transfer_blocks(F.pixel_unshuffle(v, factor), match), factor) for v in groups], 1
-    )
-
-
-def _transfer_blocks(blocks: Tensor, match: Match) -> Tensor:
-    """``transfer`` where every block of f x f pixels is one position of f^2 C channels: (.., hk, wk) -> (.., h, w)."""
-    batch, channels, _, wk = blocks.shape
-    height, width = match.positions.shape[1:]
-    flat = blocks.flatten(2)
-    total = blocks.new_zeros((batch, channels, height, width))
-    count = blocks.new_zeros((height, width))
+    blocks = _to_blocks(value, factor)
+    batch, height, width = match.positions.shape
+    numbers = blocks.shape[1]
+    first = torch.arange(batch, device=blocks.device).view(-1, 1, 1) * (hk * wk)
+    total = blocks.new_zeros((batch, height, width, numbers))
+    count = blocks.new_zeros((height, width, 1))
+    lines = max(1, BUDGET // (batch * width * numbers))
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            rows, from_rows = _overlap(height, dy)
-            columns, from_columns = _overlap(width, dx)
-            index = match.positions[:, from_rows, from_columns] - (dy * wk + dx)
-            chosen = flat.gather(2, index.flatten(1)[:, None].expand(batch, channels, -1))
-            total[:, :, rows, columns] += chosen.view(batch, channels, *index.shape[1:])
-            count[rows, columns] += 1
-    return total / count
+            (row, end), columns = _overlap(height, dy), slice(*_overlap(width, dx))
+            count[row:end, columns] += 1
+            for top in range(row, end, lines):
+                rows = slice(top, min(top + lines, end))
+                around = match.positions[:, rows.start + dy : rows.stop + dy, columns.start + dx : columns.stop + dx]
+                index = around - (dy * wk + dx) + first
+                total[:, rows, columns] += blocks.index_select(0, index.flatten()).view(*index.shape, numbers)
+    total /= count
+    return _from_blocks(total, factor)
 
 
-def _overlap(length: int, shift: int) -> tuple[slice, slice]:
-    """Positions p with p + shift inside [0, length), and the slice of those p + shift."""
-    first, last = max(0, -shift), length - max(0, shift)
-    return slice(first, last), slice(first + shift, last + shift)
+def _to_blocks(image: Tensor, factor: int) -> Tensor:
+    """(B, C, f h, f w) -> (B h w, f f C): each block of f x f pixels as one row, which is copied as a whole."""
+    batch, channels, height, width = image.shape
+    split = image.reshape(batch, channels, height // factor, factor, width // factor, factor)
+    return split.permute(0, 2, 4, 3, 5, 1).reshape(-1, factor**2 * channels)
+
+
+def _from_blocks(blocks: Tensor, factor: int) -> Tensor:
+    """(B, h, w, f f C) -> (B, C, f h, f w), channels last in memory."""
+    batch, height, width, numbers = blocks.shape
+    split = blocks.view(batch, height, width, factor, factor, numbers // factor**2)
+    image = split.transpose(2, 3).reshape(batch, factor * height, factor * width, -1)
+    return image.permute(0, 3, 1, 2)
+
+
+def _overlap(length: int, shift: int) -> tuple[int, int]:
+    """First and end of the positions p inside [0, length) whose p + shift lies inside too."""
+    return max(0, -shift), length - max(0, shift)

@@ -64,7 +64,8 @@ class TextureExtractor(nn.Module):
     def forward(self, image: Tensor) -> Levels:
         """RGB (B, 3, H, W) in [0, 1], H and W multiples of 4 -> the three levels."""
         conv = self.features
-        level1 = F.relu_(conv["0"]((image - self.mean) / self.std))
+        normalised = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        level1 = F.relu_(conv["0"](normalised))
         half = F.max_pool2d(F.relu_(conv["2"](level1)), 2)
         level2 = F.relu_(conv["5"](half))
         quarter = F.max_pool2d(F.relu_(conv["7"](level2)), 2)

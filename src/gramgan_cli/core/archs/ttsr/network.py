@@ -46,6 +46,14 @@ def enlarge(x: Tensor, factor: int) -> Tensor:
     return F.interpolate(x, scale_factor=factor, mode="bicubic", align_corners=False)
 
 
+def raised(conv: nn.Conv2d, x: Tensor, factor: int) -> Tensor:
+    """``ReLU(c1(up(x)))``, (B, C, h, w) -> (B, C', factor h, factor w).
+
+    A 1x1 convolution and an enlargement whose weights sum to 1 commute, so the convolution runs at the small size.
+    """
+    return F.relu_(enlarge(conv(x), factor))
+
+
 def conv_of_cat(conv: nn.Conv2d, parts: Iterable[Tensor]) -> Tensor:
     """``conv(cat(parts, 1))`` as a sum over the parts, which at HR size saves the memory of the concatenation.
 
@@ -127,7 +135,7 @@ class CSFI2(nn.Module):
 
     def forward(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
         """(B, nf, h, w) and (B, nf, 2h, 2w) -> the same shapes."""
-        x12 = F.relu_(self.up12(enlarge(x1, 2)))
+        x12 = raised(self.up12, x1, 2)
         x21 = F.relu_(self.down21(x2))
         return F.relu_(conv_of_cat(self.merge1, (x1, x21))), F.relu_(conv_of_cat(self.merge2, (x2, x12)))
 
@@ -156,11 +164,11 @@ class CSFI3(nn.Module):
         return F.relu_(conv_of_cat(self.merge1, chain((x1,), down)))
 
     def _to2(self, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
-        x12, x32 = F.relu_(self.up12(enlarge(x1, 2))), F.relu_(self.down32(x3))
+        x12, x32 = raised(self.up12, x1, 2), F.relu_(self.down32(x3))
         return F.relu_(conv_of_cat(self.merge2, (x2, x12, x32)))
 
     def _to3(self, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
-        up = (F.relu_(conv(enlarge(x, factor))) for conv, x, factor in ((self.up13, x1, 4), (self.up23, x2, 2)))
+        up = (raised(conv, x, factor) for conv, x, factor in ((self.up13, x1, 4), (self.up23, x2, 2)))
         return F.relu_(conv_of_cat(self.merge3, chain((x3,), up)))
 
 
@@ -177,13 +185,16 @@ class MergeTail(nn.Module):
 
     def forward(self, x1: Tensor, x2: Tensor, x3: Tensor) -> Tensor:
         """(B, nf, h, w), (B, nf, 2h, 2w), (B, nf, 4h, 4w) -> (B, 3, 4h, 4w)."""
-        up = (F.relu_(conv(enlarge(x, factor))) for conv, x, factor in ((self.up13, x1, 4), (self.up23, x2, 2)))
+        up = (raised(conv, x, factor) for conv, x, factor in ((self.up13, x1, 4), (self.up23, x2, 2)))
         out: Tensor = self.tail2(self.tail1(F.relu_(conv_of_cat(self.merge, chain((x3,), up)))))
         return out
 
 
 class MainNet(nn.Module):
-    """LR and transferred textures -> SR, all in [-1, 1]."""
+    """LR and transferred textures -> SR, all in [-1, 1].
+
+    Works channels last, which spares CPU convolutions two copies of each HR-sized map.
+    """
 
     def __init__(self, nf: int, blocks: Sequence[int]) -> None:
         super().__init__()
@@ -207,7 +218,7 @@ class MainNet(nn.Module):
 
     def forward(self, lr: Tensor, levels: Levels, confidence: Tensor) -> Tensor:
         """LR (B, 3, h, w) in [-1, 1], T, S (B, 1, h, w) -> (B, 3, 4h, 4w), not clamped."""
-        x1 = F.relu_(self.conv_first(lr))
+        x1 = F.relu_(self.conv_first(lr.contiguous(memory_format=torch.channels_last)))
         x1 = self.shallow(x1, x1)
 
         x1 = self.inject3(x1, levels.level3, confidence)
