@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from gramgan_cli.core.data.listing import list_pictures
+from gramgan_cli.core.datasets import NAMES, find_dataset
+from gramgan_cli.core.folders import data_dir
 from gramgan_cli.core.patchdb.bank import Bank, Photo, Provenance, save_bank
 from gramgan_cli.core.patchdb.cutting import cut_photo, upright_size
 from gramgan_cli.core.patchdb.sampling import draw_places
@@ -18,6 +20,20 @@ from gramgan_cli.core.patchdb.versions import ANGLE_DEGREES, SCALE, SHEAR_DEGREE
 
 MAGNITUDES = {"angle_degrees": ANGLE_DEGREES, "shear_degrees": SHEAR_DEGREES, "scale": SCALE, "shift_px": SHIFT_PIXELS}
 LIBRARIES = ("gramgan-cli", "numpy", "pillow", "torch")
+
+
+def find_photos(text: str) -> Path:
+    """The folder that a person means by ``--hr-dir``: a known dataset in the data folder, else a folder.
+
+    Of a set that has training photos, those are meant. A name that is not there is an error that says how to get it.
+    """
+    name = {known.casefold(): known for known in NAMES}.get(text.casefold())
+    if name is None and Path(text).is_dir():
+        return Path(text)
+    training = data_dir() / (name or text) / f"{name}_train_HR"
+    if training.is_dir():
+        return training
+    return find_dataset(text, [data_dir()], scale=4).pairs[0].hr.parent
 
 
 def build_bank(

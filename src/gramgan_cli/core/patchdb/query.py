@@ -33,7 +33,7 @@ class Index(Protocol):
 
 
 def build_index(entries: Tensor, device: torch.device) -> Index:
-    """The fastest exact index of the entries (N, 6) for queries on ``device``: a k-d tree on the CPU, boxes elsewhere."""
+    """The fastest exact index of the entries (N, 6) for queries on ``device``: a k-d tree on the CPU, else boxes."""
     return TreeIndex(entries) if device.type == "cpu" else BoxIndex(entries.to(device))
 
 

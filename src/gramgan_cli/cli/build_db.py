@@ -1,0 +1,97 @@
+"""``gramgan build-db``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gramgan_cli.cli.output import note, print_json, print_line, print_table
+from gramgan_cli.cli.progress import counting
+from gramgan_cli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from gramgan_cli.core.patchdb.bank import Bank
+
+
+def build_db(
+    hr_dir: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Folder of sharp photos, or the name of a dataset in the data folder."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The bank's file. \\[bank.safetensors in the data folder]")
+    ] = None,
+    max_patches: Annotated[
+        int, typer.Option(min=1, help="Places to sample; the bank holds three versions of each.")
+    ] = 200_000,
+    patch_size: Annotated[int, typer.Option(min=4, max=16, help="Side of a patch in pixels.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds and photos give an identical file.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Photos read at once. \\[one per CPU]")] = None,
+    info: Annotated[
+        Path | None, typer.Option("--info", metavar="FILE", help="Print where a bank comes from; build nothing.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bank that exists.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the bank's path.")] = False,
+) -> None:
+    """Sample a bank of real texture patches from a folder of photos, for `gramgan train`.
+
+    gramgan build-db --hr-dir DIV2K
+
+    gramgan build-db --info bank.safetensors
+    """
+    from gramgan_cli.core.patchdb.bank import default_bank, load_bank
+
+    if info is not None:
+        if hr_dir is not None or out is not None:
+            raise UsageError("--info reads a bank and builds none.", "Leave out --hr-dir and --out.")
+        _show(load_bank(info), json, quiet)
+        return
+    if hr_dir is None:
+        raise UsageError("build-db needs photos.", "Name their folder: --hr-dir DIR (or a bank to print: --info FILE)")
+    from gramgan_cli.engines.build_db import build_bank, find_photos
+
+    target = out or default_bank()
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder.", "Give --out a file, e.g. bank.safetensors.")
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target} exists already.", "Use --overwrite to replace it, or --out to name another file.")
+    folder = find_photos(hr_dir)
+    with counting("Sampling photos") as progress:
+        bank = build_bank(
+            folder,
+            target,
+            max_patches=max_patches,
+            patch_size=patch_size,
+            seed=seed,
+            workers=workers or os.cpu_count() or 1,
+            progress=progress,
+        )
+    if bank.provenance.places < max_patches:
+        note(f"The photos have only {bank.provenance.places} places; all were taken.")
+    _show(bank, json, quiet)
+    if not quiet:
+        note("Train with it: gramgan train" + ("" if out is None else f" --db {target}"))
+
+
+def _show(bank: Bank, json: bool, quiet: bool) -> None:
+    """Print the bank's provenance, as the options want it."""
+    provenance = bank.provenance
+    if json:
+        print_json({"file": str(bank.path), "entries": provenance.entries, **asdict(provenance)})
+    elif quiet:
+        print_line(str(bank.path))
+    else:
+        used = sum(photo.places > 0 for photo in provenance.photos)
+        rows: dict[str, Any] = {
+            "patches": f"{provenance.entries} ({provenance.places} places, each {', '.join(provenance.versions)})",
+            "patch size": f"{provenance.patch_size} px",
+            "photos": f"{used} of {len(provenance.photos)} in {provenance.hr_dir}",
+            "seed": provenance.seed,
+            "made with": ", ".join(f"{name} {number}" for name, number in provenance.libraries.items()),
+        }
+        print_table(str(bank.path), ["", ""], [[name, str(value)] for name, value in rows.items()])

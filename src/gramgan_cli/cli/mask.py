@@ -1,0 +1,80 @@
+"""``gramgan mask``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gramgan_cli.cli.output import fail, note, print_json, print_line
+from gramgan_cli.cli.progress import counting
+
+
+class ModeChoice(StrEnum):
+    """Which mask."""
+
+    grid = "grid"
+    sliding = "sliding"
+
+
+def mask(
+    source: Annotated[Path, typer.Argument(metavar="IMAGE|DIR", help="A picture, or a folder of pictures.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="OUT", help="A PNG file for one picture, a folder for a folder."),
+    ],
+    cell: Annotated[int, typer.Option(min=1, help="Side of a cell, or of the sliding window, in pixels.")] = 11,
+    delta: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Standard deviation, on the 0 to 1 scale, from which area counts as textured. "
+            "\\[0.005 for grid, 0.025 for sliding]",
+        ),
+    ] = None,
+    mode: Annotated[
+        ModeChoice, typer.Option(help="grid: GramGAN's aligned cells. sliding: Beby-GAN's window around each pixel.")
+    ] = ModeChoice.grid,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Write the photo with its untextured area covered.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
+) -> None:
+    """Show which parts of photos the discriminator sees in training: white where there is texture.
+
+    gramgan mask photo.jpg -o mask.png
+
+    gramgan mask photos/ -o masks/ --overlay
+    """
+    from gramgan_cli.engines.mask import make_masks, plan_masks
+
+    pairs = plan_masks(source, output, overwrite)
+    with counting("Masking") as progress:
+        made = make_masks(pairs, mode=mode.value, cell=cell, delta=delta, overlay=overlay, progress=progress)
+    for one in made:
+        if one.error is not None:
+            fail(one.error)
+    if json:
+        rows = [
+            {
+                "input": str(one.source),
+                "output": None if one.error else str(one.target),
+                "textured": one.textured,
+                "error": one.error,
+            }
+            for one in made
+        ]
+        print_json({"results": rows})
+    else:
+        for one in made:
+            if one.textured is not None:
+                print_line(str(one.target) if quiet else f"{one.target}: {one.textured:.1%} textured")
+    failed = sum(one.error is not None for one in made)
+    if failed:
+        if len(made) > 1:
+            note(f"{failed} of {len(made)} pictures failed.")
+        raise typer.Exit(1)

@@ -1,0 +1,167 @@
+"""Features of frozen ImageNet networks, for the perceptual loss: VGG19 convolutions and ResNet blocks (SPEC 1.3, 2)."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import urllib.error
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.folders import cache_dir
+
+Extractor = Literal["vgg19", "resnet18", "resnet34"]
+Weights = Literal["imagenet", "random"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_VGG19_BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
+"""(convolutions, channels) before each max-pool."""
+
+_RESNET_BLOCKS = {"resnet18": 8, "resnet34": 16}
+
+_ADDRESSES = {
+    "vgg19": models.VGG19_Weights.IMAGENET1K_V1.url,
+    "resnet18": models.ResNet18_Weights.IMAGENET1K_V1.url,
+    "resnet34": models.ResNet34_Weights.IMAGENET1K_V1.url,
+}
+
+_SEED = 0
+"""Of random weights: all processes of a run must look through the same network."""
+
+
+class FeatureExtractor(nn.Module):
+    """RGB (B, 3, H, W) in [0, 1] -> features by tap name. Frozen: no parameter takes gradient, always in eval mode.
+
+    ImageNet normalisation happens inside. VGG19's taps are ``convI_J``, the J-th convolution before the I-th max-pool,
+    without its ReLU unless ``activated``: conv3_4, conv4_4, conv5_4 are indices 16, 25, 34 of ``vgg19().features``.
+    The ResNets' are ``blockN``, the N-th basic block counted from 1 across the stages, after its ReLU always.
+
+    Args:
+        extractor: 'vgg19', 'resnet18' or 'resnet34'.
+        taps: names; nothing behind the last one is kept.
+        activated: VGG19 after the tapped convolution's ReLU.
+        weights: 'imagenet' (torchvision's own download, into the cache) or 'random' (from a fixed seed, for trying).
+
+    Raises:
+        GramganError: no such tap; or the weights are not in the cache and can't be fetched.
+    """
+
+    def __init__(
+        self, extractor: Extractor, taps: Sequence[str], activated: bool = False, weights: Weights = "imagenet"
+    ) -> None:
+        super().__init__()
+        places = {_place(extractor, tap, activated): tap for tap in taps}
+        layers = _vgg19_layers(weights) if extractor == "vgg19" else _resnet_layers(extractor, weights)
+        self.layers = nn.ModuleList(layers[: max(places) + 1])
+        self._taps = places
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False)
+        super().train(False)
+
+    def train(self, mode: bool = True) -> FeatureExtractor:
+        """Stays in evaluation mode: batch statistics must not move."""
+        del mode
+        return self
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """RGB (B, 3, H, W) in [0, 1] -> {tap: (B, C, h, w)}."""
+        assert isinstance(self.mean, Tensor)
+        assert isinstance(self.std, Tensor)
+        x = (x - self.mean) / self.std
+        features = {}
+        for place, layer in enumerate(self.layers):
+            x = layer(x)
+            if place in self._taps:
+                features[self._taps[place]] = x
+        return features
+
+
+def _place(extractor: Extractor, tap: str, activated: bool) -> int:
+    """The number of the layer whose output ``tap`` is."""
+    if extractor == "vgg19":
+        match = re.fullmatch(r"conv([1-5])_([1-4])", tap)
+        if match and int(match[2]) <= _VGG19_BLOCKS[int(match[1]) - 1][0]:
+            pooled = sum(2 * convolutions + 1 for convolutions, _ in _VGG19_BLOCKS[: int(match[1]) - 1])
+            return pooled + 2 * (int(match[2]) - 1) + int(activated)
+        raise GramganError(f"vgg19 has no tap '{tap}'.", "Its taps are conv1_1 to conv5_4.")
+    match = re.fullmatch(r"block([1-9]\d?)", tap)
+    if match and int(match[1]) <= _RESNET_BLOCKS[extractor]:
+        return int(match[1])
+    raise GramganError(f"{extractor} has no tap '{tap}'.", f"Its taps are block1 to block{_RESNET_BLOCKS[extractor]}.")
+
+
+def _vgg19_layers(weights: Weights) -> list[nn.Module]:
+    """The layers of ``vgg19().features`` (Simonyan & Zisserman 2015, table 1, E), without the huge linear layers.
+
+    No ReLU works in place, so no tap is overwritten by its own.
+    """
+    layers: list[nn.Module] = []
+    width = 3
+    for convolutions, channels in _VGG19_BLOCKS:
+        for _ in range(convolutions):
+            layers += [nn.Conv2d(width, channels, 3, 1, 1), nn.ReLU()]
+            width = channels
+        layers.append(nn.MaxPool2d(2, 2))
+    network = nn.Sequential(*layers)
+    if weights == "random":
+        _randomise(network)
+    else:
+        prefix = "features."
+        official = _official_weights("vgg19").items()
+        network.load_state_dict({k.removeprefix(prefix): v for k, v in official if k.startswith(prefix)})
+    return layers
+
+
+def _randomise(network: nn.Module) -> None:
+    """Kaiming-normal weights from a fixed seed, zero biases."""
+    generator = torch.Generator().manual_seed(_SEED)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def _resnet_layers(extractor: Extractor, weights: Weights) -> list[nn.Module]:
+    """The stem, then every basic block: layer N is block N."""
+    net: Any = (models.resnet18 if extractor == "resnet18" else models.resnet34)(weights=None)
+    if weights == "random":
+        _randomise(net)
+    else:
+        net.load_state_dict(_official_weights(extractor))
+    stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
+    return [stem, *net.layer1, *net.layer2, *net.layer3, *net.layer4]
+
+
+def _official_weights(extractor: Extractor) -> dict[str, Tensor]:
+    """torchvision's file from the cache, fetched there first if it must be; its name carries its checksum."""
+    url = _ADDRESSES[extractor]
+    folder = cache_dir() / "features"
+    file = folder / Path(url).name
+    instead = (
+        f"Put {url} at {file}; or do without: --set loss.perceptual=0 (or, to try a recipe, "
+        "--set features.weights=random)."
+    )
+    if not file.is_file() and os.environ.get("GRAMGAN_OFFLINE", "") not in ("", "0"):
+        raise GramganError(f"The weights of {extractor} are not in the cache, and GRAMGAN_OFFLINE is set.", instead)
+    try:
+        weights: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
+            url, model_dir=str(folder), map_location="cpu", check_hash=True, weights_only=True
+        )
+    except (urllib.error.URLError, OSError) as error:
+        raise GramganError(f"The weights of {extractor} can't be fetched ({error}).", instead) from error
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise GramganError(
+            f"The weights of {extractor} that were fetched to {file} are damaged.", "Delete the file and try again."
+        ) from error
+    return weights
