@@ -70,7 +70,7 @@ def test_a_datasets_name_means_its_training_photos(photos: Path, private_folders
 
 def test_build_db_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "bank.safetensors"
-    with pytest.raises(GramganError, match="DIV2K is not on this computer.*gramgan data pull DIV2K"):
+    with pytest.raises(GramganError, match=r"DIV2K is not on this computer.*gramgan data pull DIV2K"):
         call("build-db", "--hr-dir", "DIV2K", "--out", out)
     with pytest.raises(GramganError, match="nowhere"):
         call("build-db", "--hr-dir", tmp_path / "nowhere", "--out", out)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gramgan_cli import __version__
-from gramgan_cli.cli import bench, compare, data, doctor, models, plot, train, upscale
+from gramgan_cli.cli import bench, build_db, compare, data, doctor, mask, models, plot, train, upscale
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
 
@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 
 app.command("upscale", no_args_is_help=True)(upscale.upscale)
+app.command("build-db", no_args_is_help=True)(build_db.build_db)
+app.command("mask", no_args_is_help=True)(mask.mask)
 app.command("train")(train.train)
 app.add_typer(models.models, name="models")
 app.command("doctor")(doctor.doctor)
