@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,13 @@ class Chromium:
                 return dict(answer["result"])
 
     def open(self, page: Path, ready: str) -> None:
-        """Load a file and wait until the expression ``ready`` is true."""
+        """Load a file and wait until the expression ``ready`` is true; half a minute without that fails the test."""
         self._send("Page.navigate", url=page.as_uri())
-        waiting = (
-            f"new Promise(done => {{ const look = () => ({ready}) ? done(true) : setTimeout(look, 20); look(); }})"
-        )
-        self.run(waiting)
+        for _ in range(600):
+            if self.run(f"Boolean({ready})"):
+                return
+            time.sleep(0.05)
+        pytest.fail(f"{page.name} did not become ready")
 
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page; an exception there fails the test."""

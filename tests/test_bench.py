@@ -20,6 +20,7 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.datasets import open_dataset
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
+from gramgan_cli.core.resize import make_lr
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.engines import bench as engine
 from gramgan_cli.engines.enlargers import open_enlargers
@@ -200,6 +201,31 @@ def test_what_cannot_be_measured_is_refused(dataset: Path, weights: Path, tmp_pa
     assert (tmp_path / "r.html").read_text() == "old"
     with pytest.raises(GramganError, match="Did you mean"):
         run(dataset, "-m", "bicubik")
+
+
+def test_references_reach_the_model_that_needs_them(dataset: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    hyperparameters = {"nf": 8, "blocks": [1, 1, 1, 1]}
+    network = archs.build("ttsr", hyperparameters).eval()
+    save_weights(tmp_path / "ref.safetensors", network.state_dict(), WeightsHeader("ttsr", hyperparameters, 4))
+    pairs, out = tmp_path / "pairs", tmp_path / "out"
+    pairs.mkdir()
+    random = np.random.default_rng(0)
+    hr, reference = (random.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((64, 80), (52, 48)))
+    Image.fromarray(hr).save(pairs / "x_in.png")
+    Image.fromarray(reference).save(pairs / "x_ref.png")
+    document = json.loads(
+        run(pairs, "-m", tmp_path / "ref.safetensors", "-m", "bicubic", "--save-images", out, "--json")
+    )
+    lr = make_lr(hr, 4)
+    with torch.inference_mode():
+        inputs = (torch.tensor(image / 255, dtype=torch.float32).permute(2, 0, 1)[None] for image in (lr, reference))
+        expected = network(*inputs)[0].permute(1, 2, 0).numpy() * 255
+    sr = np.asarray(Image.open(out / "pairs" / "ref" / "x.png"))
+    assert np.max(np.abs(sr - expected)) < 0.51
+    assert document["results"][0]["psnr_y"] == pytest.approx(psnr_y(sr, hr, 4))
+    with pytest.raises(GramganError, match=r"The model 'ref' needs references, and .* has none"):
+        run(dataset, "-m", tmp_path / "ref.safetensors")
 
 
 def test_mean_of_infinite_values_is_infinite() -> None:

@@ -54,8 +54,8 @@ def test_grid_holds_enlarged_pixels_of_every_version(photo: Path) -> None:
         left = 8 + column * (288 + 8)
         # One pixel of each square, away from the frame.
         shown = grid[top + 6 : top + 282 : 4, left + 6 : left + 282 : 4]
-        windows = np.lib.stride_tricks.sliding_window_view(image, shown.shape)[:, :, 0]
-        assert np.any(np.all(windows == shown, axis=(2, 3, 4))), column
+        first = np.argwhere(np.all(image[: 161 - len(shown), : 201 - len(shown)] == shown[0, 0], axis=2))
+        assert any(np.array_equal(image[y : y + len(shown), x : x + len(shown)], shown) for y, x in first), column
 
 
 def test_without_hr_the_input_is_shown(photo: Path, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def page(photo: Path, tmp_path: Path) -> Iterator[Chromium]:
         awkward = photo.with_name("<!--<script>&.png")
         shutil.copy(photo, awkward)
         run(awkward, "--hr", "-m", "lanczos", "-o", tmp_path / "page.html")
-        browser.open(tmp_path / "page.html", "document.documentElement.dataset.ready === 'yes'")
+        browser.open(tmp_path / "page.html", "document.documentElement?.dataset.ready === 'yes'")
         yield browser
     finally:
         browser.close()

@@ -48,6 +48,34 @@ def test_layouts_whose_lr_is_made(tmp_path: Path, hr: str) -> None:
     assert np.array_equal(sample.lr, make_lr(pixels, 4))
 
 
+@pytest.mark.parametrize(("hr", "reference", "others"), [("0", "1", ["2", "5"]), ("in", "ref", [])])
+def test_layouts_with_references(tmp_path: Path, hr: str, reference: str, others: list[str]) -> None:
+    pixels = {kind: picture(tmp_path / f"003_{kind}.png", seed=n) for n, kind in enumerate([hr, reference, *others])}
+    (pair,) = open_dataset(tmp_path, 4).pairs
+    sample = read_sample(pair, 4)
+    assert pair.name == "003"
+    assert np.array_equal(sample.hr, pixels[hr])
+    assert np.array_equal(sample.lr, make_lr(pixels[hr], 4))
+    assert sample.reference is not None
+    assert np.array_equal(sample.reference, pixels[reference])
+    picture(tmp_path / f"004_{hr}.png")
+    with pytest.raises(GramganError, match=rf"004_{hr}\.png has no partner: 004_{reference} is missing"):
+        open_dataset(tmp_path, 4)
+
+
+def test_numbered_photos_without_references_are_a_plain_folder(tmp_path: Path) -> None:
+    for name in ("a_0", "b_1", "c_2"):
+        picture(tmp_path / f"{name}.png")
+    assert [pair.name for pair in open_dataset(tmp_path, 4).pairs] == ["a_0", "b_1", "c_2"]
+
+
+def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(GramganError, match=r"a\.png was refused: Image size \(384 pixels\) exceeds"):
+        read_sample(open_dataset(tmp_path, 4).pairs[0], 4)
+
+
 def test_names_are_looked_for_in_order_and_in_any_case(tmp_path: Path) -> None:
     picture(tmp_path / "second" / "Set5" / "HR" / "x.png")
     assert find_dataset("set5", [tmp_path / "first", tmp_path / "second"], 4).folder == tmp_path / "second" / "Set5"

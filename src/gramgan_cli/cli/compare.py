@@ -52,6 +52,12 @@ def compare(
         raise UsageError(f"{target} exists already.", "Use --overwrite to replace it, or -o to name another file.")
     names = engine.with_bicubic(model or [])
     enlargers = open_enlargers(names, pick_device(device), "auto" if tile is None else tile, note)
+    for enlarger in enlargers:
+        if enlarger.needs_reference:
+            raise UsageError(
+                f"The model '{enlarger.name}' needs a reference picture, which this command does not give it.",
+                "Use gramgan bench on a folder of *_in and *_ref pictures.",
+            )
     if kind == ".html":
         check_size(*engine.result_size(photo, hr, enlargers[0].scale), photo)
     comparison = engine.compare(photo, hr, enlargers)

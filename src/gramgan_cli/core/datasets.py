@@ -8,18 +8,22 @@ Folder layouts that are understood, the first that fits (x4; other scales likewi
 | ``GTmod12/`` + ``LRbicx4/`` | the same |
 | ``DIV2K_valid_HR/`` + ``DIV2K_valid_LR_bicubic/X4/`` | LR stems may end in ``x4`` |
 | ``*_HR.png`` + ``*_LR.png`` | in one folder |
+| ``NNN_0.png`` + ``NNN_1.png`` ... ``NNN_5.png`` | CUFED5: HR, references from the most similar on |
+| ``*_in.png`` + ``*_ref.png`` | HR, reference; LR is made |
 | ``HR/``, ``GTmod12/``, ``DIV2K_valid_HR/`` or ``original/`` alone | LR is made |
 | pictures right inside | HR; LR is made |
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
@@ -39,6 +43,8 @@ class PairOfFiles:
     hr: Path
     lr: Path | None
     """None where LR is to be made from HR."""
+    reference: Path | None = None
+    """The most similar reference picture, where the set has any."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Sample:
     """(scale h, scale w, 3), RGB."""
     grey: bool
     """Whether HR holds no colour: all three channels are equal."""
+    reference: NDArray[np.uint8] | None = None
+    """(H', W', 3), RGB, of any size."""
 
 
 def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
@@ -99,6 +107,13 @@ def open_dataset(folder: Path, scale: int, name: str | None = None) -> Dataset:
         if (folder / hr).is_dir():
             return Dataset(name or folder.name, folder, f"{hr}, LR is made", _alone(list_pictures(folder / hr)))
     pictures = list_pictures(folder)
+    for layout, pattern in (
+        ("*_0 with references *_1", r"(.+)_([01])"),
+        ("*_in with references *_ref", r"(.+)_(in|ref)"),
+    ):
+        referenced = _with_references(pictures, pattern)
+        if referenced:
+            return Dataset(name or folder.name, folder, f"{layout}, LR is made", referenced)
     hr_files = [path for path in pictures if path.stem.endswith("_HR")]
     lr_files = [path for path in pictures if path.stem.endswith("_LR")]
     if hr_files and lr_files:
@@ -109,6 +124,27 @@ def open_dataset(folder: Path, scale: int, name: str | None = None) -> Dataset:
 def _alone(hr_files: Sequence[Path]) -> tuple[PairOfFiles, ...]:
     """HR pictures whose LR is to be made."""
     return tuple(PairOfFiles(path.stem, path, None) for path in hr_files)
+
+
+def _with_references(pictures: Sequence[Path], pattern: str) -> tuple[PairOfFiles, ...]:
+    """HR pictures with their references, by a pattern of the stem: its name, then which of the two it is.
+
+    Empty where no picture has both; a file of the one kind without the other is then an error that names it.
+    """
+    kinds: dict[str, dict[str, Path]] = {}
+    for path in pictures:
+        found = re.fullmatch(pattern, path.stem)
+        if found:
+            kinds.setdefault(found[1], {})[found[2]] = path
+    if not any(len(files) == 2 for files in kinds.values()):
+        return ()
+    hr, reference = ("0", "1") if "0" in pattern else ("in", "ref")
+    for name, files in kinds.items():
+        if len(files) < 2:
+            (path,) = files.values()
+            missing = f"{name}_{reference if hr in files else hr}"
+            raise GramganError(f"{path} has no partner: {missing} is missing.")
+    return tuple(PairOfFiles(name, files[hr], None, files[reference]) for name, files in kinds.items())
 
 
 def _match(hr_files: Sequence[Path], lr_files: Sequence[Path], suffix: str, scale: int) -> tuple[PairOfFiles, ...]:
@@ -128,18 +164,28 @@ def _match(hr_files: Sequence[Path], lr_files: Sequence[Path], suffix: str, scal
     return tuple(pairs)
 
 
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """A picture as 8-bit RGB (H, W, 3), upright. Raises GramganError for absent and unreadable files and for bombs."""
+    if not path.is_file():
+        raise GramganError(f"There is no file {path}.")
+    try:
+        return read_rgb(path)
+    except Image.DecompressionBombError as error:
+        raise GramganError(f"{path} was refused: {error}") from error
+
+
 def read_sample(pair: PairOfFiles, scale: int) -> Sample:
     """Decode a pair; HR is cropped right and bottom to a multiple of ``scale``, LR is made where there is none.
 
     Raises GramganError for unreadable files and for an LR that is not 1/``scale`` of its HR.
     """
-    whole = read_rgb(pair.hr)
+    whole = read_picture(pair.hr)
     hr = crop_to_multiple(whole, scale)
-    lr = make_lr(hr, scale) if pair.lr is None else read_rgb(pair.lr)
+    lr = make_lr(hr, scale) if pair.lr is None else read_picture(pair.lr)
     if lr.shape[0] * scale != hr.shape[0] or lr.shape[1] * scale != hr.shape[1]:
         raise GramganError(
             f"{pair.lr} has {lr.shape[1]}x{lr.shape[0]} pixels, but a x{scale} LR of {pair.hr} "
             f"({whole.shape[1]}x{whole.shape[0]}) has {hr.shape[1] // scale}x{hr.shape[0] // scale}."
         )
     grey = bool(np.all(hr == hr[..., :1]))
-    return Sample(pair.name, lr, hr, grey)
+    return Sample(pair.name, lr, hr, grey, read_picture(pair.reference) if pair.reference else None)

@@ -109,9 +109,10 @@ def bench(
     can't be read or are too small.
     """
     scale = enlargers[0].scale
+    _check_references(datasets, enlargers)
     for enlarger in enlargers:
         # The first run of a network allocates and picks kernels: that is no part of its speed.
-        enlarger.enlarge(np.zeros((16, 16, 3), np.uint8))
+        enlarger.enlarge(np.zeros((16, 16, 3), np.uint8), np.zeros((64, 64, 3), np.uint8))
     total, done = sum(len(dataset.pairs) for dataset in datasets), 0
     scores, grey = [], []
     for dataset in datasets:
@@ -121,7 +122,7 @@ def bench(
         for sample in _samples(dataset, scale, extra):
             for enlarger in enlargers:
                 began = time.perf_counter()
-                sr = enlarger.enlarge(sample.lr)
+                sr = enlarger.enlarge(sample.lr, sample.reference)
                 seconds[enlarger.name] += time.perf_counter() - began
                 values = measure(sr, sample.hr, scale, extra)
                 images[enlarger.name].append(ImageScore(sample.name, values))
@@ -135,6 +136,17 @@ def bench(
         for name, rows in images.items():
             scores.append(Score(dataset.name, name, _mean(rows), seconds[name], megapixels, tuple(rows)))
     return scores, grey
+
+
+def _check_references(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger]) -> None:
+    """Before the work starts: models that need references meet only sets that have them."""
+    for enlarger in enlargers:
+        for dataset in datasets:
+            if enlarger.needs_reference and dataset.pairs[0].reference is None:
+                raise GramganError(
+                    f"The model '{enlarger.name}' needs references, and {dataset.folder} has none.",
+                    "Name the pictures NNN_0 and NNN_1 (as in CUFED5), or *_in and *_ref.",
+                )
 
 
 def _samples(dataset: Dataset, scale: int, extra: Sequence[str]) -> Iterator[Sample]:

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.data.prepared import read_rgb
-from gramgan_cli.core.datasets import PairOfFiles, read_sample
+from gramgan_cli.core.datasets import PairOfFiles, read_picture, read_sample
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.engines.bench import Values, measure
@@ -49,7 +48,7 @@ class Comparison:
 
 def result_size(photo: Path, is_hr: bool, scale: int) -> tuple[int, int]:
     """(height, width) that the versions of ``photo`` will have, up to the cropping to a multiple of the scale."""
-    height, width = read_rgb(photo).shape[:2]
+    height, width = read_picture(photo).shape[:2]
     return (height, width) if is_hr else (height * scale, width * scale)
 
 
@@ -60,9 +59,9 @@ def compare(photo: Path, is_hr: bool, enlargers: Sequence[Enlarger]) -> Comparis
     """
     scale = enlargers[0].scale
     if not is_hr:
-        lr = read_rgb(photo)
+        lr = read_picture(photo)
         first = Version("input", np.asarray(lr.repeat(scale, axis=0).repeat(scale, axis=1)), {})
-        results = (Version(enlarger.name, enlarger.enlarge(lr), {}) for enlarger in enlargers)
+        results = (Version(enlarger.name, enlarger.enlarge(lr, None), {}) for enlarger in enlargers)
         return Comparison(photo.name, scale, (first, *results))
     sample = read_sample(PairOfFiles(photo.stem, photo, None), scale)
     least = WINDOW + 2 * scale
@@ -70,7 +69,7 @@ def compare(photo: Path, is_hr: bool, enlargers: Sequence[Enlarger]) -> Comparis
         raise GramganError(f"{photo} is too small to be measured: it needs {least} pixels on each side.")
     versions = [Version("HR", sample.hr, {})]
     for enlarger in enlargers:
-        sr = enlarger.enlarge(sample.lr)
+        sr = enlarger.enlarge(sample.lr, None)
         versions.append(Version(enlarger.name, sr, measure(sr, sample.hr, scale)))
     return Comparison(photo.name, scale, tuple(versions))
 

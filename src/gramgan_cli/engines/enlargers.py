@@ -9,14 +9,20 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from gramgan_cli.core import baselines
 from gramgan_cli.core.baselines import BASELINES
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.data.crops import to_tensor
+from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale import Upscaler
 
-Image = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
+
+
+Tile = int | Literal["auto"]
+"""Side of a tile in input pixels, 0 for the whole picture, 'auto' for what memory allows."""
 
 
 @dataclass(frozen=True)
@@ -25,29 +31,43 @@ class Enlarger:
 
     name: str
     scale: int
-    enlarge: Callable[[Image], Image]
-    """``uint8`` RGB (h, w, 3) -> (scale h, scale w, 3)."""
+    enlarge: Callable[[Pixels, Pixels | None], Pixels]
+    """``uint8`` RGB (h, w, 3) and a reference (H', W', 3), which most ignore -> (scale h, scale w, 3)."""
+    needs_reference: bool = False
+    """Whether the reference must be there."""
 
 
-def open_enlarger(
-    name: str, device: torch.device, tile: int | Literal["auto"], note: Callable[[str], None]
-) -> Enlarger:
+def open_enlarger(name: str, device: torch.device, tile: Tile, note: Callable[[str], None]) -> Enlarger:
     """An interpolation (nearest, bilinear, bicubic, lanczos), or the model of that name or file, on ``device``.
 
-    ``note`` is told what the person should know while it runs. Raises GramganError for what can't be loaded, and for
-    models that need a reference picture.
+    ``note`` is told what the person should know while it runs. Raises GramganError for what can't be loaded.
     """
     if name in BASELINES:
-        return Enlarger(name, baselines.SCALE, BASELINES[name])
+        interpolate = BASELINES[name]
+        return Enlarger(name, baselines.SCALE, lambda lr, _: interpolate(lr))
     model = load_model(name)
     if model.descriptor.needs_reference:
-        raise GramganError(f"The model '{model.name}' needs a reference picture, which this command does not give it.")
+        return Enlarger(model.name, model.descriptor.scale, _referenced(model.network, device), needs_reference=True)
     upscaler = Upscaler(model, device, tile, on_note=note)
-    return Enlarger(model.name, model.descriptor.scale, upscaler.upscale)
+    return Enlarger(model.name, model.descriptor.scale, lambda lr, _: upscaler.upscale(lr))
+
+
+def _referenced(network: nn.Module, device: torch.device) -> Callable[[Pixels, Pixels | None], Pixels]:
+    """The whole picture at once: what a place takes from the reference depends on all of the reference."""
+    network = network.to(device)
+
+    @torch.inference_mode()
+    def enlarge(lr: Pixels, reference: Pixels | None) -> Pixels:
+        assert reference is not None
+        sr = network(to_tensor([lr]).to(device), to_tensor([reference]).to(device))[0].float()
+        levels = torch.floor(sr.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+        return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
+
+    return enlarge
 
 
 def open_enlargers(
-    names: Sequence[str], device: torch.device, tile: int | Literal["auto"], note: Callable[[str], None]
+    names: Sequence[str], device: torch.device, tile: Tile, note: Callable[[str], None]
 ) -> list[Enlarger]:
     """All of them; they must differ in name and agree in scale."""
     enlargers = [open_enlarger(name, device, tile, note) for name in names]

@@ -13,9 +13,8 @@ from PIL import Image
 
 from gramgan_cli.core.archives import unpack
 from gramgan_cli.core.data.listing import list_pictures
-from gramgan_cli.core.data.prepared import read_rgb
 from gramgan_cli.core.dataset_catalogue import SOURCES, Archive, Source
-from gramgan_cli.core.datasets import NAMES, open_dataset
+from gramgan_cli.core.datasets import NAMES, open_dataset, read_picture
 from gramgan_cli.core.download import Progress, download
 from gramgan_cli.core.errors import GramganError, nearest
 from gramgan_cli.core.files import replacing
@@ -67,7 +66,7 @@ def _targets(pictures: Sequence[Path], lr_dir: Path, overwrite: bool) -> list[Pa
 
 
 def _make_one(source: Path, target: Path, scale: int, border: Border) -> None:
-    hr = read_rgb(source)
+    hr = read_picture(source)
     if min(hr.shape[:2]) < scale:
         raise GramganError(f"{source} has {hr.shape[1]}x{hr.shape[0]} pixels: too small to be reduced by {scale}.")
     with Image.open(source) as image:
