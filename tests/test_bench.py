@@ -203,6 +203,27 @@ def test_what_cannot_be_measured_is_refused(dataset: Path, weights: Path, tmp_pa
         run(dataset, "-m", "bicubik")
 
 
+def test_nothing_is_replaced_unasked(dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "Tiny <set>" / "nearest").mkdir(parents=True)
+    precious = out / "Tiny <set>" / "nearest" / "grey.png"
+    precious.write_bytes(b"precious")
+    with pytest.raises(UsageError, match=r"grey\.png exists already"):
+        run(dataset, "-m", "nearest", "--save-images", out)
+    assert precious.read_bytes() == b"precious"
+    assert [path.name for path in precious.parent.iterdir()] == ["grey.png"]
+    (tmp_path / "r_pictures").mkdir()
+    with pytest.raises(UsageError, match="r_pictures exists already"):
+        run(dataset, "-m", "nearest", "--report", tmp_path / "r.md")
+    run(dataset, "-m", "nearest", "--save-images", out, "--report", tmp_path / "r.md", "--overwrite")
+    assert Image.open(precious).size == (64, 64)
+
+
+def test_two_sets_of_one_name_are_refused(dataset: Path) -> None:
+    with pytest.raises(UsageError, match="are both called 'Tiny <set>'"):
+        run(dataset, dataset, "-m", "nearest")
+
+
 def test_references_reach_the_model_that_needs_them(dataset: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     hyperparameters = {"nf": 8, "blocks": [1, 1, 1, 1]}

@@ -47,7 +47,7 @@ def bench(
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a report with pictures: FILE.html or FILE.md.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results and reports that exist.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure models: PSNR and SSIM on Y exactly as the papers' tables have them."""
@@ -65,6 +65,9 @@ def bench(
     )
     scale = enlargers[0].scale
     sets = [find_dataset(name, [data_dir] if data_dir else [default_dir()], scale) for name in datasets]
+    engine.check_names(sets)
+    if save_images:
+        engine.check_images(save_images, sets, enlargers, overwrite)
     gallery = reporting.Gallery()
 
     def on_result(result: engine.Result) -> None:

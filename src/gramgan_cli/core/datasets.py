@@ -95,6 +95,7 @@ def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
 
 def open_dataset(folder: Path, scale: int, name: str | None = None) -> Dataset:
     """The set in ``folder``, whatever its layout. Raises GramganError where it has none or a file lacks its pair."""
+    name = name or folder.resolve().name
     for hr, lr in (
         ("HR", f"LR_x{scale}"),
         ("GTmod12", f"LRbicx{scale}"),
@@ -102,10 +103,10 @@ def open_dataset(folder: Path, scale: int, name: str | None = None) -> Dataset:
     ):
         if (folder / hr).is_dir() and (folder / lr).is_dir():
             pairs = _match(list_pictures(folder / hr), list_pictures(folder / lr), "", scale)
-            return Dataset(name or folder.name, folder, f"{hr} + {lr}", pairs)
+            return Dataset(name, folder, f"{hr} + {lr}", pairs)
     for hr in ("HR", "GTmod12", "DIV2K_valid_HR", "original"):
         if (folder / hr).is_dir():
-            return Dataset(name or folder.name, folder, f"{hr}, LR is made", _alone(list_pictures(folder / hr)))
+            return Dataset(name, folder, f"{hr}, LR is made", _alone(list_pictures(folder / hr)))
     pictures = list_pictures(folder)
     for layout, pattern in (
         ("*_0 with references *_1", r"(.+)_([01])"),
@@ -113,12 +114,12 @@ def open_dataset(folder: Path, scale: int, name: str | None = None) -> Dataset:
     ):
         referenced = _with_references(pictures, pattern)
         if referenced:
-            return Dataset(name or folder.name, folder, f"{layout}, LR is made", referenced)
+            return Dataset(name, folder, f"{layout}, LR is made", referenced)
     hr_files = [path for path in pictures if path.stem.endswith("_HR")]
     lr_files = [path for path in pictures if path.stem.endswith("_LR")]
     if hr_files and lr_files:
-        return Dataset(name or folder.name, folder, "*_HR + *_LR", _match(hr_files, lr_files, "_HR", scale))
-    return Dataset(name or folder.name, folder, "HR right inside, LR is made", _alone(pictures))
+        return Dataset(name, folder, "*_HR + *_LR", _match(hr_files, lr_files, "_HR", scale))
+    return Dataset(name, folder, "HR right inside, LR is made", _alone(pictures))
 
 
 def _alone(hr_files: Sequence[Path]) -> tuple[PairOfFiles, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gramgan_cli.core.datasets import Dataset, Sample, read_sample
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.files import replacing
 from gramgan_cli.core.metrics import gram_distance, psnr_y, spectrum_distance, ssim_y
 from gramgan_cli.core.metrics.ssim import WINDOW
@@ -190,7 +190,33 @@ def finite(values: Values) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in values.items()}
 
 
+def check_names(datasets: Sequence[Dataset]) -> None:
+    """Datasets are told apart by name in everything that is printed and written: two of one name are an error."""
+    seen: dict[str, Dataset] = {}
+    for dataset in datasets:
+        other = seen.setdefault(dataset.name, dataset)
+        if other is not dataset:
+            raise UsageError(
+                f"{other.folder} and {dataset.folder} are both called '{dataset.name}'.", "Measure them one by one."
+            )
+
+
+def image_path(folder: Path, dataset: str, model: str, name: str) -> Path:
+    """Where ``--save-images`` puts a result."""
+    return folder / dataset / model / f"{name}.png"
+
+
+def check_images(folder: Path, datasets: Sequence[Dataset], enlargers: Sequence[Enlarger], overwrite: bool) -> None:
+    """Before the work starts: no result would replace a file, unless ``overwrite``."""
+    for dataset in datasets:
+        for enlarger in enlargers:
+            for pair in dataset.pairs:
+                path = image_path(folder, dataset.name, enlarger.name, pair.name)
+                if path.exists() and not overwrite:
+                    raise UsageError(f"{path} exists already.", "Use --overwrite to replace it.")
+
+
 def save_image(folder: Path, result: Result) -> None:
     """Write a result to ``folder``/DATASET/MODEL/NAME.png."""
-    with replacing(folder / result.dataset / result.model / f"{result.sample.name}.png") as temporary:
+    with replacing(image_path(folder, result.dataset, result.model, result.sample.name)) as temporary:
         Image.fromarray(result.sr).save(temporary, format="PNG")

@@ -125,8 +125,15 @@ def check_report_path(path: Path, overwrite: bool) -> None:
     """Before the work starts: the suffix is one that can be written, and nothing is in the way."""
     if path.suffix.lower() not in KINDS:
         raise UsageError(f"--report writes .html or .md, not '{path.name}'.", "Name the file accordingly.")
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists already.", "Use --overwrite to replace it.")
+    pictures = [_pictures_folder(path)] if path.suffix.lower() == ".md" else []
+    for target in (path, *pictures):
+        if target.exists() and not overwrite:
+            raise UsageError(f"{target} exists already.", "Use --overwrite to replace it.")
+
+
+def _pictures_folder(path: Path) -> Path:
+    """Where a Markdown report's pictures go."""
+    return path.with_name(f"{path.stem}_pictures")
 
 
 def write_report(path: Path, scale: int, scores: Sequence[Score], rows: Sequence[PictureRow]) -> None:
@@ -211,7 +218,7 @@ def _markdown(path: Path, scale: int, scores: Sequence[Score], rows: Sequence[Pi
     if texture:
         lines += ["", f"{TEXTURE_TITLE}:", "", *_markdown_table(*texture)]
     lines += ["", _facts(scale), ""]
-    folder = path.with_name(f"{path.stem}_pictures")
+    folder = _pictures_folder(path)
     for number, row in enumerate(rows):
         pictures = []
         for index, (_, crop, _) in enumerate(row.tiles):
