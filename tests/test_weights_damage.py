@@ -1,0 +1,82 @@
+"""Weights files with bytes changed, cut or put in: each is a model or one clear error, never anything else."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from gramgan_cli.core import archs
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.weights.foreign import convert
+from gramgan_cli.core.weights.header import WeightsHeader, save_weights
+from gramgan_cli.core.weights.load import load_model
+
+TINY = {"nf": 4, "nc": 1, "scale": 2}
+HEAD = 900
+"""Bytes at the start, where the structure lies; half of the damage goes there."""
+
+
+def write_samples(folder: Path) -> list[Path]:
+    """One small model in every format that is read."""
+    tensors = archs.build("compact", TINY).state_dict()
+    save_weights(folder / "own.safetensors", tensors, WeightsHeader("compact", TINY, 2, training={"steps": 1}))
+    torch.save({"params": tensors}, folder / "zip.pth")
+    torch.save({"params": tensors}, folder / "legacy.pth", _use_new_zipfile_serialization=False)
+    return sorted(folder.iterdir())
+
+
+def damage(content: bytearray, rng: random.Random) -> None:
+    """One random change in place."""
+    at = rng.randrange(len(content) if rng.random() < 0.5 else min(HEAD, len(content)))
+    kind = rng.choice(["bit", "bit", "bit", "byte", "cut", "insert"])
+    if kind == "bit":
+        content[at] ^= 1 << rng.randrange(8)
+    elif kind == "byte":
+        content[at] = rng.randrange(256)
+    elif kind == "cut":
+        del content[at : at + rng.randrange(1, 20)]
+    else:
+        content[at:at] = rng.randbytes(rng.randrange(1, 20))
+
+
+def try_damaged(folder: Path, rounds: int, seed: int) -> dict[str, int]:
+    """Read damaged copies; counts of what loaded and what was refused. Anything else is raised."""
+    rng = random.Random(seed)
+    outcomes = {"loaded": 0, "refused": 0}
+    messages: list[str] = []
+    samples = write_samples(folder)
+    (folder / "damaged").mkdir()
+    for _ in range(rounds):
+        for sample in samples:
+            content = bytearray(sample.read_bytes())
+            for _ in range(rng.choice([1, 1, 2, 8])):
+                damage(content, rng)
+            damaged = folder / "damaged" / sample.name
+            damaged.write_bytes(content)
+            try:
+                with warnings.catch_warnings(action="ignore"):
+                    convert(damaged, None, {})
+                    if sample.suffix == ".safetensors":
+                        load_model(str(damaged))
+                outcomes["loaded"] += 1
+            except GramganError as error:
+                messages.append(str(error))
+                outcomes["refused"] += 1
+    assert all(str(folder) in message for message in messages)
+    return outcomes
+
+
+def test_damaged_weights(tmp_path: Path) -> None:
+    outcomes = try_damaged(tmp_path, rounds=100, seed=0)
+    # Both happen: a bit of a number's value changes the model, a bit of the structure is found.
+    assert outcomes["loaded"] > 20
+    assert outcomes["refused"] > 100
+
+
+@pytest.mark.fuzz
+def test_damaged_weights_at_length(tmp_path: Path) -> None:
+    try_damaged(tmp_path, rounds=4000, seed=1)
