@@ -18,6 +18,7 @@ from gramgan_cli.core.datasets import NAMES, open_dataset, read_picture
 from gramgan_cli.core.download import Progress, download
 from gramgan_cli.core.errors import GramganError, nearest
 from gramgan_cli.core.files import replacing
+from gramgan_cli.core.locks import exclusive
 from gramgan_cli.core.resize import Border, make_lr
 
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "F"}
@@ -101,6 +102,8 @@ def source_of(name: str) -> Source:
 def pull(source: Source, data_dir: Path, progress: Callable[[Archive], Progress]) -> Path:
     """Fetch and unpack a set under ``data_dir``; what is there already is left as it is. Returns its folder.
 
+    Two processes that fetch one set do it one after the other.
+
     ``progress`` gives the listener for each archive. Raises GramganError for sets without a public address, and for
     whatever goes wrong on the way; a later call goes on from there.
     """
@@ -110,14 +113,15 @@ def pull(source: Source, data_dir: Path, progress: Callable[[Archive], Progress]
             f"{source.name} has no public address. {source.licence}",
             f"Ask its makers ({source.page}), then put its pictures into {folder}.",
         )
-    for archive in source.archives:
-        if (folder / archive.folder).is_dir():
-            continue
-        packed = data_dir / ".downloads" / archive.url.rsplit("/", 1)[-1]
-        if not packed.is_file():
-            download(archive.url, packed, sha256=archive.sha256, progress=progress(archive))
-        unpack(packed, folder / archive.folder)
-        packed.unlink()
+    with exclusive(data_dir / ".downloads" / f"{source.name}.lock"):
+        for archive in source.archives:
+            if (folder / archive.folder).is_dir():
+                continue
+            packed = data_dir / ".downloads" / archive.url.rsplit("/", 1)[-1]
+            if not packed.is_file():
+                download(archive.url, packed, sha256=archive.sha256, progress=progress(archive))
+            unpack(packed, folder / archive.folder)
+            packed.unlink()
     return folder
 
 
