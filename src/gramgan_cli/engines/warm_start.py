@@ -56,11 +56,10 @@ def with_initial_network(recipe: Recipe) -> Recipe:
 def first_stage(recipe: Recipe, folder: RunFolder) -> tuple[Recipe, RunFolder]:
     """The stage that trains this recipe's first weights: its ``stage`` recipe on the same network and photos."""
     before = load_recipe(recipe.stage)
-    data = replace(before.data, hr_dir=recipe.data.hr_dir, valid_dir=recipe.data.valid_dir)
     stage = replace(
         before,
         network=recipe.network,
-        data=data,
+        data=recipe.data,
         compute=recipe.compute,
         seed=recipe.seed,
         steps=recipe.stage_steps or before.steps,

@@ -1,0 +1,85 @@
+"""Gram-GAN's step written a second time, plainly: five discriminator passes, one patch at a time, no shared code."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def plain_mask(hr: Tensor, cell: int, delta: float) -> Tensor:
+    """Cell by cell with NumPy-like slicing."""
+    mask = torch.zeros(hr.shape[0], 1, *hr.shape[2:])
+    for b in range(hr.shape[0]):
+        for top in range(0, hr.shape[2], cell):
+            for left in range(0, hr.shape[3], cell):
+                block = hr[b, :, top : top + cell, left : left + cell]
+                if block.flatten(1).std(dim=1, unbiased=False).mean() >= delta:
+                    mask[b, :, top : top + cell, left : left + cell] = 1
+    return mask
+
+
+def plain_gram(patch: Tensor) -> Tensor:
+    """(3, h, w) -> (3, 3), entry by entry."""
+    return torch.stack([torch.stack([(patch[i] * patch[j]).sum() for j in range(3)]) for i in range(3)])
+
+
+def plain_texture(sr: Tensor, hr: Tensor, bank: Tensor, size: int) -> Tensor:
+    """L_PT over all non-overlapping patches; ``bank`` is (N, 3, 3) full Grams; both weights 0.5."""
+    terms = []
+    for b in range(sr.shape[0]):
+        for top in range(0, sr.shape[2] - size + 1, size):
+            for left in range(0, sr.shape[3] - size + 1, size):
+                e = plain_gram(sr[b, :, top : top + size, left : left + size])
+                g = plain_gram(hr[b, :, top : top + size, left : left + size])
+                score = 0.5 * (bank - g).square().sum((1, 2)) + 0.5 * (bank - e).square().sum((1, 2))
+                best = bank[score.argmin()].detach()
+                terms.append((e - best).abs().mean())
+    return torch.stack(terms).mean()
+
+
+def _bce(x: Tensor, label: float) -> Tensor:
+    p = torch.sigmoid(x)
+    return -(label * torch.log(p) + (1 - label) * torch.log(1 - p)).mean()
+
+
+def plain_step(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    g_adam: torch.optim.Optimizer,
+    d_adam: torch.optim.Optimizer,
+    lr: Tensor,
+    hr: Tensor,
+    bank: Tensor,
+    size: int,
+    cell: int,
+    delta: float,
+) -> tuple[dict[str, float], Tensor, Tensor]:
+    """One iteration with content 1, texture 1, discriminator 1, adversarial 0.005; updates both networks.
+
+    Returns the terms and the gradients of G and of D, each laid end to end.
+    """
+    sr = generator(lr)
+    mask = plain_mask(hr, cell, delta)
+    d_adam.zero_grad()
+    real, fake = discriminator(hr * mask)[0], discriminator((sr * mask).detach())[0]
+    d_loss = _bce(real - fake.mean(), 1) + _bce(fake - real.mean(), 0)
+    d_loss.backward()
+    d_gradient = torch.cat([p.grad.flatten() for p in discriminator.parameters()])
+    d_adam.step()
+
+    g_adam.zero_grad()
+    real = discriminator(hr * mask)[0].detach()
+    fake = discriminator(sr * mask)[0]
+    adversarial = _bce(real - fake.mean(), 0) + _bce(fake - real.mean(), 1)
+    sr_maps, hr_maps = discriminator(sr * mask)[1:], discriminator(hr * mask)[1:]
+    features = sum(F.l1_loss(a, b.detach()) for a, b in zip(sr_maps, hr_maps, strict=True))
+    content = (sr - hr).abs().mean()
+    texture = plain_texture(sr, hr, bank, size)
+    total = content + texture + features + 0.005 * adversarial
+    total.backward()
+    g_gradient = torch.cat([p.grad.flatten() for p in generator.parameters()])
+    g_adam.step()
+    terms = {"content": content, "texture": texture, "discriminator": features, "adversarial": adversarial}
+    values = {name: float(term.detach()) for name, term in terms.items()}
+    return values | {"discriminator_own": float(d_loss.detach())}, g_gradient, d_gradient
