@@ -17,7 +17,7 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.patchdb.versions import affine_patches, down_up_patches
 from gramgan_cli.core.patches import cut_patches
 
-_AT_ONCE = 4096
+_AT_ONCE = 512
 """Places per piece, which bounds the memory that their surroundings take."""
 
 _ORIENTATION = 0x0112
@@ -57,7 +57,7 @@ def cut_versions(image: Tensor, places: Tensor, size: int, normals: Tensor) -> T
         image: (3, H, W), uint8.
         places: corners (y, x), (n, 2).
         size: side of a patch.
-        normals: (n, 5), float64.
+        normals: (n, 5), floating point.
 
     Returns:
         (3, n, 3, size, size), uint8.
@@ -76,12 +76,12 @@ def cut_photo(path: Path, corners: NDArray[np.int64], size: int, normals: NDArra
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if not len(corners):
         return PhotoPatches(digest, torch.zeros(3, 0, 3, size, size, dtype=torch.uint8))
-    image = torch.from_numpy(read_rgb(path).copy()).permute(2, 0, 1).contiguous()
+    image = torch.from_numpy(np.array(read_rgb(path).transpose(2, 0, 1), order="C"))
     pieces = [
         cut_versions(image, places, size, numbers)
         for places, numbers in zip(
             torch.split(torch.from_numpy(corners), _AT_ONCE),
-            torch.split(torch.from_numpy(normals), _AT_ONCE),
+            torch.split(torch.from_numpy(normals).float(), _AT_ONCE),
             strict=True,
         )
     ]

@@ -19,8 +19,8 @@ from gramgan_cli.core.resize import contributions
 VERSIONS = ("raw", "down-up", "affine")
 
 MARGIN = 8
-"""Pixels around a patch that its versions may read: halving and doubling reach 7 px, the affine map less than 8 px as
-long as its normal numbers stay within ``NORMAL_LIMIT`` and patches within 16 px."""
+"""Pixels around a patch that its versions may read: halving and doubling reach 7, the affine map less than 8 as long as
+its normal numbers stay within ``NORMAL_LIMIT`` and patches within 16 px. Even, so that the halved grid starts with it."""
 
 NORMAL_LIMIT = 6.0
 AFFINE_NUMBERS = 5
@@ -60,21 +60,28 @@ def down_up_patches(images: Tensor, places: Tensor, size: int) -> Tensor:
     Returns:
         (B, K, C, size, size), not rounded; float64, or the images' own precision where they are floating point.
     """
-    length = size + 2 * MARGIN
-    context = cut_patches(images, places - MARGIN, length)
+    rows = down_up_matrix(size + 2 * MARGIN)[MARGIN : MARGIN + size, 1:-1]
+    context = cut_patches(images, places - (MARGIN - 1), rows.shape[1]).transpose(1, 2)
     context = context if context.is_floating_point() else context.double()
-    rows = down_up_matrix(length)[MARGIN : MARGIN + size].to(context)
-    return rows @ context @ rows.T
+    return _along_last_axis(_along_last_axis(context, rows.to(context)), rows.to(context)).transpose(1, 2)
 
 
-def affine_positions(places: Tensor, size: int, normals: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the pixels of deformed patches are read.
+def _along_last_axis(values: Tensor, matrix: Tensor) -> Tensor:
+    """(..., n, m) and (size, m) -> (..., size, n): the last axis mapped, then exchanged with the one before.
+
+    As one large product: a batch of tiny ones is slow.
+    """
+    mapped = values.flatten(0, -2) @ matrix.T
+    return mapped.view(*values.shape[:-1], len(matrix)).transpose(-1, -2)
+
+
+def affine_offsets(size: int, normals: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the pixels of deformed patches are read, from each patch's corner.
 
     About the patch's centre: shear x by y, turn, scale; then shift. Each of ``normals``' numbers drives one of angle,
     shear, scale, shift down and shift right.
 
     Args:
-        places: corners (y, x), (B, K, 2).
         size: side of a patch.
         normals: standard normal numbers (B, K, 5), cut at ``NORMAL_LIMIT`` here.
 
@@ -88,42 +95,48 @@ def affine_positions(places: Tensor, size: int, normals: Tensor) -> tuple[Tensor
     x = offset + torch.tan(shear * math.radians(SHEAR_DEGREES)) * y
     sine, cosine = torch.sin(angle * math.radians(ANGLE_DEGREES)), torch.cos(angle * math.radians(ANGLE_DEGREES))
     zoom = 1 + SCALE * scale
-    corner = places.to(normals)[..., None, None]
     return (
-        corner[:, :, 0] + half + zoom * (sine * x + cosine * y) + SHIFT_PIXELS * down,
-        corner[:, :, 1] + half + zoom * (cosine * x - sine * y) + SHIFT_PIXELS * right,
+        half + zoom * (sine * x + cosine * y) + SHIFT_PIXELS * down,
+        half + zoom * (cosine * x - sine * y) + SHIFT_PIXELS * right,
     )
 
 
-def _cubic(distance: Tensor) -> Tensor:
-    """Keys' cubic kernel with a = -0.5 (Keys 1981), the one of ``core.resize``."""
-    a = distance.abs()
-    near = (1.5 * a - 2.5) * a * a + 1
-    far = ((-0.5 * a + 2.5) * a - 4) * a + 2
-    return torch.where(a <= 1, near, torch.where(a <= 2, far, torch.zeros_like(a)))
+def _cubic_weights(fraction: Tensor) -> list[Tensor]:
+    """Weights of the four samples around a point ``fraction`` behind the second one: Keys' kernel with a = -0.5."""
+
+    def near(t: Tensor) -> Tensor:
+        return (1.5 * t - 2.5) * t * t + 1
+
+    def far(t: Tensor) -> Tensor:
+        return ((-0.5 * t + 2.5) * t - 4) * t + 2
+
+    return [far(1 + fraction), near(fraction), near(1 - fraction), far(2 - fraction)]
 
 
 def affine_patches(images: Tensor, places: Tensor, size: int, normals: Tensor) -> Tensor:
-    """Patches under the small random affine map, read by bicubic interpolation.
+    """Patches under the small random affine map, read by bicubic interpolation (Keys 1981, as in ``core.resize``).
 
     Args:
         images: (B, C, H, W), any range and dtype.
         places: corners (y, x), (B, K, 2), at least ``MARGIN`` from every border; ``size`` is at most 16.
         size: side of a patch.
-        normals: (B, K, 5), see ``affine_positions``; their dtype is the result's.
+        normals: (B, K, 5), see ``affine_offsets``; their dtype is the result's.
 
     Returns:
         (B, K, C, size, size), not rounded.
     """
     batch, channels, _, width = images.shape
-    y, x = affine_positions(places, size, normals)
+    y, x = affine_offsets(size, normals)
     first_y, first_x = y.floor(), x.floor()
+    corner = places.to(images.device)[..., None, None]
+    first = (corner[:, :, 0] + first_y.long()) * width + corner[:, :, 1] + first_x.long()
+    weights_x = _cubic_weights(x - first_x)
     pixels = images.flatten(2)
-    out = torch.zeros(batch, channels, y[0].numel(), dtype=normals.dtype, device=images.device)
-    for step_y in range(-1, 3):
-        weight_y = _cubic(y - (first_y + step_y))
-        for step_x in range(-1, 3):
-            weight = (weight_y * _cubic(x - (first_x + step_x))).view(batch, 1, -1)
-            index = ((first_y + step_y) * width + first_x + step_x).long().view(batch, 1, -1)
-            out += weight * pixels.gather(2, index.expand(-1, channels, -1))
+    out = torch.zeros(batch, channels, first[0].numel(), dtype=normals.dtype, device=images.device)
+    for step_y, weight_y in enumerate(_cubic_weights(y - first_y), start=-1):
+        row = torch.zeros_like(out)
+        for step_x, weight_x in enumerate(weights_x, start=-1):
+            index = (first + (step_y * width + step_x)).view(batch, 1, -1).expand(-1, channels, -1)
+            row.addcmul_(weight_x.reshape(batch, 1, -1), pixels.gather(2, index).to(out.dtype))
+        out.addcmul_(weight_y.reshape(batch, 1, -1), row)
     return out.view(batch, channels, -1, size, size).transpose(1, 2)
