@@ -65,6 +65,14 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: p
     assert f"write access to {blocker / 'cache'}" in report()
 
 
+def test_what_training_needs_is_named_until_it_is_there(private_folders: Path) -> None:
+    assert "gramgan build-db" in report()
+    assert "VGG19" in report()
+    (private_folders / "cache" / "features").mkdir(parents=True)
+    (private_folders / "cache" / "features" / "vgg19-dcbb9e9d.pth").touch()
+    assert "VGG19" not in report()
+
+
 @pytest.mark.skipif(torch.cuda.is_available() or sys.platform == "darwin", reason="has a GPU")
 def test_a_missing_gpu_is_said() -> None:
     assert "a GPU" in report()

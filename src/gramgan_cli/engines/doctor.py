@@ -16,6 +16,7 @@ import torch
 from gramgan_cli import __version__
 from gramgan_cli.core.device import available_devices
 from gramgan_cli.core.folders import cache_dir, data_dir
+from gramgan_cli.core.patchdb.bank import default_bank
 from gramgan_cli.core.weights.embedded import DEFAULT, embedded_models
 from gramgan_cli.engines.models import list_models, verify
 
@@ -127,6 +128,7 @@ def diagnose() -> Diagnosis:
             *_missing_devices(devices),
             *_bad_folders(folders),
             *(_bad_models() if folders[0].writable else []),
+            *_missing_for_training(),
         ],
     )
 
@@ -222,4 +224,22 @@ def _bad_models() -> list[Missing]:
     for model, problem in verify([]):
         if problem is not None:
             missing.append(Missing(f"a sound file of '{model.name}'", "using that model", problem))
+    return missing
+
+
+def _missing_for_training() -> list[Missing]:
+    missing = []
+    if not default_bank().is_file():
+        missing.append(
+            Missing("the default texture bank", "gramgan train --recipe gramgan", "gramgan build-db --hr-dir PHOTOS")
+        )
+    features = cache_dir() / "features"
+    if not list(features.glob("vgg19-*.pth")):
+        missing.append(
+            Missing(
+                "VGG19's ImageNet weights",
+                "training with perceptual losses",
+                f"the first such training fetches them (0.5 GB) to {features}",
+            )
+        )
     return missing
