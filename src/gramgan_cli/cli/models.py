@@ -13,8 +13,10 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from gramgan_cli.cli import output
+from gramgan_cli.cli.interpolate import interpolate
 
 models = typer.Typer(help="List, fetch, bring in, export and check models.", no_args_is_help=True)
+models.command("interpolate")(interpolate)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, as `gramgan models list` shows it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -1,0 +1,118 @@
+"""``gramgan models interpolate``: a model between two others, and a strip of pictures along the way."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from gramgan_cli.core.datasets import read_picture
+from gramgan_cli.core.device import pick_device
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.files import replacing
+from gramgan_cli.core.weights import interop, store
+from gramgan_cli.core.weights.header import save_weights
+from gramgan_cli.core.weights.interpolate import check_alike, interpolate, interpolated_header
+from gramgan_cli.core.weights.load import LoadedModel, assemble, load_model
+from gramgan_cli.core.weights.store import StoredModel
+from gramgan_cli.engines.upscale import Upscaler
+
+ALPHAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""What the strip shows, beside the alpha that was asked for."""
+
+CROP = 64
+"""Side, in LR pixels, of the middle of the photo that the strip shows."""
+MARGIN = 32
+"""LR pixels around it that the network sees as well."""
+LABEL, GAP = 24, 8
+
+
+def open_pair(first: str, second: str) -> tuple[LoadedModel, LoadedModel]:
+    """Two models of one network; anything else is an error that names the difference."""
+    models = load_model(first), load_model(second)
+    for model in models:
+        if model.header.arch == interop.ARCH:
+            raise UsageError(f"'{model.name}' is a network that gramgan does not build itself, so it can't be mixed.")
+    check_alike(models[0].header, models[1].header, (models[0].name, models[1].name))
+    return models
+
+
+def store_interpolated(pair: tuple[LoadedModel, LoadedModel], alpha: float, name: str, overwrite: bool) -> StoredModel:
+    """Mix the weights of ``pair`` and put them into the store as ``name``."""
+    store.check_free(name)
+    if not overwrite and store.find(name) is not None:
+        raise GramganError(f"The store has a model '{name}' already.", "Replace it with --overwrite.")
+    first, second = pair
+    tensors = interpolate(first.network.state_dict(), second.network.state_dict(), alpha)
+    header = interpolated_header(first.header, second.header, (first.name, second.name), alpha)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "interpolated.safetensors"
+        save_weights(file, tensors, header)
+        return store.put(name, file)
+
+
+def check_strip(photo: Path, name: str, overwrite: bool) -> Path:
+    """Where the strip of ``photo`` will be written; an error where it can't be read or a file is there already."""
+    read_picture(photo)
+    path = photo.with_name(f"{photo.stem}_{name}_strip.png")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists already.", "Replace it with --overwrite.")
+    return path
+
+
+def write_strip(pair: tuple[LoadedModel, LoadedModel], alpha: float, photo: Path, path: Path, device: str) -> None:
+    """The middle of ``photo`` enlarged by each mixture from the first model to the second, side by side."""
+    if pair[0].descriptor.needs_reference:
+        raise UsageError(f"'{pair[0].name}' needs a reference picture, which --strip does not give it.")
+    window, inner = _middle(read_picture(photo))
+    shown = sorted({*ALPHAS, alpha})
+    panels = [_panel(pair, value, window, inner, device) for value in shown]
+    height, width = panels[0].shape[:2]
+    canvas = Image.new("RGB", (len(panels) * (width + GAP) + GAP, height + LABEL + 2 * GAP), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=15)
+    for index, (value, panel) in enumerate(zip(shown, panels, strict=True)):
+        left = GAP + index * (width + GAP)
+        label = {0.0: f"0: {pair[0].name}", 1.0: f"1: {pair[1].name}"}.get(value, f"{value:g}")
+        draw.text((left, GAP), label[: width // 9], fill="black", font=font)
+        canvas.paste(Image.fromarray(panel), (left, GAP + LABEL))
+    with replacing(path) as temporary:
+        canvas.save(temporary, format="PNG")
+
+
+def _middle(photo: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[slice, slice]]:
+    """A window around the photo's middle, and where in the window the part lies that is shown (LR pixels)."""
+    window, inner = [], []
+    for length in photo.shape[:2]:
+        start, stop = max(0, (length - CROP) // 2), min(length, (length + CROP) // 2)
+        first, last = max(0, start - MARGIN), min(length, stop + MARGIN)
+        window.append(slice(first, last))
+        inner.append(slice(start - first, stop - first))
+    return photo[window[0], window[1]], (inner[0], inner[1])
+
+
+def _panel(
+    pair: tuple[LoadedModel, LoadedModel],
+    alpha: float,
+    window: NDArray[np.uint8],
+    inner: tuple[slice, slice],
+    device: str,
+) -> NDArray[np.uint8]:
+    """The shown part of ``window``, enlarged by one mixture."""
+    first, second = pair
+    mixture = _mixture(first, second, alpha)
+    result = Upscaler(mixture, pick_device(device), 0).upscale(window)
+    rows, columns = (
+        slice(part.start * mixture.descriptor.scale, part.stop * mixture.descriptor.scale) for part in inner
+    )
+    return np.ascontiguousarray(result[rows, columns])
+
+
+def _mixture(first: LoadedModel, second: LoadedModel, alpha: float) -> LoadedModel:
+    """A network of its own with the mixed weights; the two stay as they are."""
+    names = (first.name, second.name)
+    header = interpolated_header(first.header, second.header, names, alpha)
+    tensors = interpolate(first.network.state_dict(), second.network.state_dict(), alpha)
+    return assemble(f"{alpha:g}", header, tensors, Path(first.name))

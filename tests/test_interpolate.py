@@ -1,0 +1,119 @@
+"""``gramgan models interpolate``: the mixed weights, what is refused, the strip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+from typer.testing import CliRunner, Result
+
+from gramgan_cli.cli.app import app
+from gramgan_cli.core import archs
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
+from gramgan_cli.core.weights.interpolate import interpolate
+from gramgan_cli.core.weights.load import load_model
+
+TINY: dict[str, Any] = {"nf": 4, "nb": 1}
+
+
+def write(path: Path, seed: int, arch: str = "srresnet", licence: str = "MIT", **hyperparameters: Any) -> str:
+    torch.manual_seed(seed)
+    network = archs.build(arch, hyperparameters)
+    for name, tensor in network.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5)
+    save_weights(path, network.state_dict(), WeightsHeader(arch, hyperparameters, 4, licence))
+    return str(path)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["models", "interpolate", *arguments])
+
+
+def test_every_weight_lies_between(tmp_path: Path) -> None:
+    first = write(tmp_path / "psnr.safetensors", 1, **TINY)
+    # The second spells a default out: it is the same network all the same.
+    second = write(tmp_path / "gan.safetensors", 2, licence="CC0-1.0", **TINY, output="linear")
+    result = run(first, second, "--alpha", "0.8", "-o", "between")
+    assert result.exit_code == 0, result.exception
+    model = load_model("between")
+    a, b = load_model(first).network.state_dict(), load_model(second).network.state_dict()
+    for name, tensor in model.network.state_dict().items():
+        expected = 0.2 * a[name].double().numpy() + 0.8 * b[name].double().numpy()
+        np.testing.assert_allclose(tensor.numpy(), expected, rtol=1e-6, atol=1e-9)
+    header = read_header(Path(result.stdout.strip()))
+    assert header.licence == "MIT AND CC0-1.0"
+    assert header.training == {"interpolated": {"first": "psnr", "second": "gan", "alpha": 0.8}}
+    again = run(first, second, "--alpha", "0.5", "-o", "between")
+    assert isinstance(again.exception, GramganError)
+    assert "--overwrite" in str(again.exception)
+
+
+def test_the_ends_are_the_models_themselves() -> None:
+    torch.manual_seed(0)
+    first, second = ({"w": torch.randn(5, 7), "n": torch.tensor(i)} for i in (3, 4))
+    assert torch.equal(interpolate(first, second, 0.0)["w"], first["w"])
+    assert torch.equal(interpolate(first, second, 1.0)["w"], second["w"])
+    assert interpolate(first, second, 0.3)["n"].dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("arch", "hyperparameters", "message"),
+    [
+        ("compact", {"nf": 4, "nc": 1}, "'a' is a srresnet and 'b' a compact"),
+        ("srresnet", {"nf": 5, "nb": 1}, "'a' has nf = 4 and 'b' nf = 5"),
+        ("srresnet", {"nf": 4, "nb": 1, "output": "tanh"}, "'a' has output = linear and 'b' output = tanh"),
+    ],
+)
+def test_other_networks_are_refused(tmp_path: Path, arch: str, hyperparameters: dict[str, Any], message: str) -> None:
+    first = write(tmp_path / "a.safetensors", 1, **TINY)
+    second = write(tmp_path / "b.safetensors", 2, arch, **hyperparameters)
+    result = run(first, second, "--alpha", "0.5", "-o", "between")
+    assert isinstance(result.exception, GramganError)
+    assert message in str(result.exception)
+    with pytest.raises(GramganError, match="no model"):
+        load_model("between")
+
+
+def test_alpha_outside_is_a_usage_error(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.safetensors", 1, **TINY)
+    assert run(first, first, "--alpha", "1.2", "-o", "between").exit_code == 2
+    with pytest.raises(GramganError, match="between 0"):
+        interpolate({}, {}, -0.1)
+
+
+def test_differing_tensors_are_named() -> None:
+    with pytest.raises(GramganError, match="'extra'"):
+        interpolate({"w": torch.zeros(2)}, {"w": torch.zeros(2), "extra": torch.zeros(1)}, 0.5)
+    with pytest.raises(GramganError, match=r"'w' has shape \(2,\).*\(3,\)"):
+        interpolate({"w": torch.zeros(2)}, {"w": torch.zeros(3)}, 0.5)
+
+
+def test_the_strip_shows_the_models_at_its_ends(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.safetensors", 1, **TINY)
+    second = write(tmp_path / "b.safetensors", 2, **TINY)
+    photo = tmp_path / "cat.png"
+    lr = data.chelsea()[:50, :90]
+    Image.fromarray(lr).save(photo)
+    result = run(first, second, "--alpha", "0.35", "-o", "between", "--strip", str(photo))
+    assert result.exit_code == 0, result.exception
+    path = tmp_path / "cat_between_strip.png"
+    assert result.stdout.splitlines()[1] == str(path)
+    strip = np.asarray(Image.open(path))
+    height, width = 50 * 4, 64 * 4
+    assert strip.shape == (height + 24 + 16, 7 * (width + 8) + 8, 3)
+    for index, source in ((0, first), (6, second)):
+        with torch.no_grad():
+            x = torch.from_numpy(lr).permute(2, 0, 1)[None].float() / 255
+            sr = load_model(source).network(x)[0].permute(1, 2, 0).mul(255).round().clamp(0, 255).numpy()
+        left = 8 + index * (width + 8)
+        panel = strip[32 : 32 + height, left : left + width].astype(float)
+        assert np.abs(panel - sr[:, 13 * 4 : 13 * 4 + width]).max() <= 1
+    refused = run(first, second, "--alpha", "0.35", "-o", "between", "--strip", str(photo))
+    assert "exists already" in str(refused.exception)
