@@ -32,6 +32,8 @@ class Progress:
     """Highest validation Y-PSNR so far."""
     best_ssim: float = float("-inf")
     """Highest validation SSIM so far."""
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Training record of the weights that the run started from; empty where it started from random ones."""
     scaler: dict[str, float] = field(default_factory=dict)
     """State of the fp16 gradient scaler."""
 

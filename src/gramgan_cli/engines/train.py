@@ -40,6 +40,9 @@ from gramgan_cli.engines.tensorboard import TensorBoard
 from gramgan_cli.engines.validate import sample_grid, validate
 from gramgan_cli.recipes.schema import Recipe
 
+MOST_NAMES = 1_000
+"""Photos whose names a record lists; of larger sets it keeps the count and a hash of the names."""
+
 LOSS_TERMS = ("content", "perceptual", "texture", "discriminator", "adversarial")
 """The generator's terms, as recipes and records name them."""
 
@@ -182,12 +185,14 @@ def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, 
         "batch_size": recipe.batch_size,
         "hr_crop": recipe.data.hr_crop,
         "seed": recipe.seed,
-        "init": recipe.init or "random",
+        "init": progress.origin or "random",
         "hours": round(progress.seconds / 3600, 3),
         "machine": f"{where}, {torch.get_num_threads()} threads",
         "photos": len(names),
         "photo_list_sha256": hashlib.sha256("\n".join(names).encode()).hexdigest(),
     }
+    if len(names) <= MOST_NAMES:
+        record["photo_names"] = names
     if recipe.loss.perceptual:
         record["features"] = f"{recipe.features.extractor} with {recipe.features.weights} weights"
     return record
@@ -212,17 +217,19 @@ class Run:
         arch = recipe.network["arch"]
         hyperparameters = archs.complete(arch, {key: value for key, value in recipe.network.items() if key != "arch"})
         self.descriptor = archs.describe(arch, hyperparameters)
+        self.progress = Progress()
         self.header = WeightsHeader(arch, hyperparameters, self.descriptor.scale, licence="MIT")
         self._read_photos()
         generator = archs.build(arch, hyperparameters)
         resumed_state = resume and folder.state_file.is_file()
         if recipe.init not in ("", "none") and not resumed_state:
-            generator.load_state_dict(load_model(recipe.init).network.state_dict())
+            start = load_model(recipe.init)
+            generator.load_state_dict(start.network.state_dict())
+            self.progress.origin = {"model": start.name, **start.header.training}
         generator = generator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.training = self._training(generator)
         self.generator = generator
         self.average = copy.deepcopy(generator).eval() if recipe.optimizer.ema else generator
-        self.progress = Progress()
         self._paced = (0, 0.0)
         self.board = TensorBoard(folder.path if group.is_main else None)
         self.base_rates = {
