@@ -135,6 +135,15 @@ def _norm(squared: Tensor) -> Tensor:
     return squared.clamp_min(EPSILON**2).sqrt()
 
 
+def check_reference_size(height: int, width: int) -> None:
+    """Raise GramganError for a reference, in pixels, that does not hold one patch."""
+    if min(height, width) < 4 * PATCH:
+        raise GramganError(
+            f"The reference is too small: {width} x {height} pixels, the search needs {4 * PATCH} x {4 * PATCH}.",
+            "Give a larger reference.",
+        )
+
+
 def search(query: Tensor, key: Tensor, budget: int = BUDGET) -> Match:
     """Find for each 3x3 patch of ``query`` the most similar 3x3 patch of ``key``: R = K^T Q, S = max R, H = argmax R.
 
@@ -153,11 +162,7 @@ def search(query: Tensor, key: Tensor, budget: int = BUDGET) -> Match:
         GramganError: the reference is smaller than one patch.
     """
     hk, wk = key.shape[-2:]
-    if hk < PATCH or wk < PATCH:
-        raise GramganError(
-            f"The reference is too small: {4 * wk} x {4 * hk} pixels, the search needs {4 * PATCH} x {4 * PATCH}.",
-            "Give a larger reference.",
-        )
+    check_reference_size(4 * hk, 4 * wk)
     with torch.autocast(query.device.type, enabled=False):
         query, key = _at_least_fp32(query), _at_least_fp32(key)
         padded = F.pad(query, (1, 1, 1, 1), mode="replicate")

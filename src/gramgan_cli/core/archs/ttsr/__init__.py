@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gramgan_cli.core.archs.ttsr.network import TTSR, Texture, describe_ttsr
+from gramgan_cli.core.archs.ttsr.network import TTSR, Reference, Texture, describe_ttsr
 
-__all__ = ["TTSR", "Texture", "describe_ttsr"]
+__all__ = ["TTSR", "Reference", "Texture", "describe_ttsr"]

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from gramgan_cli.core.archs.descriptor import Descriptor
 from gramgan_cli.core.archs.ttsr.extractor import Levels, TextureExtractor
-from gramgan_cli.core.reference_search import PATCH, Match, search, transfer
+from gramgan_cli.core.reference_search import Match, check_reference_size, search, transfer
 from gramgan_cli.core.resize_torch import imresize
 
 SCALE = 4
@@ -29,6 +29,15 @@ class Texture(NamedTuple):
     """H (B, h, w) and S (B, 1, h, w) of the search, over the reference's grid at level 3."""
     levels: Levels
     """T: (B, 64, 4h, 4w), (B, 128, 2h, 2w) and (B, 256, h, w)."""
+
+
+class Reference(NamedTuple):
+    """The features of a reference picture."""
+
+    key: Tensor
+    """K: (B, 256, hk, wk), of the blurred reference at level 3."""
+    value: Levels
+    """V: all levels of the reference."""
 
 
 def conv3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -258,14 +267,26 @@ class TTSR(nn.Module):
         self.extractor = TextureExtractor()
         self.main = MainNet(nf, blocks)
 
-    def transfer_texture(self, lr: Tensor, ref: Tensor) -> Texture:
-        """Search the reference for each patch of the enlarged LR and bring its texture there. Both RGB in [0, 1]."""
+    def read_reference(self, ref: Tensor) -> Reference:
+        """Features of a reference (B, 3, hr, wr), RGB in [0, 1]; they serve any number of LR pictures.
+
+        Raises GramganError for one that is smaller than 12 x 12.
+        """
+        check_reference_size(*ref.shape[-2:])
         ref = ref[..., : ref.shape[-2] // 4 * 4, : ref.shape[-1] // 4 * 4]
-        query = self.extractor(imresize(lr, SCALE)).level3
         blurred = imresize(imresize(ref, 1 / SCALE), SCALE)
-        match = search(query, self.extractor(blurred).level3)
-        value = self.extractor(ref)
-        return Texture(match, Levels(*(transfer(level, match) for level in value)))
+        return Reference(self.extractor(blurred).level3, self.extractor(ref))
+
+    def look_up(self, lr: Tensor, reference: Reference) -> Match:
+        """S and H: for each patch of the enlarged LR (B, 3, h, w), RGB in [0, 1], the best one of the reference."""
+        return search(self.extractor(imresize(lr, SCALE)).level3, reference.key)
+
+    def enlarge(self, lr: Tensor, reference: Reference) -> tuple[Tensor, Texture]:
+        """SR, RGB (B, 3, 4h, 4w), and what was transferred; see ``forward``."""
+        match = self.look_up(lr, reference)
+        texture = Texture(match, Levels(*(transfer(level, match) for level in reference.value)))
+        sr = (self.main(2 * lr - 1, texture.levels, match.scores) + 1) / 2
+        return (sr if self.training else sr.clamp(0, 1)), texture
 
     @overload
     def forward(self, lr: Tensor, ref: Tensor, with_texture: Literal[False] = False) -> Tensor: ...
@@ -288,31 +309,27 @@ class TTSR(nn.Module):
         Raises:
             GramganError: the reference is too small.
         """
-        texture = self.transfer_texture(lr, ref)
-        sr = (self.main(2 * lr - 1, texture.levels, texture.match.scores) + 1) / 2
-        if not self.training:
-            sr = sr.clamp(0, 1)
+        sr, texture = self.enlarge(lr, self.read_reference(ref))
         return (sr, texture) if with_texture else sr
 
 
 def describe_ttsr(nf: int = 64, blocks: Sequence[int] = (16, 16, 8, 4), scale: int = SCALE) -> Descriptor:
-    """Receptive radius of the main net and of the features that are searched with (of the query's side: where a patch
-    is found depends on the whole reference, not on more of the LR).
+    """Receptive radius on the LR picture; where a patch is found depends on the whole reference besides.
 
-    At LR size: the query's 3x3 patch (1 px), its level 3 features (7 px) and the merge of T (1), then conv_first, two
-    per block, and one for the end of each trunk, the merges at half and quarter size counted as whole pixels.
+    The main net sees 12 px without blocks, two more for each block along its deepest path. What is looked up at a
+    place depends on 6 px (features 4, the 3x3 patch 1, the overlap of neighbouring patches 1) and enters after the
+    shallow extractor.
     """
     del nf
-    shallow, stage1, stage2, stage3 = blocks
-    search_radius = PATCH + 7
-    radius = (2 + 2 * shallow) + (2 + 2 * stage1) + (4 + 2 * stage2) + (6 + 2 * stage3) + 5
+    shallow, *stages = blocks
+    radius = max(12 + 2 * shallow, 6 + 10) + 2 * sum(stages)
     return Descriptor(
         arch="ttsr",
         scale=scale,
         in_channels=3,
         out_channels=3,
         multiple_of=1,
-        receptive_radius=radius + search_radius,
+        receptive_radius=radius,
         dtypes=("fp32", "bf16"),
         needs_reference=True,
     )
