@@ -269,6 +269,14 @@ def test_onnxruntime_agrees_at_every_size(tmp_path: Path, arch: str, hyperparame
             torch.testing.assert_close(torch.from_numpy(result), network(x), rtol=0, atol=1e-4)
 
 
+def test_a_network_with_a_reference_is_refused_for_onnx(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    stored(tmp_path, "m", "ttsr", {"nf": 4})
+    with pytest.raises(GramganError, match="reference"):
+        export("m", tmp_path / "m.onnx", None, overwrite=False)
+    assert not (tmp_path / "m.onnx").exists()
+
+
 def test_a_network_that_only_spandrel_knows(tmp_path: Path) -> None:
     pytest.importorskip("spandrel")
     from spandrel.architectures.SPAN import SPAN

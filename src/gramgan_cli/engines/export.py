@@ -67,6 +67,8 @@ def export_onnx(model: LoadedModel, output: Path) -> None:
     except ModuleNotFoundError as error:
         raise GramganError("Writing ONNX needs more packages.", "pip install 'gramgan-cli[onnx]'") from error
     descriptor = model.descriptor
+    if descriptor.needs_reference:
+        raise GramganError(f"'{model.name}' takes a second picture as its reference, which can't be written as ONNX.")
     example = torch.rand(2, descriptor.in_channels, TRACED_SIDE, TRACED_SIDE)
     program = torch.onnx.export(
         _plain(model.network),
