@@ -68,18 +68,18 @@ class Job:
             return self.fixed
         own = self.source.suffix
         suffix = own if own.lower() in form.suffixes and form.name != "png" else form.suffixes[0]
-        return self.folder / (_shortened(self.stem, suffix) + suffix)
+        return self.folder / (self.stem + suffix)
 
     @property
     def expected(self) -> Path:
         """Where the result goes if the source's ending tells its format."""
-        return self.fixed or self.folder / (_shortened(self.stem, self.suffix) + self.suffix)
+        return self.fixed or self.folder / (self.stem + self.suffix)
 
 
-def _shortened(stem: str, suffix: str) -> str:
-    """The stem, cut so that the file name is one that file systems take; nothing is cut within a character."""
-    room = LONGEST_NAME - len(suffix.encode())
-    return os.fsencode(stem)[:room].decode("utf-8", "ignore") if len(os.fsencode(stem)) > room else stem
+def _shortened(stem: str, room: int) -> str:
+    """The stem, cut to so many bytes where it is longer; no character is cut in two."""
+    stored = os.fsencode(stem)
+    return stem if len(stored) <= room else stored[:room].decode("utf-8", "ignore")
 
 
 def plan_jobs(inputs: Sequence[str], naming: Naming) -> list[Job]:
@@ -136,10 +136,10 @@ def _expanded(text: str, recursive: bool) -> Iterator[tuple[Path, Path | None]]:
         if not inside:
             raise GramganError(f"There is no picture in the folder {path}.", "Folders inside it need --recursive.")
         yield from ((picture, path) for picture in inside)
-    elif matches := sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 (absolute patterns too)
-        yield from ((Path(match), None) for match in matches if Path(match).is_file())
-    elif path.exists():
-        raise GramganError(f"{path} is neither a file nor a folder.")
+    elif matches := [path for path in map(Path, glob.glob(text, recursive=True)) if path.is_file()]:  # noqa: PTH207
+        yield from ((match, None) for match in sorted(matches))
+    elif path.is_symlink() or path.exists():
+        raise GramganError(f"{path} is {'neither a file nor a folder' if path.exists() else 'a link to nothing'}.")
     else:
         raise GramganError(f"There is no file or folder {text}.")
 
@@ -189,7 +189,9 @@ def _fixed_output(naming: Naming, single: bool) -> Path | None:
 def _job(source: Path, root: Path | None, naming: Naming, fixed: Path | None) -> Job:
     name = "stdin" if source == STANDARD else source.stem
     fields = {"stem": name, "scale": naming.scale, "model": naming.model, "ext": source.suffix[1:].lower()}
-    stem = naming.template.format(**fields)
+    longest_suffix = max(len(source.suffix), 5)
+    room = LONGEST_NAME - longest_suffix - len(os.fsencode(naming.template.format(**{**fields, "stem": ""})))
+    stem = naming.template.format(**{**fields, "stem": _shortened(name, room)})
     folder = source.parent if naming.output is None or fixed else naming.output
     if naming.output is not None and fixed is None and root is not None:
         folder = naming.output / source.parent.relative_to(root)

@@ -114,18 +114,6 @@ def repaired(chunks: Sequence[Chunk]) -> bytes:
     return rebuilt([*kept, (b"IDAT", zlib.compress(raw.ljust(header.raw_size(), b"\0"), 1)), (b"IEND", b"")])
 
 
-def unpacks_to(packed: bytes, length: int) -> bool:
-    """Whether the image data is whole: it unpacks without error to at least this many bytes."""
-    unpacker, found = zlib.decompressobj(), 0
-    try:
-        while packed and found < length:
-            found += len(unpacker.decompress(packed, 2**20))
-            packed = unpacker.unconsumed_tail
-    except zlib.error:
-        return False
-    return found >= length
-
-
 def _unpack_what_is_there(packed: bytes, length: int) -> bytes:
     unpacker, raw = zlib.decompressobj(), bytearray()
     for start in range(0, len(packed), 512):  # small steps: an error loses one of them, not all

@@ -7,6 +7,7 @@ import io
 import logging
 import re
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -56,6 +57,9 @@ FORMATS = {
 KEPT_PNG_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME"))
 """Chunks that stay true of a larger picture, whatever its colour type (pHYs, eXIf, iCCP are handled apart)."""
 
+IMAGE_PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"IDAT", b"IEND"))
+"""Chunks that make the picture itself."""
+
 EIGHT, SIXTEEN, FLOAT = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)
 
 # Pillow's own limit lies below what a 100-megapixel camera makes; _check_size stands in for it.
@@ -63,6 +67,10 @@ Image.MAX_IMAGE_PIXELS = LARGEST_PIXELS
 # What Pillow finds odd in a file reaches the person as an error or as a warning of ours, or does not matter.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+Opener = Callable[[bytes, str, bool], Photo]
+"""Takes a file's bytes, its name, and whether to read what can be read of damaged ones."""
 
 
 class Unreadable(Exception):
@@ -98,8 +106,20 @@ def open_photo(data: bytes, name: str, allow_truncated: bool = False) -> Photo:
             f"{name} is not a picture that gramgan reads.",
             "It reads PNG, JPEG, WebP, TIFF, GIF, BMP, PPM and AVIF" + _extras_hint(data),
         )
-    guarded = _Guarded(name, allow_truncated)
-    photo = guarded.run(lambda: open_it(data, name, allow_truncated))
+    if not allow_truncated:
+        return _opened(open_it, data, name, lenient=False)
+    try:
+        photo = _opened(open_it, data, name, lenient=False)
+        deque(photo.decode(), maxlen=0)
+    except GramganError:
+        photo = _opened(open_it, data, name, lenient=True)
+        return replace(photo, warnings=(*photo.warnings, "It is damaged or cut off: what can be read of it was used."))
+    return photo
+
+
+def _opened(open_it: Opener, data: bytes, name: str, lenient: bool) -> Photo:
+    guarded = _Guarded(name, lenient)
+    photo = guarded.run(lambda: open_it(data, name, lenient))
     return replace(photo, decode=lambda: guarded.iterate(photo.decode))
 
 
@@ -116,7 +136,7 @@ class _Guarded:
     """Runs decoders, which raise whatever comes to them on damaged files, and says one sentence instead."""
 
     name: str
-    allow_truncated: bool
+    lenient: bool
 
     def run(self, work: Callable[[], T]) -> T:
         try:
@@ -139,8 +159,10 @@ class _Guarded:
             return GramganError(f"{self.name} does not fit into memory.", "Close other programs, or make it smaller.")
         if isinstance(error, Image.DecompressionBombError):
             return _too_large(self.name)
+        if isinstance(error, UnidentifiedImageError):
+            error = Unreadable("its header makes no sense")
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        hint = None if self.allow_truncated else "With --allow-truncated, what can be read of it is used."
+        hint = None if self.lenient else "With --allow-truncated, what can be read of it is used."
         return GramganError(f"{self.name} is damaged or cut off ({reason[:160]}).", hint)
 
 
@@ -160,7 +182,8 @@ def _check_size(name: str, width: int, height: int, byte_count: int) -> None:
         raise GramganError(f"{name} claims {width}x{height} pixels in {byte_count} bytes, so it is refused.")
 
 
-Opener = Callable[[bytes, str, bool], Photo]
+_PILLOW_BEGINNINGS = re.compile(rb"\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM|P[1-6]\s|....ftypavi[fs]", re.DOTALL)
+"""First bytes of what Pillow reads, for files of which it knows no more than these."""
 
 
 def _opener(data: bytes) -> Opener | None:
@@ -176,7 +199,7 @@ def _opener(data: bytes) -> Opener | None:
         with Image.open(io.BytesIO(data), formats=_pillow_formats()):
             return _open_other
     except UnidentifiedImageError:
-        return None
+        return _open_other if _PILLOW_BEGINNINGS.match(data) else None
     except Exception:  # a known format, but damaged: opening it again says how
         return _open_other
 
@@ -189,9 +212,9 @@ def _pillow_formats() -> list[str]:
 # ---- through Pillow: eight bits per sample -------------------------------------------------------------------------
 
 
-def _pillow(data: bytes, allow_truncated: bool) -> Image.Image:
+def _pillow(data: bytes, lenient: bool) -> Image.Image:
     # The one switch that Pillow has for this is global; a run of gramgan sets it one way.
-    ImageFile.LOAD_TRUNCATED_IMAGES = allow_truncated
+    ImageFile.LOAD_TRUNCATED_IMAGES = lenient
     return Image.open(io.BytesIO(data), formats=_pillow_formats())
 
 
@@ -257,12 +280,12 @@ def _orientation(metadata: Metadata) -> tuple[int, Metadata, tuple[str, ...]]:
         return 1, replace(metadata, exif=None), ("Its EXIF block is damaged and was left out.",)
 
 
-def _open_other(data: bytes, name: str, allow_truncated: bool) -> Photo:
+def _open_other(data: bytes, name: str, lenient: bool) -> Photo:
     """JPEG, WebP, GIF, BMP, PPM, AVIF, HEIC, JPEG XL."""
-    image = _pillow(data, allow_truncated)
+    image = _pillow(data, lenient)
     _check_size(name, image.width, image.height, len(data))
     kind = FORMATS[image.format or ""]
-    if not allow_truncated:
+    if not lenient:
         _check_ends(kind, data)
     metadata, notes = _metadata_of(image), list[str]()
     if image.mode in ("CMYK", "LAB"):
@@ -282,7 +305,7 @@ def _open_other(data: bytes, name: str, allow_truncated: bool) -> Photo:
     width, height = upright_size(image.width, image.height, orientation)
 
     def decode() -> Iterator[Array]:
-        picture = _pillow(data, allow_truncated)
+        picture = _pillow(data, lenient)
         yield upright(_array(picture, channels, source_icc), orientation)
 
     return Photo(
@@ -362,17 +385,18 @@ def _boxes_end(data: bytes) -> bool:
 # ---- PNG -----------------------------------------------------------------------------------------------------------
 
 
-def _open_png(data: bytes, name: str, allow_truncated: bool) -> Photo:
-    chunks = png.read_chunks(data, whole=not allow_truncated)
+def _open_png(data: bytes, name: str, lenient: bool) -> Photo:
+    chunks = png.read_chunks(data, whole=not lenient)
     header = png.header_of(chunks)
     _check_size(name, header.width, header.height, len(data))
     notes: list[str] = []
-    if allow_truncated and not _is_whole_png(data):
-        data = png.repaired(chunks)
-        notes.append("The file is damaged or cut off: what could be read of it was used.")
-        chunks = [*(c for c in chunks if c[0] not in (b"IDAT", b"acTL", b"fcTL", b"fdAT", b"IEND"))]
+    if lenient:
+        image_data = png.repaired(chunks)
     elif header.raw_size() > INFLATION * len(data):
         raise GramganError(f"{name} claims {header.width}x{header.height} pixels in {len(data)} bytes: it is refused.")
+    else:
+        # Text and profiles may unpack to gigabytes, at which decoders balk: they get what makes the picture.
+        image_data = png.rebuilt(chunk for chunk in chunks if chunk[0] in IMAGE_PNG_CHUNKS)
     metadata, more = _png_metadata(chunks)
     orientation, metadata, damaged = _orientation(metadata)
     notes += [*more, *damaged]
@@ -382,29 +406,19 @@ def _open_png(data: bytes, name: str, allow_truncated: bool) -> Photo:
         channels = png.SAMPLES[header.colour] + (key is not None and header.colour in (0, 2))
 
         def decode_deep() -> Iterator[Array]:
-            yield upright(_deep_png(data, header, key), orientation)
+            yield upright(_deep_png(image_data, header, key), orientation)
 
         frame = Frame(width, height, channels, SIXTEEN)
         return Photo(name, "png", (frame,), True, decode_deep, metadata, warnings=tuple(notes))
-    image = _pillow(data, allow_truncated)
+    image = _pillow(image_data, False)
     if getattr(image, "n_frames", 1) > 1:
         return _animated(image, name, "png", True, metadata, tuple(notes))
     channels, dtype = _kind(image)
 
     def decode() -> Iterator[Array]:
-        yield upright(_array(_pillow(data, allow_truncated), channels, None), orientation)
+        yield upright(_array(_pillow(image_data, False), channels, None), orientation)
 
     return Photo(name, "png", (Frame(width, height, channels, dtype),), True, decode, metadata, warnings=tuple(notes))
-
-
-def _is_whole_png(data: bytes) -> bool:
-    try:
-        chunks = png.read_chunks(data)
-        header = png.header_of(chunks)
-        packed = b"".join(content for kind, content in chunks if kind == b"IDAT")
-        return png.unpacks_to(packed, header.raw_size())
-    except png.DamagedPng:
-        return False
 
 
 def _deep_png(data: bytes, header: png.Header, key: bytes | None) -> Array:
@@ -458,17 +472,17 @@ def _png_resolution(content: bytes) -> tuple[float, float] | None:
 # ---- TIFF ----------------------------------------------------------------------------------------------------------
 
 
-def _open_tiff(data: bytes, name: str, allow_truncated: bool) -> Photo:
+def _open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
     pages, layout = tiff.read_pages(data)
     for page in pages:
         _check_size(name, page.width, page.height, len(data))
-    if not allow_truncated:
+    if not lenient:
         tiff.check_complete(data, pages, layout)
     notes: list[str] = []
     frames = []
     for page in pages:
         width, height = upright_size(page.width, page.height, page.orientation)
-        channels, dtype = _tiff_kind(data, page, allow_truncated, notes)
+        channels, dtype = _tiff_kind(data, page, lenient, notes)
         frames.append(Frame(width, height, channels, dtype))
     directory = pages[0].directory
     converted = pages[0].photometric in (5, 8)
@@ -484,7 +498,7 @@ def _open_tiff(data: bytes, name: str, allow_truncated: bool) -> Photo:
             if tiff.is_deep(page):
                 yield upright(tiff.decode_deep(data, page), page.orientation)
             else:
-                image = _pillow(data, allow_truncated)
+                image = _pillow(data, lenient)
                 image.seek(page.index)
                 image.load()  # turns the picture upright
                 yield np.ascontiguousarray(_array(image, frame.channels, _data(page.directory, tiff.ICC)))
@@ -497,10 +511,10 @@ def _data(directory: Directory, tag: int) -> bytes | None:
     return directory[tag].data if tag in directory else None
 
 
-def _tiff_kind(data: bytes, page: tiff.Page, allow_truncated: bool, notes: list[str]) -> tuple[int, np.dtype[Any]]:
+def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) -> tuple[int, np.dtype[Any]]:
     """Channels and sample type of a page; what reading it loses is added to ``notes``."""
     if not tiff.is_deep(page):
-        image = _pillow(data, allow_truncated)
+        image = _pillow(data, lenient)
         image.seek(page.index)
         if page.photometric in (5, 8):
             notes.append(f"{'CMYK' if page.photometric == 5 else 'Lab'} was converted to sRGB.")
@@ -527,14 +541,14 @@ def _netpbm_header(data: bytes) -> tuple[int, int, int, int]:
     return (int(match[1]), int(match[2]), int(match[3]), match.end()) if match else (0, 0, 0, 0)
 
 
-def _open_deep_netpbm(data: bytes, name: str, allow_truncated: bool) -> Photo:
+def _open_deep_netpbm(data: bytes, name: str, lenient: bool) -> Photo:
     width, height, top, start = _netpbm_header(data)
     channels = 3 if data[:2] == b"P6" else 1
     _check_size(name, width, height, len(data))
     length = width * height * channels * 2
     if not length or top > 65535:
         raise Unreadable("its header makes no sense")
-    if len(data) - start < length and not allow_truncated:
+    if len(data) - start < length and not lenient:
         raise Unreadable("the file ends early")
 
     def decode() -> Iterator[Array]:

@@ -1,0 +1,190 @@
+"""``gramgan upscale`` as a person calls it: what is printed where, exit codes, pipes."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gramgan_cli.cli.app import main
+from gramgan_cli.core import archs
+from gramgan_cli.core.weights.header import WeightsHeader, save_weights
+from photo_corpus import scene, with_pillow
+
+PNG = with_pillow(scene(3), "PNG")
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+@pytest.fixture
+def gramgan(monkeypatch, capfdbinary):
+    """The command in this process: its exit code and what it prints."""
+
+    def call(*arguments: object, stdin: bytes = b"") -> Done:
+        monkeypatch.setattr(sys, "argv", ["gramgan", "upscale", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin), isatty=lambda: False))
+        code: object = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        sys.stdout.flush()
+        printed = capfdbinary.readouterr()
+        assert isinstance(code, int)
+        return Done(code, printed.out, printed.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    hyperparameters = {"nf": 8, "nc": 1}
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    header = WeightsHeader("compact", hyperparameters, 4, "MIT", "sharp photographs")
+    save_weights(path, archs.build("compact", hyperparameters).state_dict(), header)
+    return path
+
+
+def test_json_is_one_document_with_the_contract(gramgan, weights, tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    (tmp_path / "b.png").write_bytes(PNG[:-20])
+    done = gramgan(tmp_path, "-o", tmp_path / "out", "--model", weights, "--json", "--device", "cpu")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert document["model"]["trained_for"] == "sharp photographs"
+    good, bad = document["results"]
+    assert {"input", "output", "model", "device", "tile", "seconds", "error", "warnings"} <= good.keys()
+    assert (good["input_size"], good["output_size"]) == ([34, 21], [136, 84])
+    assert (good["model"], good["device"], good["error"]) == ("tiny", "cpu", None)
+    assert good["seconds"] > 0
+    assert good["tile"] >= 16
+    assert bad["output"] is None
+    assert "b.png is damaged" in bad["error"]
+    assert b"b.png" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert Image.open(good["output"]).size == (136, 84)
+
+
+def test_quiet_prints_one_path_per_line_and_people_get_sizes(gramgan, tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    (tmp_path / "b.png").write_bytes(PNG)
+    done = gramgan(tmp_path, "--model", "lanczos", "--quiet")
+    assert done.stdout.decode().splitlines() == [str(tmp_path / "a_x4.png"), str(tmp_path / "b_x4.png")]
+    done = gramgan(tmp_path, "--model", "lanczos", "--overwrite")
+    assert b"a_x4.png (34x21 -> 136x84" in done.stdout
+    assert b"2 upscaled, 0 skipped, 0 failed." in done.stderr
+
+
+def test_pipes(gramgan, tmp_path):
+    done = gramgan("-", "--model", "nearest", stdin=PNG)
+    assert done.returncode == 0
+    (tmp_path / "out.png").write_bytes(done.stdout)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out.png"))[::4, ::4], scene(3))
+    done = gramgan("-", "-o", tmp_path / "file.tiff", "--model", "nearest", stdin=PNG)
+    assert Image.open(tmp_path / "file.tiff").size == (136, 84)
+    (tmp_path / "a.png").write_bytes(PNG)
+    done = gramgan(tmp_path / "a.png", "-o", "-", "--format", "jpg", "--model", "nearest")
+    assert done.stdout[:3] == b"\xff\xd8\xff"
+    done = gramgan("-", "--model", "nearest", stdin=b"no picture")
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert b"standard input is not a picture" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--overwrite", "--skip-existing"], "contradict"),
+        (["--outscale", "2", "--width", "50"], "Give one of them"),
+        (["--fit", "wide"], "3840x2160"),
+        (["--tile", "7"], "at least 16"),
+        (["--tile", "much"], "at least 16"),
+        (["--max-memory", "lots"], "4G"),
+        (["--outscale", "0"], "between 0 and 64"),
+        (["--device", "tpu"], "auto"),
+        (["--format", "xyz"], "--format"),
+        (["--output-template", "{x}"], "no field {x}"),
+        (["-", "--json"], "alone"),
+    ],
+)
+def test_usage_errors_exit_with_2_and_one_sentence(gramgan, arguments, said, weights, tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    done = gramgan(tmp_path / "a.png", "--model", weights, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("absent.png", None, "There is no file or folder"),
+        ("text.png", b"hello " * 100, "text.png is not a picture that gramgan reads"),
+        ("cut.png", PNG[:-20], "cut.png is damaged or cut off"),
+        ("zero.png", b"", "zero.png is empty"),
+    ],
+)
+def test_bad_input_exits_with_1_and_one_sentence(gramgan, name, content, said, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = gramgan(tmp_path / name, "--model", "nearest")
+    assert done.returncode == 1
+    assert said in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    assert len(done.stderr.decode().strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [name])
+
+
+def test_an_unknown_model_names_the_nearest(gramgan, tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    done = gramgan(tmp_path / "a.png", "--model", "lanzcos")
+    assert done.returncode == 1
+    assert "Did you mean" in done.stderr.decode()
+    assert "lanczos" in done.stderr.decode()
+
+
+def test_every_option_of_the_model_run_changes_what_it_says_it_does(gramgan, weights, tmp_path):
+    """No switch does nothing."""
+    (tmp_path / "a.png").write_bytes(
+        with_pillow(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8), "PNG")
+    )
+    seen = {}
+    for name, options in {
+        "plain": [],
+        "tta": ["--tta"],
+        "seamless": ["--seamless"],
+        "bf16": ["--precision", "bf16"],
+    }.items():
+        done = gramgan(tmp_path / "a.png", "-o", tmp_path / f"{name}.png", "--model", weights, *options)
+        assert done.returncode == 0, done.stderr
+        seen[name] = (tmp_path / f"{name}.png").read_bytes()
+    assert len(set(seen.values())) == 4
+
+
+def test_a_seamless_result_laid_twice_shows_no_edge(gramgan, weights, tmp_path):
+    """A periodic texture: the step across the result's own border is no larger than steps inside it."""
+    y, x = np.mgrid[0:48, 0:48] * (2 * np.pi / 48)
+    wave = np.stack([np.sin(x + 2 * y), np.cos(2 * x - y), np.sin(x) * np.cos(y)], axis=2)
+    (tmp_path / "a.png").write_bytes(with_pillow((127 + 100 * wave).astype(np.uint8), "PNG"))
+    assert gramgan(tmp_path / "a.png", "--seamless", "--model", weights).returncode == 0
+    once = np.asarray(Image.open(tmp_path / "a_x4.png")).astype(int)
+    twice = np.tile(once, (2, 2, 1))
+    for axis in (0, 1):
+        steps = np.abs(np.diff(twice, axis=axis)).max(axis=(1 - axis, 2))
+        phase = steps[3::4]  # between source pixels, where steps are largest
+        assert phase[once.shape[axis] // 4 - 1] <= 1.1 * np.median(phase)

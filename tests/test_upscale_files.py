@@ -1,0 +1,436 @@
+"""Runs over files: where results go, what is refused before the work, failures, threads, memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.images.write import encode
+from gramgan_cli.core.row_resize import resized_bands
+from gramgan_cli.core.sizes import SizeChoice
+from gramgan_cli.engines import upscale_files as engine
+from gramgan_cli.engines.upscale_files import open_machine
+from photo_corpus import scene, with_pillow, with_tifffile
+from upscale_helpers import decoded, upscale
+
+PNG = with_pillow(scene(3), "PNG")
+JPEG = with_pillow(scene(3), "JPEG")
+
+
+def put(path: Path, data: bytes = PNG) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)).replace(os.sep, "/") for path in folder.rglob("*") if path.is_file())
+
+
+# ---- where results go ----------------------------------------------------------------------------------------------
+
+
+def test_results_lie_beside_their_sources(tmp_path):
+    put(tmp_path / "a.png")
+    put(tmp_path / "b.JPG", JPEG)
+    put(tmp_path / "c.bmp", with_pillow(scene(3), "BMP"))
+    upscale([tmp_path])
+    assert files(tmp_path) == ["a.png", "a_x4.png", "b.JPG", "b_x4.JPG", "c.bmp", "c_x4.png"]
+
+
+def test_a_second_run_does_not_enlarge_its_own_results(tmp_path):
+    put(tmp_path / "a.png")
+    upscale([tmp_path])
+    records = upscale([tmp_path], overwrite=True)
+    assert [Path(record.input).name for record in records] == ["a.png"]
+
+
+def test_recursive_mirrors_the_tree(tmp_path):
+    for name in ("a.png", "one/a.png", "one/two/b.png", "one/notes.txt", ".hidden/c.png"):
+        put(tmp_path / "in" / name)
+    upscale([tmp_path / "in"], tmp_path / "out", recursive=True)
+    assert files(tmp_path / "out") == ["a_x4.png", "one/a_x4.png", "one/two/b_x4.png"]
+    upscale([tmp_path / "in"], tmp_path / "flat")
+    assert files(tmp_path / "flat") == ["a_x4.png"]
+
+
+def test_one_picture_to_a_named_file_takes_its_format(tmp_path):
+    put(tmp_path / "a.png")
+    record = upscale([tmp_path / "a.png"], tmp_path / "deep" / "result.webp")[0]
+    assert record.output == str(tmp_path / "deep" / "result.webp")
+    assert Image.open(record.output).format == "WEBP"
+
+
+def test_globs(tmp_path):
+    for name in ("a1.png", "a2.png", "b.png"):
+        put(tmp_path / name)
+    upscale([str(tmp_path / "a?.png")], tmp_path / "out")
+    assert files(tmp_path / "out") == ["a1_x4.png", "a2_x4.png"]
+
+
+def test_a_picture_that_is_named_twice_is_done_once(tmp_path):
+    put(tmp_path / "a.png")
+    assert len(upscale([tmp_path / "a.png", tmp_path / "a.png", tmp_path])) == 1
+
+
+def test_templates(tmp_path):
+    put(tmp_path / "a.png")
+    record = upscale([tmp_path / "a.png"], template="{stem}-{model}-{ext}-by{scale}")[0]
+    assert Path(record.output).name == "a-nearest-png-by4.png"
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [("{name}", "no field {name}"), ("a/b", "without folders"), ("{stem", "can't be read"), ("", "without folders")],
+)
+def test_impossible_templates(template, said, tmp_path):
+    put(tmp_path / "a.png")
+    with pytest.raises(UsageError, match=said):
+        upscale([tmp_path / "a.png"], template=template)
+
+
+@pytest.mark.parametrize("name", ["ünï çødé 日本語 🎈.png", "with space.png", "-x.png", "a.b.c.png", "q'uote\".png"])
+def test_names_of_any_kind(name, tmp_path):
+    record = upscale([put(tmp_path / name)])[0]
+    assert record.error is None
+    assert Path(record.output).name == name.removesuffix(".png") + "_x4.png"
+
+
+@pytest.mark.parametrize("character", ["a", "é", "日"])
+def test_the_longest_name_is_shortened_not_refused(character, tmp_path):
+    name = character * ((255 - 4) // len(character.encode())) + ".png"
+    record = upscale([put(tmp_path / name)])[0]
+    assert record.error is None
+    assert Path(record.output).is_file()
+
+
+def test_links_are_followed_and_not_replaced(tmp_path):
+    put(tmp_path / "real" / "a.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "real" / "a.png")
+    record = upscale([tmp_path / "link.png"])[0]
+    assert record.output == str(tmp_path / "link_x4.png")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nothing.png")
+    with pytest.raises(GramganError, match=r"dangling\.png is a link to nothing"):
+        upscale([tmp_path / "dangling.png"])
+
+
+def test_a_folder_that_is_called_like_a_picture(tmp_path):
+    put(tmp_path / "in" / "x.png" / "inside.png")
+    put(tmp_path / "in" / "a.png")
+    upscale([tmp_path / "in"], tmp_path / "out")
+    assert files(tmp_path / "out") == ["a_x4.png"]
+    (tmp_path / "in" / "a_x4.png").mkdir()
+    record = upscale([tmp_path / "in" / "a.png"])[0]
+    assert "a_x4.png is a folder" in record.error
+
+
+# ---- what is refused before the work -------------------------------------------------------------------------------
+
+
+def test_two_inputs_for_one_result(tmp_path):
+    put(tmp_path / "a.png")
+    put(tmp_path / "a.bmp", with_pillow(scene(3), "BMP"))
+    with pytest.raises(GramganError, match=r"a\.bmp and .*a\.png would both be written to .*a_x4\.png"):
+        upscale([tmp_path])
+    assert files(tmp_path) == ["a.bmp", "a.png"]
+    assert all(r.error is None for r in upscale([tmp_path], template="{stem}_{ext}_x4"))
+
+
+def test_two_inputs_whose_contents_lead_to_one_result(tmp_path):
+    """The name says JPEG, the content PNG: only the content decides, and nothing is lost."""
+    put(tmp_path / "a.png")
+    put(tmp_path / "a.jpg", PNG)
+    records = upscale([tmp_path])
+    errors = [record.error for record in records if record.error]
+    assert len(errors) == 1
+    assert "would both be written" in errors[0]
+
+
+def test_a_result_never_replaces_an_input(tmp_path):
+    put(tmp_path / "a.png")
+    with pytest.raises(GramganError, match="would replace the input"):
+        upscale([tmp_path / "a.png"], template="{stem}", overwrite=True)
+    with pytest.raises(GramganError, match="would replace the input"):
+        upscale([tmp_path / "a.png"], tmp_path / "a.png", overwrite=True)
+    (tmp_path / "other.png").symlink_to(tmp_path / "a.png")
+    with pytest.raises(GramganError, match="would replace the input"):
+        upscale([tmp_path / "a.png"], tmp_path / "other.png", overwrite=True)
+    assert (tmp_path / "a.png").read_bytes() == PNG
+
+
+@pytest.mark.parametrize("name", ["nothing.png", "no*thing"])
+def test_missing_inputs(name, tmp_path):
+    with pytest.raises(GramganError, match="There is no file or folder"):
+        upscale([tmp_path / name])
+
+
+def test_folders_without_pictures(tmp_path):
+    put(tmp_path / "sub" / "a.png")
+    with pytest.raises(GramganError, match=r"no picture in the folder .*--recursive"):
+        upscale([tmp_path])
+
+
+def test_outputs_that_make_no_sense(tmp_path):
+    put(tmp_path / "a.png")
+    put(tmp_path / "b.png")
+    with pytest.raises(UsageError, match="several pictures"):
+        upscale([tmp_path], tmp_path / "one.png")
+    with pytest.raises(UsageError, match=r"does not write '\.xyz'"):
+        upscale([tmp_path / "a.png"], tmp_path / "one.xyz")
+    with pytest.raises(UsageError, match="--format says jpg"):
+        upscale([tmp_path / "a.png"], tmp_path / "one.png", format="jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_found_before_the_work(tmp_path):
+    put(tmp_path / "a.png")
+    (tmp_path / "out").mkdir(mode=0o555)
+    with pytest.raises(GramganError, match="Can't write to the folder"):
+        upscale([tmp_path / "a.png"], tmp_path / "out")
+
+
+def test_a_folder_that_can_not_be_made_is_found_before_the_work(tmp_path):
+    put(tmp_path / "a.png")
+    put(tmp_path / "file")
+    with pytest.raises(GramganError, match="Can't write to the folder"):
+        upscale([tmp_path / "a.png"], tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize(("form", "side"), [("webp", 4100), ("jpg", 16400)])
+def test_results_too_large_for_their_format(form, side, tmp_path):
+    put(tmp_path / "a.png", with_pillow(np.zeros((2, side, 3), np.uint8), "PNG"))
+    record = upscale([tmp_path / "a.png"], format=form)[0]
+    assert f"would have {4 * side}x8 pixels" in record.error
+    assert "--format png" in record.error
+    assert files(tmp_path) == ["a.png"]
+
+
+def test_animations_and_pages_are_never_cut_in_silence(tmp_path):
+    frames = [Image.fromarray(scene(3)), Image.fromarray(255 - scene(3))]
+    put(tmp_path / "a.gif", with_pillow(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    put(tmp_path / "b.tif", with_pillow(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
+    errors = [record.error for record in upscale([tmp_path], format="jpg")]
+    assert "a.gif is animated" in errors[0]
+    assert "b.tif has 2 pages" in errors[1]
+
+
+def test_max_memory_refuses_before_the_work(tmp_path):
+    put(tmp_path / "a.png", with_pillow(np.zeros((3000, 3000, 3), np.uint8), "PNG"))
+    record = upscale([tmp_path / "a.png"], format="jpg", max_memory=10**9)[0]
+    assert "needs about" in record.error
+    assert "--max-memory" in record.error
+
+
+# ---- existing results, failures, order -----------------------------------------------------------------------------
+
+
+def test_existing_results_are_kept_replaced_or_skipped(tmp_path):
+    put(tmp_path / "a.png")
+    put(tmp_path / "a_x4.png", b"old")
+    record = upscale([tmp_path / "a.png"])[0]
+    assert "exists already" in record.error
+    assert (tmp_path / "a_x4.png").read_bytes() == b"old"
+    record = upscale([tmp_path / "a.png"], skip_existing=True)[0]
+    assert record.skipped
+    assert (tmp_path / "a_x4.png").read_bytes() == b"old"
+    assert upscale([tmp_path / "a.png"], overwrite=True)[0].error is None
+    assert decoded(tmp_path / "a_x4.png").shape == (84, 136, 3)
+
+
+def test_a_failed_picture_does_not_stop_the_others(tmp_path):
+    for index in range(6):
+        put(tmp_path / f"{index}.png", PNG if index % 3 else PNG[: len(PNG) // 2])
+    records = upscale([tmp_path], tmp_path / "out")
+    assert [record.error is None for record in records] == [False, True, True, False, True, True]
+    assert [Path(record.input).name for record in records] == [f"{index}.png" for index in range(6)]
+    assert files(tmp_path / "out") == ["1_x4.png", "2_x4.png", "4_x4.png", "5_x4.png"]
+
+
+def test_a_disk_that_fills_up_fails_that_picture_and_leaves_nothing(tmp_path, monkeypatch):
+    for index in range(3):
+        put(tmp_path / f"{index}.png")
+
+    def full_once(target, frames, file):
+        if full_once.calls == 1:
+            full_once.calls += 1
+            for frame in frames:
+                next(iter(frame))
+                raise OSError(28, "No space left on device")
+        full_once.calls += 1
+        encode(target, frames, file)
+
+    full_once.calls = 0
+    monkeypatch.setattr(engine, "encode", full_once)
+    records = upscale([tmp_path], tmp_path / "out")
+    assert [record.error is None for record in records] == [True, False, True]
+    assert "1_x4.png: No space left on device" in records[1].error
+    assert files(tmp_path / "out") == ["0_x4.png", "2_x4.png"]
+
+
+def test_interrupted_in_the_middle_nothing_half_written_stays(tmp_path, monkeypatch):
+    for index in range(4):
+        put(tmp_path / f"{index}.png")
+    machine = open_machine("nearest", "cpu", 16)
+    real = machine.source.bands
+
+    def interrupted(image):
+        for number, band in enumerate(real(image)):
+            if len(seen) == 2 and number == 1:
+                raise KeyboardInterrupt
+            yield band
+        seen.append(image)
+
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(machine.source, "bands", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        upscale([tmp_path], tmp_path / "out", machine=machine)
+    assert files(tmp_path / "out") == ["0_x4.png", "1_x4.png"]
+    monkeypatch.undo()
+    records = upscale([tmp_path], tmp_path / "out", skip_existing=True)
+    assert [record.skipped for record in records] == [True, True, False, False]
+
+
+def test_decoding_and_encoding_run_beside_the_network(tmp_path, monkeypatch):
+    """While the network works on one picture, the next is read and the one before is written: by time stamps."""
+    for index in range(4):
+        put(tmp_path / f"{index}.png")
+    events: list[tuple[str, float, float]] = []
+
+    def timed(name, function):
+        def run(*arguments):
+            start = time.perf_counter()
+            time.sleep(0.15)
+            result = function(*arguments)
+            events.append((name, start, time.perf_counter()))
+            return result
+
+        return run
+
+    monkeypatch.setattr(engine, "open_photo", timed("read", engine.open_photo))
+    monkeypatch.setattr(engine, "encode", timed("write", engine.encode))
+    machine = open_machine("nearest", "cpu", None)
+    real = machine.source.bands
+    monkeypatch.setattr(machine.source, "bands", lambda image: iter(timed("work", lambda: list(real(image)))()))
+    assert all(record.error is None for record in upscale([tmp_path], tmp_path / "out", machine=machine))
+
+    def overlap(a: str, b: str) -> bool:
+        return any(
+            s < other_e and other_s < e
+            for name, s, e in events
+            for other, other_s, other_e in events
+            if name == a and other == b
+        )
+
+    assert overlap("read", "work")
+    assert overlap("write", "work")
+    assert threading.active_count() < 20
+
+
+def test_leftovers_of_killed_runs_are_cleared_when_old(tmp_path):
+    put(tmp_path / "a.png")
+    old, young = put(tmp_path / ".a_x4.png.abc.part"), put(tmp_path / ".a_x4.png.def.part")
+    os.utime(old, (1, 1))
+    upscale([tmp_path / "a.png"])
+    assert not old.exists()
+    assert young.exists(), "it may belong to a run that goes on"
+
+
+# ---- sizes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (SizeChoice(), (136, 84)),
+        (SizeChoice(factor=2.5), (85, 52)),
+        (SizeChoice(width=100), (100, 62)),
+        (SizeChoice(height=42), (68, 42)),
+        (SizeChoice(width=50, height=50), (50, 50)),
+        (SizeChoice(fit=(100, 100)), (100, 62)),
+        (SizeChoice(fit=(1000, 42)), (68, 42)),
+        (SizeChoice(factor=0.01), (1, 1)),
+    ],
+)
+def test_sizes(choice, expected, tmp_path):
+    assert choice.of(34, 21, 4) == expected
+    record = upscale([put(tmp_path / "a.png")], size=choice)[0]
+    assert record.output_size == expected
+    assert Image.open(record.output).size == expected
+
+
+def test_more_than_the_model_gives_is_said(tmp_path):
+    record = upscale([put(tmp_path / "a.png")], size=SizeChoice(factor=6))[0]
+    assert record.warnings == ["The model enlarges by 4; the rest is bicubic interpolation."]
+
+
+def keys_matrix(old: int, new: int) -> np.ndarray:
+    """(new, old) weights of Keys' cubic, stretched when reducing, mirrored at the edges: written out in float64."""
+    matrix = np.zeros((new, old))
+    stretch = max(1.0, old / new)
+    for row in range(new):
+        centre = (row + 0.5) * old / new - 0.5
+        for place in range(int(centre - 2 * stretch) - 2, int(centre + 2 * stretch) + 3):
+            x = abs(centre - place) / stretch
+            weight = 1.5 * x**3 - 2.5 * x**2 + 1 if x <= 1 else -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2 if x < 2 else 0
+            inside = place % (2 * old)
+            matrix[row, inside if inside < old else 2 * old - 1 - inside] += weight
+    return matrix / matrix.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("new", [(13, 20), (37, 51), (90, 90), (1, 1), (40, 7)])
+def test_resizing_band_by_band_equals_the_formula(dtype, new):
+    image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (41, 33, 3)).astype(dtype)
+    expected = np.einsum("ij,kl,jlc->ikc", keys_matrix(41, new[0]), keys_matrix(33, new[1]), image.astype(float))
+    expected = np.clip(expected, 0, np.iinfo(dtype).max)
+    for rows in (1, 8, 41):
+        bands = [image[start : start + rows] for start in range(0, 41, rows)]
+        found = np.concatenate(list(resized_bands(bands, (41, 33), new)))
+        assert found.shape == (*new, 3)
+        assert np.abs(found - expected).max() <= (0.51 if dtype == np.uint8 else 0.6)
+
+
+# ---- floats --------------------------------------------------------------------------------------------------------
+
+
+def test_floats_beyond_the_range_come_back_and_nan_is_replaced(tmp_path):
+    image = scene(3, np.float32) * 5 - 1
+    image[3, 4, 1] = np.nan
+    record = upscale([put(tmp_path / "a.tif", with_tifffile(image))])[0]
+    found = decoded(Path(record.output))
+    image[3, 4, 1] = 0
+    assert found.dtype == np.float32
+    assert np.abs(found[::4, ::4] - image).max() < 1e-6
+    assert any("not finite" in warning for warning in record.warnings)
+    assert any("scaled to 0..1" in warning for warning in record.warnings)
+
+
+def test_floats_to_png_become_16_bit(tmp_path):
+    record = upscale([put(tmp_path / "a.tif", with_tifffile(scene(3, np.float32)))], format="png")[0]
+    found = decoded(Path(record.output))
+    assert found.dtype == np.uint16
+    assert np.abs(found[::4, ::4] - scene(3, np.float32) * 65535.0).max() <= 0.51
+    assert record.warnings == ["Floating point samples were reduced to 16-bit: PNG holds no more."]
+
+
+def test_memory_does_not_grow_with_the_result(tmp_path):
+    """Two tall pictures: 27 MB more of result, and only the input's 2 MB (held twice at most) more of memory."""
+    import tracemalloc
+
+    peaks = []
+    for height in (400, 1500):
+        name = f"{height}.png"
+        put(tmp_path / name, with_pillow(np.random.default_rng(0).integers(0, 9, (height, 512, 3), np.uint8), "PNG"))
+        tracemalloc.start()
+        record = upscale([tmp_path / name], machine=open_machine("nearest", "cpu", 64))[0]
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert record.output_size == (2048, 4 * height)
+    assert peaks[1] - peaks[0] < 6e6
