@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.resize import crop_to_multiple, make_lr
-from gramgan_cli.engines.enlargers import open_enlarger
+from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines.upscale import Upscaler
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "docs" / "pictures" / "gallery.jpg"
@@ -30,7 +32,7 @@ TITLES = ("bicubic", "gramgan", "original")
 
 def main() -> None:
     """Draw and write the picture."""
-    enlargers = [open_enlarger(name, torch.device("cpu"), 0, print) for name in ("bicubic", "default")]
+    network = Upscaler(load_model("default"), torch.device("cpu"), 0)
     cell = SIDE * ENLARGED
     canvas = Image.new("RGB", (3 * cell + 2 * GAP, TITLE + len(CROPS) * (cell + GAP) - GAP), "white")
     draw = ImageDraw.Draw(canvas)
@@ -39,7 +41,7 @@ def main() -> None:
     for row, (file, left, top) in enumerate(CROPS):
         photo = crop_to_multiple(np.asarray(Image.open(ROOT / "examples" / file).convert("RGB")), 4)
         lr = make_lr(photo, 4)
-        pictures = [*(enlarger.enlarge(lr) for enlarger in enlargers), photo]
+        pictures = [BASELINES["bicubic"](lr), network.upscale(lr), photo]
         for column, picture in enumerate(pictures):
             canvas.paste(crop(picture, left, top), (column * (cell + GAP), TITLE + row * (cell + GAP)))
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
