@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,8 +18,9 @@ from gramgan_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.upscale_files import Machine, Record
+    from gramgan_cli.engines.upscale_plan import Job
 
-PICTURE, RESULT, SIZE, WORK = "Pictures", "Result", "Size", "Work"
+PICTURE, RESULT, SIZE, WORK, REFERENCE = "Pictures", "Result", "Size", "Work", "Reference"
 
 
 def upscale(
@@ -42,6 +44,22 @@ def upscale(
             "bilinear, bicubic, lanczos.",
         ),
     ] = "default",
+    ref: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PHOTO",
+            help="A photo of the same kind of thing to take texture from; needs a model that was trained for it.",
+            rich_help_panel=REFERENCE,
+        ),
+    ] = None,
+    save_attention: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --ref: write what came from where, and how sure the match is, as pictures.",
+            rich_help_panel=REFERENCE,
+        ),
+    ] = None,
     format: Annotated[
         Literal["png", "jpg", "webp", "tiff", "avif", "same"] | None,
         typer.Option(
@@ -107,15 +125,21 @@ def upscale(
     """Make photographs four times larger; metadata, colours, transparency and bit depth are kept."""
     size = (outscale, width, height, _box(fit))
     _check_options(output, inputs, overwrite, skip_existing, size, json)
+    _check_reference(ref, save_attention, inputs)
     sides = _tile(tile)
     memory = _bytes(max_memory)
 
     from gramgan_cli.core.sizes import SizeChoice
+    from gramgan_cli.engines import upscale_reference as reference
     from gramgan_cli.engines.upscale_files import Settings, open_machine, upscale_files
     from gramgan_cli.engines.upscale_plan import STANDARD, Naming, plan_jobs
 
     choice = SizeChoice(*size)
-    machine = open_machine(model, device, sides, precision, tta, seamless, memory)
+    if ref:
+        name = reference.DEFAULT_MODEL if model == "default" else model
+        machine = reference.open_reference_machine(name, ref, device, sides, precision, tta, seamless, out.note)
+    else:
+        machine = open_machine(model, device, sides, precision, tta, seamless, memory)
     scale = f"{outscale or machine.source.scale:g}"
     naming = Naming(output, output_template, scale, machine.name, format or "default", recursive)
     jobs = plan_jobs(inputs, naming)
@@ -123,11 +147,15 @@ def upscale(
     to_stdout = any(job.expected == STANDARD for job in jobs)
     if to_stdout and json:
         raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")
+    attention = _attention_paths(save_attention, jobs, overwrite)
     records = []
     with _bar(len(jobs)) as (bar, task):
         for record in upscale_files(jobs, machine, settings, lambda done: bar.update(task, completed=done)):
             records.append(record)
             _tell(record, quiet, json, to_stdout)
+            if attention and not record.error and not record.skipped:
+                assert isinstance(machine.source, reference.ReferenceUpscaler)
+                reference.save_attention(machine.source, Path(record.input), attention[Path(record.input).stem])
     if json:
         out.print_json({"model": _model_facts(machine), "results": [asdict(record) for record in records]})
     elif len(records) > 1:
@@ -156,6 +184,21 @@ def _check_options(
         raise UsageError("Standard input (-) stands alone.", "Name the files in another call.")
     if "-" in inputs and output is None and sys.stdout.isatty() and not json:
         raise UsageError("The picture would be printed to the terminal.", "Name a file with --output.")
+
+
+def _check_reference(ref: Path | None, save_attention: Path | None, inputs: list[str]) -> None:
+    """``--save-attention`` needs something to look at, twice."""
+    if save_attention and ref is None:
+        raise UsageError("--save-attention shows what came from a reference.", "Name one with --ref.")
+    if save_attention and "-" in inputs:
+        raise UsageError("--save-attention can't read standard input again.", "Name a file.")
+
+
+def _attention_paths(folder: Path | None, jobs: Sequence[Job], overwrite: bool) -> dict[str, dict[str, Path]]:
+    """The attention pictures of every job by its stem, none where none are wanted."""
+    from gramgan_cli.engines.upscale_reference import attention_paths
+
+    return attention_paths(folder, [job.source.stem for job in jobs], overwrite) if folder else {}
 
 
 def _box(text: str | None) -> tuple[int, int] | None:

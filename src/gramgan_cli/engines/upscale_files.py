@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.device import pick_device
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.files import replacing
 from gramgan_cli.core.images.alpha import extend_colours
 from gramgan_cli.core.images.formats import format_of_suffix
@@ -116,7 +116,7 @@ def open_machine(
     chosen = pick_device(device)
     loaded = load_model(model)
     if loaded.descriptor.needs_reference:
-        raise GramganError(f"The model '{loaded.name}' needs a reference picture, which this command does not give it.")
+        raise UsageError(f"The model '{loaded.name}' needs a reference picture.", "Name one with --ref PHOTO.")
     budget = None
     if max_memory is not None and chosen.type == "cpu":
         budget = max(16 * 2**20, (max_memory - RUNTIME_MEMORY) // 3)

@@ -1,0 +1,250 @@
+"""Upscaling with a reference photo: the model bound to it, its tiles, and pictures of what came from where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from gramgan_cli.core.archs import Descriptor
+from gramgan_cli.core.archs.ttsr import TTSR, Reference
+from gramgan_cli.core.data.crops import to_tensor
+from gramgan_cli.core.datasets import read_picture
+from gramgan_cli.core.device import pick_device
+from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.files import replacing
+from gramgan_cli.core.reference_search import Match, transfer
+from gramgan_cli.core.resize import imresize
+from gramgan_cli.core.tiling import Span, Tiling, spans
+from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines.upscale import PRACTICAL_HALO, PrecisionChoice, Upscaler
+from gramgan_cli.engines.upscale_files import Machine
+
+Array = NDArray[Any]
+Pixels = NDArray[np.uint8]
+
+DEFAULT_MODEL = "ttsr"
+"""The model that ``--ref`` alone means."""
+
+LARGEST_WHOLE = 256
+"""Pictures up to this side, in LR pixels, are enlarged as a whole: with a 1024 x 1024 reference that takes 3 GB."""
+
+LARGEST_REFERENCE = 2**21
+"""Pixels; a larger reference is reduced. Its features take half a kilobyte for each."""
+
+PICTURES = ("where", "sure", "copied", "reference")
+"""Endings of the attention pictures."""
+
+
+class Bound(nn.Module):
+    """A TTSR with one reference as a network of one picture, which is what the upscaler runs on tiles."""
+
+    def __init__(self, network: TTSR, reference: Reference) -> None:
+        super().__init__()
+        self.network = network
+        self.reference = reference
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """RGB (B, 3, h, w) in [0, 1] -> RGB (B, 3, 4h, 4w) in [0, 1]."""
+        return torch.cat([self.network.enlarge(one[None], self.reference)[0] for one in lr])
+
+
+@dataclass(frozen=True)
+class _BoundModel:
+    """What ``Upscaler`` takes."""
+
+    network: Bound
+    descriptor: Descriptor
+
+
+class ReferenceUpscaler:
+    """An ``Upscaler`` for models that take a reference. Every tile searches the whole reference.
+
+    Args:
+        network: in evaluation mode; moved to ``device``.
+        descriptor: its facts.
+        reference: ``uint8`` RGB (H, W, 3).
+        device: from ``core.device.pick_device``.
+        tile: side of a tile in LR pixels, 0 for the whole picture; 'auto' tiles pictures of more than 256 pixels.
+        precision, tta, seamless: as ``Upscaler`` has them.
+    """
+
+    def __init__(
+        self,
+        network: TTSR,
+        descriptor: Descriptor,
+        reference: Pixels,
+        device: torch.device,
+        tile: int | Literal["auto"] = "auto",
+        precision: PrecisionChoice = "fp32",
+        tta: bool = False,
+        seamless: bool = False,
+    ) -> None:
+        self.scale = descriptor.scale
+        self.reference_picture = reference[: reference.shape[0] // 4 * 4, : reference.shape[1] // 4 * 4]
+        self._network, self._device, self._automatic = network.eval().to(device), device, tile == "auto"
+        with torch.inference_mode():
+            features = self._network.read_reference(to_tensor([reference]).to(device))
+        self._bound = Bound(self._network, features)
+        side = LARGEST_WHOLE - 2 * PRACTICAL_HALO if tile == "auto" else tile
+        self._upscaler = Upscaler(_BoundModel(self._bound, descriptor), device, side, precision, tta, seamless)
+
+    @property
+    def on_note(self) -> Callable[[str], None]:
+        """Told what the person should know while it runs."""
+        return self._upscaler.on_note
+
+    @on_note.setter
+    def on_note(self, tell: Callable[[str], None]) -> None:
+        self._upscaler.on_note = tell
+
+    @property
+    def tile(self) -> int:
+        """The tile side that is used, 0 for the whole picture."""
+        return self._upscaler.tile
+
+    def _tiling_for(self, image: Array) -> Tiling:
+        whole = self._automatic and max(image.shape[:2]) <= LARGEST_WHOLE
+        return replace(self._upscaler.tiling, tile=0) if whole else self._upscaler.tiling
+
+    def bands(self, image: Array) -> Iterator[Array]:
+        """(H, W, C) uint8, uint16 or float32 -> finished rows of (4 H, 4 W, C), from top to bottom."""
+        usual = self._upscaler.tiling
+        self._upscaler.tiling = self._tiling_for(image)
+        try:
+            yield from self._upscaler.bands(image)
+        finally:
+            self._upscaler.tiling = usual
+
+    @torch.inference_mode()
+    def look_up(self, lr: Pixels) -> Match:
+        """S and H of a whole picture, ``uint8`` RGB (h, w, 3), looked up in the tiles that ``bands`` uses."""
+        height, width = lr.shape[:2]
+        positions, scores = torch.zeros((1, height, width), dtype=torch.int64), torch.zeros((1, 1, height, width))
+        tiling = replace(self._tiling_for(lr), wrap=False)
+        for rows in spans(height, tiling):
+            for columns in spans(width, tiling):
+                window = lr[_seen(rows), _seen(columns)]
+                found = self._network.look_up(to_tensor([window]).to(self._device), self._bound.reference)
+                here = (slice(rows.start, rows.stop), slice(columns.start, columns.stop))
+                positions[(..., *here)] = found.positions[(..., _kept(rows), _kept(columns))].cpu()
+                scores[(..., *here)] = found.scores[(..., _kept(rows), _kept(columns))].cpu()
+        return Match(positions, scores, found.reference_size)
+
+
+def _seen(span: Span) -> slice:
+    return slice(span.window, span.window + span.size)
+
+
+def _kept(span: Span) -> slice:
+    return slice(span.start - span.window, span.stop - span.window)
+
+
+def open_reference_machine(
+    model: str,
+    reference: Path,
+    device: str,
+    tile: int | None,
+    precision: PrecisionChoice = "auto",
+    tta: bool = False,
+    seamless: bool = False,
+    note: Callable[[str], None] = lambda _text: None,
+) -> Machine:
+    """The model of that name or file with the reference photo, on the device; ``tile`` None chooses by size."""
+    loaded = load_model(model)
+    if not isinstance(loaded.network, TTSR):
+        raise UsageError(
+            f"The model '{loaded.name}' takes no reference.", "Leave --ref out, or name one that does with --model."
+        )
+    picture = _reduced(read_picture(reference), note)
+    upscaler = ReferenceUpscaler(
+        loaded.network,
+        loaded.descriptor,
+        picture,
+        pick_device(device),
+        "auto" if tile is None else tile,
+        precision,
+        tta,
+        seamless,
+    )
+    return Machine(loaded.name, str(pick_device(device)), upscaler, loaded.header)
+
+
+def _reduced(reference: Pixels, note: Callable[[str], None]) -> Pixels:
+    """The reference with at most ``LARGEST_REFERENCE`` pixels."""
+    height, width = reference.shape[:2]
+    if height * width <= LARGEST_REFERENCE:
+        return reference
+    factor = (LARGEST_REFERENCE / (height * width)) ** 0.5
+    smaller = imresize(reference, factor, size=(int(height * factor), int(width * factor)))
+    note(f"The reference was reduced from {width}x{height} to {smaller.shape[1]}x{smaller.shape[0]} for the search.")
+    return smaller
+
+
+def attention_paths(folder: Path, stems: list[str], overwrite: bool) -> dict[str, dict[str, Path]]:
+    """Stem -> ending -> file in ``folder``; an error where two pictures share a stem or a file is there already."""
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise UsageError(
+                f"Two pictures are called '{stem}'.", "Call the command once for each with --save-attention."
+            )
+    paths = {stem: {ending: folder / f"{stem}_{ending}.png" for ending in PICTURES} for stem in stems}
+    for files in paths.values():
+        for path in files.values():
+            if path.exists() and not overwrite:
+                raise UsageError(f"{path} exists already.", "Replace it with --overwrite.")
+    return paths
+
+
+def save_attention(upscaler: ReferenceUpscaler, photo: Path, paths: dict[str, Path]) -> None:
+    """Look the photo up once more and write where each patch came from, how sure the match is, and what was copied."""
+    match = upscaler.look_up(read_picture(photo))
+    for ending, picture in attention_pictures(match, upscaler.reference_picture).items():
+        with replacing(paths[ending]) as temporary:
+            Image.fromarray(picture).save(temporary, format="PNG")
+
+
+def attention_pictures(match: Match, reference: Pixels) -> dict[str, Pixels]:
+    """The pictures of one match (batch of one), of the size of SR except for the last one.
+
+    Args:
+        match: over the grid of ``reference``.
+        reference: ``uint8`` RGB, sides that divide by 4.
+
+    Returns:
+        ``where``: the place in the reference as a colour, red grows to the right and green downwards.
+        ``sure``: S from black (0 or less) to white (1).
+        ``copied``: the reference's pixels, brought over by the same attention as its features.
+        ``reference``: the reference under its own colours, the key to ``where``.
+    """
+    hk, wk = match.reference_size
+    y, x = match.positions[0] // wk, match.positions[0] % wk
+    copied = transfer(to_tensor([reference]), match)[0].permute(1, 2, 0).numpy()
+    own_y, own_x = np.mgrid[0:hk, 0:wk]
+    key = reference * 0.5 + _blocks(_place_colours(own_y, own_x, (hk, wk))) * 0.5
+    sure = (match.scores[0, 0].clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return {
+        "where": _blocks(_place_colours(y.numpy(), x.numpy(), (hk, wk))),
+        "sure": _blocks(sure),
+        "copied": (copied * 255 + 0.5).clip(0, 255).astype(np.uint8),
+        "reference": (key + 0.5).astype(np.uint8),
+    }
+
+
+def _place_colours(y: Array, x: Array, size: tuple[int, int]) -> Pixels:
+    """Positions (h, w) in a grid -> (h, w, 3): red is x and green is y over the grid, blue falls with both."""
+    red, green = x / max(1, size[1] - 1), y / max(1, size[0] - 1)
+    colours = np.stack((red, green, 1 - (red + green) / 2), axis=-1)
+    return (colours * 255 + 0.5).astype(np.uint8)
+
+
+def _blocks(picture: Pixels) -> Pixels:
+    """Each pixel as a square of 4 x 4."""
+    return np.asarray(picture.repeat(4, axis=0).repeat(4, axis=1))
