@@ -62,6 +62,16 @@ def test_six_numbers_keep_the_distance_of_nine() -> None:
     torch.testing.assert_close(unpack(pack(a)), a, rtol=1e-15, atol=0)
 
 
+@pytest.mark.parametrize("centered", [False, True])
+def test_packed_gram_is_the_packed_definition(centered: bool) -> None:
+    patches = torch.rand(2, 4, 3, 4, 4, dtype=torch.float64)
+    mine = unpack(packed_gram(patches, centered))
+    for i in range(2):
+        for j in range(4):
+            expected = numpy_gram(patches[i, j].numpy(), centered)
+            np.testing.assert_allclose(mine[i, j].numpy(), expected, rtol=0, atol=1e-12)
+
+
 def test_packed_gram_sends_no_gradient() -> None:
     assert not packed_gram(torch.rand(2, 3, 4, 4, requires_grad=True)).requires_grad
 

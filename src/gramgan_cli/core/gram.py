@@ -52,6 +52,13 @@ def unpack(packed: Tensor) -> Tensor:
 
 
 def packed_gram(patches: Tensor, centered: bool = False) -> Tensor:
-    """RGB patches (..., 3, h, w) in [0, 1] -> packed Gram matrices (..., 6), without gradient, at least in float32."""
-    with torch.no_grad(), torch.autocast(patches.device.type, enabled=False):
-        return pack(gram(patches.float() if patches.dtype.itemsize < 4 else patches, centered))
+    """RGB patches (..., 3, h, w) in [0, 1] -> packed Gram matrices (..., 6), without gradient, at least in float32.
+
+    The same numbers as ``pack(gram(patches))`` from six sums of products, which is faster than many 3 x 3 products.
+    """
+    with torch.no_grad():
+        p = (patches.float() if patches.dtype.itemsize < 4 else patches).flatten(-2)
+        if centered:
+            p = p - p.mean(-1, keepdim=True)
+        products = (p[..., _ROWS, :] * p[..., _COLUMNS, :]).sum(-1)
+        return products * products.new_tensor(_SCALES)

@@ -22,7 +22,7 @@ from gramgan_cli.core.gram import packed_gram
 
 KEY = "gramgan-bank"
 FORMAT = 1
-_AT_ONCE = 65536
+_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)

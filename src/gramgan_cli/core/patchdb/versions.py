@@ -20,7 +20,7 @@ VERSIONS = ("raw", "down-up", "affine")
 
 MARGIN = 8
 """Pixels around a patch that its versions may read: halving and doubling reach 7, the affine map less than 8 as long as
-its normal numbers stay within ``NORMAL_LIMIT`` and patches within 16 px. Even, so that the halved grid starts with it."""
+its normal numbers stay within ``NORMAL_LIMIT`` and patches within 16 px. Even, so that the halved grid fits."""
 
 NORMAL_LIMIT = 6.0
 AFFINE_NUMBERS = 5

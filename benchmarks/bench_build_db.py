@@ -1,0 +1,104 @@
+"""Time per entry of building the texture bank, beside loops that make one patch at a time with Pillow.
+
+    python benchmarks/bench_build_db.py --hr-dir DIR [--rounds 3] [--workers 2] [--json FILE]
+
+Two loops: one that opens the photo of each place, as uniform sampling over a folder does when it is written plainly,
+and one that is given its photo decoded, which takes all reading away from it. Both make the same three versions and
+their Gram matrices. Seconds are wall time; the sides take turns, so that a machine whose speed drifts does so for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gramgan_cli.core.data.listing import list_pictures
+from gramgan_cli.core.patchdb.cutting import upright_size
+from gramgan_cli.core.patchdb.sampling import draw_places
+from gramgan_cli.engines.build_db import build_bank
+
+PLACES = 200_000
+OPENED, DECODED = 60, 6000
+"""Places that each loop is timed on."""
+
+
+def plain_patch(photo: Image.Image, y: int, x: int, numbers: np.ndarray, size: int = 4) -> list[torch.Tensor]:
+    """Three Pillow crops of one place and their Gram matrices."""
+    around = photo.crop((x - 8, y - 8, x + size + 8, y + size + 8))
+    side = size + 16
+    soft = around.resize((side // 2, side // 2), Image.Resampling.BICUBIC)
+    soft = soft.resize((side, side), Image.Resampling.BICUBIC)
+    angle, shear = math.radians(1.08 * numbers[0]), math.tan(math.radians(0.06 * numbers[1]))
+    zoom, centre = 1 + 0.003 * numbers[2], side / 2
+    a, d = zoom * math.cos(angle), zoom * math.sin(angle)
+    b, e = a * shear - d, d * shear + a
+    down, right = 0.576 * numbers[3], 0.576 * numbers[4]
+    map_ = (a, b, centre - a * centre - b * centre + right, d, e, centre - d * centre - e * centre + down)
+    turned = around.transform(around.size, Image.Transform.AFFINE, map_, Image.Resampling.BICUBIC)
+    box = (8, 8, 8 + size, 8 + size)
+    grams = []
+    for patch in (photo.crop((x, y, x + size, y + size)), soft.crop(box), turned.crop(box)):
+        p = torch.from_numpy(np.array(patch)).permute(2, 0, 1).float().div(255).flatten(1)
+        grams.append((p @ p.T).flatten())
+    return grams
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hr-dir", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+
+    paths = list_pictures(options.hr_dir)
+    draw = draw_places([upright_size(path) for path in paths], PLACES, 4, 0)
+    places = [
+        (path, int(y), int(x), numbers)
+        for path, corners, normals in zip(paths, draw.corners, draw.normals, strict=True)
+        for (y, x), numbers in zip(corners, normals, strict=True)
+    ]
+    opened = [places[i] for i in np.linspace(0, len(places) - 1, OPENED).astype(int)]
+    decoded = places[:DECODED]
+    in_memory = {path: Image.open(path).convert("RGB") for path in {place[0] for place in decoded}}
+
+    whole: list[float] = []
+    microseconds: dict[str, list[float]] = {"build-db": [], "loop that opens photos": [], "loop on decoded photos": []}
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            begin = time.perf_counter()
+            bank = build_bank(options.hr_dir, Path(folder) / "bank.safetensors", workers=options.workers)
+            whole.append(time.perf_counter() - begin)
+            entries = bank.provenance.entries
+            del bank
+        microseconds["build-db"].append(1e6 * whole[-1] / entries)
+        begin = time.perf_counter()
+        for path, y, x, numbers in opened:
+            with Image.open(path) as photo:
+                plain_patch(photo.convert("RGB"), y, x, numbers)
+        microseconds["loop that opens photos"].append(1e6 * (time.perf_counter() - begin) / (3 * len(opened)))
+        begin = time.perf_counter()
+        for path, y, x, numbers in decoded:
+            plain_patch(in_memory[path], y, x, numbers)
+        microseconds["loop on decoded photos"].append(1e6 * (time.perf_counter() - begin) / (3 * len(decoded)))
+
+    medians = {name: statistics.median(values) for name, values in microseconds.items()}
+    print(f"build-db: {entries} entries in {statistics.median(whole):.1f} s (median of {options.rounds})")
+    for name, value in medians.items():
+        print(f"{name:24} {value:9.2f} us per entry   ratio {value / medians['build-db']:7.1f}")
+    if options.json:
+        report = {"entries": entries, "seconds": whole, "microseconds_per_entry": microseconds}
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Exact matching of a training batch's patches against the texture bank, beside FAISS and a training step.
+
+    python benchmarks/bench_match.py --hr-dir DIR [--db FILE] [--rounds 3] [--step] [--json FILE]
+
+Queries: all non-overlapping 4x4 patches of 8 crops of 192 px (18 432), HR and bicubic SR averaged, raw and centred form.
+FAISS flat works on the nine numbers of the full Gram matrix, as the method is usually written; it is timed on a part
+of the queries and scaled. ``--step`` times one training step of the recipe gramgan too (random VGG features, no
+warm-up), on one crop, and scales it to the 8.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import faiss
+import numpy as np
+import torch
+
+from gramgan_cli.core import archs
+from gramgan_cli.core.data.crops import Batch
+from gramgan_cli.core.data.listing import list_pictures
+from gramgan_cli.core.data.prepared import read_rgb
+from gramgan_cli.core.gram import packed_gram, unpack
+from gramgan_cli.core.patchdb.bank import Bank, load_bank
+from gramgan_cli.core.patchdb.query import build_index, combined_query
+from gramgan_cli.core.patches import choose_places, cut_patches, parse_selection
+from gramgan_cli.core.resize import imresize, make_lr
+from gramgan_cli.engines.build_db import build_bank
+from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.gan_step import GanTraining
+from gramgan_cli.recipes.convert import merge
+from gramgan_cli.recipes.load import load_recipe
+
+CROPS, SIDE, SIZE = 8, 192, 4
+FLAT_PART = 1024
+"""Queries that FAISS flat is timed on."""
+
+
+def load_crops(folder: Path) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """LR (8, 3, 48, 48), its bicubic enlargement and HR (8, 3, 192, 192), from the middles of photos over the list."""
+    paths = list_pictures(folder)
+    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, CROPS).astype(int)]
+    triples = []
+    for path in chosen:
+        photo = read_rgb(path)
+        top, left = ((n - SIDE) // 8 * 4 for n in photo.shape[:2])
+        hr = photo[top : top + SIDE, left : left + SIDE]
+        lr = make_lr(hr, 4)
+        triples.append((lr, imresize(lr, 4.0), hr))
+    lr, sr, hr = (
+        torch.stack([torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255 for image in images])
+        for images in zip(*triples, strict=True)
+    )
+    return lr, sr, hr
+
+
+def seconds(run: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begin
+
+
+def match(bank: Bank, sr: torch.Tensor, hr: torch.Tensor, centered: bool, rounds: int) -> dict[str, float]:
+    """Median seconds of each side on one form of the Gram matrix, and how far their answers are apart."""
+    places = choose_places(parse_selection("dense"), CROPS, SIDE, SIDE, SIZE)
+    patches = [cut_patches(images, places, SIZE) for images in (hr, sr)]
+    queries = combined_query(*(packed_gram(p, centered) for p in patches)).flatten(0, 1)
+    entries = bank.grams(centered).to(queries.device)
+    begin = time.perf_counter()
+    index = build_index(entries, queries.device)
+    build = time.perf_counter() - begin
+    flat = faiss.IndexFlatL2(9)
+    flat.add(np.ascontiguousarray(unpack(entries.cpu()).flatten(1).numpy()))
+    part = np.ascontiguousarray(unpack(queries[:: len(queries) // FLAT_PART][:FLAT_PART].cpu()).flatten(1).numpy())
+    ours, theirs = [], []
+    for _ in range(rounds):
+        ours.append(seconds(lambda: index.find_best(queries)))
+        theirs.append(seconds(lambda: flat.search(part, 1)) * len(queries) / len(part))
+    distances = (entries[index.find_best(queries)].double() - queries.double()).square().sum(-1)
+    some = slice(None, None, 301)
+    brute = [((entries.double() - q.double()) ** 2).sum(-1).min() for q in queries[some]]
+    return {
+        "queries": len(queries),
+        "build_index": build,
+        "gramgan": statistics.median(ours),
+        "faiss_flat": statistics.median(theirs),
+        "excess_over_float64_brute_force": float((distances[some] - torch.stack(brute)).abs().max()),
+    }
+
+
+def training_step(bank: Path, lr: torch.Tensor, hr: torch.Tensor) -> float:
+    """Seconds of one step of the default recipe on the batch, from one crop."""
+    changes = {"texture": {"db": str(bank), "patches": "dense"}, "features": {"weights": "random"}}
+    recipe = merge(load_recipe("gramgan"), changes)
+    network = {key: value for key, value in recipe.network.items() if key != "arch"}
+    generator = archs.build(recipe.network["arch"], network).to(lr.device).train()
+    training = GanTraining(generator, recipe, lr.device, Group())
+    batch = Batch(lr[:1], hr[:1], ("crop",))
+    return CROPS * seconds(lambda: training.step(batch, 0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hr-dir", type=Path, required=True)
+    parser.add_argument("--db", type=Path, help="a bank of 4x4 patches; built from --hr-dir when not given")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--step", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.db or Path(folder) / "bank.safetensors"
+        bank = load_bank(path) if options.db else build_bank(options.hr_dir, path, workers=2)
+        lr, sr, hr = (images.to(device) for images in load_crops(options.hr_dir))
+        report: dict[str, object] = {"device": str(device), "entries": bank.provenance.entries}
+        for centered in (False, True):
+            row = match(bank, sr, hr, centered, options.rounds)
+            report["centred" if centered else "raw"] = row
+            print(
+                f"{'centred' if centered else 'raw':8} {row['queries']} queries in {bank.provenance.entries} entries: "
+                f"gramgan {row['gramgan']:.3f} s (index built in {row['build_index']:.2f} s), "
+                f"FAISS flat {row['faiss_flat']:.2f} s, ratio {row['faiss_flat'] / row['gramgan']:.0f}; "
+                f"squared distance above float64 brute force {row['excess_over_float64_brute_force']:.1e}"
+            )
+            if options.step and not centered:
+                report["step"] = step = training_step(path, lr, hr)
+                print(f"training step {step:.1f} s: matching takes {row['gramgan'] / step:.2%} of it")
+        del bank
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
