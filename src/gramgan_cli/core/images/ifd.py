@@ -95,33 +95,41 @@ def first_directory(data: bytes, layout: Layout) -> int:
     return layout.unpack(layout.offset, data, layout.header)[0]
 
 
-def read_directory(data: bytes, at: int, layout: Layout, skip_larger: int = 2**26) -> tuple[Directory, int]:
+def read_directory(data: bytes, at: int, layout: Layout) -> tuple[Directory, int]:
     """The directory at offset ``at`` with its EXIF and GPS children, and the offset of the next one (0: none).
 
-    Entries of unknown type, and those larger than ``skip_larger`` bytes, are left out. Raises DamagedTiff.
+    Entries of unknown type, and values and children that lie outside the data, are left out. Raises DamagedTiff where
+    the directory itself does.
     """
+    entries, following = _entries(data, at, layout)
+    for tag in SUB_DIRECTORIES:
+        if tag in entries:
+            try:
+                children, _ = _entries(data, numbers(entries[tag], layout)[0], layout)
+            except DamagedTiff:
+                del entries[tag]
+                continue
+            flat = {key: value for key, value in children.items() if key not in SUB_DIRECTORIES}
+            entries[tag] = Value(entries[tag].kind, entries[tag].data, flat)
+    return entries, following
+
+
+def _entries(data: bytes, at: int, layout: Layout) -> tuple[Directory, int]:
+    """The entries of one directory, and the offset of the next one."""
     (count,) = layout.unpack(layout.count, data, at)
     start = at + struct.calcsize("=" + layout.count)
-    if start + count * layout.entry > len(data):
+    end = start + count * layout.entry
+    if end > len(data):
         raise DamagedTiff("a directory runs past the end")
     directory: Directory = {}
-    for index in range(count):
-        place = start + index * layout.entry
+    for place in range(start, end, layout.entry):
         tag, kind, number = layout.unpack("HH" + layout.offset, data, place)
         length = SIZES.get(kind, 0) * number
-        if not 0 < length <= skip_larger:
-            continue
         field = place + 4 + struct.calcsize("=" + layout.offset)
         inline = layout.entry - 4 - struct.calcsize("=" + layout.offset)
         where = field if length <= inline else layout.unpack(layout.offset, data, field)[0]
-        if where + length > len(data):
-            raise DamagedTiff(f"tag {tag} points outside")
-        value = Value(kind, data[where : where + length])
-        if tag in SUB_DIRECTORIES and kind in (LONG, 13, LONG8, 18):
-            children, _ = read_directory(data, numbers(value, layout)[0], layout, skip_larger)
-            value = Value(kind, value.data, {t: v for t, v in children.items() if t not in SUB_DIRECTORIES})
-        directory[tag] = value
-    end = start + count * layout.entry
+        if length > 0 and where + length <= len(data):
+            directory[tag] = Value(kind, data[where : where + length])
     following = layout.unpack(layout.offset, data, end)[0] if end + 4 <= len(data) else 0
     return directory, following
 

@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
+def plausible_dpi(x: float, y: float) -> tuple[float, float] | None:
+    """A resolution in pixels per inch, if it can be one: 0, 1 and absurd numbers stand for 'unknown'."""
+    return (x, y) if min(x, y) > 1 and max(x, y) < 65536 else None
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What surrounds the pixels. None or empty: the file has none."""

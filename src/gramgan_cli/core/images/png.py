@@ -114,6 +114,29 @@ def repaired(chunks: Sequence[Chunk]) -> bytes:
     return rebuilt([*kept, (b"IDAT", zlib.compress(raw.ljust(header.raw_size(), b"\0"), 1)), (b"IEND", b"")])
 
 
+def interlacing_passes(chunks: Sequence[Chunk]) -> Iterator[tuple[tuple[int, int, int, int], bytes]]:
+    """The seven small pictures of an interlaced PNG, each as a file of its own, with its place in ADAM7.
+
+    Raises DamagedPng where the image data is not whole.
+    """
+    header = header_of(chunks)
+    raw = _unpack_what_is_there(b"".join(content for kind, content in chunks if kind == b"IDAT"), header.raw_size())
+    if len(raw) < header.raw_size():
+        raise DamagedPng("its image data is damaged")
+    at = 0
+    for place in ADAM7:
+        first_x, first_y, step_x, step_y = place
+        width = -(-(header.width - first_x) // step_x)
+        height = -(-(header.height - first_y) // step_y)
+        if width <= 0 or height <= 0:
+            continue
+        part = Header(width, height, header.depth, header.colour, interlaced=False)
+        head = struct.pack(">IIBBBBB", width, height, header.depth, header.colour, 0, 0, 0)
+        packed = zlib.compress(raw[at : at + part.raw_size()], 1)
+        yield place, rebuilt([(b"IHDR", head), (b"IDAT", packed), (b"IEND", b"")])
+        at += part.raw_size()
+
+
 def _unpack_what_is_there(packed: bytes, length: int) -> bytes:
     unpacker, raw = zlib.decompressobj(), bytearray()
     for start in range(0, len(packed), 512):  # small steps: an error loses one of them, not all

@@ -24,7 +24,7 @@ from gramgan_cli.core.images.colour import srgb_profile, to_srgb
 from gramgan_cli.core.images.exif import DamagedExif, exif_orientation
 from gramgan_cli.core.images.ifd import Directory
 from gramgan_cli.core.images.orientation import upright, upright_size
-from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo
+from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, plausible_dpi
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -120,7 +120,7 @@ def open_photo(data: bytes, name: str, allow_truncated: bool = False) -> Photo:
 def _opened(open_it: Opener, data: bytes, name: str, lenient: bool) -> Photo:
     guarded = _Guarded(name, lenient)
     photo = guarded.run(lambda: open_it(data, name, lenient))
-    return replace(photo, decode=lambda: guarded.iterate(photo.decode))
+    return replace(photo, decode=lambda: guarded.iterate(photo))
 
 
 def _extras_hint(data: bytes) -> str:
@@ -146,13 +146,11 @@ class _Guarded:
         except Exception as error:
             raise self._explained(error) from error
 
-    def iterate(self, decode: Callable[[], Iterator[Array]]) -> Iterator[Array]:
-        frames = decode()
-        while True:
-            frame = self.run(lambda: next(frames, None))
-            if frame is None:
-                return
-            yield frame
+    def iterate(self, photo: Photo) -> Iterator[Array]:
+        """Each frame, which must be what the header announced."""
+        arrays = photo.decode()
+        for frame in photo.frames:
+            yield self.run(lambda frame=frame: _as_announced(next(arrays, None), frame))  # type: ignore[misc]
 
     def _explained(self, error: Exception) -> GramganError:
         if isinstance(error, MemoryError):
@@ -164,6 +162,12 @@ class _Guarded:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         hint = None if self.lenient else "With --allow-truncated, what can be read of it is used."
         return GramganError(f"{self.name} is damaged or cut off ({reason[:160]}).", hint)
+
+
+def _as_announced(array: Array | None, frame: Frame) -> Array:
+    if array is None or array.shape != (frame.height, frame.width, frame.channels) or array.dtype != frame.dtype:
+        raise Unreadable("its pixels are not what its header announces")
+    return array
 
 
 def _too_large(name: str) -> GramganError:
@@ -263,11 +267,8 @@ def _metadata_of(image: Image.Image) -> Metadata:
 
 
 def _dpi(value: Any) -> tuple[float, float] | None:
-    """Pillow's resolution, where it is two positive numbers (0 and 1 stand for 'unknown')."""
-    if not isinstance(value, tuple) or len(value) != 2:
-        return None
-    x, y = float(value[0]), float(value[1])
-    return (x, y) if min(x, y) > 1 and np.isfinite([x, y]).all() else None
+    """Pillow's resolution, where it is two numbers."""
+    return plausible_dpi(float(value[0]), float(value[1])) if isinstance(value, tuple) and len(value) == 2 else None
 
 
 def _orientation(metadata: Metadata) -> tuple[int, Metadata, tuple[str, ...]]:
@@ -422,13 +423,16 @@ def _open_png(data: bytes, name: str, lenient: bool) -> Photo:
 
 
 def _deep_png(data: bytes, header: png.Header, key: bytes | None) -> Array:
-    """16-bit samples, (H, W, C); a transparent colour (tRNS) becomes an alpha channel.
-
-    The decoder gets the image chunks only: it swaps the bytes of pictures that have tRNS.
-    """
+    """16-bit samples, (H, W, C); a transparent colour (tRNS) becomes an alpha channel."""
     essential = [chunk for chunk in png.read_chunks(data) if chunk[0] in (b"IHDR", b"IDAT", b"IEND")]
-    decoded = imagecodecs.png_decode(png.rebuilt(essential))
-    array: Array = decoded.reshape(header.height, header.width, -1)
+    # Without tRNS: the decoder swaps the bytes of pictures that have it. Pass by pass: it grumbles at interlaced ones.
+    array = np.empty((header.height, header.width, png.SAMPLES[header.colour]), np.uint16)
+    if header.interlaced:
+        for (first_x, first_y, step_x, step_y), part in png.interlacing_passes(essential):
+            place = array[first_y::step_y, first_x::step_x]
+            place[...] = imagecodecs.png_decode(part).reshape(place.shape)
+    else:
+        array[...] = imagecodecs.png_decode(png.rebuilt(essential)).reshape(array.shape)
     if key is None or header.colour not in (0, 2):
         return array
     colour = np.frombuffer(key[: 2 * array.shape[2]], ">u2")
@@ -465,8 +469,7 @@ def _png_resolution(content: bytes) -> tuple[float, float] | None:
     """pHYs with the metre as its unit, in pixels per inch."""
     if len(content) != 9 or content[8] != 1:
         return None
-    x, y = int.from_bytes(content[:4], "big") * 0.0254, int.from_bytes(content[4:8], "big") * 0.0254
-    return (x, y) if x and y else None
+    return plausible_dpi(*(int.from_bytes(content[at : at + 4], "big") * 0.0254 for at in (0, 4)))
 
 
 # ---- TIFF ----------------------------------------------------------------------------------------------------------

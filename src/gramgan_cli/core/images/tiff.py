@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.images import ifd
 from gramgan_cli.core.images.ifd import DamagedTiff, Directory, Layout, Value, number, numbers
+from gramgan_cli.core.images.photo import plausible_dpi
 
 Array = NDArray[Any]
 
@@ -125,7 +126,7 @@ def resolution(directory: Mapping[int, Value], layout: Layout) -> tuple[float, f
             return None
         above, below = layout.unpack("II", value.data, 0)
         pair.append(above / below * (2.54 if unit == 3 else 1.0) if below else 0.0)
-    return (pair[0], pair[1]) if all(pair) else None
+    return plausible_dpi(pair[0], pair[1])
 
 
 def descriptive_exif(directory: Mapping[int, Value], layout: Layout) -> bytes | None:

@@ -1,0 +1,155 @@
+"""Mutated pictures through reading and writing, in a process of its own: ``python fuzz_photos.py COUNT SEED``.
+
+A crash, a hang (ten seconds) or another exception than GramganError ends the process with an error. Prints JSON:
+how many mutated pictures gave a result, how many a clean error, the slowest one, and the peak memory.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import json
+import sys
+import time
+from collections import Counter
+
+import hypothesis
+import numpy as np
+from hypothesis import strategies as st
+from PIL import Image
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.images.formats import FORMATS
+from gramgan_cli.core.images.plan import choose_format, plan_target
+from gramgan_cli.core.images.read import open_photo
+from gramgan_cli.core.images.write import encode
+from photo_corpus import CASES, exif_with, scene, with_pillow
+from test_photo_metadata import ADOBE_RGB, XMP, with_thumbnail
+
+TIME_LIMIT = 10
+
+
+def seeds() -> list[bytes]:
+    """One file of every kind of the corpus, and some with all metadata, frames and pages."""
+    frames = [Image.fromarray(np.roll(scene(3), 4 * index, axis=1)) for index in range(3)]
+    everything = {"exif": exif_with(6), "icc_profile": ADOBE_RGB, "xmp": XMP}
+    rich = [with_pillow(scene(3), form, **everything) for form in ("JPEG", "WEBP", "AVIF")]
+    rich += [with_pillow(scene(3), "JPEG", exif=b"Exif\0\0" + with_thumbnail(order)) for order in "<>"]
+    rich += [
+        with_pillow(frames[0], form, save_all=True, append_images=frames[1:]) for form in ("GIF", "PNG", "WEBP", "TIFF")
+    ]
+    return [case.make() for case in CASES] + rich
+
+
+NUMBERS = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1", b"\0\1\0\0", b"\xff\xff", b"\0\0"]
+
+place = st.floats(0, 1, exclude_max=True)
+mutation = st.one_of(
+    st.tuples(st.just("flip"), place, st.integers(0, 7)),
+    st.tuples(st.just("early flip"), place, st.integers(0, 7)),
+    st.tuples(st.just("byte"), place, st.integers(0, 255)),
+    st.tuples(st.just("number"), place, st.sampled_from(NUMBERS)),
+    st.tuples(st.just("early number"), place, st.sampled_from(NUMBERS)),
+    st.tuples(st.just("cut"), place, st.just(0)),
+    st.tuples(st.just("remove"), place, st.integers(1, 40)),
+    st.tuples(st.just("repeat"), place, st.integers(1, 40)),
+    st.tuples(st.just("insert"), place, st.binary(min_size=1, max_size=16)),
+)
+"""What is done to a file, where (as a part of its length), and with what."""
+
+
+def mutated(data: bytes, mutations: list[tuple[str, float, object]]) -> bytes:
+    """The file after all mutations."""
+    out = bytearray(data)
+    for kind, part, value in mutations:
+        if not out:
+            break
+        length = min(len(out), 120) if kind.startswith("early") else len(out)
+        at = int(part * length)
+        if kind.endswith("flip"):
+            out[at] ^= 1 << value
+        elif kind == "byte":
+            out[at] = value
+        elif kind.endswith("number"):
+            out[at : at + len(value)] = value
+        elif kind == "cut":
+            del out[at:]
+        elif kind == "remove":
+            del out[at : at + value]
+        elif kind == "repeat":
+            out[at:at] = out[at : at + value]
+        else:
+            out[at:at] = value
+    return bytes(out)
+
+
+def read_and_write(data: bytes, allow_truncated: bool, form: str | None) -> None:
+    """Through reading, planning and writing; where the result would be huge, through reading only."""
+    photo = open_photo(data, "x", allow_truncated)
+    frames = list(photo.decode())
+    target, _ = plan_target(
+        photo,
+        FORMATS[form] if form else choose_format(photo, "default"),
+        tuple((frame.width, frame.height) for frame in photo.frames),
+        90,
+    )
+    for array, frame in zip(frames, photo.frames, strict=True):
+        assert array.shape == (frame.height, frame.width, frame.channels)
+        assert array.dtype == frame.dtype
+    if sum(frame.width * frame.height for frame in photo.frames) < 10**6:
+        file = io.BytesIO()
+        encode(target, [[np.nan_to_num(array)] for array in frames], file)
+        again = open_photo(file.getvalue(), "result")
+        assert sum(1 for _ in again.decode()) == len(frames)
+
+
+def main(count: int, seed: int) -> None:
+    """Run ``count`` mutated pictures."""
+    files = seeds()
+    outcomes: Counter[str] = Counter()
+    slowest = 0.0
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count,
+        deadline=None,  # the watchdog below also ends what never returns
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(
+        st.integers(0, len(files) - 1),
+        st.lists(mutation, min_size=1, max_size=6),
+        st.booleans(),
+        st.sampled_from([None, *FORMATS]),
+    )
+    def survives(number: int, mutations: list[tuple[str, float, object]], allow: bool, form: str | None) -> None:
+        nonlocal slowest
+        broken = mutated(files[number], mutations)
+        faulthandler.dump_traceback_later(TIME_LIMIT, exit=True)
+        started = time.perf_counter()
+        try:
+            read_and_write(broken, allow, form)
+            outcomes["results"] += 1
+        except GramganError as error:
+            assert "\n" not in str(error)  # noqa: PT017  (not a test of pytest's)
+            outcomes["errors"] += 1
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        slowest = max(slowest, time.perf_counter() - started)
+
+    survives()
+    print(json.dumps({**outcomes, "slowest_s": round(slowest, 2), "peak_mb": peak_megabytes()}))
+
+
+def peak_megabytes() -> int | None:
+    """Largest resident memory of this process so far; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 2**20 if sys.platform == "darwin" else peak // 2**10
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
