@@ -1,0 +1,55 @@
+"""The model that travels in the package."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gramgan_cli.core.baselines import BASELINES
+from gramgan_cli.core.metrics.psnr import psnr_y
+from gramgan_cli.core.resize import crop_to_multiple, make_lr
+from gramgan_cli.core.weights.load import LoadedModel, load_model
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+LARGEST = 3_000_000
+
+
+@pytest.fixture
+def default() -> LoadedModel:
+    return load_model("default")
+
+
+def test_it_is_small_and_says_where_it_comes_from(default: LoadedModel) -> None:
+    assert len((resources.files("gramgan_cli") / "weights" / "default.safetensors").read_bytes()) <= LARGEST
+    header = default.header
+    assert header.licence != "unknown"
+    assert {"recipe", "steps", "hours", "machine", "seed"} <= header.training.keys()
+    assert {"Set5", "Set14"} <= header.metrics.keys()
+
+
+def test_spandrel_loads_the_file_as_it_is(default: LoadedModel, tmp_path: Path) -> None:
+    spandrel = pytest.importorskip("spandrel")
+    file = tmp_path / "default.safetensors"
+    file.write_bytes((resources.files("gramgan_cli") / "weights" / "default.safetensors").read_bytes())
+    theirs = spandrel.ModelLoader(device="cpu").load_from_file(file)
+    assert theirs.scale == default.descriptor.scale
+    x = torch.rand(1, 3, 24, 20)
+    with torch.no_grad():
+        assert torch.equal(theirs.model(x), default.network(x))
+
+
+@pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "brick.png"])
+def test_it_is_better_than_every_interpolation(default: LoadedModel, name: str) -> None:
+    hr = crop_to_multiple(np.asarray(Image.open(EXAMPLES / name).convert("RGB"))[:256, :256], 4)
+    lr = make_lr(hr, 4)
+    x = torch.from_numpy(lr.copy()).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        y = default.network(x)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
+
+    ours = psnr_y(y, hr, 4)
+    assert all(ours > psnr_y(enlarge(lr), hr, 4) + 0.3 for enlarge in BASELINES.values())
