@@ -33,8 +33,9 @@ Pixels = NDArray[np.uint8]
 DEFAULT_MODEL = "ttsr"
 """The model that ``--ref`` alone means."""
 
-LARGEST_WHOLE = 256
-"""Pictures up to this side, in LR pixels, are enlarged as a whole: with a 1024 x 1024 reference that takes 3 GB."""
+WINDOW = 256
+"""Pictures of up to WINDOW^2 LR pixels are enlarged as a whole, larger ones through windows of this side: with a
+1024 x 1024 reference that takes 3 GB."""
 
 LARGEST_REFERENCE = 2**21
 """Pixels; a larger reference is reduced. Its features take half a kilobyte for each."""
@@ -72,7 +73,7 @@ class ReferenceUpscaler:
         descriptor: its facts.
         reference: ``uint8`` RGB (H, W, 3).
         device: from ``core.device.pick_device``.
-        tile: side of a tile in LR pixels, 0 for the whole picture; 'auto' tiles pictures of more than 256 pixels.
+        tile: side of a tile in LR pixels, 0 for the whole picture; 'auto' tiles pictures of more than 256^2 pixels.
         precision, tta, seamless: as ``Upscaler`` has them.
     """
 
@@ -93,7 +94,7 @@ class ReferenceUpscaler:
         with torch.inference_mode():
             features = self._network.read_reference(to_tensor([reference]).to(device))
         self._bound = Bound(self._network, features)
-        side = LARGEST_WHOLE - 2 * PRACTICAL_HALO if tile == "auto" else tile
+        side = WINDOW - 2 * PRACTICAL_HALO if tile == "auto" else tile
         self._upscaler = Upscaler(_BoundModel(self._bound, descriptor), device, side, precision, tta, seamless)
 
     @property
@@ -111,7 +112,7 @@ class ReferenceUpscaler:
         return self._upscaler.tile
 
     def _tiling_for(self, image: Array) -> Tiling:
-        whole = self._automatic and max(image.shape[:2]) <= LARGEST_WHOLE
+        whole = self._automatic and image.shape[0] * image.shape[1] <= WINDOW**2
         return replace(self._upscaler.tiling, tile=0) if whole else self._upscaler.tiling
 
     def bands(self, image: Array) -> Iterator[Array]:
