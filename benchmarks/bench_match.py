@@ -2,7 +2,7 @@
 
     python benchmarks/bench_match.py --hr-dir DIR [--db FILE] [--rounds 3] [--step] [--json FILE]
 
-Queries: all non-overlapping 4x4 patches of 8 crops of 192 px (18 432), HR and bicubic SR averaged, raw and centred form.
+Queries: all non-overlapping 4x4 patches of 8 crops of 192 px (18 432), HR and bicubic SR averaged, in both forms.
 FAISS flat works on the nine numbers of the full Gram matrix, as the method is usually written; it is timed on a part
 of the queries and scaled. ``--step`` times one training step of the recipe gramgan too (random VGG features, no
 warm-up), on one crop, and scales it to the 8.

@@ -95,4 +95,11 @@ def build_bank(
         affine=MAGNITUDES,
         libraries={name: version(name) for name in LIBRARIES},
     )
-    return save_bank(out, provenance, torch.cat([photo.patches for photo in cut], dim=1), torch.from_numpy(corners))
+    return save_bank(
+        out,
+        provenance,
+        patches=torch.cat([photo.patches for photo in cut], dim=1),
+        corners=torch.from_numpy(corners),
+        raw_grams=torch.cat([photo.raw_grams for photo in cut], dim=1),
+        centered_grams=torch.cat([photo.centered_grams for photo in cut], dim=1),
+    )

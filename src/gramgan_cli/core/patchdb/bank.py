@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -18,11 +17,9 @@ from torch import Tensor
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.files import replacing
 from gramgan_cli.core.folders import data_dir
-from gramgan_cli.core.gram import packed_gram
 
 KEY = "gramgan-bank"
 FORMAT = 1
-_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -87,34 +84,14 @@ def default_bank() -> Path:
     return data_dir() / "bank.safetensors"
 
 
-def grams_of(patches: Tensor, centered: bool) -> Tensor:
-    """uint8 patches (..., 3, size, size) -> packed Gram matrices (..., 6) of their [0, 1] values, float32.
-
-    Computed in float64 and rounded once.
-    """
-    flat = patches.flatten(0, -4)
-    pieces = [packed_gram(piece.double() / 255, centered).float() for piece in torch.split(flat, _AT_ONCE)]
-    return torch.cat(pieces).view(*patches.shape[:-3], 6)
-
-
-def save_bank(path: Path, provenance: Provenance, patches: Tensor, corners: Tensor) -> Bank:
-    """Compute both forms of Gram matrices, write the file atomically and open it.
-
-    Args:
-        path: file to write or replace.
-        provenance: goes into the metadata.
-        patches: (versions, places, 3, size, size), uint8.
-        corners: (places, 3), int32.
-    """
-    tensors = {
-        "patches": patches.contiguous(),
-        "corners": corners.contiguous(),
-        "grams": grams_of(patches, centered=False),
-        "grams_centered": grams_of(patches, centered=True),
-    }
+def save_bank(
+    path: Path, provenance: Provenance, *, patches: Tensor, corners: Tensor, raw_grams: Tensor, centered_grams: Tensor
+) -> Bank:
+    """Write the file atomically and open it; the tensors as in ``Bank``."""
+    tensors = {"patches": patches, "corners": corners, "grams": raw_grams, "grams_centered": centered_grams}
     metadata = {KEY: json.dumps({"format": FORMAT, **asdict(provenance)}, sort_keys=True)}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=metadata)
     return load_bank(path)
 
 

@@ -1,4 +1,4 @@
-"""Cutting one photo's patches, in all versions."""
+"""Cutting one photo's patches, in all versions, and their Gram matrices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from gramgan_cli.core.data.prepared import read_rgb
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.patchdb.versions import affine_patches, down_up_patches
+from gramgan_cli.core.gram import PACKED, packed_gram
+from gramgan_cli.core.patchdb.versions import VERSIONS, affine_patches, down_up_patches
 from gramgan_cli.core.patches import cut_patches
 
 _AT_ONCE = 512
@@ -32,6 +33,10 @@ class PhotoPatches:
     """Of the file."""
     patches: Tensor
     """(3, n, 3, size, size), uint8: versions first."""
+    raw_grams: Tensor
+    """(3, n, 6), float32: packed Gram matrices of the patches' [0, 1] values."""
+    centered_grams: Tensor
+    """The same with each channel's mean taken off."""
 
 
 def upright_size(path: Path) -> tuple[int, int]:
@@ -71,11 +76,20 @@ def cut_versions(image: Tensor, places: Tensor, size: int, normals: Tensor) -> T
     return torch.cat(versions)
 
 
+def grams_of(patches: Tensor, centered: bool) -> Tensor:
+    """uint8 patches (..., 3, size, size) -> packed Gram matrices (..., 6) of their [0, 1] values, float32.
+
+    Computed in float64 and rounded once.
+    """
+    return packed_gram(patches.double() / 255, centered).float()
+
+
 def cut_photo(path: Path, corners: NDArray[np.int64], size: int, normals: NDArray[np.float64]) -> PhotoPatches:
     """Decode ``path`` and cut the patches whose corners (y, x) are given, (n, 2), with their numbers, (n, 5)."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if not len(corners):
-        return PhotoPatches(digest, torch.zeros(3, 0, 3, size, size, dtype=torch.uint8))
+        nothing = torch.zeros(len(VERSIONS), 0, PACKED)
+        return PhotoPatches(digest, torch.zeros(len(VERSIONS), 0, 3, size, size, dtype=torch.uint8), nothing, nothing)
     image = torch.from_numpy(np.array(read_rgb(path).transpose(2, 0, 1), order="C"))
     pieces = [
         cut_versions(image, places, size, numbers)
@@ -85,4 +99,9 @@ def cut_photo(path: Path, corners: NDArray[np.int64], size: int, normals: NDArra
             strict=True,
         )
     ]
-    return PhotoPatches(digest, torch.cat(pieces, dim=1))
+    return PhotoPatches(
+        digest,
+        patches=torch.cat(pieces, dim=1),
+        raw_grams=torch.cat([grams_of(piece, centered=False) for piece in pieces], dim=1),
+        centered_grams=torch.cat([grams_of(piece, centered=True) for piece in pieces], dim=1),
+    )
