@@ -9,14 +9,14 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from gramgan_cli.core import baselines
+from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.baselines import BASELINES
-from gramgan_cli.core.data.crops import to_tensor
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.load import LoadedModel, load_model
 from gramgan_cli.engines.upscale import Upscaler
+from gramgan_cli.engines.upscale_reference import ReferenceUpscaler, reduce_reference
 
 Pixels = NDArray[np.uint8]
 
@@ -47,21 +47,24 @@ def open_enlarger(name: str, device: torch.device, tile: Tile, note: Callable[[s
         return Enlarger(name, baselines.SCALE, lambda lr, _: interpolate(lr))
     model = load_model(name)
     if model.descriptor.needs_reference:
-        return Enlarger(model.name, model.descriptor.scale, _referenced(model.network, device), needs_reference=True)
+        return Enlarger(
+            model.name, model.descriptor.scale, _referenced(model, device, tile, note), needs_reference=True
+        )
     upscaler = Upscaler(model, device, tile, on_note=note)
     return Enlarger(model.name, model.descriptor.scale, lambda lr, _: upscaler.upscale(lr))
 
 
-def _referenced(network: nn.Module, device: torch.device) -> Callable[[Pixels, Pixels | None], Pixels]:
-    """The whole picture at once: what a place takes from the reference depends on all of the reference."""
-    network = network.to(device)
+def _referenced(
+    model: LoadedModel, device: torch.device, tile: Tile, note: Callable[[str], None]
+) -> Callable[[Pixels, Pixels | None], Pixels]:
+    """What ``gramgan upscale --ref`` does, with another reference for each picture."""
+    network, descriptor = model.network, model.descriptor
+    assert isinstance(network, TTSR)
 
-    @torch.inference_mode()
     def enlarge(lr: Pixels, reference: Pixels | None) -> Pixels:
         assert reference is not None
-        sr = network(to_tensor([lr]).to(device), to_tensor([reference]).to(device))[0].float()
-        levels = torch.floor(sr.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
-        return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
+        upscaler = ReferenceUpscaler(network, descriptor, reduce_reference(reference, note), device, tile)
+        return np.concatenate(list(upscaler.bands(lr)))
 
     return enlarge
 

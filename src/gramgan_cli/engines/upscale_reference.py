@@ -164,7 +164,7 @@ def open_reference_machine(
         raise UsageError(
             f"The model '{loaded.name}' takes no reference.", "Leave --ref out, or name one that does with --model."
         )
-    picture = _reduced(read_picture(reference), note)
+    picture = reduce_reference(read_picture(reference), note)
     upscaler = ReferenceUpscaler(
         loaded.network,
         loaded.descriptor,
@@ -178,7 +178,7 @@ def open_reference_machine(
     return Machine(loaded.name, str(pick_device(device)), upscaler, loaded.header)
 
 
-def _reduced(reference: Pixels, note: Callable[[str], None]) -> Pixels:
+def reduce_reference(reference: Pixels, note: Callable[[str], None]) -> Pixels:
     """The reference with at most ``LARGEST_REFERENCE`` pixels."""
     height, width = reference.shape[:2]
     if height * width <= LARGEST_REFERENCE:
