@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gramgan_cli.core.archs.rrdbnet import RRDBNet
-from gramgan_cli.core.gram import gram, pack, packed_gram, unpack
+from gramgan_cli.core.gram import gram, packed_gram, unpack
 from gramgan_cli.core.losses import adversarial, content
 from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perceptual
 from gramgan_cli.core.losses.perceptual import perceptual
@@ -54,12 +54,11 @@ def test_centred_gram_does_not_see_brightness() -> None:
 
 
 def test_six_numbers_keep_the_distance_of_nine() -> None:
-    a, b = (gram(torch.rand(200, 3, 4, 4, dtype=torch.float64)) for _ in range(2))
-    nine = torch.linalg.vector_norm((a - b).flatten(1), dim=1)
-    six = torch.linalg.vector_norm(pack(a) - pack(b), dim=1)
-    torch.testing.assert_close(six, nine, rtol=1e-13, atol=0)
-    assert pack(a).shape == (200, 6)
-    torch.testing.assert_close(unpack(pack(a)), a, rtol=1e-15, atol=0)
+    a, b = (torch.rand(200, 3, 4, 4, dtype=torch.float64) for _ in range(2))
+    nine = torch.linalg.vector_norm((gram(a) - gram(b)).flatten(1), dim=1)
+    six = torch.linalg.vector_norm(packed_gram(a) - packed_gram(b), dim=1)
+    torch.testing.assert_close(six, nine, rtol=1e-12, atol=0)
+    assert six.shape == (200,)
 
 
 @pytest.mark.parametrize("centered", [False, True])

@@ -212,6 +212,13 @@ def test_provenance_says_where_the_bank_comes_from(bank: Bank, photos: Path) -> 
     assert str(bank.path) not in text
 
 
+def test_the_bank_is_mapped_not_read(bank: Bank) -> None:
+    maps = Path("/proc/self/maps")
+    if not maps.is_file():
+        pytest.skip("needs /proc")
+    assert str(bank.path.resolve()) in maps.read_text()
+
+
 def test_damaged_and_foreign_files_are_named(bank: Bank, tmp_path: Path) -> None:
     with pytest.raises(GramganError, match=r"no patch bank .*none\.safetensors.*gramgan build-db"):
         load_bank(tmp_path / "none.safetensors")
@@ -272,6 +279,16 @@ def test_box_index_with_equal_entries() -> None:
     entries = random_grams(1, 3).expand(600, 6).clone()
     entries[417] = 0.5
     assert BoxIndex(entries).find_best(torch.full((1, 6), 0.49)).item() == 417
+
+
+@pytest.mark.parametrize("index_type", [TreeIndex, BoxIndex])
+def test_queries_that_are_not_finite_do_not_stop_the_search(index_type: type[TreeIndex] | type[BoxIndex]) -> None:
+    entries = random_grams(300, 5)
+    queries = entries[[7, 8, 9]].clone()
+    queries[0, 2], queries[1, 0] = float("nan"), float("inf")
+    found = index_type(entries).find_best(queries)
+    assert found[2] == 9
+    assert ((found >= 0) & (found < 300)).all()
 
 
 def test_weights_must_make_sense() -> None:

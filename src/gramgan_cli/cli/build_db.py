@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gramgan_cli.cli.output import note, print_json, print_line, print_table
+from gramgan_cli.cli.output import note, print_json, print_line
 from gramgan_cli.cli.progress import counting
 from gramgan_cli.core.errors import UsageError
 
@@ -94,4 +94,6 @@ def _show(bank: Bank, json: bool, quiet: bool) -> None:
             "seed": provenance.seed,
             "made with": ", ".join(f"{name} {number}" for name, number in provenance.libraries.items()),
         }
-        print_table(str(bank.path), ["", ""], [[name, str(value)] for name, value in rows.items()])
+        print_line(str(bank.path))
+        for name, value in rows.items():
+            print_line(f"  {name:12}{value}")

@@ -36,25 +36,18 @@ def gram(patches: Tensor, centered: bool = False) -> Tensor:
     return p @ p.transpose(-1, -2)
 
 
-def pack(grams: Tensor) -> Tensor:
-    """(..., 3, 3) symmetric -> (..., 6): the diagonal, then the entries above it times sqrt(2).
-
-    The Euclidean distance of two packed matrices equals the Frobenius distance of the full ones, since each entry off
-    the diagonal counts twice there.
-    """
-    return grams[..., _ROWS, _COLUMNS] * grams.new_tensor(_SCALES)
-
-
 def unpack(packed: Tensor) -> Tensor:
-    """(..., 6) -> (..., 3, 3), the inverse of ``pack``."""
+    """Six numbers (..., 6) -> the symmetric matrices (..., 3, 3) that they stand for."""
     entries = (packed / packed.new_tensor(_SCALES))[..., _PLACE]
     return entries.view(*packed.shape[:-1], 3, 3)
 
 
 def packed_gram(patches: Tensor, centered: bool = False) -> Tensor:
-    """RGB patches (..., 3, h, w) in [0, 1] -> packed Gram matrices (..., 6), without gradient, at least in float32.
+    """RGB patches (..., 3, h, w) in [0, 1] -> six numbers each (..., 6), without gradient, at least in float32.
 
-    The same numbers as ``pack(gram(patches))`` from six sums of products, which is faster than many 3 x 3 products.
+    The diagonal of G, then the entries above it times sqrt(2): the Euclidean distance of two such vectors equals the
+    Frobenius distance of the full matrices, since each entry off the diagonal counts twice there. Computed as six sums
+    of products, which is faster than many 3 x 3 matrix products.
     """
     with torch.no_grad():
         p = (patches.float() if patches.dtype.itemsize < 4 else patches).flatten(-2)

@@ -44,8 +44,9 @@ class TreeIndex:
         self._tree = cKDTree(entries.detach().double().numpy(), leafsize=32, balanced_tree=False)
 
     def find_best(self, queries: Tensor) -> Tensor:
-        """(..., 6) -> (...), int64: numbers of the nearest entries."""
-        points = queries.detach().cpu().double().reshape(-1, PACKED).numpy()
+        """(..., 6) -> (...), int64: numbers of the nearest entries. A query that is not finite gets any entry."""
+        # scipy refuses such queries; whoever asked sees them in the loss, with a better message.
+        points = queries.detach().cpu().double().nan_to_num(0, 0, 0).reshape(-1, PACKED).numpy()
         _, best = self._tree.query(points, workers=torch.get_num_threads())
         return torch.from_numpy(best).view(queries.shape[:-1]).to(queries.device)
 
