@@ -236,7 +236,7 @@ class TiffWriter:
         offsets, counts = [], []
         predictor = 1 if dtype == np.float32 else 2
         for strip in _strips(bands):
-            packed = zlib.compress(self._strip_bytes(strip, predictor), 6)
+            packed = zlib.compress(self._strip_bytes(strip, predictor), 3)
             offsets.append(self._file.tell())
             counts.append(len(packed))
             self._file.write(packed)
