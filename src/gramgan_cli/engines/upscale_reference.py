@@ -18,11 +18,12 @@ from gramgan_cli.core.archs.ttsr import TTSR, Reference
 from gramgan_cli.core.data.crops import to_tensor
 from gramgan_cli.core.datasets import read_picture
 from gramgan_cli.core.device import pick_device
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.files import replacing
 from gramgan_cli.core.reference_search import Match, transfer
 from gramgan_cli.core.resize import imresize
 from gramgan_cli.core.tiling import Span, Tiling, spans
+from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale import PRACTICAL_HALO, PrecisionChoice, Upscaler
 from gramgan_cli.engines.upscale_files import Machine
@@ -159,6 +160,11 @@ def open_reference_machine(
     note: Callable[[str], None] = lambda _text: None,
 ) -> Machine:
     """The model of that name or file with the reference photo, on the device; ``tile`` None chooses by size."""
+    if model == DEFAULT_MODEL and store.find(model) is None:
+        raise GramganError(
+            f"There is no model '{model}' here, the one that --ref takes.",
+            f"Train it with: gramgan train --recipe ttsr-rec --out runs/{model}, or name another with --model.",
+        )
     loaded = load_model(model)
     if not isinstance(loaded.network, TTSR):
         raise UsageError(
