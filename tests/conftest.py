@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Before torch is imported, here and in every process that a test starts: the tests' networks are so small that a second
+# thread mostly waits, and where cores are scarce two waiting threads are many times slower than one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest

@@ -36,6 +36,10 @@ def train(
     valid_dir: Annotated[
         Path | None, typer.Option(help="Folder of photos to measure on. Without it some of --hr-dir are held out.")
     ] = None,
+    ref_dir: Annotated[
+        Path | None,
+        typer.Option(help="Reference photos, for networks that take them: same stem, or *_ref for *_in."),
+    ] = None,
     db: Annotated[Path | None, typer.Option(help="Texture bank made by `gramgan build-db`. [the default bank]")] = None,
     arch: Annotated[str | None, typer.Option(help="Network: rrdbnet, srresnet or compact.")] = None,
     init: Annotated[
@@ -82,6 +86,8 @@ def train(
         return
     named = {
         "data.valid_dir": str(valid_dir.resolve()) if valid_dir else None,
+        "data.ref_dir": str(ref_dir.resolve()) if ref_dir else None,
+        "data.references": "folder" if ref_dir else None,
         "texture.db": str(db.resolve()) if db else None,
         "network.arch": arch,
         "init": init,

@@ -117,7 +117,7 @@ def _vgg19_layers(weights: Weights) -> list[nn.Module]:
         _randomise(network)
     else:
         prefix = "features."
-        official = _official_weights("vgg19").items()
+        official = official_weights("vgg19").items()
         network.load_state_dict({k.removeprefix(prefix): v for k, v in official if k.startswith(prefix)})
     return layers
 
@@ -138,12 +138,12 @@ def _resnet_layers(extractor: Extractor, weights: Weights) -> list[nn.Module]:
     if weights == "random":
         _randomise(net)
     else:
-        net.load_state_dict(_official_weights(extractor))
+        net.load_state_dict(official_weights(extractor))
     stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
     return [stem, *net.layer1, *net.layer2, *net.layer3, *net.layer4]
 
 
-def _official_weights(extractor: Extractor) -> dict[str, Tensor]:
+def official_weights(extractor: Extractor) -> dict[str, Tensor]:
     """torchvision's file from the cache, fetched there first if it must be; its name carries its checksum."""
     url = _ADDRESSES[extractor]
     folder = cache_dir() / "features"

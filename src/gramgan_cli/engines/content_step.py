@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
+from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.generate import generate
 from gramgan_cli.engines.picture_terms import PictureTerms, weighted_sum
-from gramgan_cli.engines.precision import autocast, resolve
+from gramgan_cli.engines.precision import resolve
 from gramgan_cli.recipes.schema import Recipe
 
 
-def adam(network: nn.Module, rate: float, recipe: Recipe) -> torch.optim.Adam:
-    """Adam as the recipe sets it, fused into one kernel per device."""
-    betas = (recipe.optimizer.beta1, recipe.optimizer.beta2)
-    return torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True)
+def adam(parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
+    """Adam, fused into one kernel per device."""
+    return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
+
+
+def generator_adam(generator: nn.Module, recipe: Recipe) -> torch.optim.Adam:
+    """The generator's Adam; a network's texture extractor learns at a rate of its own (SPEC 4)."""
+    wanted = recipe.optimizer
+    extractor = set(generator.extractor.parameters()) if isinstance(generator, TTSR) else set()
+    main = [parameter for parameter in generator.parameters() if parameter not in extractor]
+    optimiser = adam(main, wanted.rate, (wanted.beta1, wanted.beta2))
+    if extractor:
+        own = [parameter for parameter in generator.parameters() if parameter in extractor]
+        optimiser.add_param_group({"params": own, "lr": wanted.extractor_rate})
+    return optimiser
 
 
 class ContentTraining:
@@ -28,11 +41,9 @@ class ContentTraining:
         self.precision = resolve(recipe.compute.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.networks: dict[str, nn.Module] = {"generator": generator}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "generator_adam": adam(generator, recipe.optimizer.rate, recipe)
-        }
-        self.generate = torch.compile(generator) if recipe.compute.compile else generator
-        self.picture_terms = PictureTerms(recipe, self.precision, device, group)
+        self.optimisers: dict[str, torch.optim.Optimizer] = {"generator_adam": generator_adam(generator, recipe)}
+        self.network = torch.compile(generator) if recipe.compute.compile else generator
+        self.picture_terms = PictureTerms(generator, recipe, self.precision, device, group)
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
         """One update on this process's share of the batch; returns the unweighted loss terms, on the device."""
@@ -40,11 +51,10 @@ class ContentTraining:
         parts = self.recipe.optimizer.accumulate
         totals: dict[str, Tensor] = {}
         optimiser.zero_grad(set_to_none=True)
-        for lr, hr in zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True):
-            with autocast(self.precision, self.device):
-                sr = self.generate(lr)
-            terms = self.picture_terms(sr.float(), hr, step)
-            share = lr.shape[0] / batch.lr.shape[0]
+        for part in batch.parts(parts):
+            generated = generate(self.network, part.lr, part.ref, self.precision, self.device)
+            terms = self.picture_terms(generated, part.hr, step)
+            share = part.lr.shape[0] / batch.lr.shape[0]
             self.scaler.scale(weighted_sum(terms, self.recipe) * share).backward()  # type: ignore[no-untyped-call]
             for name, term in terms.items():
                 totals[name] = totals.get(name, torch.zeros_like(term)) + term.detach() * share

@@ -15,8 +15,9 @@ from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.losses.adversarial import gan_d, gan_g, gradient_penalty, ragan_d, ragan_g, wgan_d, wgan_g
 from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perceptual
 from gramgan_cli.core.masks import texture_mask
-from gramgan_cli.engines.content_step import adam
+from gramgan_cli.engines.content_step import adam, generator_adam
 from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.generate import Generated, generate
 from gramgan_cli.engines.picture_terms import PictureTerms, weighted_sum
 from gramgan_cli.engines.precision import autocast, resolve
 from gramgan_cli.recipes.schema import Recipe
@@ -29,10 +30,8 @@ PENALTY = 10.0
 class Part:
     """A share of the batch that goes through the networks at once."""
 
-    lr: Tensor
-    """(b, 3, h, w)."""
-    hr: Tensor
-    """(b, 3, H, W)."""
+    batch: Batch
+    """Its crops."""
     mask: Tensor
     """(b, 1, H, W) of 0 and 1 from HR, or a scalar 1: where the discriminator looks."""
     share: float
@@ -51,13 +50,17 @@ class GanTraining:
         self.generator, self.discriminator = generator, discriminator
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "generator_adam": adam(generator, recipe.optimizer.rate, recipe),
-            "discriminator_adam": adam(discriminator, recipe.optimizer.discriminator_rate, recipe),
+            "generator_adam": generator_adam(generator, recipe),
+            "discriminator_adam": adam(
+                discriminator.parameters(),
+                recipe.optimizer.discriminator_rate,
+                (recipe.optimizer.discriminator_beta1, recipe.optimizer.discriminator_beta2),
+            ),
         }
-        self.generate = torch.compile(generator) if recipe.compute.compile else generator
+        self.network = torch.compile(generator) if recipe.compute.compile else generator
         self.judge = torch.compile(discriminator) if recipe.compute.compile else discriminator
         self.normalised = any(isinstance(module, nn.BatchNorm2d) for module in discriminator.modules())
-        self.picture_terms = PictureTerms(recipe, self.precision, device, group)
+        self.picture_terms = PictureTerms(generator, recipe, self.precision, device, group)
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
         """One update of the discriminator and one of the generator; returns the unweighted terms, on the device."""
@@ -77,7 +80,7 @@ class GanTraining:
         self.discriminator.requires_grad_(True)
         d_adam.zero_grad(set_to_none=True)
         for part in parts:
-            sr = self._make_sr_quietly(part) if kept is None else kept.detach()
+            sr = self._make_sr_quietly(part) if kept is None else kept.sr.detach()
             terms, loss = self._discriminator_loss(part, sr, step)
             learn(terms, loss, part)
         self._update(self.discriminator, d_adam)
@@ -86,8 +89,8 @@ class GanTraining:
         self.discriminator.requires_grad_(False)
         g_adam.zero_grad(set_to_none=True)
         for part in parts:
-            sr = self._make_sr(part) if kept is None else kept
-            terms, loss = self._generator_loss(part, sr, step)
+            generated = self._make_sr(part) if kept is None else kept
+            terms, loss = self._generator_loss(part, generated, step)
             learn(terms, loss, part)
         self._update(self.generator, g_adam, self.recipe.optimizer.clip)
         self.scaler.update()
@@ -95,20 +98,17 @@ class GanTraining:
 
     def _parts(self, batch: Batch) -> list[Part]:
         """The batch in ``accumulate`` parts, with their masks."""
-        count = self.recipe.optimizer.accumulate
-        pairs = zip(batch.lr.chunk(count), batch.hr.chunk(count), strict=True)
-        return [Part(lr, hr, recipe_mask(self.recipe, hr), lr.shape[0] / batch.lr.shape[0]) for lr, hr in pairs]
+        parts = batch.parts(self.recipe.optimizer.accumulate)
+        return [Part(part, recipe_mask(self.recipe, part.hr), len(part.lr) / len(batch.lr)) for part in parts]
 
-    def _make_sr(self, part: Part) -> Tensor:
-        """SR (b, 3, H, W) in float32, with its graph."""
-        with autocast(self.precision, self.device):
-            sr: Tensor = self.generate(part.lr)
-        return sr.float()
+    def _make_sr(self, part: Part) -> Generated:
+        """SR with its graph."""
+        return generate(self.network, part.batch.lr, part.batch.ref, self.precision, self.device)
 
     @torch.no_grad()
     def _make_sr_quietly(self, part: Part) -> Tensor:
         """SR without a graph."""
-        return self._make_sr(part)
+        return self._make_sr(part).sr
 
     def _look(self, image: Tensor) -> Judgement | Tensor:
         """The discriminator's answer in the run's precision."""
@@ -124,7 +124,7 @@ class GanTraining:
 
     def _discriminator_loss(self, part: Part, sr: Tensor, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """L_D on hr * mask and sr * mask (SPEC 1.5)."""
-        real, fake = part.hr * part.mask, sr * part.mask
+        real, fake = part.batch.hr * part.mask, sr * part.mask
         c_real, c_fake = self._logits(real, fake)
         form = self.recipe.loss.adversarial_form
         if form == "ragan":
@@ -144,15 +144,15 @@ class GanTraining:
         numbers = torch.rand(count * self.group.processes, generator=generator)
         return numbers.view(-1, self.group.processes)[:, self.group.rank].to(self.device)
 
-    def _generator_loss(self, part: Part, sr: Tensor, step: int) -> tuple[dict[str, Tensor], Tensor]:
+    def _generator_loss(self, part: Part, generated: Generated, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """The five losses (SPEC 1.5), each and as the weighted sum."""
-        terms = self.picture_terms(sr, part.hr, step) | self._judged(part, sr)
+        terms = self.picture_terms(generated, part.batch.hr, step) | self._judged(part, generated.sr)
         return terms, weighted_sum(terms, self.recipe)
 
     def _judged(self, part: Part, sr: Tensor) -> dict[str, Tensor]:
         """L_G and L_DP: what the frozen discriminator says of SR beside HR."""
         with torch.no_grad():
-            real = self._look(part.hr * part.mask)
+            real = self._look(part.batch.hr * part.mask)
         fake = self._look(sr * part.mask)
         terms: dict[str, Tensor] = {}
         if self.recipe.loss.discriminator:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from gramgan_cli.core import archs
 from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
@@ -17,7 +18,7 @@ from gramgan_cli.engines import processes
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.run_folder import RunFolder
 from gramgan_cli.engines.texture_term import with_bank
-from gramgan_cli.engines.train import Outcome, Reporter, Run, split_photos
+from gramgan_cli.engines.train import LOSS_TERMS, Outcome, Reporter, Run, split_photos
 from gramgan_cli.engines.warm_start import first_stage, needs_first_stage, with_start
 from gramgan_cli.recipes.convert import differences, merge
 from gramgan_cli.recipes.load import load_recipe
@@ -73,6 +74,14 @@ def resolve_recipe(order: Order) -> tuple[Recipe, RunFolder]:
 def check_terms(recipe: Recipe) -> None:
     """Loss terms that nothing could feed are refused before any work."""
     loss, arch = recipe.loss, recipe.discriminator.arch
+    needs_reference = archs.describe(recipe.network["arch"], {}).needs_reference
+    if needs_reference != (recipe.data.references != "none"):
+        takes = "needs references: set data.references=crops or name --ref-dir" if needs_reference else "takes none"
+        raise UsageError(f"The network {recipe.network['arch']} {takes}.")
+    if loss.transferal and not needs_reference:
+        raise UsageError("loss.transferal needs a network that takes a reference.", "Set loss.transferal=0.")
+    if recipe.data.references == "folder" and not recipe.data.ref_dir:
+        raise UsageError("data.references=folder needs a folder.", "Name it by --ref-dir DIR.")
     if (loss.adversarial or loss.discriminator) and arch == "none":
         raise UsageError("loss.adversarial and loss.discriminator need a discriminator.", "Set discriminator.arch.")
     if loss.discriminator and arch != "gramgan":
@@ -81,7 +90,7 @@ def check_terms(recipe: Recipe) -> None:
         )
     if arch != "none" and not (loss.adversarial or loss.discriminator):
         raise UsageError("A discriminator without loss.adversarial or loss.discriminator trains nothing.")
-    if not any((loss.content, loss.perceptual, loss.texture, loss.discriminator, loss.adversarial)):
+    if not any(getattr(loss, name) for name in LOSS_TERMS):
         raise UsageError("All loss terms are 0: there is nothing to learn.")
 
 

@@ -1,15 +1,18 @@
-"""The generator's terms that compare SR with HR and need no discriminator: content, perceptual, texture."""
+"""The generator's terms that need no discriminator: content, perceptual, texture, transferal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.losses.content import charbonnier, l1, mse
 from gramgan_cli.core.losses.perceptual import perceptual
+from gramgan_cli.core.losses.transferal import transferal_perceptual
 from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.generate import Generated
 from gramgan_cli.engines.precision import autocast
 from gramgan_cli.engines.texture_term import TextureTerm
 from gramgan_cli.recipes.schema import Recipe
@@ -23,7 +26,10 @@ DISTANCES = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
 class PictureTerms:
     """The terms that a recipe gives a weight, by name."""
 
-    def __init__(self, recipe: Recipe, precision: str, device: torch.device, group: Group) -> None:
+    def __init__(
+        self, generator: nn.Module, recipe: Recipe, precision: str, device: torch.device, group: Group
+    ) -> None:
+        self.generator = generator
         self.recipe, self.precision, self.device = recipe, precision, device
         self.distance = DISTANCES[recipe.loss.content_distance]
         self.texture = TextureTerm(recipe, device, group) if recipe.loss.texture else None
@@ -37,16 +43,26 @@ class PictureTerms:
         extractor = FeatureExtractor(wanted.extractor, tuple(wanted.taps), wanted.activated, wanted.weights)
         return extractor.to(self.device)
 
-    def __call__(self, sr: Tensor, hr: Tensor, step: int) -> dict[str, Tensor]:
+    def __call__(self, generated: Generated, hr: Tensor, step: int) -> dict[str, Tensor]:
         """Unweighted terms of SR and HR, (b, 3, H, W) float32 in [0, 1]; gradient goes into SR."""
-        terms: dict[str, Tensor] = {}
+        sr, terms = generated.sr, dict[str, Tensor]()
         if self.recipe.loss.content:
             terms["content"] = self.distance(sr, hr)
         if self.features is not None:
             terms["perceptual"] = self._perceptual(sr, hr)
         if self.texture is not None:
             terms["texture"] = self.texture(sr, hr, step)
+        if self.recipe.loss.transferal:
+            terms["transferal"] = self._transferal(generated)
         return terms
+
+    def _transferal(self, generated: Generated) -> Tensor:
+        """TTSR's term between SR's features and the textures that were lent (SPEC 4); the extractor is a constant."""
+        assert generated.texture is not None
+        assert isinstance(self.generator, TTSR)
+        with autocast(self.precision, self.device):
+            seen = self.generator.extractor.frozen(generated.sr)
+        return transferal_perceptual(seen, generated.texture.levels, generated.texture.match.scores)
 
     def _perceptual(self, sr: Tensor, hr: Tensor) -> Tensor:
         """L_P between frozen features (SPEC 1.5)."""

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from gramgan_cli.core import archs
-from gramgan_cli.core.data.crops import Batch, CropSampler
+from gramgan_cli.core.archs.ttsr import TTSR
+from gramgan_cli.core.data.crops import Batch, CropSampler, middle_crop
 from gramgan_cli.core.data.listing import list_pictures
-from gramgan_cli.core.data.prepared import PreparedPhoto, prepare_photos
+from gramgan_cli.core.data.prepared import PreparedPhoto, add_references, prepare_photos
 from gramgan_cli.core.ema import update_ema
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.files import replacing
@@ -43,7 +44,7 @@ from gramgan_cli.recipes.schema import Recipe
 MOST_NAMES = 1_000
 """Photos whose names a record lists; of larger sets it keeps the count and a hash of the names."""
 
-LOSS_TERMS = ("content", "perceptual", "texture", "discriminator", "adversarial")
+LOSS_TERMS = ("content", "perceptual", "texture", "transferal", "discriminator", "adversarial")
 """The generator's terms, as recipes and records name them."""
 
 
@@ -193,7 +194,7 @@ def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, 
     }
     if len(names) <= MOST_NAMES:
         record["photo_names"] = names
-    if recipe.loss.perceptual:
+    if recipe.loss.perceptual or recipe.network["arch"] == "ttsr":
         record["features"] = f"{recipe.features.extractor} with {recipe.features.weights} weights"
     return record
 
@@ -221,6 +222,10 @@ class Run:
         self.header = WeightsHeader(arch, hyperparameters, self.descriptor.scale, licence="MIT")
         self._read_photos()
         generator = archs.build(arch, hyperparameters)
+        if isinstance(generator, TTSR) and recipe.features.weights == "imagenet" and not resume:
+            from gramgan_cli.core.features import official_weights  # brings torchvision, which most runs don't need
+
+            generator.extractor.load_vgg19(official_weights("vgg19"))
         resumed_state = resume and folder.state_file.is_file()
         if recipe.init not in ("", "none") and not resumed_state:
             start = load_model(recipe.init)
@@ -254,12 +259,19 @@ class Run:
         show = self.reporter.preparing if self.group.is_main else None
         photos = prepare_photos(self.photos, scale, prepared, show)
         self.valid: list[PreparedPhoto] = prepare_photos(held_out, scale, prepared, show)
+        wanted = self.recipe.data
+        if wanted.references == "folder":
+            photos, self.valid = (add_references(some, Path(wanted.ref_dir), show) for some in (photos, self.valid))
+        if wanted.references != "none":
+            self.valid = [middle_crop(photo, scale, wanted.hr_crop, self.recipe.seed) for photo in self.valid]
         if self.group.is_main:
             self.group.barrier()
             self.reporter.note(line)
         share = (self.group.rank, self.group.processes)
         recipe = self.recipe
-        self.sampler = CropSampler(photos, scale, recipe.data.hr_crop, recipe.batch_size, recipe.seed, share)
+        self.sampler = CropSampler(
+            photos, scale, wanted.hr_crop, recipe.batch_size, recipe.seed, share, wanted.references != "none"
+        )
 
     def _saved_networks(self) -> dict[str, nn.Module]:
         """All networks whose tensors belong to the state."""
@@ -312,11 +324,12 @@ class Run:
         """The batch where the networks are; the copy overlaps the computing where memory can be pinned."""
         if self.device.type == "cpu":
             return batch
-        if self.device.type == "cuda":
-            batch = Batch(batch.lr.pin_memory(), batch.hr.pin_memory(), batch.names)
-        return Batch(
-            batch.lr.to(self.device, non_blocking=True), batch.hr.to(self.device, non_blocking=True), batch.names
-        )
+
+        def move(tensor: Tensor) -> Tensor:
+            pinned = tensor.pin_memory() if self.device.type == "cuda" else tensor
+            return pinned.to(self.device, non_blocking=True)
+
+        return Batch(move(batch.lr), move(batch.hr), batch.names, None if batch.ref is None else move(batch.ref))
 
     def _set_rates(self, share: float) -> None:
         for optimiser, rates in self.base_rates.items():

@@ -17,9 +17,12 @@ from gramgan_cli.core.resize import imresize
 
 
 @torch.inference_mode()
-def enlarge(network: nn.Module, lr: NDArray[np.uint8], device: torch.device) -> NDArray[np.uint8]:
-    """SR of a whole 8-bit LR (h, w, 3), in fp32, rounded half up to 8 bit."""
-    sr = network(to_tensor([lr]).to(device))[0].float()
+def enlarge(
+    network: nn.Module, lr: NDArray[np.uint8], ref: NDArray[np.uint8] | None, device: torch.device
+) -> NDArray[np.uint8]:
+    """SR of a whole 8-bit LR (h, w, 3), by a reference where there is one, in fp32, rounded half up to 8 bit."""
+    references = [] if ref is None else [to_tensor([ref]).to(device)]
+    sr = network(to_tensor([lr]).to(device), *references)[0].float()
     levels = torch.floor(sr.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
     return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
 
@@ -32,7 +35,7 @@ def validate(
     network.eval()
     psnr, ssim = [], []
     for photo in photos:
-        sr, hr = enlarge(network, photo.lr, device), np.asarray(photo.hr)
+        sr, hr = enlarge(network, photo.lr, photo.ref, device), np.asarray(photo.hr)
         psnr.append(psnr_y(sr, hr, scale))
         ssim.append(ssim_y(sr, hr, scale))
     network.train(was_training)
@@ -59,7 +62,7 @@ def sample_grid(
         top, left = (photo.lr.shape[0] - height) // 2, (photo.lr.shape[1] - width) // 2
         lr = np.asarray(photo.lr[top : top + height, left : left + width])
         hr = np.asarray(photo.hr[top * scale : (top + height) * scale, left * scale : (left + width) * scale])
-        cells = [lr.repeat(scale, 0).repeat(scale, 1), imresize(lr, scale), enlarge(network, lr, device), hr]
+        cells = [lr.repeat(scale, 0).repeat(scale, 1), imresize(lr, scale), enlarge(network, lr, photo.ref, device), hr]
         if mask_of is not None:
             mask = mask_of(to_tensor([hr]))[0, 0].numpy().astype(np.uint8) * 255
             cells.append(mask[..., None].repeat(3, 2))

@@ -17,6 +17,10 @@ class Data:
     """Folder of held-out HR photos; empty: some of ``hr_dir`` are held out."""
     hr_crop: int = 192
     """Side of the HR crops, a multiple of the scale."""
+    references: Literal["none", "crops", "folder"] = "none"
+    """Networks that take a reference: a second, altered crop of the same photo, or a photo of ``ref_dir``."""
+    ref_dir: str = ""
+    """Folder of reference photos: same stem as the photo's, or ``*_ref`` for ``*_in``."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Loss:
     """Distance of SR patches' Grams from the best-matching real patches' (``texture``; SPEC 1.5, L_PT)."""
     discriminator: float = 0.0
     """Distance of the discriminator's features of SR and HR (SPEC 1.5, L_DP)."""
+    transferal: float = 0.0
+    """Distance of SR's features from the textures that a reference lent (TTSR; SPEC 4)."""
     adversarial: float = 0.0
     """Adversarial term."""
     adversarial_form: Literal["ragan", "gan", "wgan-gp"] = "ragan"
@@ -51,6 +57,12 @@ class Optimizer:
     """Decay of the first moment."""
     beta2: float = 0.999
     """Decay of the second moment."""
+    discriminator_beta1: float = 0.9
+    """The discriminator's ``beta1``."""
+    discriminator_beta2: float = 0.999
+    """The discriminator's ``beta2``."""
+    extractor_rate: float = 1e-5
+    """Base rate of the texture extractor in networks that have one (TTSR)."""
     clip: float = 0.0
     """Largest norm of the generator's gradient; 0 does not clip."""
     accumulate: int = 1

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gramgan_cli.core.data.prepared import PreparedPhoto
+from gramgan_cli.core.data.reference_crops import reference_crop
 from gramgan_cli.core.errors import GramganError
 
 
@@ -29,6 +30,17 @@ class Batch:
     """RGB in [0, 1], (B, 3, scale h, scale w)."""
     names: tuple[str, ...]
     """The photos that the crops come from."""
+    ref: Tensor | None = None
+    """References, RGB in [0, 1], (B, 3, scale h, scale w), for networks that take one."""
+
+    def parts(self, count: int) -> list[Batch]:
+        """The batch in ``count`` parts of equal size, as nearly as they go."""
+        refs = self.ref.chunk(count) if self.ref is not None else [None] * count
+        names = iter(self.names)
+        return [
+            Batch(lr, hr, tuple(next(names) for _ in range(len(lr))), ref)
+            for lr, hr, ref in zip(self.lr.chunk(count), self.hr.chunk(count), refs, strict=True)
+        ]
 
 
 def turn(image: NDArray[np.uint8], which: int) -> NDArray[np.uint8]:
@@ -48,6 +60,25 @@ def to_tensor(images: Sequence[NDArray[np.uint8]]) -> Tensor:
     return stacked.contiguous(memory_format=torch.channels_last).float().div_(255)
 
 
+def _smallest_side(photo: PreparedPhoto, scale: int) -> int:
+    """The shortest side, in HR pixels, of a photo and of its reference."""
+    sides: list[int] = [side * scale for side in photo.lr.shape[:2]]
+    return min(sides if photo.ref is None else sides + list(photo.ref.shape[:2]))
+
+
+def middle_crop(photo: PreparedPhoto, scale: int, hr_crop: int, seed: int) -> PreparedPhoto:
+    """The middle of a photo, ``hr_crop`` a side, with its reference: what networks with references are validated on.
+
+    Matching a whole photo with a whole reference would cost minutes on a CPU.
+    """
+    sampler = CropSampler([photo], scale, hr_crop, 1, seed, with_references=True)
+    top, left = ((side - sampler.lr_crop) // 2 for side in photo.lr.shape[:2])
+    rows, columns = slice(top, top + sampler.lr_crop), slice(left, left + sampler.lr_crop)
+    hr = photo.hr[top * scale : (top + sampler.lr_crop) * scale, left * scale : (left + sampler.lr_crop) * scale]
+    reference = sampler.reference(photo, top, left, np.random.default_rng([seed, 0]))
+    return PreparedPhoto(photo.name, photo.lr[rows, columns], hr, reference)
+
+
 class CropSampler:
     """Draws the batch of any step.
 
@@ -58,6 +89,8 @@ class CropSampler:
         batch_size: crops of a step, over all processes.
         seed: of the run.
         share: (rank, processes): which part of each batch this process takes.
+        with_references: give each crop a reference: the part of the photo's own reference at the same relative place,
+            or, where the photo has none, a second crop of the photo itself, shifted, scaled and relit.
     """
 
     def __init__(
@@ -68,6 +101,7 @@ class CropSampler:
         batch_size: int,
         seed: int,
         share: tuple[int, int] = (0, 1),
+        with_references: bool = False,
     ) -> None:
         if hr_crop % scale:
             raise GramganError(f"The HR crop ({hr_crop}) must be a multiple of the scale ({scale}).", "Set --hr-crop.")
@@ -75,7 +109,8 @@ class CropSampler:
             raise GramganError(f"The batch of {batch_size} can't be split over {share[1]} processes.")
         self.scale, self.lr_crop, self.batch_size, self.seed = scale, hr_crop // scale, batch_size, seed
         self.rank, self.processes = share
-        self.photos = [photo for photo in photos if min(photo.lr.shape[:2]) >= self.lr_crop]
+        self.with_references = with_references
+        self.photos = [photo for photo in photos if _smallest_side(photo, scale) >= hr_crop]
         if not self.photos:
             raise GramganError(
                 f"None of the {len(photos)} photos has {hr_crop} pixels on both sides.", "Set --hr-crop."
@@ -89,8 +124,9 @@ class CropSampler:
         mine = draw.reshape(-1, self.processes, 4)[:, self.rank]
         lr: list[NDArray[np.uint8]] = []
         hr: list[NDArray[np.uint8]] = []
+        ref: list[NDArray[np.uint8]] = []
         names: list[str] = []
-        for photo_at, top_at, left_at, turn_at in mine:
+        for number, (photo_at, top_at, left_at, turn_at) in enumerate(mine):
             photo = self.photos[min(int(np.searchsorted(self.cumulative, photo_at, "right")), len(self.photos) - 1)]
             height, width = photo.lr.shape[:2]
             top, left = int(top_at * (height - self.lr_crop + 1)), int(left_at * (width - self.lr_crop + 1))
@@ -99,8 +135,22 @@ class CropSampler:
                 rows = slice(top * factor, (top + self.lr_crop) * factor)
                 columns = slice(left * factor, (left + self.lr_crop) * factor)
                 images.append(turn(source[rows, columns], which))
+            if self.with_references:
+                place = number * self.processes + self.rank
+                reference = self.reference(photo, top, left, np.random.default_rng([self.seed, step, place]))
+                ref.append(turn(reference, which))
             names.append(photo.name)
-        return Batch(to_tensor(lr), to_tensor(hr), tuple(names))
+        return Batch(to_tensor(lr), to_tensor(hr), tuple(names), to_tensor(ref) if ref else None)
+
+    def reference(self, photo: PreparedPhoto, top: int, left: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+        """The reference of the crop at LR (top, left): (hr_crop, hr_crop, 3)."""
+        side = self.lr_crop * self.scale
+        if photo.ref is None:
+            return reference_crop(photo.hr, top * self.scale, left * self.scale, side, generator)
+        height, width = photo.ref.shape[:2]
+        row = round(top / max(1, photo.lr.shape[0] - self.lr_crop) * (height - side))
+        column = round(left / max(1, photo.lr.shape[1] - self.lr_crop) * (width - side))
+        return photo.ref[row : row + side, column : column + side]
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         """The batches of steps ``first`` to ``last`` - 1, each made by a thread while the one before is used."""

@@ -10,13 +10,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.files import replacing
 from gramgan_cli.core.resize import crop_to_multiple, make_lr
@@ -34,6 +35,8 @@ class PreparedPhoto:
     """(h, w, 3)."""
     hr: NDArray[np.uint8]
     """(scale h, scale w, 3)."""
+    ref: NDArray[np.uint8] | None = None
+    """A reference photo of any size (H, W, 3), for networks that take one."""
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
@@ -99,3 +102,29 @@ def prepare_photos(
         offset += hr.size
         photos.append(PreparedPhoto(path.name, lr, hr))
     return photos
+
+
+def reference_of(name: str, references: Sequence[Path]) -> Path | None:
+    """The reference of a photo among ``references``: the file of the same stem, or ``*_ref`` for ``*_in``."""
+    stem = Path(name).stem
+    wanted = {stem, stem.removesuffix("_in") + "_ref"} if stem.endswith("_in") else {stem}
+    return next((path for path in references if path.stem in wanted), None)
+
+
+def add_references(
+    photos: Sequence[PreparedPhoto], folder: Path, progress: Callable[[int, int], None] | None = None
+) -> list[PreparedPhoto]:
+    """The photos with their references of ``folder``; one without a reference is an error that names it."""
+    references = list_pictures(folder)
+    paired = []
+    for done, photo in enumerate(photos, 1):
+        path = reference_of(photo.name, references)
+        if path is None:
+            raise GramganError(
+                f"There is no reference for {photo.name} in {folder}.",
+                "It has the photo's stem, or ends in _ref where the photo ends in _in.",
+            )
+        paired.append(replace(photo, ref=read_rgb(path)))
+        if progress is not None:
+            progress(done, len(photos))
+    return paired

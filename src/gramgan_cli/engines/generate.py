@@ -1,0 +1,32 @@
+"""One forward pass of a generator in training, whether it takes a reference or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gramgan_cli.core.archs.ttsr import Texture
+from gramgan_cli.engines.precision import autocast
+
+
+class Generated(NamedTuple):
+    """What a generator made of a batch."""
+
+    sr: Tensor
+    """(b, 3, H, W), float32."""
+    texture: Texture | None
+    """What the reference lent, for the transferal loss."""
+
+
+def generate(
+    network: Callable[..., Any], lr: Tensor, ref: Tensor | None, precision: str, device: torch.device
+) -> Generated:
+    """SR of ``lr`` (b, 3, h, w), with the textures of ``ref`` where the network takes one, in a precision."""
+    with autocast(precision, device):
+        if ref is None:
+            return Generated(network(lr).float(), None)
+        sr, texture = network(lr, ref, with_texture=True)
+    return Generated(sr.float(), texture)

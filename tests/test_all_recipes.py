@@ -1,0 +1,121 @@
+"""Every recipe trains: its loss on one fixed batch falls, it resumes, and its weights upscale."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from gramgan_cli.cli.app import app
+from gramgan_cli.core import archs
+from gramgan_cli.core.data.crops import CropSampler
+from gramgan_cli.core.data.prepared import prepare_photos
+from gramgan_cli.engines.build_db import build_bank
+from gramgan_cli.engines.content_step import ContentTraining
+from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.gan_step import GanTraining
+from gramgan_cli.recipes.convert import merge
+from gramgan_cli.recipes.load import load_recipe, recipe_names
+from gramgan_cli.recipes.schema import Recipe
+
+SMALL: dict[str, dict[str, Any]] = {
+    "rrdbnet": {"nf": 8, "nb": 1, "gc": 4},
+    "srresnet": {"nf": 8, "nb": 1},
+    "ttsr": {"nf": 8, "blocks": [1, 1, 1, 1]},
+}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        small = Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8))
+        small.resize((200, 160), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    build_bank(folder, folder / "bank.safetensors", max_patches=300)
+    return folder
+
+
+def small(name: str, photos: Path) -> Recipe:
+    """The recipe on a small network and, where the discriminator allows it, small crops."""
+    recipe = load_recipe(name)
+    crop = {"esrgan": 128}.get(recipe.discriminator.arch, 32)
+    changes = {
+        "network": SMALL[recipe.network["arch"]],
+        "discriminator": {"nf": 4},
+        "features": {"weights": "random"},
+        "texture": {"db": str(photos / "bank.safetensors")},
+        "data": {"hr_crop": crop, "hr_dir": [str(photos)]},
+        "optimizer": {"rate": 1e-3},
+        "schedule": {"warmup": 0},
+        "batch_size": 2,
+    }
+    return merge(recipe, changes)
+
+
+QUICK = ("gramgan", "psnr", "srgan-res18-4", "srresnet", "ttsr-rec")
+"""One of each kind; the others take a minute together."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in recipe_names()]
+)
+def test_loss_on_one_batch_falls(name: str, photos: Path, tmp_path: Path) -> None:
+    """The generator's own objective but the adversarial term, which is a game and need not fall."""
+    recipe = small(name, photos)
+    torch.manual_seed(0)
+    hyperparameters = {key: value for key, value in recipe.network.items() if key != "arch"}
+    generator = archs.build(recipe.network["arch"], hyperparameters).train()
+    kind = ContentTraining if recipe.discriminator.arch == "none" else GanTraining
+    training = kind(generator, recipe, CPU, Group())
+    with_references = recipe.data.references != "none"
+    prepared = prepare_photos(sorted(photos.glob("*.png")), 4, tmp_path)
+    batch = CropSampler(prepared, 4, recipe.data.hr_crop, 2, 0, with_references=with_references).batch(0)
+    losses = []
+    for step in range(20):
+        terms = training.step(batch, step)
+        names = [term for term in ("content", "perceptual", "texture", "transferal") if term in terms]
+        losses.append(sum(getattr(recipe.loss, term) * float(terms[term]) for term in names))
+        assert all(torch.isfinite(value) for value in terms.values())
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    for parameter in getattr(training.picture_terms.features, "parameters", list)():
+        assert parameter.grad is None
+        assert not parameter.requires_grad
+
+
+def gramgan(*words: object) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def settings(name: str) -> list[str]:
+    """``--set`` options that make a recipe small."""
+    recipe = load_recipe(name)
+    pairs = {f"network.{key}": value for key, value in SMALL[recipe.network["arch"]].items()}
+    pairs |= {"discriminator.nf": 4, "features.weights": "random", "stage_steps": 1}
+    return [word for key, value in pairs.items() for word in ("--set", f"{key}={value}")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_runs_resumes_and_upscales(name: str, photos: Path, tmp_path: Path) -> None:
+    crop = 128 if name.startswith("esrgan") else 32
+    out = tmp_path / "run"
+    words = ["--recipe", name, "--hr-dir", photos, "--db", photos / "bank.safetensors", "--device", "cpu", "--out", out]
+    small_size = ["--hr-crop", crop, "--batch-size", 2, "--valid-every", 10]
+    gramgan("train", *words, *small_size, "--steps", 20, *settings(name))
+    gramgan("train", "--out", out, "--resume", "--steps", 22)
+    picture = tmp_path / "picture.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(picture)
+    reference = ["--ref", photos / "0.png"] if name.startswith("ttsr") else []
+    gramgan("upscale", picture, "-o", tmp_path / "out.png", "--model", out / "last.safetensors", *reference)
+    assert Image.open(tmp_path / "out.png").size == (96, 80)
+    if not reference:
+        gramgan("bench", photos, "--model", out / "last.safetensors", "--json")
