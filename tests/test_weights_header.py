@@ -114,7 +114,7 @@ def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path, changes: dict[s
         load_model(str(path))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"', "{}", '{"format": 1}'])
 def test_a_header_that_is_no_header_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "w.safetensors"
     save_file(tensors(), path, metadata={"gramgan": text})

@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
@@ -169,10 +168,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     """A picture as 8-bit RGB (H, W, 3), upright. Raises GramganError for absent and unreadable files and for bombs."""
     if not path.is_file():
         raise GramganError(f"There is no file {path}.")
-    try:
-        return read_rgb(path)
-    except Image.DecompressionBombError as error:
-        raise GramganError(f"{path} was refused: {error}") from error
+    return read_rgb(path)
 
 
 def read_sample(pair: PairOfFiles, scale: int) -> Sample:

@@ -40,11 +40,13 @@ class PreparedPhoto:
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """A picture as 8-bit RGB (H, W, 3), turned upright by its EXIF orientation. Unreadable files are named."""
+    """A picture as 8-bit RGB (H, W, 3), turned upright by its EXIF orientation. Unreadable files and bombs are named."""
     try:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+    except Image.DecompressionBombError as error:
+        raise GramganError(f"{path} was refused: {error}") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise GramganError(f"{path} can't be read as a picture: {error}.") from error
 
 

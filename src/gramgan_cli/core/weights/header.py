@@ -56,7 +56,7 @@ def _parse(metadata: Mapping[str, str] | None, path: Path) -> WeightsHeader:
         if fields.pop("format") != FORMAT:
             raise GramganError(f"{path} was written by a newer gramgan.", "Upgrade with: pip install -U gramgan-cli")
         return WeightsHeader(**fields)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GramganError(f"{path} has a damaged gramgan header ({error}).") from error
 
 
@@ -77,7 +77,7 @@ def read_header(path: Path) -> WeightsHeader:
             return _parse(file.metadata(), path)
     except FileNotFoundError as error:
         raise GramganError(f"There is no weights file {path}.") from error
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: it vanished while being opened
         raise GramganError(f"{path} is not a readable safetensors file ({error}).") from error
 
 
