@@ -40,7 +40,7 @@ class PreparedPhoto:
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """A picture as 8-bit RGB (H, W, 3), turned upright by its EXIF orientation. Unreadable files and bombs are named."""
+    """A picture as 8-bit RGB (H, W, 3), turned upright by its EXIF orientation. Errors name the file."""
     try:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
