@@ -55,7 +55,7 @@ class Bound(nn.Module):
 
     def forward(self, lr: Tensor) -> Tensor:
         """RGB (B, 3, h, w) in [0, 1] -> RGB (B, 3, 4h, 4w) in [0, 1]."""
-        return torch.cat([self.network.enlarge(one[None], self.reference)[0] for one in lr])
+        return torch.cat([self.network.enlarge(one[None], self.reference) for one in lr])
 
 
 @dataclass(frozen=True)

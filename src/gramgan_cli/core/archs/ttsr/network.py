@@ -6,7 +6,7 @@ are the soft and the hard attention; T are the transferred textures; x1, x2, x3 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple, overload
 
@@ -225,19 +225,22 @@ class MainNet(nn.Module):
         self.trunk33 = Trunk(nf, stage3)
         self.merge_tail = MergeTail(nf)
 
-    def forward(self, lr: Tensor, levels: Levels, confidence: Tensor) -> Tensor:
-        """LR (B, 3, h, w) in [-1, 1], T, S (B, 1, h, w) -> (B, 3, 4h, 4w), not clamped."""
+    def forward(self, lr: Tensor, textures: Iterator[Tensor], confidence: Tensor) -> Tensor:
+        """LR (B, 3, h, w) in [-1, 1], T of levels 3, 2, 1, and S (B, 1, h, w) -> (B, 3, 4h, 4w), not clamped.
+
+        Each T is asked for when it is used and not kept: one of HR size is as large as a whole layer.
+        """
         x1 = F.relu_(self.conv_first(lr.contiguous(memory_format=torch.channels_last)))
         x1 = self.shallow(x1, x1)
 
-        x1 = self.inject3(x1, levels.level3, confidence)
+        x1 = self.inject3(x1, next(textures), confidence)
         x1 = self.trunk11(x1, x1)
 
-        x2 = self.inject2(self.double12(x1), levels.level2, enlarge(confidence, 2))
+        x2 = self.inject2(self.double12(x1), next(textures), enlarge(confidence, 2))
         mixed1, mixed2 = self.csfi2(x1, x2)
         x1, x2 = self.trunk21(mixed1, x1), self.trunk22(mixed2, x2)
 
-        x3 = self.inject1(self.double23(x2), levels.level1, enlarge(confidence, 4))
+        x3 = self.inject1(self.double23(x2), next(textures), enlarge(confidence, 4))
         mixed1, mixed2, mixed3 = self.csfi3(x1, x2, x3)
         x1, x2, x3 = self.trunk31(mixed1, x1), self.trunk32(mixed2, x2), self.trunk33(mixed3, x3)
 
@@ -281,12 +284,14 @@ class TTSR(nn.Module):
         """S and H: for each patch of the enlarged LR (B, 3, h, w), RGB in [0, 1], the best one of the reference."""
         return search(self.extractor(imresize(lr, SCALE)).level3, reference.key)
 
-    def enlarge(self, lr: Tensor, reference: Reference) -> tuple[Tensor, Texture]:
-        """SR, RGB (B, 3, 4h, 4w), and what was transferred; see ``forward``."""
+    def enlarge(self, lr: Tensor, reference: Reference) -> Tensor:
+        """SR, RGB (B, 3, 4h, 4w); see ``forward``."""
         match = self.look_up(lr, reference)
-        texture = Texture(match, Levels(*(transfer(level, match) for level in reference.value)))
-        sr = (self.main(2 * lr - 1, texture.levels, match.scores) + 1) / 2
-        return (sr if self.training else sr.clamp(0, 1)), texture
+        return self._result(lr, (transfer(level, match) for level in reversed(reference.value)), match)
+
+    def _result(self, lr: Tensor, textures: Iterator[Tensor], match: Match) -> Tensor:
+        sr: Tensor = (self.main(2 * lr - 1, textures, match.scores) + 1) / 2
+        return sr if self.training else sr.clamp(0, 1)
 
     @overload
     def forward(self, lr: Tensor, ref: Tensor, with_texture: Literal[False] = False) -> Tensor: ...
@@ -309,8 +314,12 @@ class TTSR(nn.Module):
         Raises:
             GramganError: the reference is too small.
         """
-        sr, texture = self.enlarge(lr, self.read_reference(ref))
-        return (sr, texture) if with_texture else sr
+        reference = self.read_reference(ref)
+        if not with_texture:
+            return self.enlarge(lr, reference)
+        match = self.look_up(lr, reference)
+        texture = Texture(match, Levels(*(transfer(level, match) for level in reference.value)))
+        return self._result(lr, reversed(texture.levels), match), texture
 
 
 def describe_ttsr(nf: int = 64, blocks: Sequence[int] = (16, 16, 8, 4), scale: int = SCALE) -> Descriptor:
