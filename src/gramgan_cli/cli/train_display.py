@@ -18,9 +18,10 @@ from rich.progress import (
 )
 
 from gramgan_cli.cli.output import note, stderr
+from gramgan_cli.engines.reporter import Reporter
 
 
-class TrainDisplay:
+class TrainDisplay(Reporter):
     """A progress bar with ETA and rate on a terminal; a line per row of metrics elsewhere."""
 
     def __init__(self, quiet: bool) -> None:

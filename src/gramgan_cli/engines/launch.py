@@ -16,9 +16,10 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.engines import processes
 from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.reporter import Reporter
 from gramgan_cli.engines.run_folder import RunFolder
 from gramgan_cli.engines.texture_term import with_bank
-from gramgan_cli.engines.train import LOSS_TERMS, Outcome, Reporter, Run, split_photos
+from gramgan_cli.engines.train import LOSS_TERMS, Outcome, Run, split_photos
 from gramgan_cli.engines.warm_start import first_stage, needs_first_stage, with_start
 from gramgan_cli.recipes.convert import differences, merge
 from gramgan_cli.recipes.load import load_recipe
@@ -124,7 +125,7 @@ def train(order: Order, make_reporter: Callable[[], Reporter]) -> Outcome:
         return processes.start(order, make_reporter)
     group, device = processes.join(order.gpus, order.device)
     try:
-        return _train(order, make_reporter() if group.is_main else processes.Silence(), group, device)
+        return _train(order, make_reporter() if group.is_main else Reporter(), group, device)
     finally:
         processes.leave()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
@@ -15,32 +15,11 @@ import torch.distributed as dist
 from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.engines.distributed import Group, TorchGroup
+from gramgan_cli.engines.reporter import Reporter
+from gramgan_cli.engines.train import Outcome
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.launch import Order
-    from gramgan_cli.engines.train import Outcome, Reporter
-
-
-class Silence:
-    """The reporter of every process but the first."""
-
-    def preparing(self, done: int, total: int) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
-
-    def begin(self, done: int, total: int) -> None:
-        """Nothing."""
-
-    def step(self, done: int) -> None:
-        """Nothing."""
-
-    def metrics(self, row: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-    def end(self) -> None:
-        """Nothing."""
 
 
 def is_worker() -> bool:

@@ -36,6 +36,7 @@ from gramgan_cli.engines.checkpoint import Progress, load_state, save_state
 from gramgan_cli.engines.content_step import ContentTraining
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.gan_step import GanTraining, recipe_mask
+from gramgan_cli.engines.reporter import Reporter
 from gramgan_cli.engines.run_folder import RunFolder
 from gramgan_cli.engines.tensorboard import TensorBoard
 from gramgan_cli.engines.validate import sample_grid, validate
@@ -46,28 +47,6 @@ MOST_NAMES = 1_000
 
 LOSS_TERMS = ("content", "perceptual", "texture", "transferal", "discriminator", "adversarial")
 """The generator's terms, as recipes and records name them."""
-
-
-class Reporter(Protocol):
-    """Who tells the person how the run goes."""
-
-    def preparing(self, done: int, total: int) -> None:
-        """Photos decoded so far."""
-
-    def note(self, text: str) -> None:
-        """One line worth reading."""
-
-    def begin(self, done: int, total: int) -> None:
-        """The loop starts, ``done`` steps into ``total``."""
-
-    def step(self, done: int) -> None:
-        """A step is over."""
-
-    def metrics(self, row: Mapping[str, Any]) -> None:
-        """A row went into the metrics."""
-
-    def end(self) -> None:
-        """The loop is over."""
 
 
 class Training(Protocol):
