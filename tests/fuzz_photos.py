@@ -145,7 +145,7 @@ def main(count: int, seed: int) -> None:
 def peak_megabytes() -> int | None:
     """Largest resident memory of this process so far; None where the system does not say.
 
-    From Linux's own status file: the figure of getrusage would begin with the memory of the process that started this one.
+    From Linux's own status file: the figure of getrusage begins with the memory of the process that started this one.
     """
     status = Path("/proc/self/status")
     if not status.is_file():
