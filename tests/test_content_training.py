@@ -169,7 +169,7 @@ def test_what_is_wrong_is_said_in_one_sentence(words: list[str], expected: str, 
     )
     assert isinstance(result.exception, GramganError)
     assert expected in str(result.exception)
-    assert not (tmp_path / "r" / "state").exists()
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_second_run_does_not_overwrite_the_first(photos: Path, tmp_path: Path) -> None:

@@ -328,3 +328,15 @@ def test_without_a_bank_the_error_names_the_command(photos: Path, tmp_path: Path
     assert done.returncode == 1
     assert "gramgan build-db" in done.stderr
     assert not (tmp_path / "r").exists()
+
+
+def test_features_that_are_not_there_are_missed_before_anything_is_written(
+    photos: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAMGAN_OFFLINE", "1")
+    words = ["--hr-dir", photos, "--db", bank, "--out", tmp_path / "r", *TINY, "--set", "loss.perceptual=1"]
+    done = subprocess.run(command(*words), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "vgg19-dcbb9e9d.pth" in done.stderr
+    assert "loss.perceptual=0" in done.stderr
+    assert not (tmp_path / "r").exists()

@@ -16,6 +16,7 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.engines import processes
 from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.picture_terms import extractor_of
 from gramgan_cli.engines.reporter import Reporter
 from gramgan_cli.engines.run_folder import RunFolder
 from gramgan_cli.engines.texture_term import with_bank
@@ -131,28 +132,28 @@ def train(order: Order, make_reporter: Callable[[], Reporter]) -> Outcome:
 
 
 def _train(order: Order, reporter: Reporter, group: Group, device: torch.device) -> Outcome:
-    """The stages of a run, one after another, in this process."""
+    """The stages of a run, one after another. What can't work is refused before anything is written."""
     recipe, folder = resolve_recipe(order)
     name = model_name(folder)
-    split_photos(recipe)
+    if not order.resume:
+        folder.check_new()
+    if recipe.loss.perceptual:
+        extractor_of(recipe)  # hours of a first stage must not end at a file that is not there
     group.barrier()  # every process has read what was there before the main one writes
-    if group.is_main:
-        if order.resume:
-            folder.rewrite_recipe(recipe)
-        else:
-            folder.begin(recipe)
-    group.barrier()
     if needs_first_stage(recipe, folder):
         before, inside = first_stage(recipe, folder)
         reporter.note(f"First stage: {before.steps} steps of recipe {before.name} (skip it by --init none).")
-        resumed = inside.recipe_file.is_file()
-        group.barrier()
-        if group.is_main and not resumed:
-            inside.begin(before)
-        outcome = Run(before, inside, device, reporter, group, resumed).loop()
+        run = Run(before, inside, device, reporter, group, inside.recipe_file.is_file())
+        if group.is_main:
+            folder.record(recipe)
+            inside.record(before)
+        outcome = run.loop()
         if not outcome.finished:
             return outcome
-    outcome = Run(recipe, folder, device, reporter, group, order.resume).loop()
+    run = Run(recipe, folder, device, reporter, group, order.resume)
+    if group.is_main:
+        folder.record(recipe)
+    outcome = run.loop()
     if outcome.finished and group.is_main:
         store.put(name, outcome.weights)
         reporter.note(f"The generator is in the store: gramgan upscale photo.png --model {name}")

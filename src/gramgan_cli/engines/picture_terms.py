@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 DISTANCES = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
 
 
+def extractor_of(recipe: Recipe) -> FeatureExtractor:
+    """The frozen network of the perceptual term; weights that can't be had are an error that says what to do."""
+    from gramgan_cli.core.features import FeatureExtractor  # brings torchvision, which most runs don't need
+
+    wanted = recipe.features
+    return FeatureExtractor(wanted.extractor, tuple(wanted.taps), wanted.activated, wanted.weights)
+
+
 class PictureTerms:
     """The terms that a recipe gives a weight, by name."""
 
@@ -33,15 +41,7 @@ class PictureTerms:
         self.recipe, self.precision, self.device = recipe, precision, device
         self.distance = DISTANCES[recipe.loss.content_distance]
         self.texture = TextureTerm(recipe, device, group) if recipe.loss.texture else None
-        self.features = self._extractor() if recipe.loss.perceptual else None
-
-    def _extractor(self) -> FeatureExtractor:
-        """The frozen network of the perceptual term, on the device."""
-        from gramgan_cli.core.features import FeatureExtractor  # brings torchvision, which most runs don't need
-
-        wanted = self.recipe.features
-        extractor = FeatureExtractor(wanted.extractor, tuple(wanted.taps), wanted.activated, wanted.weights)
-        return extractor.to(self.device)
+        self.features = extractor_of(recipe).to(device) if recipe.loss.perceptual else None
 
     def __call__(self, generated: Generated, hr: Tensor, step: int) -> dict[str, Tensor]:
         """Unweighted terms of SR and HR, (b, 3, H, W) float32 in [0, 1]; gradient goes into SR."""

@@ -49,17 +49,15 @@ class RunFolder:
         """'last', 'best_psnr' or 'best_ssim'."""
         return self.path / f"{which}.safetensors"
 
-    def begin(self, recipe: Recipe) -> None:
-        """Make the folder of a new run. One that already holds a run is refused, not overwritten."""
+    def check_new(self) -> None:
+        """Refuse a folder that already holds a run."""
         if self.recipe_file.exists():
             raise GramganError(
                 f"{self.path} already holds a run.", "Go on with it by --resume, or name another folder with --out."
             )
-        with replacing(self.recipe_file) as temporary:
-            temporary.write_text(to_toml(recipe), encoding="utf-8")
 
-    def rewrite_recipe(self, recipe: Recipe) -> None:
-        """Record what a resumed run changed."""
+    def record(self, recipe: Recipe) -> None:
+        """Write down the recipe that the run follows."""
         with replacing(self.recipe_file) as temporary:
             temporary.write_text(to_toml(recipe), encoding="utf-8")
 

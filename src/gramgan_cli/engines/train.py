@@ -215,7 +215,6 @@ class Run:
         self.generator = generator
         self.average = copy.deepcopy(generator).eval() if recipe.optimizer.ema else generator
         self._paced = (0, 0.0)
-        self.board = TensorBoard(folder.path if group.is_main else None)
         self.base_rates = {
             optimiser: [group["lr"] for group in optimiser.param_groups]
             for optimiser in self.training.optimisers.values()
@@ -273,6 +272,7 @@ class Run:
         self.reporter.begin(progress.step, recipe.steps)
         began, seconds_before, stopped = time.monotonic(), progress.seconds, False
         self._paced = (progress.step, progress.seconds)
+        self.board = TensorBoard(self.folder.path if self.group.is_main else None)
         with stop_on_interrupt() as stop_wanted:
             for batch in self.sampler.batches(progress.step, recipe.steps):
                 share = rate_share(recipe, progress.step)
