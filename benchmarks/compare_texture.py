@@ -33,7 +33,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     "center": {"texture.patches": "center"},
     "dense": {"texture.patches": "dense"},
     "dense centred": {"texture.patches": "dense", "texture.centered": "true"},
-    "dense centred 8": {"texture.patches": "dense", "texture.centered": "true", "texture.patch_size": "8"},
+    "random:64": {"texture.patches": "random:64"},
 }
 """Name -> what differs from the recipe `gramgan`."""
 
