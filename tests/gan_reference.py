@@ -24,12 +24,12 @@ def plain_gram(patch: Tensor) -> Tensor:
     return torch.stack([torch.stack([(patch[i] * patch[j]).sum() for j in range(3)]) for i in range(3)])
 
 
-def plain_texture(sr: Tensor, hr: Tensor, bank: Tensor, size: int) -> Tensor:
-    """L_PT over all non-overlapping patches; ``bank`` is (N, 3, 3) full Grams; both weights 0.5."""
+def plain_texture(sr: Tensor, hr: Tensor, bank: Tensor, size: int, corner: tuple[int, int]) -> Tensor:
+    """L_PT over all patches of the grid from ``corner``; ``bank`` is (N, 3, 3) full Grams; both weights 0.5."""
     terms = []
     for b in range(sr.shape[0]):
-        for top in range(0, sr.shape[2] - size + 1, size):
-            for left in range(0, sr.shape[3] - size + 1, size):
+        for top in range(corner[0], sr.shape[2] - size + 1, size):
+            for left in range(corner[1], sr.shape[3] - size + 1, size):
                 e = plain_gram(sr[b, :, top : top + size, left : left + size])
                 g = plain_gram(hr[b, :, top : top + size, left : left + size])
                 score = 0.5 * (bank - g).square().sum((1, 2)) + 0.5 * (bank - e).square().sum((1, 2))
@@ -52,6 +52,7 @@ def plain_step(
     hr: Tensor,
     bank: Tensor,
     size: int,
+    corner: tuple[int, int],
     cell: int,
     delta: float,
 ) -> tuple[dict[str, float], Tensor, Tensor]:
@@ -75,7 +76,7 @@ def plain_step(
     sr_maps, hr_maps = discriminator(sr * mask)[1:], discriminator(hr * mask)[1:]
     features = sum(F.l1_loss(a, b.detach()) for a, b in zip(sr_maps, hr_maps, strict=True))
     content = (sr - hr).abs().mean()
-    texture = plain_texture(sr, hr, bank, size)
+    texture = plain_texture(sr, hr, bank, size, corner)
     total = content + texture + features + 0.005 * adversarial
     total.backward()
     g_gradient = torch.cat([p.grad.flatten() for p in generator.parameters()])

@@ -16,7 +16,7 @@ class Selection:
     """A rule for choosing patches."""
 
     kind: Literal["center", "random", "dense"]
-    """One central patch per image (Gram-GAN's source), ``count`` anywhere, or all non-overlapping ones."""
+    """One central patch per image (Gram-GAN's source), ``count`` anywhere, or all of a non-overlapping grid."""
     count: int = 1
     """Patches per image of 'random'."""
 
@@ -42,7 +42,9 @@ def choose_places(
         selection: the rule.
         batch, height, width: shape of the images.
         size: side of a patch in pixels.
-        generator: CPU generator of 'random', so that this choice has a random state of its own.
+        generator: CPU generator of 'random', so that this choice has a random state of its own. With one, the grid of
+            'dense' starts at a random offset: patches that always lay on the sub-pixel grid of the generator's last
+            layer would leave their borders in its pictures. Without one it starts at the corner.
 
     Raises:
         ValueError: a patch does not fit into the image.
@@ -53,8 +55,10 @@ def choose_places(
     if selection.kind == "center":
         return torch.tensor([rows // 2, columns // 2]).expand(batch, 1, 2)
     if selection.kind == "dense":
-        y = torch.arange(0, rows + 1, size)
-        x = torch.arange(0, columns + 1, size)
+        reach = torch.tensor([min(size, rows + 1), min(size, columns + 1)])
+        top, left = (torch.rand(2, generator=generator) * reach).long() if generator else (0, 0)
+        y = torch.arange(int(top), rows + 1, size)
+        x = torch.arange(int(left), columns + 1, size)
         return torch.cartesian_prod(y, x).expand(batch, -1, 2)
     shape = (batch, selection.count)
     y = torch.randint(rows + 1, shape, generator=generator)
