@@ -102,7 +102,7 @@ def main() -> None:
         {
             "network": HYPERPARAMETERS,
             "loss": {"perceptual": 0.0},
-            "texture": {"db": str(options.db)},
+            "texture": {"db": str(options.db), "patches": "center", "centered": False},
             "data": {"hr_crop": 128},
             "batch_size": 4,
         },

@@ -18,22 +18,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
 from gramgan_cli.core.metrics import psnr_y
 from gramgan_cli.core.metrics.texture import gram_distance, spectrum_distance
-from gramgan_cli.core.resize import crop_to_multiple, make_lr
+from gramgan_cli.core.resize import crop_to_multiple, imresize, make_lr
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale import Upscaler
 
 NONE = "no texture"
 VARIANTS: dict[str, dict[str, str]] = {
     NONE: {"loss.texture": "0"},
-    "center": {"texture.patches": "center"},
-    "dense": {"texture.patches": "dense"},
+    "center": {"texture.patches": "center", "texture.centered": "false"},
+    "dense": {"texture.patches": "dense", "texture.centered": "false"},
     "dense centred": {"texture.patches": "dense", "texture.centered": "true"},
-    "random:64": {"texture.patches": "random:64"},
+    "random:64": {"texture.patches": "random:64", "texture.centered": "false"},
 }
 """Name -> what differs from the recipe `gramgan`."""
 
@@ -44,6 +45,9 @@ COMMON = {
     "compute.precision": "bf16",
     "optimizer.ema": "0.99",
 }
+SIDE = 96
+"""Of the grid's crops in pixels; they are shown twice as large."""
+
 METRICS = ("gram 4", "gram 8", "gram 16", "spectrum", "psnr")
 
 
@@ -106,6 +110,21 @@ def table(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
     return "\n".join(lines)
 
 
+def grid(options: argparse.Namespace) -> Image.Image:
+    """Crops of photos, enlarged: a row per photo; bicubic, every variant of the first seed, HR."""
+    rows = []
+    for path in options.pictures:
+        hr = crop_to_multiple(read_rgb(path), 4)
+        lr, (height, width) = make_lr(hr, 4), hr.shape[:2]
+        cells = [imresize(lr, 4)]
+        for name in VARIANTS:
+            weights = train(name, options.seeds[0], options)
+            cells.append(Upscaler(load_model(str(weights)), torch.device("cpu")).upscale(lr))
+        top, left = (height - SIDE) // 2, (width - SIDE) // 2
+        rows.append(np.concatenate([cell[top : top + SIDE, left : left + SIDE] for cell in [*cells, hr]], axis=1))
+    return Image.fromarray(np.concatenate(rows)).resize((2 * SIDE * (len(VARIANTS) + 2), 2 * SIDE * len(rows)), 0)
+
+
 def main() -> None:
     """Train, measure, print; the figures are kept in ``results.json``."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -114,6 +133,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--pictures", type=Path, nargs="*", default=[], help="photos for a grid of crops, grid.jpg")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
@@ -122,6 +142,8 @@ def main() -> None:
             results.setdefault(name, {})[str(seed)] = measure(train(name, seed, options), options.valid_dir)
             (options.out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
             print(table(results), flush=True)
+    if options.pictures:
+        grid(options).save(options.out / "grid.jpg", quality=88)
 
 
 if __name__ == "__main__":

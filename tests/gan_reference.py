@@ -19,19 +19,21 @@ def plain_mask(hr: Tensor, cell: int, delta: float) -> Tensor:
     return mask
 
 
-def plain_gram(patch: Tensor) -> Tensor:
-    """(3, h, w) -> (3, 3), entry by entry."""
+def plain_gram(patch: Tensor, centered: bool) -> Tensor:
+    """(3, h, w) -> (3, 3), entry by entry, of the patch or of what is left without each channel's mean."""
+    if centered:
+        patch = torch.stack([channel - channel.mean() for channel in patch])
     return torch.stack([torch.stack([(patch[i] * patch[j]).sum() for j in range(3)]) for i in range(3)])
 
 
-def plain_texture(sr: Tensor, hr: Tensor, bank: Tensor, size: int, corner: tuple[int, int]) -> Tensor:
+def plain_texture(sr: Tensor, hr: Tensor, bank: Tensor, size: int, corner: tuple[int, int], centered: bool) -> Tensor:
     """L_PT over all patches of the grid from ``corner``; ``bank`` is (N, 3, 3) full Grams; both weights 0.5."""
     terms = []
     for b in range(sr.shape[0]):
         for top in range(corner[0], sr.shape[2] - size + 1, size):
             for left in range(corner[1], sr.shape[3] - size + 1, size):
-                e = plain_gram(sr[b, :, top : top + size, left : left + size])
-                g = plain_gram(hr[b, :, top : top + size, left : left + size])
+                e = plain_gram(sr[b, :, top : top + size, left : left + size], centered)
+                g = plain_gram(hr[b, :, top : top + size, left : left + size], centered)
                 score = 0.5 * (bank - g).square().sum((1, 2)) + 0.5 * (bank - e).square().sum((1, 2))
                 best = bank[score.argmin()].detach()
                 terms.append((e - best).abs().mean())
@@ -53,6 +55,7 @@ def plain_step(
     bank: Tensor,
     size: int,
     corner: tuple[int, int],
+    centered: bool,
     cell: int,
     delta: float,
 ) -> tuple[dict[str, float], Tensor, Tensor]:
@@ -76,7 +79,7 @@ def plain_step(
     sr_maps, hr_maps = discriminator(sr * mask)[1:], discriminator(hr * mask)[1:]
     features = sum(F.l1_loss(a, b.detach()) for a, b in zip(sr_maps, hr_maps, strict=True))
     content = (sr - hr).abs().mean()
-    texture = plain_texture(sr, hr, bank, size, corner)
+    texture = plain_texture(sr, hr, bank, size, corner, centered)
     total = content + texture + features + 0.005 * adversarial
     total.backward()
     g_gradient = torch.cat([p.grad.flatten() for p in generator.parameters()])

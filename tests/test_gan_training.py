@@ -56,9 +56,11 @@ def bank(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def full_grams(bank: Path) -> torch.Tensor:
+def full_grams(bank: Path, centered: bool) -> torch.Tensor:
     """All entries' Gram matrices, (N, 3, 3), from the patches in the file, entry by entry."""
-    return torch.stack([plain_gram(patch.float() / 255) for patch in load_file(bank)["patches"].flatten(0, 1)])
+    return torch.stack(
+        [plain_gram(patch.float() / 255, centered) for patch in load_file(bank)["patches"].flatten(0, 1)]
+    )
 
 
 def tiny(bank: Path, **changes: Any) -> Recipe:
@@ -91,12 +93,13 @@ def make_training(recipe: Recipe, group: Group | None = None) -> GanTraining:
     return GanTraining(generator.train(), recipe, CPU, group or Group())
 
 
-def test_the_step_equals_a_plain_implementation(bank: Path) -> None:
-    recipe = tiny(bank)
+@pytest.mark.parametrize("centered", [False, True])
+def test_the_step_equals_a_plain_implementation(bank: Path, centered: bool) -> None:
+    recipe = tiny(bank, texture={"centered": centered})
     ours, theirs = make_training(recipe), make_training(recipe)
     g_adam = torch.optim.Adam(theirs.networks["generator"].parameters(), lr=1e-4)
     d_adam = torch.optim.Adam(theirs.networks["discriminator"].parameters(), lr=1e-4)
-    grams = full_grams(bank)
+    grams = full_grams(bank, centered)
     for step in range(3):
         batch = make_batch(step)
         for name, network in theirs.networks.items():  # Adam magnifies rounding where a gradient is near zero
@@ -104,7 +107,17 @@ def test_the_step_equals_a_plain_implementation(bank: Path) -> None:
         terms = ours.step(batch, step)
         top, left = (torch.rand(2, generator=torch.Generator().manual_seed(step)) * 4).long().tolist()  # seed 0
         plain, *expected = plain_step(
-            *theirs.networks.values(), g_adam, d_adam, batch.lr, batch.hr, grams, 4, (top, left), cell=11, delta=0.005
+            *theirs.networks.values(),
+            g_adam,
+            d_adam,
+            batch.lr,
+            batch.hr,
+            grams,
+            4,
+            (top, left),
+            centered,
+            cell=11,
+            delta=0.005,
         )
         for name, value in plain.items():
             assert float(terms[name]) == pytest.approx(value, rel=1e-4, abs=1e-6), (step, name)

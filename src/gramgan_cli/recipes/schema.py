@@ -105,13 +105,13 @@ class Texture:
 
     db: str = ""
     """The bank's file; empty is the default one."""
-    patches: str = "center"
-    """'center', 'dense', or 'random:K'."""
+    patches: str = "dense"
+    """'center', 'dense', or 'random:K'; dense and centred by comparison (docs/gramgan.md)."""
     candidates: Literal["database", "image", "both"] = "database"
     """Where the real patches come from."""
     patch_size: int = 4
     """Side of a patch; a database has one of its own."""
-    centered: bool = False
+    centered: bool = True
     """Whether each patch's mean colour is removed before the Gram."""
     alpha: float = 0.5
     """Weight of the distance from the HR patch's Gram in the match."""
