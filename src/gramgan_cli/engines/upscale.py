@@ -47,7 +47,8 @@ def memory_budget(device: torch.device) -> int:
         return int(0.6 * torch.cuda.mem_get_info(device)[0])
     if device.type == "mps":
         return int(0.5 * torch.mps.recommended_max_memory())
-    return 512 * MEBI
+    # Enough for RRDBNet's largest tile: with less, its halo of 64 pixels would cost many times the tile itself.
+    return 2560 * MEBI
 
 
 def automatic_tile(network: nn.Module, descriptor: Descriptor, device: torch.device, halo: int, budget: int) -> int:
