@@ -50,6 +50,8 @@ def small(name: str, photos: Path) -> Recipe:
         "network": SMALL[recipe.network["arch"]],
         "discriminator": {"nf": 4},
         "features": {"weights": "random"},
+        # Random features are far smaller than ImageNet's; beside them the adversarial term would rule.
+        "loss": {"adversarial": 1e-3 * recipe.loss.adversarial},
         "texture": {"db": str(photos / "bank.safetensors")},
         "data": {"hr_crop": crop, "hr_dir": [str(photos)]},
         "optimizer": {"rate": 1e-3},
