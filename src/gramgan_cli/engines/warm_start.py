@@ -60,6 +60,7 @@ def first_stage(recipe: Recipe, folder: RunFolder) -> tuple[Recipe, RunFolder]:
         before,
         network=recipe.network,
         data=recipe.data,
+        features=replace(before.features, weights=recipe.features.weights),
         compute=recipe.compute,
         seed=recipe.seed,
         steps=recipe.stage_steps or before.steps,
