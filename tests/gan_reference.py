@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -58,25 +60,26 @@ def plain_step(
     centered: bool,
     cell: int,
     delta: float,
+    view: Callable[[Tensor], Tensor],
 ) -> tuple[dict[str, float], Tensor, Tensor]:
     """One iteration with content 1, texture 1, discriminator 1, adversarial 0.005; updates both networks.
 
-    Returns the terms and the gradients of G and of D, each laid end to end.
+    ``view`` cuts what D gets to see. Returns the terms and the gradients of G and of D, each laid end to end.
     """
     sr = generator(lr)
     mask = plain_mask(hr, cell, delta)
     d_adam.zero_grad()
-    real, fake = discriminator(hr * mask)[0], discriminator((sr * mask).detach())[0]
+    real, fake = discriminator(view(hr * mask))[0], discriminator(view(sr * mask).detach())[0]
     d_loss = _bce(real - fake.mean(), 1) + _bce(fake - real.mean(), 0)
     d_loss.backward()
     d_gradient = torch.cat([p.grad.flatten() for p in discriminator.parameters()])
     d_adam.step()
 
     g_adam.zero_grad()
-    real = discriminator(hr * mask)[0].detach()
-    fake = discriminator(sr * mask)[0]
+    real = discriminator(view(hr * mask))[0].detach()
+    fake = discriminator(view(sr * mask))[0]
     adversarial = _bce(real - fake.mean(), 0) + _bce(fake - real.mean(), 1)
-    sr_maps, hr_maps = discriminator(sr * mask)[1:], discriminator(hr * mask)[1:]
+    sr_maps, hr_maps = discriminator(view(sr * mask))[1:], discriminator(view(hr * mask))[1:]
     features = sum(F.l1_loss(a, b.detach()) for a, b in zip(sr_maps, hr_maps, strict=True))
     content = (sr - hr).abs().mean()
     texture = plain_texture(sr, hr, bank, size, corner, centered)

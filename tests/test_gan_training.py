@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,17 @@ def make_training(recipe: Recipe, group: Group | None = None) -> GanTraining:
     return GanTraining(generator.train(), recipe, CPU, group or Group())
 
 
-@pytest.mark.parametrize("centered", [False, True])
-def test_the_step_equals_a_plain_implementation(bank: Path, centered: bool) -> None:
-    recipe = tiny(bank, texture={"centered": centered})
+def seen_from_a_corner(image: torch.Tensor, jitter: int, step: int) -> torch.Tensor:
+    """What the discriminator of a recipe with seed 0 gets to see."""
+    if jitter == 0:
+        return image
+    top, left = torch.randint(0, jitter, (2,), generator=torch.Generator().manual_seed(step))
+    return image[:, :, top:, left:][:, :, : image.shape[2] - jitter, : image.shape[3] - jitter]
+
+
+@pytest.mark.parametrize(("centered", "jitter"), [(False, 0), (True, 0), (True, 4)])
+def test_the_step_equals_a_plain_implementation(bank: Path, centered: bool, jitter: int) -> None:
+    recipe = tiny(bank, texture={"centered": centered}, discriminator={"jitter": jitter})
     ours, theirs = make_training(recipe), make_training(recipe)
     g_adam = torch.optim.Adam(theirs.networks["generator"].parameters(), lr=1e-4)
     d_adam = torch.optim.Adam(theirs.networks["discriminator"].parameters(), lr=1e-4)
@@ -118,6 +127,7 @@ def test_the_step_equals_a_plain_implementation(bank: Path, centered: bool) -> N
             centered,
             cell=11,
             delta=0.005,
+            view=partial(seen_from_a_corner, jitter=jitter, step=step),
         )
         for name, value in plain.items():
             assert float(terms[name]) == pytest.approx(value, rel=1e-4, abs=1e-6), (step, name)

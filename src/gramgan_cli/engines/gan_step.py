@@ -110,6 +110,14 @@ class GanTraining:
         """SR without a graph."""
         return self._make_sr(part).sr
 
+    def _seen(self, image: Tensor, part: Part, step: int) -> Tensor:
+        """What the discriminator gets to see of SR or HR: masked, from this step's corner."""
+        seen, spare = image * part.mask, self.recipe.discriminator.jitter
+        if not spare:
+            return seen
+        top, left = jitter_corner(spare, self.recipe.seed, step)
+        return seen[..., top : top + seen.shape[2] - spare, left : left + seen.shape[3] - spare]
+
     def _look(self, image: Tensor) -> Judgement | Tensor:
         """The discriminator's answer in the run's precision."""
         with autocast(self.precision, self.device):
@@ -124,7 +132,7 @@ class GanTraining:
 
     def _discriminator_loss(self, part: Part, sr: Tensor, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """L_D on hr * mask and sr * mask (SPEC 1.5)."""
-        real, fake = part.batch.hr * part.mask, sr * part.mask
+        real, fake = self._seen(part.batch.hr, part, step), self._seen(sr, part, step)
         c_real, c_fake = self._logits(real, fake)
         form = self.recipe.loss.adversarial_form
         if form == "ragan":
@@ -146,14 +154,14 @@ class GanTraining:
 
     def _generator_loss(self, part: Part, generated: Generated, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """The five losses (SPEC 1.5), each and as the weighted sum."""
-        terms = self.picture_terms(generated, part.batch.hr, step) | self._judged(part, generated.sr)
+        terms = self.picture_terms(generated, part.batch.hr, step) | self._judged(part, generated.sr, step)
         return terms, weighted_sum(terms, self.recipe)
 
-    def _judged(self, part: Part, sr: Tensor) -> dict[str, Tensor]:
+    def _judged(self, part: Part, sr: Tensor, step: int) -> dict[str, Tensor]:
         """L_G and L_DP: what the frozen discriminator says of SR beside HR."""
         with torch.no_grad():
-            real = self._look(part.batch.hr * part.mask)
-        fake = self._look(sr * part.mask)
+            real = self._look(self._seen(part.batch.hr, part, step))
+        fake = self._look(self._seen(sr, part, step))
         terms: dict[str, Tensor] = {}
         if self.recipe.loss.discriminator:
             assert isinstance(real, Judgement)
@@ -174,6 +182,18 @@ class GanTraining:
         if clip > 0:
             torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
         self.scaler.step(optimiser)
+
+
+def jitter_corner(spare: int, seed: int, step: int) -> tuple[int, int]:
+    """Top and left corner, 0 to ``spare`` - 1 px, of the discriminator's view: a function of (seed, step) alone.
+
+    The strided convolutions send back a gradient with a pattern of their own. From a fixed corner it meets each phase
+    of the generator's sub-pixel grid in the same way at every step, and the generator learns the pattern; from a
+    changing corner it averages out.
+    """
+    generator = torch.Generator().manual_seed((seed << 32) + step)
+    top, left = torch.randint(spare, (2,), generator=generator).tolist()
+    return top, left
 
 
 def recipe_mask(recipe: Recipe, hr: Tensor) -> Tensor:

@@ -155,6 +155,8 @@ class Discriminator:
     """Which one; 'none' is content training."""
     nf: int = 0
     """Channels of its first convolution, which all others follow; 0 is the paper's."""
+    jitter: int = 0
+    """It looks from a corner that changes from step to step within this many pixels; 0 always from the first pixel."""
 
 
 @dataclass(frozen=True)
