@@ -45,13 +45,44 @@ def make_lr(
 
     with counting("Reducing") as progress:
         written = make_lr_folder(hr_dir, lr_dir, scale, border.value, overwrite, progress)
+    _say_written(written, lr_dir, {"scale": scale, "border": border.value}, quiet, json)
+
+
+@data.command()
+def degrade(
+    hr_dir: Annotated[Path, typer.Argument(metavar="HR_DIR", help="Folder of sharp pictures.")],
+    lr_dir: Annotated[Path, typer.Argument(metavar="LR_DIR", help="Folder to write PNG files of the same names to.")],
+    scale: Annotated[int, typer.Option(min=2, max=16, help="HR side over LR side.")] = 4,
+    recipe: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Recipe whose degradation table says how strong.")
+    ] = "photo",
+    seed: Annotated[int, typer.Option(min=0, help="One seed degrades a picture of one name always alike.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace LR files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
+    json: Json = False,
+) -> None:
+    """Reduce a folder of pictures to what real photos look like: blurred, noisy, compressed.
+
+    For measuring robust models: put HR and LR_x4 into one folder, then gramgan bench FOLDER.
+    """
+    from gramgan_cli.engines.prepare import degrade_folder
+    from gramgan_cli.recipes.load import load_recipe
+
+    strength = load_recipe(recipe).degradation
+    with counting("Degrading") as progress:
+        written = degrade_folder(hr_dir, lr_dir, scale, strength, seed, overwrite, progress)
+    _say_written(written, lr_dir, {"scale": scale, "recipe": recipe, "seed": seed}, quiet, json)
+
+
+def _say_written(written: list[Path], folder: Path, how: dict[str, str | int], quiet: bool, json: bool) -> None:
+    """The LR files, in the form that was asked for."""
     if json:
-        print_json({"scale": scale, "border": border.value, "written": [str(path) for path in written]})
+        print_json({**how, "written": [str(path) for path in written]})
     elif quiet:
         for path in written:
             print_line(str(path))
     else:
-        print_line(f"{len(written)} LR pictures in {lr_dir}")
+        print_line(f"{len(written)} LR pictures in {folder}")
 
 
 @data.command()

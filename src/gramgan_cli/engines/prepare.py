@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from gramgan_cli.core.archives import unpack
+from gramgan_cli.core.data.degradation import Degradation, degrade, picture_draw
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.dataset_catalogue import SOURCES, Archive, Source
 from gramgan_cli.core.datasets import NAMES, open_dataset, read_picture
@@ -19,7 +21,7 @@ from gramgan_cli.core.download import Progress, download
 from gramgan_cli.core.errors import GramganError, nearest
 from gramgan_cli.core.files import replacing
 from gramgan_cli.core.locks import exclusive
-from gramgan_cli.core.resize import Border, make_lr
+from gramgan_cli.core.resize import Border, crop_to_multiple, make_lr
 
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "F"}
 """Pillow's names of pictures without colour: their LR has none either."""
@@ -41,12 +43,40 @@ def make_lr_folder(
     Raises GramganError before anything is written: two files of one stem, LR files that exist (unless ``overwrite``);
     and for unreadable files.
     """
+    return _write_lr(hr_dir, lr_dir, lambda source: _reduced(source, scale, border), overwrite, progress)
+
+
+def degrade_folder(
+    hr_dir: Path,
+    lr_dir: Path,
+    scale: int,
+    degradation: Degradation,
+    seed: int,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Write an LR of every picture in ``hr_dir`` as real photos are: blurred, noisy, compressed.
+
+    A picture is always degraded in the same way for one seed and file name. The files are PNG, so that nothing is
+    added; grey becomes RGB. ``progress`` and errors as for :func:`make_lr_folder`.
+    """
+    return _write_lr(hr_dir, lr_dir, lambda source: _degraded(source, scale, degradation, seed), overwrite, progress)
+
+
+def _write_lr(
+    hr_dir: Path,
+    lr_dir: Path,
+    make: Callable[[Path], NDArray[np.uint8]],
+    overwrite: bool,
+    progress: Callable[[int, int], None] | None,
+) -> list[Path]:
+    """``make`` the LR of every picture and write it under the picture's stem."""
     pictures = list_pictures(hr_dir)
     if hr_dir.resolve() == lr_dir.resolve():
         raise GramganError(f"HR and LR can't both be {hr_dir}.", "Name another folder for LR.")
     targets = _targets(pictures, lr_dir, overwrite)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        made = pool.map(lambda source, target: _make_one(source, target, scale, border), pictures, targets)
+        made = pool.map(lambda source, target: _save_png(make(source), target), pictures, targets)
         for done, _ in enumerate(made, 1):
             if progress:
                 progress(done, len(pictures))
@@ -66,13 +96,27 @@ def _targets(pictures: Sequence[Path], lr_dir: Path, overwrite: bool) -> list[Pa
     return list(of)
 
 
-def _make_one(source: Path, target: Path, scale: int, border: Border) -> None:
+def _read_hr(source: Path, scale: int) -> NDArray[np.uint8]:
+    """An HR picture that can be reduced."""
     hr = read_picture(source)
     if min(hr.shape[:2]) < scale:
         raise GramganError(f"{source} has {hr.shape[1]}x{hr.shape[0]} pixels: too small to be reduced by {scale}.")
+    return hr
+
+
+def _reduced(source: Path, scale: int, border: Border) -> NDArray[np.uint8]:
+    hr = _read_hr(source, scale)
     with Image.open(source) as image:
         grey = image.mode in GREY_MODES
-    lr = make_lr(hr[..., 0] if grey else hr, scale, border)
+    return make_lr(hr[..., 0] if grey else hr, scale, border)
+
+
+def _degraded(source: Path, scale: int, degradation: Degradation, seed: int) -> NDArray[np.uint8]:
+    hr = np.ascontiguousarray(crop_to_multiple(_read_hr(source, scale), scale))
+    return degrade(hr, scale, degradation, picture_draw(source.name, seed))
+
+
+def _save_png(lr: NDArray[np.uint8], target: Path) -> None:
     with replacing(target) as temporary:
         Image.fromarray(np.ascontiguousarray(lr)).save(temporary, format="PNG")
 

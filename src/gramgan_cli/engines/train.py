@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.ttsr import TTSR
-from gramgan_cli.core.data.crops import Batch, CropSampler, middle_crop
+from gramgan_cli.core.data.crops import Batch, CropSampler, degraded_photo, middle_crop
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import PreparedPhoto, add_references, prepare_photos
 from gramgan_cli.core.ema import update_ema
@@ -242,13 +242,23 @@ class Run:
             photos, self.valid = (add_references(some, Path(wanted.ref_dir), show) for some in (photos, self.valid))
         if wanted.references != "none":
             self.valid = [middle_crop(photo, scale, wanted.hr_crop, self.recipe.seed) for photo in self.valid]
+        degradation = self.recipe.degradation if self.recipe.degradation.share else None
+        if degradation is not None:
+            self.valid = [degraded_photo(photo, scale, degradation, self.recipe.seed) for photo in self.valid]
         if self.group.is_main:
             self.group.barrier()
             self.reporter.note(line)
         share = (self.group.rank, self.group.processes)
         recipe = self.recipe
         self.sampler = CropSampler(
-            photos, scale, wanted.hr_crop, recipe.batch_size, recipe.seed, share, wanted.references != "none"
+            photos,
+            scale,
+            wanted.hr_crop,
+            recipe.batch_size,
+            recipe.seed,
+            share,
+            wanted.references != "none",
+            degradation,
         )
 
     def _saved_networks(self) -> dict[str, nn.Module]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gramgan_cli.core.data.degradation import Degradation
+
 
 @dataclass(frozen=True)
 class Data:
@@ -190,6 +192,7 @@ class Recipe:
     network: Mapping[str, Any] = field(default_factory=lambda: {"arch": "rrdbnet"})
     """``arch`` and its hyperparameters."""
     data: Data = field(default_factory=Data)
+    degradation: Degradation = field(default_factory=Degradation)
     loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gramgan_cli.core.data.degradation import Degradation, degrade, degraded_crop, picture_draw
 from gramgan_cli.core.data.prepared import PreparedPhoto
 from gramgan_cli.core.data.reference_crops import reference_crop
 from gramgan_cli.core.errors import GramganError
@@ -79,6 +80,11 @@ def middle_crop(photo: PreparedPhoto, scale: int, hr_crop: int, seed: int) -> Pr
     return PreparedPhoto(photo.name, photo.lr[rows, columns], hr, reference)
 
 
+def degraded_photo(photo: PreparedPhoto, scale: int, degradation: Degradation, seed: int) -> PreparedPhoto:
+    """A photo with its LR degraded, always in the same way for one seed and name: what robustness is validated on."""
+    return replace(photo, lr=degrade(photo.hr, scale, degradation, picture_draw(photo.name, seed)))
+
+
 class CropSampler:
     """Draws the batch of any step.
 
@@ -91,6 +97,7 @@ class CropSampler:
         share: (rank, processes): which part of each batch this process takes.
         with_references: give each crop a reference: the part of the photo's own reference at the same relative place,
             or, where the photo has none, a second crop of the photo itself, shifted, scaled and relit.
+        degradation: make the LR of a share of the crops as real photos are; None reduces all plainly.
     """
 
     def __init__(
@@ -102,6 +109,7 @@ class CropSampler:
         seed: int,
         share: tuple[int, int] = (0, 1),
         with_references: bool = False,
+        degradation: Degradation | None = None,
     ) -> None:
         if hr_crop % scale:
             raise GramganError(f"The HR crop ({hr_crop}) must be a multiple of the scale ({scale}).", "Set --hr-crop.")
@@ -109,7 +117,7 @@ class CropSampler:
             raise GramganError(f"The batch of {batch_size} can't be split over {share[1]} processes.")
         self.scale, self.lr_crop, self.batch_size, self.seed = scale, hr_crop // scale, batch_size, seed
         self.rank, self.processes = share
-        self.with_references = with_references
+        self.with_references, self.degradation = with_references, degradation
         self.photos = [photo for photo in photos if _smallest_side(photo, scale) >= hr_crop]
         if not self.photos:
             raise GramganError(
@@ -130,17 +138,22 @@ class CropSampler:
             photo = self.photos[min(int(np.searchsorted(self.cumulative, photo_at, "right")), len(self.photos) - 1)]
             height, width = photo.lr.shape[:2]
             top, left = int(top_at * (height - self.lr_crop + 1)), int(left_at * (width - self.lr_crop + 1))
-            which = int(turn_at * 8)
-            for images, source, factor in ((lr, photo.lr, 1), (hr, photo.hr, self.scale)):
-                rows = slice(top * factor, (top + self.lr_crop) * factor)
-                columns = slice(left * factor, (left + self.lr_crop) * factor)
-                images.append(turn(source[rows, columns], which))
+            which, place = int(turn_at * 8), number * self.processes + self.rank
+            lr.append(turn(self._lr(photo, top, left, np.random.default_rng([self.seed, step, place, 1])), which))
+            side = self.lr_crop * self.scale
+            hr.append(turn(photo.hr[top * self.scale :, left * self.scale :][:side, :side], which))
             if self.with_references:
-                place = number * self.processes + self.rank
                 reference = self.reference(photo, top, left, np.random.default_rng([self.seed, step, place]))
                 ref.append(turn(reference, which))
             names.append(photo.name)
         return Batch(to_tensor(lr), to_tensor(hr), tuple(names), to_tensor(ref) if ref else None)
+
+    def _lr(self, photo: PreparedPhoto, top: int, left: int, draw: np.random.Generator) -> NDArray[np.uint8]:
+        """The LR crop at (top, left): of the whole photo's plain reduction, or degraded."""
+        side = self.lr_crop
+        if self.degradation is None or draw.random() >= self.degradation.share:
+            return photo.lr[top : top + side, left : left + side]
+        return degraded_crop(photo.hr, top, left, side, self.scale, self.degradation, draw)
 
     def reference(self, photo: PreparedPhoto, top: int, left: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """The reference of the crop at LR (top, left): (hr_crop, hr_crop, 3)."""
