@@ -18,6 +18,7 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.core.weights.interpolate import interpolate
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.mixture import Mixture, style
 
 TINY: dict[str, Any] = {"nf": 4, "nb": 1}
 
@@ -117,3 +118,30 @@ def test_the_strip_shows_the_models_at_its_ends(tmp_path: Path) -> None:
         assert np.abs(panel - sr[:, 13 * 4 : 13 * 4 + width]).max() <= 1
     refused = run(first, second, "--alpha", "0.35", "-o", "between", "--strip", str(photo))
     assert "exists already" in str(refused.exception)
+
+
+def test_a_mixture_is_a_model(tmp_path: Path) -> None:
+    """``FIRST+SECOND@ALPHA`` wherever a model is taken: the same as the mixed file."""
+    for name, seed in (("one", 1), ("two", 2)):
+        path = write(tmp_path / f"{name}.safetensors", seed, **TINY)
+        CliRunner().invoke(app, ["models", "import", path, "--name", name], catch_exceptions=False)
+    mixed = load_model("one+two@0.3")
+    a, b = (load_model(name).network.state_dict() for name in ("one", "two"))
+    for name, tensor in mixed.network.state_dict().items():
+        np.testing.assert_allclose(tensor, 0.7 * a[name].double() + 0.3 * b[name].double(), rtol=1e-6, atol=1e-9)
+    assert mixed.header.training == {"interpolated": {"first": "one", "second": "two", "alpha": 0.3}}
+    for wrong in ("one+two@1.5", "one+two@half", "one+two@nan"):
+        with pytest.raises(GramganError, match="between 0 and 1"):
+            load_model(wrong)
+    with pytest.raises(GramganError, match="three"):
+        load_model("one+three@0.5")
+
+
+def test_style_names_the_models_between(tmp_path: Path) -> None:
+    assert style(0) == "default"
+    assert style(1) == "gramgan-compact"
+    assert Mixture.parse(style(0.25)) == Mixture("default", "gramgan-compact", 0.25)
+    Image.fromarray(data.chelsea()[:24, :24]).save(tmp_path / "cat.png")
+    for words in (["--model", "bicubic"], ["--ref", str(tmp_path / "cat.png")]):
+        done = CliRunner().invoke(app, ["upscale", str(tmp_path / "cat.png"), "--style", "0.5", *words])
+        assert "--style" in str(done.exception)

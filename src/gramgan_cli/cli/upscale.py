@@ -44,6 +44,14 @@ def upscale(
             "bilinear, bicubic, lanczos.",
         ),
     ] = "default",
+    style: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="0: faithful (the default model), 1: rich in invented texture, between: a mixture of both.",
+        ),
+    ] = None,
     ref: Annotated[
         Path | None,
         typer.Option(
@@ -126,6 +134,7 @@ def upscale(
     size = (outscale, width, height, _box(fit))
     _check_options(output, inputs, overwrite, skip_existing, size, json)
     _check_reference(ref, save_attention, inputs)
+    model = _styled(model, style, ref)
     sides = _tile(tile)
     memory = _bytes(max_memory)
 
@@ -192,6 +201,17 @@ def _check_reference(ref: Path | None, save_attention: Path | None, inputs: list
         raise UsageError("--save-attention shows what came from a reference.", "Name one with --ref.")
     if save_attention and "-" in inputs:
         raise UsageError("--save-attention can't read standard input again.", "Name a file.")
+
+
+def _styled(model: str, style: float | None, ref: Path | None) -> str:
+    """The model that ``--style`` means, or the one that was named."""
+    if style is None:
+        return model
+    if model != "default" or ref is not None:
+        raise UsageError("--style chooses the model itself.", "Leave out --model and --ref, or --style.")
+    from gramgan_cli.core.weights import mixture  # light: no torch
+
+    return mixture.style(style)
 
 
 def _attention_paths(folder: Path | None, jobs: Sequence[Job], overwrite: bool) -> dict[str, dict[str, Path]]:

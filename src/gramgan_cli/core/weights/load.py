@@ -14,7 +14,9 @@ from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import WeightsHeader, load_into, read_weights
+from gramgan_cli.core.weights.interpolate import check_alike, interpolate, interpolated_header
 from gramgan_cli.core.weights.layouts import own_names
+from gramgan_cli.core.weights.mixture import Mixture
 
 PICKLES = {".pth", ".pt", ".ckpt", ".bin", ".pkl"}
 """What other tools' checkpoints end in; they are imported, never loaded as they are."""
@@ -38,12 +40,14 @@ class LoadedModel:
 
 
 def load_model(name_or_path: str) -> LoadedModel:
-    """The model of that name in the store, or of that weights file.
+    """The model of that name in the store, of that weights file, or mixed from two (``FIRST+SECOND@ALPHA``).
 
     A name wins over a file that is called the same; ``./name`` means the file. The checksum of a stored model is
     compared at every load. Raises GramganError: an unknown name (naming the nearest), a missing, foreign or damaged
     file.
     """
+    if mixture := Mixture.parse(name_or_path):
+        return _mix(mixture)
     if _means_a_file(name_or_path):
         path = Path(name_or_path)
         if path.suffix.lower() in PICKLES and path.is_file():
@@ -52,6 +56,16 @@ def load_model(name_or_path: str) -> LoadedModel:
             )
         return _build(path.stem, path)
     return _load_stored(name_or_path)
+
+
+def _mix(mixture: Mixture) -> LoadedModel:
+    """Both models, checked to be of one network, and their weights mixed into the first's."""
+    first, second = _load_stored(mixture.first), _load_stored(mixture.second)
+    names = (first.name, second.name)
+    check_alike(first.header, second.header, names)
+    first.network.load_state_dict(interpolate(first.network.state_dict(), second.network.state_dict(), mixture.alpha))
+    header = interpolated_header(first.header, second.header, names, mixture.alpha)
+    return LoadedModel(str(mixture), first.network, header, first.descriptor)
 
 
 def _means_a_file(text: str) -> bool:
