@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from PIL import Image
 
 from gramgan_cli.cli.app import main
 from gramgan_cli.core import archs
+from gramgan_cli.core.resize import imresize
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from photo_corpus import scene, with_pillow
 
@@ -119,6 +122,9 @@ def test_pipes(gramgan, tmp_path):
         (["--format", "xyz"], "--format"),
         (["--output-template", "{x}"], "no field {x}"),
         (["-", "--json"], "alone"),
+        (["--format", "png", "--quality", "80"], "--quality changes nothing in PNG"),
+        (["--model", "lanczos", "--tta"], "--tta changes nothing"),
+        (["--model", "nearest", "--precision", "bf16"], "--precision changes nothing"),
     ],
 )
 def test_usage_errors_exit_with_2_and_one_sentence(gramgan, arguments, said, weights, tmp_path):
@@ -188,3 +194,33 @@ def test_a_seamless_result_laid_twice_shows_no_edge(gramgan, weights, tmp_path):
         steps = np.abs(np.diff(twice, axis=axis)).max(axis=(1 - axis, 2))
         phase = steps[3::4]  # between source pixels, where steps are largest
         assert phase[once.shape[axis] // 4 - 1] <= 1.1 * np.median(phase)
+
+
+@pytest.mark.parametrize("side", [96, 120, 500])
+def test_a_seamless_result_of_another_size_goes_on_across_its_edges(gramgan, weights, side, tmp_path):
+    """It is the middle of the larger result, repeated, brought to that size."""
+    texture = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    (tmp_path / "a.png").write_bytes(with_pillow(texture, "PNG"))
+    for name, size in (("whole", []), ("sized", ["--width", side])):
+        options = ["--seamless", "--model", weights, "-o", tmp_path / f"{name}.png", *size]
+        assert gramgan(tmp_path / "a.png", *options).returncode == 0
+    repeated = np.tile(np.asarray(Image.open(tmp_path / "whole.png")), (3, 3, 1)).astype(float)
+    expected = imresize(repeated, side / 192, size=(3 * side, 3 * side))[side : 2 * side, side : 2 * side]
+    found = np.asarray(Image.open(tmp_path / "sized.png"))
+    assert np.abs(found - expected.clip(0, 255)).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["ünï 日本.png", os.fsdecode(b"\xff\xfe.png")], ids=["not ASCII", "not UTF-8"])
+@pytest.mark.parametrize("encoding", ["ascii:strict", "utf-8:strict"])
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are not bytes")
+def test_names_that_the_terminal_can_not_show_are_printed_as_they_are_stored(name, encoding, tmp_path):
+    (tmp_path / name).write_bytes(PNG)
+    command = [sys.executable, "-m", "gramgan_cli", "upscale", name, "--model", "nearest", "--overwrite"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    expected = os.fsencode(name.removesuffix(".png") + "_x4.png")
+    run = {"cwd": tmp_path, "env": environment, "capture_output": True, "timeout": 120}
+    done = subprocess.run([*command, "--quiet"], **run)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == expected + b"\n"
+    done = subprocess.run([*command, "--json"], **run)
+    assert os.fsencode(json.loads(done.stdout)["results"][0]["output"]) == expected

@@ -52,6 +52,22 @@ def test_a_second_run_does_not_enlarge_its_own_results(tmp_path):
     assert [Path(record.input).name for record in records] == ["a.png"]
 
 
+def test_results_in_another_format_are_not_enlarged_either(tmp_path):
+    put(tmp_path / "a.png")
+    upscale([tmp_path], format="jpg")
+    records = upscale([tmp_path])
+    assert [Path(record.input).name for record in records] == ["a.png"]
+    assert files(tmp_path) == ["a.png", "a_x4.jpg", "a_x4.png"]
+
+
+def test_results_in_a_folder_inside_the_source_are_not_enlarged_again(tmp_path):
+    put(tmp_path / "a.png")
+    put(tmp_path / "one" / "b.png")
+    for form in ("png", "jpg"):
+        upscale([tmp_path], tmp_path / "large", recursive=True, format=form)
+    assert files(tmp_path / "large") == ["a_x4.jpg", "a_x4.png", "one/b_x4.jpg", "one/b_x4.png"]
+
+
 def test_recursive_mirrors_the_tree(tmp_path):
     for name in ("a.png", "one/a.png", "one/two/b.png", "one/notes.txt", ".hidden/c.png"):
         put(tmp_path / "in" / name)
@@ -88,7 +104,15 @@ def test_templates(tmp_path):
 
 @pytest.mark.parametrize(
     ("template", "said"),
-    [("{name}", "no field {name}"), ("a/b", "without folders"), ("{stem", "can't be read"), ("", "without folders")],
+    [
+        ("{name}", "no field {name}"),
+        ("a/b", "without folders"),
+        ("{stem", "can't be read"),
+        ("", "without folders"),
+        ("{stem:d}", "can't be read"),
+        ("{stem}.{ext}", r"Leave out \.{ext}"),
+        ("{stem}.JPG", r"Leave out \.JPG"),
+    ],
 )
 def test_impossible_templates(template, said, tmp_path):
     put(tmp_path / "a.png")
@@ -163,6 +187,23 @@ def test_a_result_never_replaces_an_input(tmp_path):
     with pytest.raises(GramganError, match="would replace the input"):
         upscale([tmp_path / "a.png"], tmp_path / "other.png", overwrite=True)
     assert (tmp_path / "a.png").read_bytes() == PNG
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_a_folder_is_named_and_not_waited_for(tmp_path):
+    put(tmp_path / "in" / "b.png")
+    os.mkfifo(tmp_path / "in" / "a.png")
+    bad, good = upscale([tmp_path / "in"], tmp_path / "out")
+    assert "a.png is not a regular file" in bad.error
+    assert good.error is None
+
+
+def test_an_empty_name_is_not_the_current_folder(tmp_path, monkeypatch):
+    put(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="empty name"):
+        upscale([""])
+    assert files(tmp_path) == ["a.png"]
 
 
 @pytest.mark.parametrize("name", ["nothing.png", "no*thing"])
@@ -395,6 +436,17 @@ def test_resizing_band_by_band_equals_the_formula(dtype, new):
         found = np.concatenate(list(resized_bands(bands, (41, 33), new)))
         assert found.shape == (*new, 3)
         assert np.abs(found - expected).max() <= (0.51 if dtype == np.uint8 else 0.6)
+
+
+@pytest.mark.parametrize(("old", "new"), [(40, 25), (40, 70), (40, 10)])
+def test_resizing_that_wraps_equals_the_middle_of_a_repeated_picture(old, new):
+    image = np.random.default_rng(0).integers(0, 256, (old, old, 3), np.uint8)
+    matrix = keys_matrix(3 * old, 3 * new)[new : 2 * new]
+    repeated = np.tile(image, (3, 3, 1)).astype(float)
+    expected = np.clip(np.einsum("ij,kl,jlc->ikc", matrix, matrix, repeated), 0, 255)
+    bands = [image[start : start + 7] for start in range(0, old, 7)]
+    found = np.concatenate(list(resized_bands(bands, (old, old), (new, new), "wrap")))
+    assert np.abs(found - expected).max() <= 0.51
 
 
 # ---- floats --------------------------------------------------------------------------------------------------------

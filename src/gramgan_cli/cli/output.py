@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -33,13 +34,27 @@ def warn(message: str) -> None:
 
 
 def print_line(text: str) -> None:
-    """One plain line of result, never wrapped or coloured (paths that scripts read)."""
-    sys.stdout.write(text + "\n")
+    """One plain line of result, never wrapped or coloured (paths that scripts read).
+
+    File names are bytes: what the terminal's encoding can't show is written as the file system stores it.
+    """
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+        sys.stdout.write(text + "\n")
+    except UnicodeEncodeError:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(text) + b"\n")
+        sys.stdout.buffer.flush()
 
 
 def print_json(document: Any) -> None:
     """The one document of ``--json``. Non-finite numbers are not JSON and raise ValueError."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:

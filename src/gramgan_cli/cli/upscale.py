@@ -75,7 +75,15 @@ def upscale(
             rich_help_panel=RESULT,
         ),
     ] = None,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="For JPEG, WebP and AVIF.", rich_help_panel=RESULT)] = 95,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            help="For JPEG, WebP and AVIF. Default: 95; WebP of a picture without losses stays without.",
+            rich_help_panel=RESULT,
+        ),
+    ] = None,
     output_template: Annotated[
         str,
         typer.Option(help="Names of results; fields: {stem} {scale} {model} {ext}.", rich_help_panel=RESULT),
@@ -133,6 +141,8 @@ def upscale(
     """Make photographs four times larger; metadata, colours, transparency and bit depth are kept."""
     size = (outscale, width, height, _box(fit))
     _check_options(output, inputs, overwrite, skip_existing, size, json)
+    if quality is not None and format in ("png", "tiff"):
+        raise UsageError(f"--quality changes nothing in {format.upper()}, which loses nothing.", "Leave it out.")
     _check_reference(ref, save_attention, inputs)
     model = _styled(model, style, ref)
     sides = _tile(tile)
@@ -152,7 +162,9 @@ def upscale(
     scale = f"{outscale or machine.source.scale:g}"
     naming = Naming(output, output_template, scale, machine.name, format or "default", recursive)
     jobs = plan_jobs(inputs, naming)
-    settings = Settings(format or "default", quality, choice, overwrite, skip_existing, allow_truncated, memory)
+    settings = Settings(
+        format or "default", quality, choice, overwrite, skip_existing, allow_truncated, seamless, memory
+    )
     to_stdout = any(job.expected == STANDARD for job in jobs)
     if to_stdout and json:
         raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")

@@ -12,7 +12,7 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-Border = Literal["symmetric", "replicate"]
+Border = Literal["symmetric", "replicate", "wrap"]
 
 
 def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -24,7 +24,9 @@ def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fold(index: NDArray[np.int64], length: int, border: Border) -> NDArray[np.int64]:
-    """Bring indices outside [0, length) back inside: mirrored with the edge repeated, or clamped."""
+    """Bring indices outside [0, length) back inside: mirrored with the edge repeated, clamped, or wrapped around."""
+    if border == "wrap":
+        return np.mod(index, length)
     if border == "replicate":
         return np.clip(index, 0, length - 1)
     wrapped = np.mod(index, 2 * length)

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.resize import contributions
+from gramgan_cli.core.resize import Border, contributions
 
 Array = NDArray[Any]
 
 
-def resized_bands(bands: Iterable[Array], size: tuple[int, int], new_size: tuple[int, int]) -> Iterator[Array]:
-    """Bicubic, antialiased (MATLAB's kernel, mirrored edges), from bands to bands.
+def resized_bands(
+    bands: Iterable[Array], size: tuple[int, int], new_size: tuple[int, int], border: Border = "symmetric"
+) -> Iterator[Array]:
+    """Bicubic, antialiased (MATLAB's kernel), from bands to bands.
 
     Columns first, then rows, in float32; integers are rounded half up once, at the end.
 
@@ -22,12 +24,13 @@ def resized_bands(bands: Iterable[Array], size: tuple[int, int], new_size: tuple
         bands: (rows, width, C), from top to bottom.
         size: (height, width) that they add up to.
         new_size: (height, width) of the result.
+        border: what lies beyond the edges; 'wrap' holds all rows, because the first ones need the last.
     """
-    rows_index, rows_weight = contributions(size[0], new_size[0], new_size[0] / size[0])
+    rows_index, rows_weight = contributions(size[0], new_size[0], new_size[0] / size[0], border)
     held: Array | None = None
     first = arrived = done = 0
     for band in bands:
-        narrow = _columns(band, size[1], new_size[1])
+        narrow = _columns(band, size[1], new_size[1], border)
         held = narrow if held is None else np.concatenate((held, narrow))
         arrived += len(band)
         ready = _ready(rows_index, done, arrived)
@@ -44,9 +47,9 @@ def _ready(index: NDArray[np.int64], done: int, arrived: int) -> int:
     return done + int(np.searchsorted(last_needed, arrived))
 
 
-def _columns(band: Array, width: int, new_width: int) -> NDArray[np.float32]:
+def _columns(band: Array, width: int, new_width: int, border: Border) -> NDArray[np.float32]:
     """(rows, width, C) -> (rows, new_width, C)."""
-    index, weight = contributions(width, new_width, new_width / width)
+    index, weight = contributions(width, new_width, new_width / width, border)
     out = np.zeros((len(band), new_width, band.shape[2]), np.float32)
     for tap in range(index.shape[1]):
         out += weight[:, tap].astype(np.float32)[None, :, None] * band[:, index[:, tap]]

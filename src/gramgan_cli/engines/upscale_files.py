@@ -28,6 +28,7 @@ from gramgan_cli.core.images.photo import Frame, Photo
 from gramgan_cli.core.images.plan import FormatChoice, Target, choose_format, plan_target
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.write import encode
+from gramgan_cli.core.resize import Border
 from gramgan_cli.core.row_resize import resized_bands
 from gramgan_cli.core.sizes import SizeChoice
 from gramgan_cli.core.weights.header import WeightsHeader
@@ -74,11 +75,14 @@ class Settings:
     """How each picture is treated."""
 
     format: FormatChoice = "default"
-    quality: int = 95
+    quality: int | None = None
+    """1 to 100, for lossy formats; None: 95, and lossless WebP for what was stored without loss."""
     size: SizeChoice = field(default_factory=SizeChoice)
     overwrite: bool = False
     skip_existing: bool = False
     allow_truncated: bool = False
+    seamless: bool = False
+    """The pictures' edges wrap around, also where the result is brought to another size."""
     max_memory: int | None = None
     """Bytes that the whole process should stay below."""
 
@@ -112,6 +116,10 @@ def open_machine(
 ) -> Machine:
     """The model of that name or file (or an interpolation) on the device; ``tile`` None chooses by memory."""
     if model in BASELINES:
+        if tta or precision != "auto":
+            raise UsageError(
+                f"{'--tta' if tta else '--precision'} changes nothing for an interpolation.", "Leave it out."
+            )
         return Machine(model, "cpu", Interpolator(model, "auto" if tile is None else tile, seamless), None)
     chosen = pick_device(device)
     loaded = load_model(model)
@@ -162,7 +170,7 @@ def upscale_files(
             if opened.record.error is None and not opened.record.skipped:
                 writing = _Writing(opened, writers)
                 finishing.append((opened, writing))
-                _work(opened, machine, writing, lambda part, n=number: on_progress(n + part))  # type: ignore[misc]
+                _work(opened, machine, settings, writing, lambda part, n=number: on_progress(n + part))  # type: ignore[misc]
             else:
                 finishing.append((opened, _Writing.nothing()))
             opened.photo = opened.frames = None
@@ -232,6 +240,8 @@ def _open(job: Job, machine: Machine, settings: Settings) -> _Opened:
 def _bytes(source: Path, name: str) -> bytes:
     if source == STANDARD:
         return sys.stdin.buffer.read()
+    if source.exists() and not source.is_file():  # reading a pipe would wait for ever
+        raise GramganError(f"{name} is not a regular file.", "Pipe it in, with - for its name.")
     try:
         return source.read_bytes()
     except OSError as error:
@@ -412,16 +422,19 @@ class _Writing:
         self.ended = time.perf_counter()
 
 
-def _work(opened: _Opened, machine: Machine, writing: _Writing, on_part: Callable[[float], None]) -> None:
+def _work(
+    opened: _Opened, machine: Machine, settings: Settings, writing: _Writing, on_part: Callable[[float], None]
+) -> None:
     """Run the network over one picture's frames; a failure ends this picture only."""
     record, target = opened.record, opened.target
     assert opened.frames is not None
     assert target is not None
     machine.source.on_note = record.warnings.append
+    border: Border = "wrap" if settings.seamless else "symmetric"
     try:
         for index, image in enumerate(opened.frames):
             done = 0
-            for band in _final_bands(image, machine.source, target.frames[index], record):
+            for band in _final_bands(image, machine.source, target.frames[index], record, border):
                 writing.put(band)
                 done += len(band)
                 on_part((index + min(1.0, done / target.frames[index].height)) / len(target.frames))
@@ -432,13 +445,13 @@ def _work(opened: _Opened, machine: Machine, writing: _Writing, on_part: Callabl
     record.tile = machine.source.tile
 
 
-def _final_bands(image: Array, source: BandSource, frame: Frame, record: Record) -> Iterator[Array]:
+def _final_bands(image: Array, source: BandSource, frame: Frame, record: Record, border: Border) -> Iterator[Array]:
     """The network's bands, resized where another size than the model's own was asked for."""
     bands = _in_own_range(image, source, record) if image.dtype == np.float32 else source.bands(image)
     size = (image.shape[0] * source.scale, image.shape[1] * source.scale)
     if size == (frame.height, frame.width):
         return bands
-    return resized_bands(bands, size, (frame.height, frame.width))
+    return resized_bands(bands, size, (frame.height, frame.width), border)
 
 
 def _in_own_range(image: Array, source: BandSource, record: Record) -> Iterator[Array]:

@@ -61,6 +61,8 @@ class Job:
     """The result's exact path, where the person gave one; ``STANDARD`` for standard output."""
     suffix: str
     """The ending that the result is expected to have."""
+    found: bool = False
+    """Whether it was found in a folder, not named itself."""
 
     def path(self, form: Format) -> Path:
         """Where a result of this format goes. JPEG keeps the source's own ending."""
@@ -91,7 +93,7 @@ def plan_jobs(inputs: Sequence[str], naming: Naming) -> list[Job]:
         UsageError: options that contradict each other.
     """
     check_template(naming.template)
-    found = list(_sources(inputs, naming.recursive))
+    found = list(_sources(inputs, naming))
     single = len(found) == 1 and not any(Path(text).is_dir() for text in inputs)
     fixed = _fixed_output(naming, single)
     jobs = [_job(source, root, naming, fixed) for source, root in found]
@@ -114,25 +116,38 @@ def check_template(template: str) -> None:
         )
     if "/" in template or "\\" in template or not template:
         raise UsageError("--output-template is a file name without folders.", "Name the folder with --output.")
+    try:
+        sample = template.format(stem="a", scale="4", model="b", ext="png")
+    except ValueError as error:
+        raise UsageError(
+            f"--output-template '{template}' can't be read ({error}).", "Its fields are texts: write {stem}_x{scale}."
+        ) from error
+    if format_of_suffix(Path(sample).suffix):
+        raise UsageError(
+            f"--output-template '{template}' names an ending, which follows from the format.",
+            f"Leave out {'.{ext}' if template.endswith('{ext}') else Path(sample).suffix}, and choose with --format.",
+        )
 
 
-def _sources(inputs: Sequence[str], recursive: bool) -> Iterator[tuple[Path, Path | None]]:
+def _sources(inputs: Sequence[str], naming: Naming) -> Iterator[tuple[Path, Path | None]]:
     """Each picture once, with the folder that it was found through (None: it was named itself)."""
     seen: set[Path] = set()
     for text in inputs:
-        for source, root in _expanded(text, recursive):
+        for source, root in _expanded(text, naming):
             key = source if source == STANDARD else source.absolute()
             if key not in seen:
                 seen.add(key)
                 yield source, root
 
 
-def _expanded(text: str, recursive: bool) -> Iterator[tuple[Path, Path | None]]:
+def _expanded(text: str, naming: Naming) -> Iterator[tuple[Path, Path | None]]:
+    if not text:
+        raise UsageError("An input has an empty name.", "Is a variable of the shell not set?")
     path = Path(text)
     if path == STANDARD or path.is_file():
         yield path, None
     elif path.is_dir():
-        inside = sorted(_pictures(path, recursive))
+        inside = sorted(_pictures(path, naming))
         if not inside:
             raise GramganError(f"There is no picture in the folder {path}.", "Folders inside it need --recursive.")
         yield from ((picture, path) for picture in inside)
@@ -144,8 +159,11 @@ def _expanded(text: str, recursive: bool) -> Iterator[tuple[Path, Path | None]]:
         raise GramganError(f"There is no file or folder {text}.")
 
 
-def _pictures(folder: Path, recursive: bool) -> Iterator[Path]:
-    """The picture files of a folder, hidden ones left out; links to folders are not followed."""
+def _pictures(folder: Path, naming: Naming) -> Iterator[Path]:
+    """The picture files of a folder, hidden ones left out; links to folders are not followed.
+
+    The folder of the results is not searched, where it lies inside: an earlier run's results are not enlarged again.
+    """
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -154,10 +172,14 @@ def _pictures(folder: Path, recursive: bool) -> Iterator[Path]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            if recursive and not entry.is_symlink():
-                yield from _pictures(entry, recursive)
+            if naming.recursive and not entry.is_symlink() and not _is_output(entry, naming):
+                yield from _pictures(entry, naming)
         elif entry.suffix.lower() in READ_SUFFIXES:
             yield entry
+
+
+def _is_output(folder: Path, naming: Naming) -> bool:
+    return naming.output is not None and naming.output.is_dir() and naming.output.samefile(folder)
 
 
 def _fixed_output(naming: Naming, single: bool) -> Path | None:
@@ -197,7 +219,7 @@ def _job(source: Path, root: Path | None, naming: Naming, fixed: Path | None) ->
         folder = naming.output / source.parent.relative_to(root)
     if source == STANDARD and naming.output is None:
         fixed = STANDARD
-    return Job(source, folder, stem, fixed, _expected_suffix(source, naming.format))
+    return Job(source, folder, stem, fixed, _expected_suffix(source, naming.format), root is not None)
 
 
 def _expected_suffix(source: Path, choice: FormatChoice) -> str:
@@ -218,10 +240,19 @@ def same_place(path: Path) -> str:
 
 
 def _without_own_results(jobs: list[Job]) -> list[Job]:
-    """Leave out what an earlier run made of the other pictures of the same folder (photo_x4.png beside photo.png)."""
+    """Leave out what an earlier run made of the other pictures of the same folder (photo_x4.png beside photo.png).
+
+    Of what was found in a folder, also what it made in another format (photo_x4.jpg).
+    """
     results = {same_place(job.expected) for job in jobs if job.expected != STANDARD}
-    others = [job for job in jobs if job.source == STANDARD or same_place(job.source) not in results]
-    return others or jobs
+    stems = {same_place(job.folder / job.stem) for job in jobs if job.fixed is None}
+
+    def is_result(job: Job) -> bool:
+        if job.source == STANDARD:
+            return False
+        return same_place(job.source) in results or (job.found and same_place(job.source.with_suffix("")) in stems)
+
+    return [job for job in jobs if not is_result(job)] or jobs
 
 
 def _check_collisions(jobs: Iterable[Job]) -> None:

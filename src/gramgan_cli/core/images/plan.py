@@ -17,6 +17,8 @@ FormatChoice = Literal["default", "same", "png", "jpg", "webp", "tiff", "avif"]
 
 EIGHT, SIXTEEN, FLOAT = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)
 
+STANDARD_QUALITY = 95
+
 LARGEST_SEGMENT = 65533 - len(b"Exif\0\0")
 """Bytes of EXIF that fit a JPEG segment."""
 
@@ -52,9 +54,15 @@ def choose_format(photo: Photo, choice: FormatChoice) -> Format:
 
 
 def plan_target(
-    photo: Photo, form: Format, sizes: tuple[tuple[int, int], ...], quality: int
+    photo: Photo, form: Format, sizes: tuple[tuple[int, int], ...], quality: int | None
 ) -> tuple[Target, list[str]]:
     """The result file for frames of these (width, height), and one sentence for everything that is not kept.
+
+    Args:
+        photo: the source.
+        form: from ``choose_format``.
+        sizes: of each frame.
+        quality: 1 to 100; None is 95, and lossless where WebP is made of what was stored without loss.
 
     Raises:
         GramganError: the format can't hold so many pixels, frames or pages.
@@ -71,8 +79,8 @@ def plan_target(
         notes.append(f"{_depth(before)} samples were reduced to {_depth(after)}: {form.label} holds no more.")
     metadata = _updated(photo.metadata, *sizes[0], notes)
     metadata = _fitting(metadata, photo, form, notes)
-    lossless = form.name == "webp" and photo.lossless
-    return Target(form, frames, metadata, photo.animation, quality, lossless), notes
+    lossless = form.name == "webp" and photo.lossless and quality is None
+    return Target(form, frames, metadata, photo.animation, quality or STANDARD_QUALITY, lossless), notes
 
 
 def _check_fits(photo: Photo, form: Format, sizes: tuple[tuple[int, int], ...]) -> None:
