@@ -1,4 +1,4 @@
-"""The generator's terms that need no discriminator: content, perceptual, texture, transferal."""
+"""The generator's terms that need no discriminator: content, perceptual, texture, phase, transferal."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from gramgan_cli.core import archs
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.losses.content import charbonnier, l1, mse
 from gramgan_cli.core.losses.perceptual import perceptual
+from gramgan_cli.core.losses.phase import phase_pattern
 from gramgan_cli.core.losses.transferal import transferal_perceptual
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.generate import Generated
@@ -41,6 +43,8 @@ class PictureTerms:
         self.recipe, self.precision, self.device = recipe, precision, device
         self.distance = DISTANCES[recipe.loss.content_distance]
         self.texture = TextureTerm(recipe, device, group) if recipe.loss.texture else None
+        network = dict(recipe.network)
+        self.scale = archs.describe(network.pop("arch"), network).scale
         self.features = extractor_of(recipe).to(device) if recipe.loss.perceptual else None
 
     def __call__(self, generated: Generated, hr: Tensor, step: int) -> dict[str, Tensor]:
@@ -52,6 +56,8 @@ class PictureTerms:
             terms["perceptual"] = self._perceptual(sr, hr)
         if self.texture is not None:
             terms["texture"] = self.texture(sr, hr, step)
+        if self.recipe.loss.phase:
+            terms["phase"] = phase_pattern(sr, hr, self.scale)
         if self.recipe.loss.transferal:
             terms["transferal"] = self._transferal(generated)
         return terms

@@ -1,0 +1,33 @@
+"""A loss of our own against the pattern that sub-pixel networks learn from a discriminator.
+
+A network that ends in PixelShuffle(s) makes each of the s x s sub-pixels of an LR pixel (the phases) by weights of
+its own. Asked for more contrast, the cheapest answer is a fixed pattern of s pixels, brighter in some phases than in
+others, wherever there is texture. Real texture is not tied to the grid: over a few LR pixels all phases have the same
+mean.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+WINDOW = 8
+"""LR pixels, each way, over which a phase's mean is taken: few enough to follow texture, enough to average it out."""
+
+
+def phase_pattern(sr: Tensor, hr: Tensor, scale: int) -> Tensor:
+    """Mean absolute pattern of the phases: windows' means of SR - HR in each phase, less their mean over the phases.
+
+    HR is subtracted because an edge that happens to lie along the grid has such a pattern by right.
+
+    Args:
+        sr, hr: (B, C, H, W) in [0, 1], sides multiples of ``scale``.
+        scale: phases along each axis.
+
+    Returns:
+        A scalar; gradient goes into ``sr``. Zero for any difference of SR and HR that is the same in all phases.
+    """
+    phases = F.pixel_unshuffle(sr - hr, scale)
+    window = min(WINDOW, *phases.shape[2:])
+    means = F.avg_pool2d(phases, window, max(1, window // 2)).unflatten(1, (sr.shape[1], scale * scale))
+    return (means - means.mean(dim=2, keepdim=True)).abs().mean()
