@@ -39,9 +39,9 @@ def main() -> None:
 
 
 def check_content(wheel: Path) -> None:
-    """The wheel has the typing marker, the catalogue and the recipes, and no tests; and it is small."""
+    """The wheel has the typing marker, the catalogue, the credits and the recipes, and no tests; and it is small."""
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("gramgan_cli/py.typed", "gramgan_cli/weights/catalogue.toml"):
+    for needed in ("gramgan_cli/py.typed", "gramgan_cli/weights/catalogue.toml", "gramgan_cli/weights/CREDITS.md"):
         assert needed in names, f"{needed} is missing from {wheel.name}"
     assert any(name.startswith("gramgan_cli/recipes/") and name.endswith(".toml") for name in names), "no recipes"
     strangers = [name for name in names if not name.startswith(("gramgan_cli/", "gramgan_cli-"))]

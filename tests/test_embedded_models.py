@@ -1,7 +1,8 @@
-"""The model that travels in the package."""
+"""The models that travel in the package."""
 
 from __future__ import annotations
 
+import json
 from importlib import resources
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
+from gramgan_cli.cli.app import app
 from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.metrics.psnr import psnr_y
 from gramgan_cli.core.resize import crop_to_multiple, make_lr
+from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.core.weights.load import LoadedModel, load_model
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -24,12 +28,37 @@ def default() -> LoadedModel:
     return load_model("default")
 
 
-def test_it_is_small_and_says_where_it_comes_from(default: LoadedModel) -> None:
-    assert len((resources.files("gramgan_cli") / "weights" / "default.safetensors").read_bytes()) <= LARGEST
-    header = default.header
+@pytest.mark.parametrize("name", sorted(embedded_models()))
+def test_each_is_small_and_says_where_it_comes_from(name: str) -> None:
+    assert len(embedded_models()[name].read_bytes()) <= LARGEST
+    header = load_model(name).header
     assert header.licence != "unknown"
     assert {"recipe", "steps", "hours", "machine", "seed"} <= header.training.keys()
     assert {"Set5", "Set14"} <= header.metrics.keys()
+
+
+@pytest.mark.parametrize("name", sorted(embedded_models()))
+def test_every_photo_that_it_was_trained_on_is_credited(name: str) -> None:
+    credits = (resources.files("gramgan_cli") / "weights" / "CREDITS.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in credits.splitlines() if line.startswith("| ")][1:]
+    of = {row[0]: row for row in rows}
+    names = load_model(name).header.training["photo_names"]
+    assert names
+    for photo in names:
+        assert len(of[photo]) == 5, photo
+        assert all(cell.strip() for cell in of[photo]), photo
+
+
+@pytest.mark.parametrize("dataset", ["Set5", "Set14"])
+@pytest.mark.parametrize("name", sorted(embedded_models()))
+def test_bench_gives_the_numbers_on_the_card(name: str, dataset: str, shared_data: Path) -> None:
+    words = ["bench", dataset, "--data-dir", str(shared_data), "--model", name, "--json"]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)["results"]
+    card = load_model(name).header.metrics[dataset]
+    assert row["psnr_y"] == pytest.approx(card["psnr_y"], abs=0.01)
+    assert row["ssim_y"] == pytest.approx(card["ssim_y"], abs=0.0005)
 
 
 def test_spandrel_loads_the_file_as_it_is(default: LoadedModel, tmp_path: Path) -> None:
