@@ -131,6 +131,14 @@ def upscale(
         Literal["auto", "fp32", "fp16", "bf16"],
         typer.Option(help="auto: fp16 for 8-bit pictures on CUDA, else fp32.", rich_help_panel=WORK),
     ] = "auto",
+    backend: Annotated[
+        Literal["auto", "torch", "ncnn", "openvino", "onnx"],
+        typer.Option(
+            help="What runs the network. auto: the fastest that is installed; ncnn, openvino and onnx are extras.",
+            envvar="GRAMGAN_BACKEND",
+            rich_help_panel=WORK,
+        ),
+    ] = "auto",
     max_memory: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Stay below this, such as 4G or 900M.", rich_help_panel=WORK),
@@ -143,7 +151,7 @@ def upscale(
     _check_options(output, inputs, overwrite, skip_existing, size, json)
     if quality is not None and format in ("png", "tiff"):
         raise UsageError(f"--quality changes nothing in {format.upper()}, which loses nothing.", "Leave it out.")
-    _check_reference(ref, save_attention, inputs)
+    _check_reference(ref, save_attention, inputs, backend)
     model = _styled(model, style, ref)
     sides = _tile(tile)
     memory = _bytes(max_memory)
@@ -158,7 +166,9 @@ def upscale(
         name = reference.DEFAULT_MODEL if model == "default" else model
         machine = reference.open_reference_machine(name, ref, device, sides, precision, tta, seamless, out.note)
     else:
-        machine = open_machine(model, device, sides, precision, tta, seamless, memory)
+        machine = open_machine(model, device, sides, precision, tta, seamless, memory, backend)
+        if not quiet and machine.backend:
+            out.note(f"Running on {machine.device} with {machine.backend}.")
     scale = f"{outscale or machine.source.scale:g}"
     naming = Naming(output, output_template, scale, machine.name, format or "default", recursive)
     jobs = plan_jobs(inputs, naming)
@@ -207,8 +217,10 @@ def _check_options(
         raise UsageError("The picture would be printed to the terminal.", "Name a file with --output.")
 
 
-def _check_reference(ref: Path | None, save_attention: Path | None, inputs: list[str]) -> None:
-    """``--save-attention`` needs something to look at, twice."""
+def _check_reference(ref: Path | None, save_attention: Path | None, inputs: list[str], backend: str) -> None:
+    """``--save-attention`` needs something to look at, twice; a search in a reference runs in torch alone."""
+    if ref and backend not in ("auto", "torch"):
+        raise UsageError(f"--backend {backend} can't search a reference.", "Leave out --backend, or --ref.")
     if save_attention and ref is None:
         raise UsageError("--save-attention shows what came from a reference.", "Name one with --ref.")
     if save_attention and "-" in inputs:

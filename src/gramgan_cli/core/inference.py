@@ -23,7 +23,16 @@ AUTOCAST = {"fp16": torch.float16, "bf16": torch.bfloat16}
 WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
 """The value of full intensity for each kind of pixel."""
 
-_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "buffer size")
+_NO_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "buffer size",
+    "bad_alloc",
+    "bad allocation",
+    "failed to allocate",
+)
 """How the backends other than CUDA say it, inside a plain RuntimeError."""
 
 

@@ -25,7 +25,9 @@ DISTRIBUTION = "gramgan-cli"
 EXTRA_IS_FOR = {
     "heic": "reading HEIC photos",
     "jxl": "reading JPEG XL photos",
-    "onnx": "gramgan models export --format onnx",
+    "onnx": "gramgan models export --format onnx, gramgan upscale --backend onnx",
+    "ncnn": "upscaling up to twice as fast on the CPU",
+    "openvino": "upscaling up to twice as fast on the CPU",
     "interop": "gramgan models import of networks beyond ESRGAN and Compact",
     "tensorboard": "curves in TensorBoard while training",
     "plot": "gramgan plot",

@@ -70,6 +70,7 @@ class Upscaler:
         seamless: the image wraps around, as textures do that are laid side by side.
         max_memory: bytes that a tile's work may take; what the device has free by default.
         on_note: told, in a sentence, what the person should know: a smaller tile, a repeated one.
+        converted: what runs in the place of the model's network, on the CPU, in a precision of its own.
     """
 
     def __init__(
@@ -82,13 +83,15 @@ class Upscaler:
         seamless: bool = False,
         max_memory: int | None = None,
         on_note: Callable[[str], None] = lambda _text: None,
+        converted: nn.Module | None = None,
     ) -> None:
         self.scale = model.descriptor.scale
         self.on_note = on_note
         self.device = device
-        self._precision = precision
+        self._precision: PrecisionChoice = "fp32" if converted else precision
         self._dtypes = model.descriptor.dtypes
-        self._run = TileRunner(model.network, model.descriptor, device, "fp32", tta, lambda text: self.on_note(text))
+        network = converted or model.network
+        self._run = TileRunner(network, model.descriptor, device, "fp32", tta, lambda text: self.on_note(text))
         halo = min(model.descriptor.receptive_radius, PRACTICAL_HALO)
         if tile == "auto":
             budget = max_memory or memory_budget(device)

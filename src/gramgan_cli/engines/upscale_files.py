@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramgan_cli.core.baselines import BASELINES
-from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.files import replacing
 from gramgan_cli.core.images.alpha import extend_colours
@@ -33,6 +32,7 @@ from gramgan_cli.core.row_resize import resized_bands
 from gramgan_cli.core.sizes import SizeChoice
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines.backends import BackendChoice, choose_backend
 from gramgan_cli.engines.upscale import Interpolator, PrecisionChoice, Upscaler
 from gramgan_cli.engines.upscale_plan import STANDARD, Job, same_place
 
@@ -65,6 +65,8 @@ class Machine:
 
     name: str
     device: str
+    backend: str
+    """What runs the network; empty for interpolations."""
     source: BandSource
     header: WeightsHeader | None
     """What its weights say of themselves; None for interpolations."""
@@ -98,6 +100,7 @@ class Record:
     frames: int | None = None
     model: str = ""
     device: str = ""
+    backend: str = ""
     tile: int = 0
     seconds: float | None = None
     skipped: bool = False
@@ -113,6 +116,7 @@ def open_machine(
     tta: bool = False,
     seamless: bool = False,
     max_memory: int | None = None,
+    backend: BackendChoice = "torch",
 ) -> Machine:
     """The model of that name or file (or an interpolation) on the device; ``tile`` None chooses by memory."""
     if model in BASELINES:
@@ -120,18 +124,27 @@ def open_machine(
             raise UsageError(
                 f"{'--tta' if tta else '--precision'} changes nothing for an interpolation.", "Leave it out."
             )
-        return Machine(model, "cpu", Interpolator(model, "auto" if tile is None else tile, seamless), None)
-    chosen = pick_device(device)
+        if backend not in ("auto", "torch"):
+            raise UsageError(f"'{model}' is a formula: {backend} has nothing to run.", "Leave out --backend.")
+        return Machine(model, "cpu", "", Interpolator(model, "auto" if tile is None else tile, seamless), None)
     loaded = load_model(model)
     if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{loaded.name}' needs a reference picture.", "Name one with --ref PHOTO.")
+    chosen = choose_backend(backend, loaded, device, precision)
     budget = None
-    if max_memory is not None and chosen.type == "cpu":
+    if max_memory is not None and chosen.device.type == "cpu":
         budget = max(16 * 2**20, (max_memory - RUNTIME_MEMORY) // 3)
     upscaler = Upscaler(
-        loaded, chosen, "auto" if tile is None else tile, precision, tta=tta, seamless=seamless, max_memory=budget
+        loaded,
+        chosen.device,
+        "auto" if tile is None else tile,
+        precision,
+        tta=tta,
+        seamless=seamless,
+        max_memory=budget,
+        converted=chosen.converted,
     )
-    return Machine(loaded.name, str(chosen), upscaler, loaded.header)
+    return Machine(loaded.name, str(chosen.device), chosen.name, upscaler, loaded.header)
 
 
 @dataclass
@@ -208,7 +221,7 @@ def _opened_ahead(
 def _open(job: Job, machine: Machine, settings: Settings) -> _Opened:
     """Read, check, plan and decode one picture; what fails is noted in its record."""
     name = "standard input" if job.source == STANDARD else str(job.source)
-    record = Record(name, model=machine.name, device=machine.device, tile=machine.source.tile)
+    record = Record(name, model=machine.name, device=machine.device, backend=machine.backend, tile=machine.source.tile)
     opened = _Opened(job, record)
     try:
         if settings.skip_existing and job.expected != STANDARD and job.expected.is_file():

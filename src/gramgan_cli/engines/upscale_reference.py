@@ -181,7 +181,7 @@ def open_reference_machine(
         tta,
         seamless,
     )
-    return Machine(loaded.name, str(pick_device(device)), upscaler, loaded.header)
+    return Machine(loaded.name, str(pick_device(device)), "torch", upscaler, loaded.header)
 
 
 def reduce_reference(reference: Pixels, note: Callable[[str], None]) -> Pixels:

@@ -1,0 +1,175 @@
+"""A network as a flat list of layers, from which other runtimes' graphs are made.
+
+Only what super-resolution networks are made of is known here. What can be computed beforehand is: batch norms and
+constant factors become part of the convolution before them.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from gramgan_cli.core.errors import GramganError
+
+Kind = Literal[
+    "input",
+    "constant",
+    "convolution",
+    "prelu",
+    "leaky_relu",
+    "tanh",
+    "concatenate",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "enlarge",
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+]
+
+ARITHMETIC: dict[Any, Kind] = {
+    operator.add: "add",
+    operator.sub: "subtract",
+    operator.mul: "multiply",
+    operator.truediv: "divide",
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One operation on pictures (1, C, h, w)."""
+
+    kind: Kind
+    name: str
+    """Unique; what other layers call its result."""
+    inputs: tuple[str, ...] = ()
+    """The layers whose results it takes."""
+    number: float = 0.0
+    """leaky_relu: the slope. Shuffles and enlarge (nearest neighbour): the factor. Arithmetic with one input: the other
+    operand."""
+    number_first: bool = False
+    """Whether the number is the left operand."""
+    padding: tuple[int, int] = (0, 0)
+    """convolution: zeros on top and below, left and right."""
+    tensors: tuple[Tensor, ...] = field(default=(), compare=False)
+    """convolution: weight (out, in, kh, kw) and bias (out,). prelu: slopes (C,). constant: (1, C, h, w)."""
+
+
+def layers_of(network: nn.Module) -> list[Layer]:
+    """The layers of a network in evaluation mode, in order of work; the last one's result is the network's.
+
+    Raises GramganError where the network does what is not known here.
+    """
+    try:
+        graph = fx.symbolic_trace(network)
+    except Exception as error:  # tracing runs the network's own code with stand-ins, which may fail in any way
+        raise _unknown(" ".join(str(error).split())[:200]) from error
+    layers = [_layer(graph, node) for node in graph.graph.nodes if node.op != "output"]
+    return _folded(layers)
+
+
+def _unknown(what: str) -> GramganError:
+    return GramganError(f"The network can't be converted: {what}.", "Run it with --backend torch.")
+
+
+def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
+    """One node of the traced graph."""
+    inputs = tuple(source.name for source in _sources(node.args))
+    if node.op == "placeholder":
+        return Layer("input", node.name)
+    if node.op == "get_attr":
+        return Layer("constant", node.name, tensors=(operator.attrgetter(str(node.target))(graph).detach(),))
+    if node.op == "call_module":
+        return _module(node.name, inputs, graph.get_submodule(str(node.target)))
+    if node.op == "call_function":
+        return _function(node, inputs)
+    raise _unknown(f"it calls {node.target}")
+
+
+def _module(name: str, inputs: tuple[str, ...], module: nn.Module) -> Layer:
+    """A layer with weights. A batch norm is a 1x1 convolution per channel until it is folded away."""
+    if isinstance(module, nn.Conv2d):
+        plain = module.stride == module.dilation == (1, 1) and module.groups == 1 and module.padding_mode == "zeros"
+        if not plain or isinstance(module.padding, str):
+            raise _unknown(f"its convolution {name} has strides, groups or another padding than zeros")
+        bias = module.bias if module.bias is not None else torch.zeros(module.out_channels)
+        top, left = module.padding
+        return Layer("convolution", name, inputs, padding=(top, left), tensors=(module.weight.detach(), bias.detach()))
+    if isinstance(module, nn.BatchNorm2d) and module.running_var is not None and module.running_mean is not None:
+        factor = module.weight.detach() / (module.running_var + module.eps).sqrt()
+        shift = module.bias.detach() - module.running_mean * factor
+        return Layer("convolution", name, inputs, tensors=(factor, shift))
+    if isinstance(module, nn.PReLU):
+        return Layer("prelu", name, inputs, tensors=(module.weight.detach(),))
+    if isinstance(module, nn.LeakyReLU):
+        return Layer("leaky_relu", name, inputs, module.negative_slope)
+    raise _unknown(f"it holds a {type(module).__name__}")
+
+
+def _function(node: fx.Node, inputs: tuple[str, ...]) -> Layer:
+    """A layer without weights."""
+    target: Any = node.target
+    if target in ARITHMETIC:
+        numbers = [value for value in node.args if isinstance(value, int | float)]
+        first = bool(numbers) and node.args[0] is numbers[0]
+        return Layer(ARITHMETIC[target], node.name, inputs, numbers[0] if numbers else 0.0, first)
+    if target is torch.cat and _argument(node, 1, "dim") == 1:
+        return Layer("concatenate", node.name, inputs)
+    if target is torch.tanh:
+        return Layer("tanh", node.name, inputs)
+    if target is F.leaky_relu:
+        return Layer("leaky_relu", node.name, inputs, _argument(node, 1, "negative_slope"))
+    if target is F.pixel_shuffle:
+        return Layer("pixel_shuffle", node.name, inputs, _argument(node, 1, "upscale_factor"))
+    if target is F.pixel_unshuffle:
+        return Layer("pixel_unshuffle", node.name, inputs, _argument(node, 1, "downscale_factor"))
+    if target is F.interpolate and _argument(node, 3, "mode") == "nearest" and _argument(node, 2, "scale_factor"):
+        return Layer("enlarge", node.name, inputs, _argument(node, 2, "scale_factor"))
+    raise _unknown(f"it calls {getattr(target, '__name__', target)} in a way that is not known here")
+
+
+def _sources(arguments: Any) -> Iterator[fx.Node]:
+    """The nodes among nested arguments, in order, with repetitions."""
+    if isinstance(arguments, fx.Node):
+        yield arguments
+    elif isinstance(arguments, list | tuple):
+        for argument in arguments:
+            yield from _sources(argument)
+
+
+def _argument(node: fx.Node, place: int, name: str) -> Any:
+    """An argument of a call, however it was passed."""
+    return node.args[place] if len(node.args) > place else node.kwargs.get(name)
+
+
+def _folded(layers: list[Layer]) -> list[Layer]:
+    """Batch norms and constant factors as part of the convolution before them, where nothing else reads that one."""
+    uses = Counter(source for layer in layers for source in layer.inputs)
+    made: dict[str, Layer] = {}
+    renamed: dict[str, str] = {}
+    for layer in layers:
+        layer = replace(layer, inputs=tuple(renamed.get(source, source) for source in layer.inputs))
+        before = made.get(layer.inputs[0]) if len(layer.inputs) == 1 else None
+        norm = layer.kind == "convolution" and layer.tensors[0].dim() == 1
+        scaled = layer.kind == "multiply" and len(layer.inputs) == 1
+        if before is not None and before.kind == "convolution" and uses[before.name] == 1 and (norm or scaled):
+            weight, bias = before.tensors
+            factor = layer.tensors[0] if norm else torch.full_like(bias, layer.number)
+            shift = layer.tensors[1] if norm else torch.zeros_like(bias)
+            tensors = (weight * factor[:, None, None, None], bias * factor + shift)
+            made[before.name] = replace(before, tensors=tensors)
+            renamed[layer.name] = before.name
+            uses[before.name] = uses[layer.name]
+        elif norm:
+            raise _unknown(f"its batch norm {layer.name} does not follow a convolution")
+        else:
+            made[layer.name] = layer
+    return list(made.values())

@@ -1,0 +1,181 @@
+"""What runs a network: torch, or a converted copy of it in a runtime that is faster on the CPU."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from gramgan_cli.core.backends.layers import layers_of
+from gramgan_cli.core.backends.ncnn_files import write_ncnn
+from gramgan_cli.core.backends.networks import NcnnNetwork, OnnxNetwork, OpenVinoNetwork
+from gramgan_cli.core.backends.openvino_model import write_openvino
+from gramgan_cli.core.device import pick_device
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.weights import store
+from gramgan_cli.core.weights.load import LoadedModel
+
+BackendChoice = Literal["auto", "torch", "ncnn", "openvino", "onnx"]
+
+FORMAT = 1
+"""Counted up when converted networks change; older ones are then made again."""
+
+KEPT = 24
+"""Converted networks that the store keeps; beyond, those that were made first go."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A runtime for converted networks."""
+
+    packages: tuple[str, ...]
+    """Modules that must be importable."""
+    precisions: tuple[str, ...]
+    """What it computes in; 'auto' means fp32 on the CPU."""
+    write: Callable[[LoadedModel, Path], None]
+    """Convert a model into files in a folder."""
+    read: Callable[[Path, int, str], nn.Module]
+    """The network of such a folder, for a number of threads and a precision."""
+
+
+def _write_onnx(model: LoadedModel, folder: Path) -> None:
+    from gramgan_cli.engines.export import export_onnx
+
+    export_onnx(model, folder / "network.onnx")
+
+
+BACKENDS = {
+    "ncnn": Backend(
+        ("ncnn",),
+        ("auto", "fp32"),
+        lambda model, folder: write_ncnn(layers_of(model.network), folder / "network.param"),
+        lambda folder, threads, _: NcnnNetwork(folder / "network.param", threads),
+    ),
+    "openvino": Backend(
+        ("openvino",),
+        ("auto", "fp32", "bf16"),
+        lambda model, folder: write_openvino(layers_of(model.network), folder / "network.xml"),
+        lambda folder, threads, precision: OpenVinoNetwork(folder / "network.xml", threads, precision),
+    ),
+    "onnx": Backend(
+        ("onnxruntime", "onnx", "onnxscript"),
+        ("auto", "fp32"),
+        _write_onnx,
+        lambda folder, threads, _: OnnxNetwork(folder / "network.onnx", threads),
+    ),
+}
+
+FASTEST_FIRST = ("ncnn", "openvino")
+"""What is faster than torch on the CPU, by docs/performance.md; ONNX Runtime is not."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What runs a model's network."""
+
+    name: str
+    """'torch', or a key of ``BACKENDS``."""
+    device: torch.device
+    converted: nn.Module | None
+    """What runs in the place of torch's network; None for 'torch'."""
+
+
+def choose_backend(wanted: BackendChoice, model: LoadedModel, device: str, precision: str) -> Chosen:
+    """What runs the model: the backend of that name, or for 'auto' the fastest that is installed and can.
+
+    Args:
+        wanted: 'auto' takes torch on anything but the CPU, and for networks that can't be converted.
+        model: with its network.
+        device: what ``--device`` says.
+        precision: what ``--precision`` says.
+
+    Raises:
+        UsageError: the backend does not run on that device or in that precision.
+        GramganError: it is not installed, or can't run this network.
+    """
+    if wanted == "auto":
+        return _fastest(model, pick_device(device), precision)
+    if wanted == "torch":
+        return _torch(pick_device(device))
+    if device not in ("auto", "cpu"):
+        raise UsageError(f"--backend {wanted} runs on the CPU, not on {device}.", "Leave out --device or --backend.")
+    if precision not in BACKENDS[wanted].precisions:
+        known = ", ".join(BACKENDS[wanted].precisions)
+        raise UsageError(f"--backend {wanted} does not compute in {precision}.", f"--precision takes {known} there.")
+    if not is_installed(wanted):
+        raise GramganError(f"{wanted} is not installed.", f"pip install 'gramgan-cli[{wanted}]'")
+    return _converted(wanted, model, precision)
+
+
+def is_installed(name: str) -> bool:
+    """Whether a backend's packages are here."""
+    return all(importlib.util.find_spec(package) is not None for package in BACKENDS[name].packages)
+
+
+def _fastest(model: LoadedModel, device: torch.device, precision: str) -> Chosen:
+    if device.type == "cpu":
+        for name in FASTEST_FIRST:
+            if is_installed(name) and precision in BACKENDS[name].precisions:
+                with suppress(GramganError):  # a network that can't be converted runs in torch
+                    return _converted(name, model, precision)
+    return _torch(device)
+
+
+def _torch(device: torch.device) -> Chosen:
+    return Chosen("torch", device, None)
+
+
+def _converted(name: str, model: LoadedModel, precision: str) -> Chosen:
+    """The model in that runtime; converted once, then found in the store."""
+    if model.descriptor.needs_reference:
+        raise GramganError(f"'{model.name}' takes a reference picture, which only torch can run.", "--backend torch")
+    backend = BACKENDS[name]
+    folder = store.store_dir() / "converted" / f"{_key(model)}.{name}.{FORMAT}"
+    if not folder.is_dir():
+        _convert(backend, model, folder)
+    network = backend.read(folder, torch.get_num_threads(), "fp32" if precision == "auto" else precision)
+    return Chosen(name, torch.device("cpu"), network.eval())
+
+
+def _key(model: LoadedModel) -> str:
+    """SHA-256 of the network's kind and all its numbers."""
+    digest = hashlib.sha256(f"{model.header.arch} {sorted(model.header.hyperparameters.items())}".encode())
+    for name, tensor in model.network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy())
+    return digest.hexdigest()[:40]
+
+
+def _convert(backend: Backend, model: LoadedModel, folder: Path) -> None:
+    """Write the converted files into a folder that appears whole; of two processes doing so, the first one's stays."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _forget_the_oldest(folder.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=folder.parent))
+    except OSError as error:
+        raise GramganError(f"Can't write {folder.parent}: {error.strerror or error}.") from error
+    try:
+        backend.write(model, temporary)
+        with suppress(FileExistsError):
+            temporary.rename(folder)
+    except OSError as error:
+        if not folder.is_dir():
+            raise GramganError(f"Can't write {folder}: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _forget_the_oldest(folder: Path) -> None:
+    """Mixed models come in any number; each is quick to convert again."""
+    made = sorted((path.stat().st_mtime, path) for path in folder.iterdir() if not path.name.startswith("."))
+    for _, path in made[: max(0, len(made) + 1 - KEPT)]:
+        shutil.rmtree(path, ignore_errors=True)
