@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import hypothesis
+import imagecodecs
 import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
@@ -25,6 +26,7 @@ from gramgan_cli.core.images.plan import choose_format, plan_target
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.write import encode
 from photo_corpus import CASES, exif_with, scene, with_pillow
+from test_photo_animations import drawn_frames, make_apng
 from test_photo_metadata import ADOBE_RGB, XMP, with_thumbnail
 
 TIME_LIMIT = 10
@@ -39,6 +41,10 @@ def seeds() -> list[bytes]:
     rich += [
         with_pillow(frames[0], form, save_all=True, append_images=frames[1:]) for form in ("GIF", "PNG", "WEBP", "TIFF")
     ]
+    rich += [make_apng(drawn_frames(channels, 0), 8, colour, [(1, 10)] * 7) for channels, colour in ((3, 2), (4, 6))]
+    deep = [(np.roll(scene(4, np.uint16), index, axis=1), 0, 0, 1, 1) for index in range(3)]
+    rich.append(make_apng(deep, 16, 6, [(1, 30)] * 3, still=True))
+    rich += [imagecodecs.jpegxl_encode(scene(3, dtype), lossless=True) for dtype in (np.uint8, np.uint16)]
     return [case.make() for case in CASES] + rich
 
 

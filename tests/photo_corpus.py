@@ -149,13 +149,14 @@ def _png_colour(colour: int, channels: int, depth: int, interlaced: bool) -> Cas
 
 def _png_key(channels: int, depth: int) -> Case:
     """One colour is declared transparent."""
-    image = scene(channels, np.uint16 if depth == 16 else np.uint8)
-    key = image[7, 11].astype(np.uint16)
+    image = scene(channels, np.uint16) >> (16 - depth)
+    key = image[7, 11]
 
     def expected() -> np.ndarray:
         top = 65535 if depth == 16 else 255
-        alpha = np.where((image == key).all(axis=2, keepdims=True), 0, top).astype(image.dtype)
-        return np.concatenate((image, alpha), axis=2)
+        alpha = np.where((image == key).all(axis=2, keepdims=True), 0, top)
+        seen = image.astype(np.uint32) * top // (2**depth - 1)
+        return np.concatenate((seen, alpha), axis=2).astype(np.uint16 if depth == 16 else np.uint8)
 
     return Case(
         f"png {'grey' if channels == 1 else 'rgb'} {depth} bit + transparent colour",
@@ -192,6 +193,20 @@ def bmp_with_alpha(image: np.ndarray) -> bytes:
     head = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, len(pixels), 2835, 2835, 0, 0) + masks
     head = head.ljust(108, b"\0")
     return struct.pack("<2sIHHI", b"BM", 14 + 108 + len(pixels), 0, 0, 14 + 108) + head + pixels
+
+
+def _stretched(depth: int, channels: int = 3) -> np.ndarray:
+    """The scene in samples of this depth, brought to 16 bits."""
+    return ((scene(channels, np.uint16) >> (16 - depth)).astype(float) * 65535 / (2**depth - 1) + 0.5).astype(np.uint16)
+
+
+def _plain_netpbm(magic: bytes, samples: np.ndarray) -> bytes:
+    rows = b"\n".join(b" ".join(b"%d" % value for value in row.reshape(-1)) for row in samples)
+    return magic + b"\n%d %d # a comment\n65535\n" % (samples.shape[1], samples.shape[0]) + rows + b"\n"
+
+
+def _avif(depth: int) -> bytes:
+    return imagecodecs.avif_encode(scene(3, np.uint16) >> (16 - depth), level=100, bitspersample=depth)
 
 
 def _premultiplied() -> np.ndarray:
@@ -236,7 +251,8 @@ CASES: list[Case] = [
         for depth in (8, 16)
         for interlaced in (False, True)
     ),
-    *(_png_key(channels, depth) for channels in (1, 3) for depth in (8, 16)),
+    *(_png_key(1, depth) for depth in (1, 2, 4, 8, 16)),
+    *(_png_key(3, depth) for depth in (8, 16)),
     Case("jpeg grey", "a.jpg", lambda: with_pillow(scene(1), "JPEG", quality=98), lambda: scene(1), ".jpg", 4),
     Case("jpeg rgb", "a.jpg", lambda: with_pillow(scene(3), "JPEG", quality=98, subsampling=0), scene, ".jpg", 6),
     Case(
@@ -339,6 +355,24 @@ CASES: list[Case] = [
         lambda: scene(1, np.uint16),
         warned="reduced to 16 bits",
     ),
+    *(
+        Case(
+            f"tiff {depth} bit",
+            "a.tif",
+            lambda d=depth: with_tifffile(scene(3, np.uint16) >> (16 - d), bitspersample=d),
+            lambda d=depth: _stretched(d),
+        )
+        for depth in (10, 12, 14)
+    ),
+    Case("tiff webp", "a.tif", lambda: with_tifffile(scene(3), compression="webp"), scene, tolerance=30),
+    Case(
+        "tiff cmyk 16 bit",
+        "a.tif",
+        lambda: with_tifffile(_cmyk().astype(np.uint16) * 257, photometric="separated"),
+        _cmyk_as_rgb,
+        tolerance=1,
+        warned="16-bit samples were reduced to 8 bits",
+    ),
     Case(
         "tiff cmyk",
         "a.tif",
@@ -378,13 +412,19 @@ CASES: list[Case] = [
     Case("pgm", "a.pgm", lambda: _netpbm(b"P5", scene(1), 255), lambda: scene(1)),
     Case("pbm", "a.pbm", lambda: with_pillow(_bilevel(), "PPM"), _bilevel_seen),
     Case("ppm 16 bit", "a.ppm", lambda: _netpbm(b"P6", scene(3, np.uint16), 65535), lambda: scene(3, np.uint16)),
+    Case("ppm 16 bit, plain", "a.ppm", lambda: _plain_netpbm(b"P3", scene(3, np.uint16)), lambda: scene(3, np.uint16)),
+    Case("pgm 16 bit, plain", "a.pgm", lambda: _plain_netpbm(b"P2", scene(1, np.uint16)), lambda: scene(1, np.uint16)),
     Case(
         "pgm 12 bit",
         "a.pgm",
         lambda: _netpbm(b"P5", scene(1, np.uint16) >> 4, 4095),
-        lambda: ((scene(1, np.uint16) >> 4).astype(float) * 65535 / 4095 + 0.5).astype(np.uint16),
+        lambda: _stretched(12, 1),
     ),
     Case("avif", "a.avif", lambda: with_pillow(scene(3), "AVIF", quality=95, subsampling="4:4:4"), scene, tolerance=8),
+    *(
+        Case(f"avif {depth} bit", "a.avif", lambda d=depth: _avif(d), lambda d=depth: _stretched(d))
+        for depth in (10, 12)
+    ),
     *(
         Case(
             f"jpeg orientation {orientation}",

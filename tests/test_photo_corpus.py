@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from photo_corpus import CASES, HEIGHT, WIDTH, Case, scene, with_pillow
+from gramgan_cli.core.images.jxl import Header, read_header
+from photo_corpus import CASES, HEIGHT, WIDTH, Case, oriented_jpeg, scene, seen_upright, with_pillow, with_tifffile
 from upscale_helpers import decoded, upscale_one
 
 
@@ -50,57 +55,68 @@ def test_formats_of_the_extras(package, form, suffix, tmp_path):
     assert np.abs(found[::4, ::4].astype(float) - scene(3, height=64, width=64)).mean() < 3
 
 
-ANIMATED = [("gif", "GIF", ".png"), ("png", "PNG", ".png"), ("webp", "WEBP", ".webp")]
+def test_heic_of_10_bits_becomes_16(tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    file = io.BytesIO()
+    image = scene(3, np.uint16, height=64, width=64)
+    made = heif.from_bytes("RGB;16", (64, 64), image.tobytes())
+    made.save(file, quality=-1, bit_depth=10, chroma=444, matrix_coefficients=0)
+    record = upscale_one(file.getvalue(), tmp_path, "a.heic")
+    found = decoded(Path(record.output))
+    assert found.dtype == np.uint16
+    assert np.abs(found[::4, ::4].astype(float) - image).max() <= 65535 / 1023 * 2
+    assert (found % 257).any(), "values that 8 bits do not have"
 
 
-@pytest.mark.parametrize(("suffix", "form", "result"), ANIMATED)
-@pytest.mark.parametrize(("loop", "gif_plays"), [(0, 0), (2, 3), (None, 1)])
-def test_animations_keep_frames_timing_and_loop(suffix, form, result, loop, gif_plays, tmp_path):
-    frames = [Image.fromarray(np.roll(scene(3), 5 * i, axis=1)).quantize(64).convert("RGB") for i in range(4)]
-    options = {"lossless": True} if form == "WEBP" else {}
-    if loop is not None:
-        options["loop"] = loop
-    data = with_pillow(
-        frames[0], form, save_all=True, append_images=frames[1:], duration=[100, 250, 40, 500], **options
-    )
-    record = upscale_one(data, tmp_path, f"a.{suffix}")
-    assert record.error is None
-    assert record.frames == 4
-    assert Path(record.output).suffix == result
-    with Image.open(record.output) as found, Image.open(tmp_path / f"a.{suffix}") as before:
-        assert found.n_frames == 4
-        wanted = before.info.get("loop", 0) if form != "GIF" else gif_plays
-        assert found.info.get("loop", 0) == wanted
-        for index, frame in enumerate(frames):
-            found.seek(index)
-            found.load()
-            assert found.info["duration"] == [100, 250, 40, 500][index]
-            seen = np.asarray(found.convert("RGB"))
-            before.seek(index)
-            assert np.array_equal(seen[::4, ::4], np.asarray(before.convert("RGB")))
-            assert np.abs(seen[::4, ::4].astype(int) - np.asarray(frame)).mean() < 8
+def test_jpeg_xl_keeps_16_bits(tmp_path):
+    pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
+    for channels in (1, 3, 4):
+        image = scene(channels, np.uint16)
+        record = upscale_one(imagecodecs.jpegxl_encode(image, lossless=True), tmp_path, "a.jxl", overwrite=True)
+        assert record.error is None
+        assert np.array_equal(decoded(Path(record.output))[::4, ::4], image)
 
 
-def test_transparency_of_animations_is_kept(tmp_path):
-    frames = []
-    for index in range(3):
-        image = Image.new("RGBA", (WIDTH, HEIGHT))
-        image.paste((200, 30, 40, 255), (3 * index, 2, 3 * index + 9, 12))
-        frames.append(image)
-    data = with_pillow(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=50, loop=0, disposal=2)
-    record = upscale_one(data, tmp_path, "a.gif")
-    with Image.open(record.output) as found:
-        for index, frame in enumerate(frames):
-            found.seek(index)
-            alpha = np.asarray(found.convert("RGBA"))[::4, ::4, 3]
-            assert np.array_equal(alpha, np.asarray(frame)[:, :, 3])
+def test_jpeg_xl_comes_out_upright_with_exif(tmp_path):
+    """A JPEG that lay on its side, packed without loss as JPEG XL: the codestream turns it, EXIF says so too."""
+    pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
+    (tmp_path / "a.jpg").write_bytes(oriented_jpeg(6))
+    with Image.open(tmp_path / "a.jpg") as photo, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        photo.save(tmp_path / "a.jxl")
+    record = upscale_one((tmp_path / "a.jxl").read_bytes(), tmp_path, "a.jxl")
+    found = decoded(Path(record.output))
+    assert found.shape == (4 * WIDTH, 4 * HEIGHT, 3)
+    assert np.abs(found[::4, ::4].astype(float) - seen_upright(scene(3), 6)).max() <= 8
+    assert Image.open(record.output).getexif()[0x0112] == 1
+
+
+@pytest.mark.parametrize("size", [(8, 8), (8, 16), (256, 256), (1, 1), (3, 2), (600, 400), (9000, 3), (20, 2000)])
+def test_the_header_of_jpeg_xl_says_its_size(size):
+    width, height = size
+    data = imagecodecs.jpegxl_encode(np.zeros((height, width, 3), np.uint8), lossless=True)
+    assert read_header(data) == Header(width, height, 1, False)
+    assert read_header(imagecodecs.jpegxl_encode(np.zeros((2, height, width, 3), np.uint8), lossless=True)).animated
+
+
+def test_kinds_that_are_not_read_are_named(tmp_path):
+    """They are neither damaged, nor does --allow-truncated help."""
+    pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
+    moving = imagecodecs.jpegxl_encode(np.zeros((2, 8, 8, 3), np.uint8), lossless=True)
+    lab = with_tifffile(scene(3, np.uint16), photometric="cielab")
+    signed = with_tifffile(scene(3, np.int16))
+    for name, data, said in (
+        ("a.jxl", moving, "animated JPEG XL"),
+        ("b.tif", lab, "Lab, 3 samples of 16 bits"),
+        ("c.tif", signed, "int16"),
+    ):
+        error = upscale_one(data, tmp_path, name).error
+        assert said in error
+        assert "Convert it" in error
+        assert "damaged" not in error
 
 
 def test_pages_of_a_tiff_are_kept_each_with_its_kind(tmp_path):
-    import io
-
-    import tifffile
-
     pages = [scene(3), scene(1, np.uint16)[:, :, 0], scene(3, np.uint16)[:10, :12]]
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:

@@ -7,12 +7,13 @@ import struct
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from gramgan_cli.core.images.exif import DamagedExif, exif_orientation, updated_exif
+from gramgan_cli.core.images.exif import DamagedExif, exif_orientation, updated_exif, with_resolution
 from gramgan_cli.core.images.xmp import updated_xmp
 from photo_corpus import HEIGHT, WIDTH, chunk, exif_with, make_png, scene, with_pillow, with_tifffile
 from upscale_helpers import decoded, upscale_one
@@ -143,7 +144,7 @@ def test_the_thumbnail_goes_and_makers_notes_stay_where_they_are(order):
     exif = Image.Exif()
     exif.load(b"Exif\0\0" + after)
     assert exif.get_ifd(0x8769)[0xA002] == 70000, "what does not fit 16 bits becomes a LONG"
-    assert not exif.get_ifd(1)
+    assert order == "<" or _second_directory(after) == 0 < _second_directory(before)
 
 
 @pytest.mark.parametrize("broken", [b"", b"II", b"II*\0\xff\xff\xff\x7f", b"MM\0*\0\0\0\x08\xff\xff", b"nonsense" * 9])
@@ -258,3 +259,136 @@ def test_a_cmyk_photo_with_a_profile_goes_through_it(tmp_path):
         assert found.mode == "RGB"
         profile = ImageCms.ImageCmsProfile(io.BytesIO(found.info["icc_profile"]))
         assert "sRGB" in ImageCms.getProfileDescription(profile)
+
+
+def test_a_webp_that_was_stored_without_loss_stays_so_behind_a_large_profile(tmp_path):
+    profile = rgb_profile("x" * 9000, [(0.5, 0.2, 0.0), (0.3, 0.7, 0.1), (0.2, 0.1, 0.7)], 2.2)
+    data = with_pillow(scene(3), "WEBP", lossless=True, icc_profile=profile)
+    record = upscale_one(data, tmp_path, "a.webp")
+    assert np.array_equal(decoded(Path(record.output))[::4, ::4], scene(3))
+    moving = with_pillow(
+        scene(3), "WEBP", lossless=True, save_all=True, append_images=[Image.fromarray(255 - scene(3))]
+    )
+    record = upscale_one(moving, tmp_path, "b.webp")
+    assert np.array_equal(decoded(Path(record.output))[::4, ::4, :3], scene(3))
+
+
+def test_a_quality_makes_webp_lossy(tmp_path):
+    data = with_pillow(scene(3, height=60, width=80), "PNG")
+    sizes = []
+    for quality in (None, 90, 20):
+        record = upscale_one(data, tmp_path, "a.png", format="webp", quality=quality, overwrite=True)
+        sizes.append(Path(record.output).stat().st_size)
+        exact = np.array_equal(decoded(Path(record.output))[::4, ::4], scene(3, height=60, width=80))
+        assert exact == (quality is None)
+    assert sizes[2] < sizes[1]
+
+
+def grey_profile(gamma: float) -> bytes:
+    """A profile of grey (v2): a white point and a curve."""
+    made = bytearray(rgb_profile("Grey", [(0, 0, 0)] * 3, gamma))
+    made[16:20] = b"GRAY"
+    at = made.index(b"rTRC")
+    made[at : at + 4] = b"kTRC"
+    return bytes(made)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_grey_photo_with_a_profile_of_grey_looks_the_same_in_every_format(form, tmp_path):
+    """WebP and AVIF hold no grey, so the profile has to fit three channels there."""
+    data = with_pillow(scene(1), "PNG", icc_profile=grey_profile(1.5))
+    record = upscale_one(data, tmp_path, "a.png", format=form)
+    assert record.warnings == []
+    srgb = ImageCms.createProfile("sRGB")
+
+    def seen(image: Image.Image) -> np.ndarray:
+        profile = io.BytesIO(image.info["icc_profile"])
+        return np.asarray(ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")).astype(float)
+
+    with Image.open(record.output) as found, Image.open(tmp_path / "a.png") as before:
+        assert found.mode == ("RGB" if form in ("webp", "avif") else "L")
+        assert np.abs(seen(found)[::4, ::4] - seen(before)).max() <= 6
+        assert np.abs(seen(before)[:, :, 0] - np.asarray(before)).max() > 20, "the profile matters"
+
+
+@pytest.mark.parametrize("form", ["webp", "avif"])
+@pytest.mark.parametrize("source", ["PNG", "JPEG with EXIF"])
+def test_formats_without_a_place_for_the_resolution_keep_it_in_exif(form, source, tmp_path):
+    if source == "PNG":
+        record = upscale_one(with_pillow(scene(3), "PNG", dpi=(300, 150)), tmp_path, "a.png", format=form)
+    else:
+        data = with_pillow(scene(3), "JPEG", dpi=(300, 150), exif=exif_with(6))
+        record = upscale_one(data, tmp_path, "a.jpg", format=form)
+    assert record.warnings == []
+    exif = Image.open(record.output).getexif()
+    assert (float(exif[282]), float(exif[283]), exif[296]) == pytest.approx((300, 150, 2), abs=0.02)
+    if source != "PNG":
+        assert exif[0x010F] == "Maker"
+        assert exif.get_ifd(0x8769)[0x9003] == "2024:05:06 07:08:09"
+
+
+def _second_directory(exif: bytes) -> int:
+    """The offset that follows the first directory of a big-endian block."""
+    at = struct.unpack_from(">I", exif, 4)[0]
+    return struct.unpack_from(">I", exif, at + 2 + 12 * struct.unpack_from(">H", exif, at)[0])[0]
+
+
+def test_a_resolution_leaves_makers_notes_where_they_are():
+    before = with_thumbnail(">")
+    after = with_resolution(before, (240.0, 120.0))
+    assert after.index(b"secret offsets") == before.index(b"secret offsets")
+    exif = Image.Exif()
+    exif.load(b"Exif\0\0" + after)
+    assert (float(exif[282]), float(exif[283]), exif[274]) == (240, 120, 8)
+    assert _second_directory(after) == _second_directory(before) > 0
+    assert with_resolution(after, (1.5, 2.5)) == after, "a resolution that is there stays"
+
+
+def test_colours_that_avif_describes_by_numbers_go_along_to_png(tmp_path):
+    data = imagecodecs.avif_encode(scene(3), level=100, primaries=12, transfer=13)
+    record = upscale_one(data, tmp_path, "a.avif", format="png")
+    assert record.warnings == []
+    assert chunk(b"cICP", bytes([12, 13, 0, 1])) in Path(record.output).read_bytes()
+    record = upscale_one(data, tmp_path, "a.avif", format="jpg")
+    assert "colours" in record.warnings[0]
+    plain = imagecodecs.avif_encode(scene(3), level=100, primaries=1, transfer=13)
+    assert upscale_one(plain, tmp_path, "b.avif", format="jpg").warnings == []
+
+
+def test_the_proportions_of_pixels_pass_from_png_to_png(tmp_path):
+    shape = chunk(b"pHYs", struct.pack(">IIB", 2, 1, 0))
+    record = upscale_one(make_png(scene(3), 8, 2, before=shape), tmp_path, "a.png")
+    assert Path(record.output).read_bytes().count(shape) == 1
+
+
+@pytest.mark.parametrize(("text", "lost"), [(b"Title\0A title", True), (b"Comment\0A comment", False)])
+def test_a_single_text_is_not_lost_in_silence(text, lost, tmp_path):
+    record = upscale_one(make_png(scene(3), 8, 2, before=chunk(b"tEXt", text)), tmp_path, "a.png", format="jpg")
+    assert any("text chunks" in warning for warning in record.warnings) == lost
+    assert (Image.open(record.output).info.get("comment") == b"A comment") != lost
+
+
+def test_all_that_jpeg_spreads_over_segments_goes_along(tmp_path):
+    bodies = [
+        (0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + struct.pack(">II", 5, 0) + b"<xml>"),
+        (0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x08\x1c\x02\x05\0\x03abc"),
+        (0xED, b"Photoshop 3.0\x008BIM\x04\x22\0\0\0\0\0\x02xy"),
+    ]
+    extra = b"".join(struct.pack(">BBH", 255, marker, len(body) + 2) + body for marker, body in bodies)
+    data = with_pillow(scene(3), "JPEG", extra=extra, xmp=XMP)
+    record = upscale_one(data, tmp_path, "a.jpg")
+    assert record.warnings == []
+    found = Path(record.output).read_bytes()
+    for _, body in bodies:
+        assert found.count(body) == 1
+    record = upscale_one(data, tmp_path, "a.jpg", format="webp")
+    assert "IPTC" in record.warnings[0]
+    assert "extension of its XMP" in record.warnings[0]
+
+
+def test_other_pictures_inside_a_photo_are_named(tmp_path):
+    file = io.BytesIO()
+    Image.fromarray(scene(3)).save(file, "MPO", save_all=True, append_images=[Image.fromarray(255 - scene(3))])
+    record = upscale_one(file.getvalue(), tmp_path, "a.jpg")
+    assert record.warnings == ["Of 2 pictures inside the file, only the main one was enlarged."]
+    assert Path(record.output).name == "a_x4.jpg"

@@ -19,7 +19,9 @@ WIDTHS = {0x0100, 0xA002}
 HEIGHTS = {0x0101, 0xA003}
 """ImageLength and PixelYDimension."""
 
-SHORT, LONG = 3, 4
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
+
+SHORT, LONG, RATIONAL = 3, 4, 5
 
 
 class DamagedExif(ValueError):
@@ -124,3 +126,35 @@ def _drop_thumbnail(block: _Block, first: int) -> None:
     block.data[start:end] = bytes(length)
     if len(block.data) - end < 4:
         del block.data[start:]
+
+
+def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
+    """The block with a resolution in pixels per inch, where it has none yet; a new block where there is none.
+
+    The first directory is written anew behind the block's end, so that all else stays where it is. Raises DamagedExif.
+    """
+    block = _Block(exif or b"II*\0" + (8).to_bytes(4, "little") + bytes(6))
+    first = block.read("I", 4)
+    entries = {
+        entry.tag: bytes(block.data[entry.at : entry.at + 12].ljust(12, b"\0")) for entry in block.entries(first)
+    }
+    if X_RESOLUTION in entries:
+        return bytes(block.data)
+    link = block.next_ifd_at(first)
+    following = block.read("I", link) if link + 4 <= len(block.data) else 0
+    block.data += b"\0" * (len(block.data) % 2)
+    at = len(block.data)
+    values_at = at + 2 + 12 * len({*entries, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}) + 4
+
+    def packed(codes: str, *values: int) -> bytes:
+        return struct.pack(block.order + codes, *values)
+
+    entries[X_RESOLUTION] = packed("HHII", X_RESOLUTION, RATIONAL, 1, values_at)
+    entries[Y_RESOLUTION] = packed("HHII", Y_RESOLUTION, RATIONAL, 1, values_at + 8)
+    entries[RESOLUTION_UNIT] = packed("HHIHH", RESOLUTION_UNIT, SHORT, 1, 2, 0)
+    block.data += packed("H", len(entries)) + b"".join(entry for _, entry in sorted(entries.items()))
+    block.data += packed("I", following)
+    for value in dpi:
+        block.data += packed("II", round(value * 10000), 10000)
+    block.data[4:8] = packed("I", at)
+    return bytes(block.data)

@@ -17,6 +17,10 @@ def plausible_dpi(x: float, y: float) -> tuple[float, float] | None:
     return (x, y) if min(x, y) > 1 and max(x, y) < 65536 else None
 
 
+class Unsupported(ValueError):
+    """The file is whole, but of a kind that is not read; the text says which."""
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What surrounds the pixels. None or empty: the file has none."""
@@ -33,8 +37,9 @@ class Metadata:
     """The JPEG comment, or PNG's text 'Comment'."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
     """PNG chunks (type, content) that pass from PNG to PNG as they are: gamma, text, time."""
-    photoshop: bytes | None = None
-    """JPEG's APP13 content: IPTC captions and other Photoshop resources."""
+    segments: tuple[tuple[int, bytes], ...] = ()
+    """JPEG segments (marker, content) that pass from JPEG to JPEG as they are: IPTC captions and other Photoshop
+    resources (APP13), the extension of the XMP packet (APP1)."""
 
 
 @dataclass(frozen=True)

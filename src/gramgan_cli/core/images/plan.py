@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.exif import DamagedExif, updated_exif
+from gramgan_cli.core.images.colour import is_grey_profile, rgb_profile_like
+from gramgan_cli.core.images.exif import DamagedExif, updated_exif, with_resolution
 from gramgan_cli.core.images.formats import FORMATS, Format
 from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo
 from gramgan_cli.core.images.xmp import updated_xmp
@@ -133,20 +134,27 @@ def _fitting(metadata: Metadata, photo: Photo, form: Format, notes: list[str]) -
     lost: list[str] = []
     if form.name != "png":
         kinds = {kind for kind, _ in metadata.png_chunks}
-        if kinds & {b"tEXt", b"zTXt", b"iTXt"} and not (form.name == "jpg" and len(metadata.png_chunks) == 1):
+        texts = sum(kind in (b"tEXt", b"zTXt", b"iTXt") for kind, _ in metadata.png_chunks)
+        if texts > (form.name == "jpg" and metadata.comment is not None):  # JPEG takes the comment
             lost.append("text chunks")
         if b"gAMA" in kinds and not kinds & {b"sRGB"} and metadata.icc is None:
             lost.append("the gamma value")
+        if b"cICP" in kinds and metadata.icc is None:
+            lost.append("the description of its colours (CICP), so they will look different")
         metadata = replace(metadata, png_chunks=())
     if form.name not in ("jpg", "png") and metadata.comment:
         if photo.format != "png":
             lost.append("the comment")
         metadata = replace(metadata, comment=None)
-    if form.name != "jpg" and metadata.photoshop:
-        lost.append("the Photoshop and IPTC block")
-        metadata = replace(metadata, photoshop=None)
-    if form.name in ("webp", "avif") and metadata.dpi and not metadata.exif:
-        lost.append("the resolution")
+    if form.name != "jpg" and metadata.segments:
+        markers = {marker for marker, _ in metadata.segments}
+        lost += ["the Photoshop and IPTC block"] * (0xED in markers) + ["the extension of its XMP"] * (0xE1 in markers)
+        metadata = replace(metadata, segments=())
+    if form.name in ("webp", "avif"):  # no place for a resolution but EXIF, no grey
+        if metadata.dpi:
+            metadata = replace(metadata, exif=with_resolution(metadata.exif, metadata.dpi))
+        if metadata.icc and is_grey_profile(metadata.icc):
+            metadata = replace(metadata, icc=rgb_profile_like(metadata.icc))
     if form.name == "jpg" and metadata.exif and len(metadata.exif) > LARGEST_SEGMENT:
         lost.append("the EXIF block (larger than JPEG allows)")
         metadata = replace(metadata, exif=None)

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageSequence, UnidentifiedImageError
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images import png, tiff
+from gramgan_cli.core.images import apng, boxes, jxl, netpbm, png, tiff, webp
 from gramgan_cli.core.images.colour import srgb_profile, to_srgb
 from gramgan_cli.core.images.exif import DamagedExif, exif_orientation
 from gramgan_cli.core.images.ifd import Directory
 from gramgan_cli.core.images.orientation import upright, upright_size
-from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, plausible_dpi
+from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, Unsupported, plausible_dpi
 
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -35,9 +35,6 @@ UNQUESTIONED_PIXELS = 25_000_000
 """Up to here the size of the file does not matter."""
 PIXELS_PER_BYTE = 1500
 """Beyond, a file must have a byte for so many pixels: real photographs need one for ten."""
-INFLATION = 1032
-"""Deflate's largest ratio of unpacked to packed."""
-
 FORMATS = {
     "PNG": "png",
     "JPEG": "jpg",
@@ -57,8 +54,13 @@ FORMATS = {
 KEPT_PNG_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME"))
 """Chunks that stay true of a larger picture, whatever its colour type (pHYs, eXIf, iCCP are handled apart)."""
 
-IMAGE_PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"IDAT", b"IEND"))
-"""Chunks that make the picture itself."""
+IMAGE_PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+"""Chunks that make the (still) picture itself."""
+
+EXIF_SEGMENT, PHOTOSHOP_SEGMENT = 0xE1, 0xED
+"""JPEG's markers APP1 and APP13."""
+EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+"""What a segment begins with that holds more XMP than the first one could (XMP specification, part 3, 1.1.3.1)."""
 
 EIGHT, SIXTEEN, FLOAT = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)
 
@@ -157,6 +159,10 @@ class _Guarded:
             return GramganError(f"{self.name} does not fit into memory.", "Close other programs, or make it smaller.")
         if isinstance(error, Image.DecompressionBombError):
             return _too_large(self.name)
+        if isinstance(error, Unsupported):
+            return GramganError(
+                f"{self.name} is not of a kind that gramgan reads: {error}.", "Convert it to PNG first."
+            )
         if isinstance(error, UnidentifiedImageError):
             error = Unreadable("its header makes no sense")
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
@@ -196,10 +202,12 @@ def _opener(data: bytes) -> Opener | None:
         return _open_png
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _open_tiff
-    if re.match(rb"P[56]\s", data) and _netpbm_header(data)[2] > 255:
+    if (header := netpbm.read_header(data)) and header.top > 255:
         return _open_deep_netpbm
     register_optional_readers()
     try:
+        if data.startswith((jxl.CODESTREAM, jxl.CONTAINER)):
+            return _open_jxl if "JXL" in Image.OPEN else None
         with Image.open(io.BytesIO(data), formats=_pillow_formats()):
             return _open_other
     except UnidentifiedImageError:
@@ -282,7 +290,7 @@ def _orientation(metadata: Metadata) -> tuple[int, Metadata, tuple[str, ...]]:
 
 
 def _open_other(data: bytes, name: str, lenient: bool) -> Photo:
-    """JPEG, WebP, GIF, BMP, PPM, AVIF, HEIC, JPEG XL."""
+    """JPEG, WebP, GIF, BMP, PPM, AVIF, HEIC."""
     image = _pillow(data, lenient)
     _check_size(name, image.width, image.height, len(data))
     kind = FORMATS[image.format or ""]
@@ -293,29 +301,110 @@ def _open_other(data: bytes, name: str, lenient: bool) -> Photo:
         notes.append(f"{image.mode} was converted to sRGB.")
     source_icc = image.info.get("icc_profile")
     if kind == "jpg":
-        applist = getattr(image, "applist", [])
-        metadata = replace(metadata, photoshop=next((bytes(body) for tag, body in applist if tag == "APP13"), None))
+        metadata = replace(metadata, segments=tuple(_kept_segments(getattr(image, "applist", []))))
     orientation, metadata, more = _orientation(metadata)
-    if kind in ("heic", "jxl"):  # their readers turn the picture themselves
+    if kind == "heic":  # its reader turns the picture itself
         orientation = 1
-    notes += more
-    lossless = kind in ("gif", "bmp", "ppm") or (kind == "webp" and b"VP8L" in data[:4096])
-    if kind != "jpg" and getattr(image, "n_frames", 1) > 1:
-        return _animated(image, name, kind, lossless, metadata, tuple(notes))
+    notes += [*more, *_other_pictures(image, kind)]
+    metadata, colours = _with_cicp(data, kind, metadata)
+    notes += colours
+    lossless = kind in ("gif", "bmp", "ppm") or (kind == "webp" and webp.is_lossless(data))
+    bits = _sample_bits(data, image, kind)
+    if kind not in ("jpg", "heic") and getattr(image, "n_frames", 1) > 1:
+        if bits > 8:
+            notes.append(f"{bits}-bit samples were reduced to 8 bits.")
+        return _animated(image, name, kind, lossless, metadata, orientation, tuple(notes))
     channels, dtype = _kind(image)
+    if bits > 8:
+        dtype = SIXTEEN
     width, height = upright_size(image.width, image.height, orientation)
 
     def decode() -> Iterator[Array]:
-        picture = _pillow(data, lenient)
-        yield upright(_array(picture, channels, source_icc), orientation)
+        if bits > 8:
+            yield upright(_deep_heif(data, kind, bits, channels), orientation)
+        else:
+            yield upright(_array(_pillow(data, lenient), channels, source_icc), orientation)
 
     return Photo(
         name, kind, (Frame(width, height, channels, dtype),), lossless, decode, metadata, warnings=tuple(notes)
     )
 
 
+def _kept_segments(found: Sequence[tuple[str, bytes]]) -> Iterator[tuple[int, bytes]]:
+    for tag, body in found:
+        if tag == "APP13":
+            yield PHOTOSHOP_SEGMENT, bytes(body)
+        elif tag == "APP1" and body.startswith(EXTENDED_XMP):
+            yield EXIF_SEGMENT, bytes(body)
+
+
+def _other_pictures(image: Image.Image, kind: str) -> list[str]:
+    """A sentence where a photo file holds more than the photo: depth maps, HDR gain maps, other shots."""
+    others = getattr(image, "n_frames", 1) - 1
+    if kind not in ("jpg", "heic") or others < 1:
+        return []
+    return [f"Of {others + 1} pictures inside the file, only the main one was enlarged."]
+
+
+def _with_cicp(data: bytes, kind: str, metadata: Metadata) -> tuple[Metadata, list[str]]:
+    """What AVIF and HEIC say of their colours by numbers, as PNG's cICP chunk (primaries, transfer, matrix, range)."""
+    codes = boxes.unusual_colours(data) if kind in ("avif", "heic") and not metadata.icc else None
+    if codes is None or max(codes) > 255:
+        return metadata, []
+    chunk = (b"cICP", bytes([*codes, 0, 1]))
+    return replace(metadata, png_chunks=(*metadata.png_chunks, chunk)), []
+
+
+def _sample_bits(data: bytes, image: Image.Image, kind: str) -> int:
+    """Bits per sample of AVIF and HEIC; 8 for what Pillow reads in full."""
+    if kind == "avif":
+        return boxes.sample_bits(data)
+    return int(image.info.get("bit_depth", 8)) if kind == "heic" else 8
+
+
+def _deep_heif(data: bytes, kind: str, bits: int, channels: int) -> Array:
+    """The samples of 10 or 12 bits that Pillow would reduce to 8, stretched to 16: (H, W, channels)."""
+    if kind == "avif":
+        stored = imagecodecs.avif_decode(data)
+    else:
+        import pillow_heif
+
+        stored = np.asarray(pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)) >> (16 - bits)
+    top = 2**bits - 1
+    array: Array = ((stored.astype(np.uint32) * 65535 + top // 2) // top).astype(np.uint16)
+    return array[:, :, :channels] if array.ndim == 3 else array[:, :, None]
+
+
+def _open_jxl(data: bytes, name: str, lenient: bool) -> Photo:
+    """JPEG XL: Pillow's plug-in knows the profile, imagecodecs all bits and the orientation."""
+    header = jxl.read_header(data)
+    _check_size(name, header.width, header.height, len(data))
+    if header.animated:
+        raise GramganError(
+            f"{name} is an animated JPEG XL, which gramgan does not read.", "Convert it to APNG first, with djxl."
+        )
+    metadata = _metadata_of(_pillow(data, lenient))
+    exif, xmp = jxl.exif_and_xmp(data)
+    _, metadata, notes = _orientation(replace(metadata, exif=exif or metadata.exif, xmp=xmp or metadata.xmp))
+    stored = imagecodecs.jpegxl_decode(data)
+    array = stored.astype(np.float32) if stored.dtype == np.float16 else stored
+    array = array if array.ndim == 3 else array[:, :, None]
+    height, width, channels = array.shape
+
+    def decode() -> Iterator[Array]:
+        yield array
+
+    return Photo(name, "jxl", (Frame(width, height, channels, array.dtype),), False, decode, metadata, warnings=notes)
+
+
 def _animated(
-    image: Image.Image, name: str, kind: str, lossless: bool, metadata: Metadata, notes: tuple[str, ...]
+    image: Image.Image,
+    name: str,
+    kind: str,
+    lossless: bool,
+    metadata: Metadata,
+    orientation: int,
+    notes: tuple[str, ...],
 ) -> Photo:
     """An animation: each frame as it is seen, composed of those before it."""
     durations, transparent = [], False
@@ -332,9 +421,10 @@ def _animated(
 
     def decode() -> Iterator[Array]:
         for frame in ImageSequence.Iterator(image):
-            yield np.ascontiguousarray(np.asarray(frame.convert("RGBA"))[:, :, :channels])
+            yield upright(np.asarray(frame.convert("RGBA"))[:, :, :channels], orientation)
 
-    frames = (Frame(image.width, image.height, channels, EIGHT),) * len(durations)
+    width, height = upright_size(image.width, image.height, orientation)
+    frames = (Frame(width, height, channels, EIGHT),) * len(durations)
     timing = Animation(tuple(durations), plays)
     return Photo(name, kind, frames, lossless, decode, metadata, timing, notes)
 
@@ -345,7 +435,7 @@ def _check_ends(kind: str, data: bytes) -> None:
         raise Unreadable("the file ends early")
     if kind == "webp" and len(data) < 8 + int.from_bytes(data[4:8], "little"):
         raise Unreadable("the file ends early")
-    if kind == "avif" and not _boxes_end(data):
+    if kind == "avif" and not boxes.boxes_end(data):
         raise Unreadable("the file ends early")
 
 
@@ -368,32 +458,18 @@ def _gif_ends(data: bytes) -> bool:
     return True
 
 
-def _boxes_end(data: bytes) -> bool:
-    """Whether the boxes of an ISO base media file end where the file does, or before (ISO/IEC 14496-12, 4.2)."""
-    at = 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        if size == 1:
-            size = int.from_bytes(data[at + 8 : at + 16], "big")
-        if size == 0:
-            return True
-        if size < 8:
-            return False
-        at += size
-    return at <= len(data)
-
-
 # ---- PNG -----------------------------------------------------------------------------------------------------------
 
 
 def _open_png(data: bytes, name: str, lenient: bool) -> Photo:
     chunks = png.read_chunks(data, whole=not lenient)
     header = png.header_of(chunks)
+    chunks = [_scaled_key(chunk, header) for chunk in chunks]
     _check_size(name, header.width, header.height, len(data))
     notes: list[str] = []
     if lenient:
         image_data = png.repaired(chunks)
-    elif header.raw_size() > INFLATION * len(data):
+    elif header.raw_size() > png.INFLATION * len(data):
         raise GramganError(f"{name} claims {header.width}x{header.height} pixels in {len(data)} bytes: it is refused.")
     else:
         # Text and profiles may unpack to gigabytes, at which decoders balk: they get what makes the picture.
@@ -402,6 +478,9 @@ def _open_png(data: bytes, name: str, lenient: bool) -> Photo:
     orientation, metadata, damaged = _orientation(metadata)
     notes += [*more, *damaged]
     width, height = upright_size(header.width, header.height, orientation)
+    parts = [] if lenient else apng.read_parts(chunks, header)
+    if len(parts) > 1:
+        return _animated_png(chunks, header, parts, name, metadata, orientation, notes)
     if header.depth == 16:
         key = next((content for kind, content in chunks if kind == b"tRNS"), None)
         channels = png.SAMPLES[header.colour] + (key is not None and header.colour in (0, 2))
@@ -411,15 +490,58 @@ def _open_png(data: bytes, name: str, lenient: bool) -> Photo:
 
         frame = Frame(width, height, channels, SIXTEEN)
         return Photo(name, "png", (frame,), True, decode_deep, metadata, warnings=tuple(notes))
-    image = _pillow(image_data, False)
-    if getattr(image, "n_frames", 1) > 1:
-        return _animated(image, name, "png", True, metadata, tuple(notes))
-    channels, dtype = _kind(image)
+    channels, dtype = _kind(_pillow(image_data, False))
 
     def decode() -> Iterator[Array]:
         yield upright(_array(_pillow(image_data, False), channels, None), orientation)
 
     return Photo(name, "png", (Frame(width, height, channels, dtype),), True, decode, metadata, warnings=tuple(notes))
+
+
+def _scaled_key(chunk: png.Chunk, header: png.Header) -> png.Chunk:
+    """The transparent grey of 2 or 4 bits as Pillow compares it: with samples stretched to 8 bits."""
+    kind, content = chunk
+    if kind != b"tRNS" or header.colour != 0 or header.depth not in (2, 4):
+        return chunk
+    stretched = int.from_bytes(content[:2], "big") * 255 // (2**header.depth - 1)
+    return kind, stretched.to_bytes(4, "big")[-2:]
+
+
+def _animated_png(
+    chunks: Sequence[png.Chunk],
+    header: png.Header,
+    parts: Sequence[apng.Part],
+    name: str,
+    metadata: Metadata,
+    orientation: int,
+    notes: list[str],
+) -> Photo:
+    palette = [chunk for chunk in chunks if chunk[0] in (b"PLTE", b"tRNS")]
+    key = next((content for kind, content in palette if kind == b"tRNS"), None)
+    deep = header.depth == 16
+
+    def pixels(part: apng.Part) -> Array:
+        file = part.file(palette)
+        if deep:
+            return _deep_png(file, part.header, key)
+        image = _pillow(file, False)
+        return _array(image, _kind(image)[0], None)
+
+    white = 65535 if deep else 255
+    opaque = all(frame[:, :, -1].min() == white for frame in apng.composed(header, parts, pixels, white))
+    channels = (1 if header.colour in (0, 4) else 3) + (not opaque)
+
+    def decode() -> Iterator[Array]:
+        for frame in apng.composed(header, parts, pixels, white):
+            yield upright(frame[:, :, :channels], orientation)
+
+    kinds = [kind for kind, _ in chunks]
+    if kinds.index(b"IDAT") < kinds.index(b"fcTL"):
+        notes.append("The still picture for programs that show no animation was left out.")
+    width, height = upright_size(header.width, header.height, orientation)
+    frames = (Frame(width, height, channels, SIXTEEN if deep else EIGHT),) * len(parts)
+    timing = Animation(tuple(part.milliseconds for part in parts), apng.plays(chunks))
+    return Photo(name, "png", frames, True, decode, metadata, timing, tuple(notes))
 
 
 def _deep_png(data: bytes, header: png.Header, key: bytes | None) -> Array:
@@ -452,7 +574,7 @@ def _png_metadata(chunks: Sequence[png.Chunk]) -> tuple[Metadata, list[str]]:
     for kind, content in chunks:
         if kind == b"iTXt" and (packet := png.unpack_xmp(content)) is not None:
             xmp = packet
-        elif kind in KEPT_PNG_CHUNKS:
+        elif kind in KEPT_PNG_CHUNKS or (kind == b"pHYs" and _png_resolution(content) is None):
             passed.append((kind, content))
     comment = next((c[8:].decode("latin-1") for k, c in passed if k == b"tEXt" and c.startswith(b"Comment\0")), None)
     return Metadata(
@@ -501,8 +623,7 @@ def _open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
             if tiff.is_deep(page):
                 yield upright(tiff.decode_deep(data, page), page.orientation)
             else:
-                image = _pillow(data, lenient)
-                image.seek(page.index)
+                image = _tiff_page(data, page, lenient)
                 image.load()  # turns the picture upright
                 yield np.ascontiguousarray(_array(image, frame.channels, _data(page.directory, tiff.ICC)))
 
@@ -517,10 +638,11 @@ def _data(directory: Directory, tag: int) -> bytes | None:
 def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) -> tuple[int, np.dtype[Any]]:
     """Channels and sample type of a page; what reading it loses is added to ``notes``."""
     if not tiff.is_deep(page):
-        image = _pillow(data, lenient)
-        image.seek(page.index)
+        image = _tiff_page(data, page, lenient)
         if page.photometric in (5, 8):
             notes.append(f"{'CMYK' if page.photometric == 5 else 'Lab'} was converted to sRGB.")
+        if page.bits > 8:
+            notes.append(f"{page.bits}-bit samples were reduced to 8 bits.")
         return _kind(image)
     if page.bits == 32 and page.format == 1:
         notes.append("32-bit samples were reduced to 16 bits.")
@@ -530,33 +652,36 @@ def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) ->
     alpha = page.samples > colours and page.extra[:1] in ((1,), (2,))
     if page.samples > colours + alpha:
         notes.append("Samples that are neither colour nor alpha were left out.")
-    return colours + alpha, FLOAT if page.format == 3 else SIXTEEN
+    return colours + alpha, EIGHT if page.bits == 8 else FLOAT if page.format == 3 else SIXTEEN
+
+
+def _tiff_page(data: bytes, page: tiff.Page, lenient: bool) -> Image.Image:
+    """One page through Pillow; Unsupported where Pillow has no such kind."""
+    try:
+        image = _pillow(data, lenient)
+        image.seek(page.index)
+    except UnidentifiedImageError as error:
+        colours = tiff.COLOUR_MODELS.get(page.photometric, f"colour model {page.photometric}")
+        raise Unsupported(f"TIFF, {colours}, {page.samples} samples of {page.bits} bits") from error
+    return image
 
 
 # ---- PPM and PGM with 16 bits --------------------------------------------------------------------------------------
 
 
-def _netpbm_header(data: bytes) -> tuple[int, int, int, int]:
-    """Width, height, greatest value, and where the samples begin; zeros where it can't be read (Netpbm, ppm(5))."""
-    match = re.match(
-        rb"P[56](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,5})\s", data[:4096]
-    )
-    return (int(match[1]), int(match[2]), int(match[3]), match.end()) if match else (0, 0, 0, 0)
-
-
 def _open_deep_netpbm(data: bytes, name: str, lenient: bool) -> Photo:
-    width, height, top, start = _netpbm_header(data)
-    channels = 3 if data[:2] == b"P6" else 1
-    _check_size(name, width, height, len(data))
-    length = width * height * channels * 2
-    if not length or top > 65535:
+    header = netpbm.read_header(data)
+    if header is None or not header.width or not header.height or header.top > 65535:
         raise Unreadable("its header makes no sense")
-    if len(data) - start < length and not lenient:
+    _check_size(name, header.width, header.height, len(data))
+    if (
+        not header.plain
+        and not lenient
+        and len(data) - header.start < 2 * header.width * header.height * header.channels
+    ):
         raise Unreadable("the file ends early")
 
     def decode() -> Iterator[Array]:
-        stored = np.frombuffer(data[start : start + length].ljust(length, b"\0"), ">u2").astype(np.uint32)
-        scaled = (np.minimum(stored, top) * 65535 + top // 2) // top
-        yield scaled.astype(np.uint16).reshape(height, width, channels)
+        yield netpbm.decode(data, header, lenient)
 
-    return Photo(name, "ppm", (Frame(width, height, channels, SIXTEEN),), True, decode)
+    return Photo(name, "ppm", (Frame(header.width, header.height, header.channels, SIXTEEN),), True, decode)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.images import ifd
 from gramgan_cli.core.images.ifd import DamagedTiff, Directory, Layout, Value, number, numbers
-from gramgan_cli.core.images.photo import plausible_dpi
+from gramgan_cli.core.images.photo import Unsupported, plausible_dpi
 
 Array = NDArray[Any]
 
@@ -35,6 +35,22 @@ DESCRIPTIVE = frozenset(
 """Tags that describe the picture, not how this file stores it: they go along."""
 
 LARGEST_PAGES = 4096
+
+COLOUR_MODELS = {
+    0: "grey",
+    1: "grey",
+    2: "RGB",
+    3: "palette",
+    5: "CMYK",
+    6: "YCbCr",
+    8: "Lab",
+    32803: "colour filter array",
+    34892: "raw",
+}
+"""Names of photometric interpretations."""
+
+PILLOW_LACKS = (34887, 50001)
+"""Compressions that Pillow's wheels don't have: LERC, WebP."""
 
 
 @dataclass(frozen=True)
@@ -144,15 +160,15 @@ def descriptive_exif(directory: Mapping[int, Value], layout: Layout) -> bytes | 
 
 
 def is_deep(page: Page) -> bool:
-    """Whether Pillow would lose values: more than eight bits of grey or RGB."""
-    return page.bits > 8 and page.photometric in (0, 1, 2)
+    """Whether Pillow would lose values (more than eight bits of grey or RGB), or lacks the compression."""
+    return page.photometric in (0, 1, 2) and (page.bits > 8 or (page.bits == 8 and page.compression in PILLOW_LACKS))
 
 
 def decode_deep(data: bytes, page: Page) -> Array:
-    """A page of 16-bit, 32-bit or floating point samples as stored: (H, W, samples) uint16 or float32.
+    """A page's samples as stored: (H, W, samples) uint8, uint16 or float32.
 
-    White-is-zero is inverted; premultiplied alpha is divided out; samples of unknown meaning are dropped.
-    Raises DamagedTiff.
+    Those of 9 to 15 bits are stretched to 16. White-is-zero is inverted; premultiplied alpha is divided out; samples of
+    unknown meaning are dropped. Raises DamagedTiff and Unsupported.
     """
     try:
         array = imagecodecs.tiff_decode(data, index=page.index)
@@ -165,34 +181,42 @@ def decode_deep(data: bytes, page: Page) -> Array:
             array = np.moveaxis(array, 0, 2)  # planes one after another
         else:
             raise DamagedTiff(f"its pixels have the shape {array.shape}")
-    array = _to_known_dtype(array)
+    array = _to_known_dtype(array, page.bits)
     colours = 3 if page.photometric == 2 else 1
     if page.photometric == 0:
-        top = 1.0 if array.dtype == np.float32 else 65535
-        array[:, :, :1] = top - array[:, :, :1]
+        array[:, :, :1] = _white(array) - array[:, :, :1]
     with_alpha = array.shape[2] > colours and page.extra[:1] in ((1,), (2,))
     array = array[:, :, : colours + with_alpha]
     return _straight(array) if with_alpha and page.extra[0] == 1 else array
 
 
-def _to_known_dtype(array: Array) -> Array:
-    """Unsigned integers to uint16 (of 32 bits the upper half), floats to float32; DamagedTiff for the rest."""
-    if array.dtype == np.uint16 or array.dtype == np.float32:
+def _to_known_dtype(array: Array, bits: int) -> Array:
+    """Unsigned integers to uint8 or uint16 (of 32 bits the upper half), floats to float32; Unsupported for the rest."""
+    if array.dtype == np.uint16 and bits < 16:
+        top = 2**bits - 1
+        stretched: Array = ((array.astype(np.uint32) * 65535 + top // 2) // top).astype(np.uint16)
+        return stretched
+    if array.dtype in (np.uint8, np.uint16, np.float32):
         return array
     if array.dtype == np.uint32:
         return (array >> 16).astype(np.uint16)
     if array.dtype in (np.float16, np.float64):
         return array.astype(np.float32)
-    raise DamagedTiff(f"samples of type {array.dtype} are not supported")
+    raise Unsupported(f"TIFF, samples of type {array.dtype}")
+
+
+def _white(array: Array) -> Any:
+    """Full intensity, in the array's own type."""
+    return array.dtype.type(1 if array.dtype == np.float32 else np.iinfo(array.dtype).max)
 
 
 def _straight(array: Array) -> Array:
     """Premultiplied to straight alpha."""
-    white = 1.0 if array.dtype == np.float32 else 65535.0
+    white = float(_white(array))
     alpha = array[:, :, -1:].astype(np.float32) / white
     colours = np.divide(array[:, :, :-1], alpha, out=np.zeros(array[:, :, :-1].shape, np.float32), where=alpha > 0)
     out = array.copy()
-    out[:, :, :-1] = colours if array.dtype == np.float32 else np.clip(np.floor(colours + 0.5), 0, 65535)
+    out[:, :, :-1] = colours if array.dtype == np.float32 else np.clip(np.floor(colours + 0.5), 0, white)
     return out
 
 

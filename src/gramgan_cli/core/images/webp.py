@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import IO
 
 ALPHA, ANIMATION, EXIF, ICC, XMP = 0x10, 0x02, 0x08, 0x20, 0x04
@@ -15,12 +16,28 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _chunks(still: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The chunks of a still WebP file."""
+    """The chunks of a WebP file."""
     at = 12
     while at + 8 <= len(still):
         kind, length = struct.unpack_from("<4sI", still, at)
         yield kind, still[at + 8 : at + 8 + length]
         at += 8 + length + length % 2
+
+
+def is_lossless(file: bytes) -> bool:
+    """Whether no frame was stored with losses."""
+    kinds = set()
+    for kind, content in _chunks(file):
+        if kind == b"ANMF":
+            kinds |= {inner for inner, _ in _chunks(b"".ljust(12) + content[16:])}
+        kinds.add(kind)
+    return b"VP8L" in kinds and b"VP8 " not in kinds
+
+
+def whole_milliseconds(durations: Iterable[float]) -> list[int]:
+    """Durations rounded so that their sums stay true: an animation keeps its length."""
+    ends = [round(end) for end in accumulate(durations)]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _three_bytes(value: int) -> bytes:
@@ -49,12 +66,12 @@ class WebpAnimation:
             file.write(_chunk(b"ICCP", icc))
         file.write(_chunk(b"ANIM", struct.pack("<IH", 0, min(plays, 65535))))
 
-    def write_frame(self, still: bytes, milliseconds: float) -> None:
+    def write_frame(self, still: bytes, milliseconds: int) -> None:
         """Add one full-size frame, given as a still WebP file; it replaces the one before."""
         image = b"".join(
             _chunk(kind, content) for kind, content in _chunks(still) if kind in (b"ALPH", b"VP8 ", b"VP8L")
         )
-        head = bytes(6) + self._size + _three_bytes(min(round(milliseconds), 2**24 - 1)) + b"\x02"
+        head = bytes(6) + self._size + _three_bytes(min(milliseconds, 2**24 - 1)) + b"\x02"
         self._file.write(_chunk(b"ANMF", head + image))
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from gramgan_cli.core.images.alpha import flatten_on_white
 from gramgan_cli.core.images.photo import Frame
 from gramgan_cli.core.images.plan import Target
 from gramgan_cli.core.images.tiff import TiffWriter
-from gramgan_cli.core.images.webp import WebpAnimation
+from gramgan_cli.core.images.webp import WebpAnimation, whole_milliseconds
 
 Array = NDArray[Any]
 Bands = Iterable[Array]
@@ -112,8 +112,7 @@ def _with_pillow(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> No
         options |= {"subsampling": 0, "comment": metadata.comment or b""}
         if metadata.dpi:
             options["dpi"] = metadata.dpi
-        if metadata.photoshop:
-            options["extra"] = b"\xff\xed" + struct.pack(">H", len(metadata.photoshop) + 2) + metadata.photoshop
+        options["extra"] = b"".join(struct.pack(">BBH", 255, m, len(body) + 2) + body for m, body in metadata.segments)
     else:
         options["subsampling"] = "4:4:4"
     for bands, frame in zip(frames, target.frames, strict=True):
@@ -145,7 +144,8 @@ def _webp(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
     writer = WebpAnimation(
         file, first.width, first.height, target.animation.plays, metadata.icc, metadata.exif, metadata.xmp
     )
-    for bands, frame, duration in zip(frames, target.frames, target.animation.durations, strict=True):
+    durations = whole_milliseconds(target.animation.durations)
+    for bands, frame, duration in zip(frames, target.frames, durations, strict=True):
         still = io.BytesIO()
         _canvas(bands, frame).save(still, "WEBP", **options)
         writer.write_frame(still.getvalue(), duration)

@@ -1,0 +1,119 @@
+"""Animated PNG: its frames as they are seen, each composed on those before it (PNG 3rd edition, 4.9 and 11.3.4)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramgan_cli.core.images.png import INFLATION, Chunk, DamagedPng, Header, pack_header, rebuilt
+
+Array = NDArray[Any]
+
+TO_BACKGROUND, TO_PREVIOUS = 1, 2
+"""What becomes of a frame's place before the next one (dispose_op)."""
+OVER = 1
+"""The frame is laid over what is there (blend_op); otherwise it replaces it."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One frame as stored: a small picture, its place on the canvas, and what is done with it."""
+
+    header: Header
+    x: int
+    y: int
+    milliseconds: float
+    disposal: int
+    blending: int
+    data: list[bytes] = field(default_factory=list)
+    """Contents of its IDAT chunks."""
+
+    def file(self, palette: Sequence[Chunk]) -> bytes:
+        """The small picture as a PNG of its own; ``palette`` are the PLTE and tRNS chunks of the whole."""
+        return rebuilt([(b"IHDR", pack_header(self.header)), *palette, (b"IDAT", b"".join(self.data)), (b"IEND", b"")])
+
+
+def read_parts(chunks: Sequence[Chunk], header: Header) -> list[Part]:
+    """The frames of an animated PNG, in order; none where it is not animated.
+
+    The image of IDAT is among them only where a frame control stands before it. Raises DamagedPng.
+    """
+    kinds = [kind for kind, _ in chunks]
+    if b"acTL" not in kinds or kinds.index(b"acTL") > kinds.index(b"IDAT"):
+        return []
+    parts: list[Part] = []
+    for kind, content in chunks:
+        if kind == b"fcTL":
+            parts.append(_part(content, header))
+        elif parts and kind == b"IDAT":
+            parts[-1].data.append(content)
+        elif parts and kind == b"fdAT":
+            parts[-1].data.append(content[4:])
+    for part in parts:
+        if part.header.raw_size() > INFLATION * sum(map(len, part.data)):
+            raise DamagedPng("a frame has not as much data as its size needs")
+    return parts
+
+
+def plays(chunks: Sequence[Chunk]) -> int:
+    """How often it runs, 0 for ever."""
+    content = next(content for kind, content in chunks if kind == b"acTL")
+    if len(content) != 8:
+        raise DamagedPng("its animation control makes no sense")
+    return int.from_bytes(content[4:], "big")
+
+
+def _part(content: bytes, canvas: Header) -> Part:
+    if len(content) != 26:
+        raise DamagedPng("a frame control makes no sense")
+    _, width, height, x, y, numerator, denominator, disposal, blending = struct.unpack(">IIIIIHHBB", content)
+    if not width or not height or x + width > canvas.width or y + height > canvas.height:
+        raise DamagedPng("a frame lies outside the picture")
+    header = Header(width, height, canvas.depth, canvas.colour, canvas.interlaced)
+    return Part(header, x, y, 1000 * numerator / (denominator or 100), disposal, blending)
+
+
+def composed(canvas: Header, parts: Sequence[Part], decode: Callable[[Part], Array], white: int) -> Iterator[Array]:
+    """Each frame as it is seen: (H, W, 2 or 4) with straight alpha, of the samples that ``decode`` gives.
+
+    Args:
+        canvas: the header of the whole.
+        parts: from ``read_parts``.
+        decode: a part's own pixels, (h, w, 1 to 4).
+        white: full intensity of the samples.
+    """
+    screen: Array | None = None
+    for number, part in enumerate(parts):
+        pixels = _with_alpha(decode(part), white)
+        if screen is None:
+            screen = np.zeros((canvas.height, canvas.width, pixels.shape[2]), pixels.dtype)
+        place = screen[part.y : part.y + part.header.height, part.x : part.x + part.header.width]
+        before = place.copy()
+        place[...] = _over(pixels, before, white) if part.blending == OVER else pixels
+        yield screen.copy()
+        if part.disposal == TO_PREVIOUS and number > 0:
+            place[...] = before
+        elif part.disposal in (TO_BACKGROUND, TO_PREVIOUS):
+            place[...] = 0
+
+
+def _with_alpha(pixels: Array, white: int) -> Array:
+    if pixels.shape[2] in (2, 4):
+        return pixels
+    return np.concatenate((pixels, np.full_like(pixels[:, :, :1], white)), axis=2)
+
+
+def _over(above: Array, below: Array, white: int) -> Array:
+    """Porter and Duff's 'over' with straight alpha, rounded half up; exact where ``above`` is opaque or absent."""
+    a, b = (layer[:, :, -1:] / white for layer in (above, below))
+    alpha = a + b * (1 - a)
+    colours = above[:, :, :-1] * a + below[:, :, :-1] * b * (1 - a)
+    colours = np.divide(colours, alpha, out=np.zeros_like(colours), where=alpha > 0)
+    mixed = np.floor(np.concatenate((colours, alpha * white), axis=2) + 0.5).astype(above.dtype)
+    out: Array = np.where(a == 1, above, np.where(a == 0, below, mixed))
+    return out

@@ -1,0 +1,104 @@
+"""JPEG XL: what its header says before anything is decoded (ISO/IEC 18181-1, annex D; boxes: ISO/IEC 18181-2)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import imagecodecs
+
+from gramgan_cli.core.images.boxes import walk
+from gramgan_cli.core.images.photo import Unsupported
+
+CODESTREAM = b"\xff\x0a"
+CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
+
+LARGEST_METADATA = 2**24
+"""Bytes that packed metadata may unpack to."""
+
+RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
+"""Width over height where the header gives only the height."""
+
+
+class DamagedJxl(ValueError):
+    """The file is not a JPEG XL picture that can be followed."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The beginning of the codestream."""
+
+    width: int
+    height: int
+    """As stored, before the orientation is applied."""
+    orientation: int
+    """1 to 8, as EXIF counts."""
+    animated: bool
+
+
+class _Bits:
+    """Reads numbers from the least significant bit on."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value, self._left = int.from_bytes(data, "little"), 8 * len(data)
+
+    def take(self, count: int) -> int:
+        if count > self._left:
+            raise DamagedJxl("its header ends early")
+        taken = self._value & ((1 << count) - 1)
+        self._value >>= count
+        self._left -= count
+        return taken
+
+
+def read_header(data: bytes) -> Header:
+    """Size, orientation and whether it moves; raises DamagedJxl and Unsupported."""
+    bits = _Bits(_codestream(data)[2:64])
+    width, height = _size(bits)
+    if bits.take(1) or not bits.take(1):  # all default; no extra fields
+        return Header(width, height, 1, False)
+    orientation = 1 + bits.take(3)
+    if bits.take(1):  # the size that it should be shown in
+        _size(bits)
+    if bits.take(1):
+        raise Unsupported("JPEG XL with a preview")
+    return Header(width, height, orientation, bool(bits.take(1)))
+
+
+def _size(bits: _Bits) -> tuple[int, int]:
+    small = bits.take(1)
+    height = _side(bits, small)
+    ratio = bits.take(3)
+    if not ratio:
+        return _side(bits, small), height
+    across, down = RATIOS[ratio]
+    return height * across // down, height
+
+
+def _side(bits: _Bits, small: int) -> int:
+    return 8 * (1 + bits.take(5)) if small else 1 + bits.take((9, 13, 18, 30)[bits.take(2)])
+
+
+def _codestream(data: bytes) -> bytes:
+    """The codestream's beginning: the file itself, or a box of the container."""
+    if data.startswith(CODESTREAM):
+        return data
+    for kind, at, _ in walk(data, 0, len(data)):
+        if kind in (b"jxlc", b"jxlp"):
+            at += 4 if kind == b"jxlp" else 0
+            if data[at : at + 2] == CODESTREAM:
+                return data[at : at + 64]
+    raise DamagedJxl("it holds no codestream")
+
+
+def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
+    """The EXIF block (a TIFF structure) and the XMP packet of a container, also where Brotli packed them."""
+    found: dict[bytes, bytes] = {}
+    for kind, at, end in walk(data, 0, len(data)) if data.startswith(CONTAINER) else ():
+        if kind == b"brob":
+            with suppress(imagecodecs.BrotliError):
+                found[data[at : at + 4]] = bytes(imagecodecs.brotli_decode(data[at + 4 : end], out=LARGEST_METADATA))
+        else:
+            found[kind] = data[at:end]
+    exif, xmp = found.get(b"Exif"), found.get(b"xml ")
+    return exif[4 + int.from_bytes(exif[:4], "big") :] if exif else None, xmp or None
