@@ -8,6 +8,7 @@ import tracemalloc
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,10 +24,11 @@ ONE_OF_EACH = {
     "jpg": lambda: with_pillow(noise(), "JPEG"),
     "webp": lambda: with_pillow(noise(), "WEBP"),
     "lossless.webp": lambda: with_pillow(noise(), "WEBP", lossless=True),
-    "gif": lambda: with_pillow(noise(), "GIF"),
+    "gif": lambda: with_pillow(noise(), "GIF", interlace=0),
     "bmp": lambda: with_pillow(noise(), "BMP"),
     "ppm": lambda: with_pillow(noise(), "PPM"),
     "tif": lambda: with_tifffile(noise()),
+    "plain.tif16": lambda: with_tifffile(noise(dtype=np.uint16)),
     "tif16": lambda: with_tifffile(noise(dtype=np.uint16), compression="zlib"),
     "avif": lambda: with_pillow(noise(), "AVIF"),
 }
@@ -53,7 +55,10 @@ def test_a_file_that_is_cut_off_is_refused(kind, part):
         assert "--allow-truncated" in message
 
 
-@pytest.mark.parametrize("kind", ["png", "png16", "jpg", "bmp"])
+RECOVERABLE = ["png", "png16", "jpg", "bmp", "webp", "lossless.webp", "gif", "ppm", "tif", "plain.tif16"]
+
+
+@pytest.mark.parametrize("kind", RECOVERABLE)
 def test_allow_truncated_recovers_the_upper_part_and_warns(kind, tmp_path):
     whole = ONE_OF_EACH[kind]()
     (tmp_path / "whole").mkdir()
@@ -65,7 +70,17 @@ def test_allow_truncated_recovers_the_upper_part_and_warns(kind, tmp_path):
     assert found.shape == expected.shape
     rows = slice(expected.shape[0] // 2, None) if kind == "bmp" else slice(0, expected.shape[0] // 2)
     assert np.abs(found[rows].astype(int) - expected[rows]).mean() < 2
+    assert np.abs(found.astype(int) - expected).mean() > 2, "nothing was missing"
     assert any("cut off" in warning for warning in record.warnings)
+
+
+def test_the_reason_is_no_internal_text():
+    """Nothing of struct, and nothing that is meant for those who build a library."""
+    pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
+    tiff, jxl = with_tifffile(noise()), imagecodecs.jpegxl_encode(noise(), lossless=True)
+    at_the_end = tiff[:4] + struct.pack("<I", len(tiff) + 50) + tiff[8:]
+    assert "an offset points outside the file" in error_of(at_the_end)
+    assert "codestream is damaged" in error_of(jxl[: len(jxl) // 2])
 
 
 @pytest.mark.parametrize(

@@ -392,3 +392,23 @@ def test_other_pictures_inside_a_photo_are_named(tmp_path):
     record = upscale_one(file.getvalue(), tmp_path, "a.jpg")
     assert record.warnings == ["Of 2 pictures inside the file, only the main one was enlarged."]
     assert Path(record.output).name == "a_x4.jpg"
+
+
+def test_avif_keeps_exif_byte_for_byte_but_for_the_orientation(tmp_path):
+    """Written anew, makers' notes and texts that are not ASCII would be damaged."""
+    block = with_thumbnail("<").replace(b"secret offsets 0123", "Jörg Müller 01".encode() + b"234")
+    record = upscale_one(with_pillow(scene(3), "JPEG", exif=b"Exif\0\0" + block), tmp_path, "a.jpg", format="avif")
+    found = Image.open(record.output).info["exif"]
+    note = "Jörg Müller".encode()
+    assert found.index(note) == block.index(note)
+    exif = Image.Exif()
+    exif.load(b"Exif\0\0" + found)
+    assert 0x0112 not in exif
+    assert exif.get_ifd(0x8769)[0xA002] == record.output_size[0]
+
+
+def test_a_comment_that_is_too_long_for_jpeg_is_left_out(tmp_path):
+    text = chunk(b"tEXt", b"Comment\0" + b"x" * 70000)
+    record = upscale_one(make_png(scene(3), 8, 2, before=text), tmp_path, "a.png", format="jpg")
+    assert record.error is None
+    assert "longer than JPEG allows" in record.warnings[0]

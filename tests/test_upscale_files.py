@@ -315,6 +315,42 @@ def test_a_disk_that_fills_up_fails_that_picture_and_leaves_nothing(tmp_path, mo
     assert files(tmp_path / "out") == ["0_x4.png", "2_x4.png"]
 
 
+@pytest.mark.parametrize("error", [ValueError("encoder error 9"), MemoryError(), SystemError("odd")])
+def test_an_encoder_that_fails_fails_that_picture_only(error, tmp_path, monkeypatch):
+    for index in range(3):
+        put(tmp_path / f"{index}.png")
+
+    def failing(target, frames, file):
+        encode(target, frames, file)
+        if "1_x4" in str(file.name):
+            raise error
+
+    monkeypatch.setattr(engine, "encode", failing)
+    records = upscale([tmp_path], tmp_path / "out")
+    assert [record.error is None for record in records] == [True, False, True]
+    assert "1_x4.png as PNG" in records[1].error
+    assert files(tmp_path / "out") == ["0_x4.png", "2_x4.png"]
+
+
+def test_a_device_that_fails_is_named_and_the_others_are_tried(tmp_path, monkeypatch):
+    for index in range(3):
+        put(tmp_path / f"{index}.png")
+    machine = open_machine("nearest", "cpu", None)
+    real, calls = machine.source.bands, []
+
+    def failing(image):
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("driver shut down\nmore lines")
+        return real(image)
+
+    monkeypatch.setattr(machine.source, "bands", failing)
+    records = upscale([tmp_path], tmp_path / "out", machine=machine)
+    assert [record.error is None for record in records] == [True, False, True]
+    assert "1.png: the device cpu failed (driver shut down)." in records[1].error
+    assert files(tmp_path / "out") == ["0_x4.png", "2_x4.png"]
+
+
 def test_interrupted_in_the_middle_nothing_half_written_stays(tmp_path, monkeypatch):
     for index in range(4):
         put(tmp_path / f"{index}.png")

@@ -425,14 +425,26 @@ class _Writing:
     def _write(self) -> None:
         if self._path == STANDARD:
             with tempfile.TemporaryFile() as file:
-                encode(self._target, self._frames(), cast(BinaryIO, file))
+                self._encode(cast(BinaryIO, file))
                 file.seek(0)
                 shutil.copyfileobj(file, sys.stdout.buffer)
                 sys.stdout.buffer.flush()
         else:
             with replacing(self._path) as temporary, temporary.open("wb") as file:
-                encode(self._target, self._frames(), file)
+                self._encode(file)
         self.ended = time.perf_counter()
+
+    def _encode(self, file: BinaryIO) -> None:
+        """Encode the picture; encoders raise what they like for what they can't write."""
+        try:
+            encode(self._target, self._frames(), file)
+        except (GramganError, OSError, _Aborted):
+            raise
+        except Exception as error:
+            reason = "not enough memory" if isinstance(error, MemoryError) else str(error) or type(error).__name__
+            raise GramganError(
+                f"Can't write {self._path} as {self._target.format.label} ({reason}).", "Choose another --format."
+            ) from error
 
 
 def _work(
@@ -454,6 +466,13 @@ def _work(
             writing.put(_FRAME_END)
     except GramganError as error:
         record.error = record.error or f"{record.input}: {error}" if record.input not in str(error) else str(error)
+        writing.abort()
+    except OSError as error:
+        record.error = f"Can't write {record.output}: {error.strerror or error}."
+        writing.abort()
+    except RuntimeError as error:  # torch: a driver or a device failed
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        record.error = f"{record.input}: the device {machine.device} failed ({reason}). Try --device cpu."
         writing.abort()
     record.tile = machine.source.tile
 

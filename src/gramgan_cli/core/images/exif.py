@@ -50,7 +50,7 @@ class _Block:
         try:
             value: int = struct.unpack_from(self.order + kind, self.data, at)[0]
         except struct.error as error:
-            raise DamagedExif(f"an offset points outside ({error})") from error
+            raise DamagedExif("an offset points outside the block") from error
         return value
 
     def entries(self, ifd: int) -> Iterator[_Entry]:
@@ -126,6 +126,23 @@ def _drop_thumbnail(block: _Block, first: int) -> None:
     block.data[start:end] = bytes(length)
     if len(block.data) - end < 4:
         del block.data[start:]
+
+
+def without_orientation(exif: bytes) -> bytes:
+    """The block without an orientation: the entries behind it move up, all else stays where it is.
+
+    Raises DamagedExif.
+    """
+    block = _Block(exif)
+    first = block.read("I", 4)
+    entries = list(block.entries(first))
+    link = block.next_ifd_at(first)
+    for entry in entries:
+        if entry.tag == ORIENTATION:
+            block.data[entry.at : link + 4] = block.data[entry.at + 12 : link + 4] + bytes(12)
+            struct.pack_into(block.order + "H", block.data, first, len(entries) - 1)
+            break
+    return bytes(block.data)
 
 
 def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:

@@ -76,7 +76,7 @@ class Layout:
         try:
             return struct.unpack_from(self.order + codes, data, at)
         except (struct.error, OverflowError) as error:
-            raise DamagedTiff(f"an offset points outside ({error})") from error
+            raise DamagedTiff("an offset points outside the file") from error
 
 
 def layout_of(data: bytes) -> Layout:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.colour import is_grey_profile, rgb_profile_like
-from gramgan_cli.core.images.exif import DamagedExif, updated_exif, with_resolution
+from gramgan_cli.core.images.exif import DamagedExif, updated_exif, with_resolution, without_orientation
 from gramgan_cli.core.images.formats import FORMATS, Format
 from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo
 from gramgan_cli.core.images.xmp import updated_xmp
@@ -19,6 +19,9 @@ FormatChoice = Literal["default", "same", "png", "jpg", "webp", "tiff", "avif"]
 EIGHT, SIXTEEN, FLOAT = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)
 
 STANDARD_QUALITY = 95
+
+LARGEST_COMMENT = 65533
+"""Bytes of a JPEG comment."""
 
 LARGEST_SEGMENT = 65533 - len(b"Exif\0\0")
 """Bytes of EXIF that fit a JPEG segment."""
@@ -150,11 +153,16 @@ def _fitting(metadata: Metadata, photo: Photo, form: Format, notes: list[str]) -
         markers = {marker for marker, _ in metadata.segments}
         lost += ["the Photoshop and IPTC block"] * (0xED in markers) + ["the extension of its XMP"] * (0xE1 in markers)
         metadata = replace(metadata, segments=())
+    if form.name == "jpg" and metadata.comment and len(metadata.comment.encode()) > LARGEST_COMMENT:
+        lost.append("the comment (longer than JPEG allows)")
+        metadata = replace(metadata, comment=None)
     if form.name in ("webp", "avif"):  # no place for a resolution but EXIF, no grey
         if metadata.dpi:
             metadata = replace(metadata, exif=with_resolution(metadata.exif, metadata.dpi))
         if metadata.icc and is_grey_profile(metadata.icc):
             metadata = replace(metadata, icc=rgb_profile_like(metadata.icc))
+    if form.name == "avif" and metadata.exif:  # Pillow writes a block anew, damaging it, to take an orientation out
+        metadata = replace(metadata, exif=without_orientation(metadata.exif))
     if form.name == "jpg" and metadata.exif and len(metadata.exif) > LARGEST_SEGMENT:
         lost.append("the EXIF block (larger than JPEG allows)")
         metadata = replace(metadata, exif=None)

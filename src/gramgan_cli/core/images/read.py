@@ -291,6 +291,8 @@ def _orientation(metadata: Metadata) -> tuple[int, Metadata, tuple[str, ...]]:
 
 def _open_other(data: bytes, name: str, lenient: bool) -> Photo:
     """JPEG, WebP, GIF, BMP, PPM, AVIF, HEIC."""
+    if lenient and data[8:12] == b"WEBP":
+        data = webp.completed(data)
     image = _pillow(data, lenient)
     _check_size(name, image.width, image.height, len(data))
     kind = FORMATS[image.format or ""]
@@ -383,7 +385,10 @@ def _open_jxl(data: bytes, name: str, lenient: bool) -> Photo:
         raise GramganError(
             f"{name} is an animated JPEG XL, which gramgan does not read.", "Convert it to APNG first, with djxl."
         )
-    metadata = _metadata_of(_pillow(data, lenient))
+    try:
+        metadata = _metadata_of(_pillow(data, lenient))
+    except Exception as error:  # the plug-in raises errors of its own, whose texts are for its builders
+        raise Unreadable("its codestream is damaged") from error
     exif, xmp = jxl.exif_and_xmp(data)
     _, metadata, notes = _orientation(replace(metadata, exif=exif or metadata.exif, xmp=xmp or metadata.xmp))
     stored = imagecodecs.jpegxl_decode(data)
@@ -601,7 +606,9 @@ def _open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
     pages, layout = tiff.read_pages(data)
     for page in pages:
         _check_size(name, page.width, page.height, len(data))
-    if not lenient:
+    if lenient:
+        data = tiff.completed(data, pages, layout)
+    else:
         tiff.check_complete(data, pages, layout)
     notes: list[str] = []
     frames = []

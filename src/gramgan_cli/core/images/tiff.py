@@ -96,14 +96,28 @@ def read_pages(data: bytes) -> tuple[list[Page], Layout]:
 
 def check_complete(data: bytes, pages: Iterable[Page], layout: Layout) -> None:
     """Raise DamagedTiff where a page's strips or tiles lie outside the file."""
+    if any(_end(page, layout) > len(data) for page in pages):
+        raise DamagedTiff("the file ends early")
+
+
+def completed(data: bytes, pages: Iterable[Page], layout: Layout) -> bytes:
+    """A file that was cut off, with zeros for the samples that are missing where they were stored uncompressed."""
     for page in pages:
-        for offsets, counts in ((STRIP_OFFSETS, STRIP_COUNTS), (TILE_OFFSETS, TILE_COUNTS)):
-            if offsets not in page.directory or counts not in page.directory:
-                continue
+        size = page.width * page.height * page.samples * page.bits // 8
+        if page.compression == 1 and _end(page, layout) <= len(data) + size + 2**16:
+            data = data.ljust(_end(page, layout), b"\0")
+    return data
+
+
+def _end(page: Page, layout: Layout) -> int:
+    """Where the last strip or tile of a page ends."""
+    end = 0
+    for offsets, counts in ((STRIP_OFFSETS, STRIP_COUNTS), (TILE_OFFSETS, TILE_COUNTS)):
+        if offsets in page.directory and counts in page.directory:
             starts = numbers(page.directory[offsets], layout)
             lengths = numbers(page.directory[counts], layout)
-            if any(start + length > len(data) for start, length in zip(starts, lengths, strict=False)):
-                raise DamagedTiff("the file ends early")
+            end = max(end, *(start + length for start, length in zip(starts, lengths, strict=False)), 0)
+    return end
 
 
 def _integer(directory: Mapping[int, Value], tag: int, layout: Layout, default: int) -> int:

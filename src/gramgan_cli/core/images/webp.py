@@ -24,6 +24,15 @@ def _chunks(still: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 8 + length + length % 2
 
 
+def completed(file: bytes) -> bytes:
+    """A file that was cut off, filled with zeros to the length that it announces: its decoder takes no less.
+
+    At most as much again is added as four times what is there.
+    """
+    length = 8 + int.from_bytes(file[4:8], "little")
+    return file.ljust(min(length, 5 * len(file)), b"\0")
+
+
 def is_lossless(file: bytes) -> bool:
     """Whether no frame was stored with losses."""
     kinds = set()
