@@ -24,6 +24,7 @@ from gramgan_cli.recipes.load import load_recipe, recipe_names
 from gramgan_cli.recipes.schema import Recipe
 
 SMALL: dict[str, dict[str, Any]] = {
+    "compact": {"nf": 8, "nc": 2},
     "rrdbnet": {"nf": 8, "nb": 1, "gc": 4},
     "srresnet": {"nf": 8, "nb": 1},
     "ttsr": {"nf": 8, "blocks": [1, 1, 1, 1]},
@@ -82,7 +83,7 @@ def test_loss_on_one_batch_falls(name: str, photos: Path, tmp_path: Path) -> Non
     losses = []
     for step in range(20):
         terms = training.step(batch, step)
-        names = [term for term in ("content", "perceptual", "texture", "transferal") if term in terms]
+        names = [term for term in ("content", "perceptual", "texture", "phase", "transferal") if term in terms]
         losses.append(sum(getattr(recipe.loss, term) * float(terms[term]) for term in names))
         assert all(torch.isfinite(value) for value in terms.values())
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
