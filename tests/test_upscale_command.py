@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from gramgan_cli.cli.app import main
 from gramgan_cli.core import archs
 from gramgan_cli.core.resize import imresize
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
+from gramgan_cli.engines.upscale import Interpolator
 from photo_corpus import scene, with_pillow
 
 PNG = with_pillow(scene(3), "PNG")
@@ -154,6 +156,26 @@ def test_bad_input_exits_with_1_and_one_sentence(gramgan, name, content, said, t
     assert b"Traceback" not in done.stderr
     assert len(done.stderr.decode().strip().splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [name])
+
+
+def test_ctrl_c_exits_with_130_and_says_how_to_go_on(gramgan, tmp_path, monkeypatch):
+    for index in range(3):
+        (tmp_path / f"{index}.png").write_bytes(PNG)
+    real, calls = Interpolator.bands, []
+
+    def interrupted(self, image):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(self, image)
+
+    monkeypatch.setattr(Interpolator, "bands", interrupted)
+    done = gramgan(tmp_path, "--model", "nearest", "-o", tmp_path / "out")
+    assert done.returncode == 130
+    assert re.search(rb"Stopped after [01] of 3\. .*--skip-existing", done.stderr)
+    done = gramgan(tmp_path, "--model", "nearest", "-o", tmp_path / "out", "--skip-existing")
+    assert done.returncode == 0
+    assert len(list((tmp_path / "out").iterdir())) == 3
 
 
 def test_an_unknown_model_names_the_nearest(gramgan, tmp_path):

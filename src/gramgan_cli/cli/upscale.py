@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -179,8 +180,8 @@ def upscale(
     if to_stdout and json:
         raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")
     attention = _attention_paths(save_attention, jobs, overwrite)
-    records = []
-    with _bar(len(jobs)) as (bar, task):
+    records: list[Record] = []
+    with _bar(len(jobs)) as (bar, task), _told_where_it_stopped(records, len(jobs)):
         for record in upscale_files(jobs, machine, settings, lambda done: bar.update(task, completed=done)):
             records.append(record)
             _tell(record, quiet, json, to_stdout)
@@ -274,6 +275,23 @@ def _bytes(text: str | None) -> int | None:
     return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
 
 
+@contextmanager
+def _told_where_it_stopped(records: list[Record], total: int) -> Iterator[None]:
+    """After Ctrl-C, how far it came and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        out.note(f"Stopped after {len(records)} of {total}. To go on, add --skip-existing to the same command.")
+        raise
+
+
+class _Count(ProgressColumn):
+    """Photos that are done, of all."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{int(task.completed)}/{task.total:.0f}")
+
+
 class _Rate(ProgressColumn):
     """Photos per second."""
 
@@ -287,7 +305,7 @@ class _bar:
     def __init__(self, total: int) -> None:
         self._total = total
         self._progress = Progress(
-            TextColumn("{task.completed:.0f}/{task.total}"),
+            _Count(),
             BarColumn(),
             TextColumn("{task.percentage:3.0f}%"),
             _Rate(),
