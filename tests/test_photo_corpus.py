@@ -99,16 +99,27 @@ def test_the_header_of_jpeg_xl_says_its_size(size):
     assert read_header(imagecodecs.jpegxl_encode(np.zeros((2, height, width, 3), np.uint8), lossless=True)).animated
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_samples_that_are_no_colours_are_left_out_and_said(dtype, tmp_path):
+    image = np.concatenate((scene(3, dtype), scene(2, dtype)), axis=2)
+    data = with_tifffile(image, photometric="rgb", extrasamples=["unspecified", "unspecified"])
+    record = upscale_one(data, tmp_path, "a.tif")
+    assert np.array_equal(decoded(Path(record.output))[::4, ::4], scene(3, dtype))
+    assert record.warnings == ["Samples that are neither colour nor alpha were left out."]
+
+
 def test_kinds_that_are_not_read_are_named(tmp_path):
     """They are neither damaged, nor does --allow-truncated help."""
     pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
     moving = imagecodecs.jpegxl_encode(np.zeros((2, 8, 8, 3), np.uint8), lossless=True)
     lab = with_tifffile(scene(3, np.uint16), photometric="cielab")
     signed = with_tifffile(scene(3, np.int16))
+    twelve = imagecodecs.jpeg8_encode(scene(3, np.uint16) >> 4, bitspersample=12)
     for name, data, said in (
         ("a.jxl", moving, "animated JPEG XL"),
         ("b.tif", lab, "Lab, 3 samples of 16 bits"),
         ("c.tif", signed, "int16"),
+        ("d.jpg", twelve, "JPEG, samples of 12 bits"),
     ):
         error = upscale_one(data, tmp_path, name).error
         assert said in error

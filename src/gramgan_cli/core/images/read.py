@@ -57,6 +57,8 @@ KEPT_PNG_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB
 IMAGE_PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 """Chunks that make the (still) picture itself."""
 
+LEFT_OUT = "Samples that are neither colour nor alpha were left out."
+
 EXIF_SEGMENT, PHOTOSHOP_SEGMENT = 0xE1, 0xED
 """JPEG's markers APP1 and APP13."""
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
@@ -291,6 +293,8 @@ def _orientation(metadata: Metadata) -> tuple[int, Metadata, tuple[str, ...]]:
 
 def _open_other(data: bytes, name: str, lenient: bool) -> Photo:
     """JPEG, WebP, GIF, BMP, PPM, AVIF, HEIC."""
+    if data.startswith(b"\xff\xd8") and (bits := _jpeg_bits(data)) != 8:
+        raise Unsupported(f"JPEG, samples of {bits} bits")
     if lenient and data[8:12] == b"WEBP":
         data = webp.completed(data)
     image = _pillow(data, lenient)
@@ -330,6 +334,17 @@ def _open_other(data: bytes, name: str, lenient: bool) -> Photo:
     return Photo(
         name, kind, (Frame(width, height, channels, dtype),), lossless, decode, metadata, warnings=tuple(notes)
     )
+
+
+def _jpeg_bits(data: bytes) -> int:
+    """Bits per sample by the frame header; 8 where there is none to be found (ITU-T T.81, B.2.2)."""
+    at = 2
+    while at + 5 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return data[at + 4]
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return 8
 
 
 def _kept_segments(found: Sequence[tuple[str, bytes]]) -> Iterator[tuple[int, bytes]]:
@@ -650,7 +665,10 @@ def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) ->
             notes.append(f"{'CMYK' if page.photometric == 5 else 'Lab'} was converted to sRGB.")
         if page.bits > 8:
             notes.append(f"{page.bits}-bit samples were reduced to 8 bits.")
-        return _kind(image)
+        channels, dtype = _kind(image)
+        if page.samples > (4 if page.photometric == 5 else channels):
+            notes.append(LEFT_OUT)
+        return channels, dtype
     if page.bits == 32 and page.format == 1:
         notes.append("32-bit samples were reduced to 16 bits.")
     elif page.bits == 64:
@@ -658,7 +676,7 @@ def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) ->
     colours = 3 if page.photometric == 2 else 1
     alpha = page.samples > colours and page.extra[:1] in ((1,), (2,))
     if page.samples > colours + alpha:
-        notes.append("Samples that are neither colour nor alpha were left out.")
+        notes.append(LEFT_OUT)
     return colours + alpha, EIGHT if page.bits == 8 else FLOAT if page.format == 3 else SIXTEEN
 
 
