@@ -211,7 +211,7 @@ def _check_options(
     if sum((factor is not None, width is not None or height is not None, fit is not None)) > 1:
         raise UsageError("--outscale, --width/--height and --fit each say the size.", "Give one of them.")
     if factor is not None and not 0 < factor <= 64:
-        raise UsageError(f"--outscale {factor:g} is not between 0 and 64.")
+        raise UsageError(f"--outscale {factor:g} is not between 0 and 64.", "Give a factor such as 2.5.")
     if "-" in inputs and len(inputs) > 1:
         raise UsageError("Standard input (-) stands alone.", "Name the files in another call.")
     if "-" in inputs and output is None and sys.stdout.isatty() and not json:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from gramgan_cli.core.errors import GramganError
 
+_HINT = "Check the disk's free space and that you may write there."
+
 _UMASK = os.umask(0)
 """The process's file mode mask, which mkstemp ignores; read once, because reading means setting."""
 os.umask(_UMASK)
@@ -25,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
     except OSError as error:
-        raise GramganError(f"Can't write {path}: {error.strerror or error}.") from error
+        raise GramganError(f"Can't write {path}: {error.strerror or error}.", _HINT) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -34,7 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush_to_disk(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise GramganError(f"Can't write {path}: {error.strerror or error}.") from error
+        raise GramganError(f"Can't write {path}: {error.strerror or error}.", _HINT) from error
     finally:
         temporary.unlink(missing_ok=True)
 

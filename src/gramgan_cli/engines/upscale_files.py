@@ -258,7 +258,9 @@ def _bytes(source: Path, name: str) -> bytes:
     try:
         return source.read_bytes()
     except OSError as error:
-        raise GramganError(f"Can't read {name}: {error.strerror or error}.") from error
+        raise GramganError(
+            f"Can't read {name}: {error.strerror or error}.", "Check that it is there and that you may read it."
+        ) from error
 
 
 def _check_output(opened: _Opened, settings: Settings) -> None:
@@ -268,7 +270,10 @@ def _check_output(opened: _Opened, settings: Settings) -> None:
     if path == STANDARD:
         return
     if path.is_dir():
-        raise GramganError(f"{path} is a folder, so the result of {source} can't be written there.")
+        raise GramganError(
+            f"{path} is a folder, so the result of {source} can't be written there.",
+            "Choose another --output-template.",
+        )
     if not path.exists():
         return
     if source != STANDARD and path.samefile(source):

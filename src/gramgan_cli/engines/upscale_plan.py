@@ -109,7 +109,9 @@ def check_template(template: str) -> None:
     try:
         fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     except ValueError as error:
-        raise UsageError(f"--output-template '{template}' can't be read ({error}).") from error
+        raise UsageError(
+            f"--output-template '{template}' can't be read ({error}).", "Write it like {stem}_x{scale}."
+        ) from error
     if unknown := fields - set(FIELDS):
         raise UsageError(
             f"--output-template has no field {{{sorted(unknown)[0]}}}.", f"Fields: {', '.join(map(repr, FIELDS))}."
@@ -154,9 +156,12 @@ def _expanded(text: str, naming: Naming) -> Iterator[tuple[Path, Path | None]]:
     elif matches := [path for path in map(Path, glob.glob(text, recursive=True)) if path.is_file()]:  # noqa: PTH207
         yield from ((match, None) for match in sorted(matches))
     elif path.is_symlink() or path.exists():
-        raise GramganError(f"{path} is {'neither a file nor a folder' if path.exists() else 'a link to nothing'}.")
+        what, hint = ("neither a file nor a folder", "Pipe it in, with - for its name.")
+        if not path.exists():
+            what, hint = "a link to nothing", "Name the file itself."
+        raise GramganError(f"{path} is {what}.", hint)
     else:
-        raise GramganError(f"There is no file or folder {text}.")
+        raise GramganError(f"There is no file or folder {text}.", "Check the name; quote it if it has spaces.")
 
 
 def _pictures(folder: Path, naming: Naming) -> Iterator[Path]:
@@ -167,7 +172,9 @@ def _pictures(folder: Path, naming: Naming) -> Iterator[Path]:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise GramganError(f"Can't read the folder {folder}: {error.strerror or error}.") from error
+        raise GramganError(
+            f"Can't read the folder {folder}: {error.strerror or error}.", "Name the folders beside it one by one."
+        ) from error
     for entry in entries:
         if entry.name.startswith("."):
             continue
@@ -204,7 +211,9 @@ def _fixed_output(naming: Naming, single: bool) -> Path | None:
             f"It writes: {', '.join(suffix for row in FORMATS.values() for suffix in row.suffixes)}.",
         )
     if naming.format not in ("default", "same", form.name):
-        raise UsageError(f"--output {output} is a {form.label} file, but --format says {naming.format}.")
+        raise UsageError(
+            f"--output {output} is a {form.label} file, but --format says {naming.format}.", "Leave --format out."
+        )
     return output
 
 
@@ -287,7 +296,9 @@ def _check_writable(folder: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise GramganError(f"Can't write to the folder {folder}: {error.strerror or error}.") from error
+        raise GramganError(
+            f"Can't write to the folder {folder}: {error.strerror or error}.", "Name another with --output."
+        ) from error
 
 
 def _clear_leftovers(folder: Path) -> None:

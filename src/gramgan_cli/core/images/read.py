@@ -57,6 +57,8 @@ KEPT_PNG_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB
 IMAGE_PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 """Chunks that make the (still) picture itself."""
 
+IF_REAL = "If it is real, cut it into parts, or save it as an uncompressed TIFF."
+
 LEFT_OUT = "Samples that are neither colour nor alpha were left out."
 
 EXIF_SEGMENT, PHOTOSHOP_SEGMENT = 0xE1, 0xED
@@ -103,7 +105,7 @@ def open_photo(data: bytes, name: str, allow_truncated: bool = False) -> Photo:
         GramganError: it is no picture of a known format, is damaged, or claims an absurd size.
     """
     if not data:
-        raise GramganError(f"{name} is empty (zero bytes).")
+        raise GramganError(f"{name} is empty (zero bytes).", "Copy it again from where it came.")
     open_it = _opener(data)
     if open_it is None:
         raise GramganError(
@@ -181,7 +183,7 @@ def _as_announced(array: Array | None, frame: Frame) -> Array:
 def _too_large(name: str) -> GramganError:
     return GramganError(
         f"{name} claims to have more than {LARGEST_PIXELS // 10**6} megapixels, so it is refused.",
-        "Cut it into parts if it is real.",
+        "If it is real, cut it into parts.",
     )
 
 
@@ -191,7 +193,7 @@ def _check_size(name: str, width: int, height: int, byte_count: int) -> None:
     if pixels > LARGEST_PIXELS:
         raise _too_large(name)
     if pixels > UNQUESTIONED_PIXELS and pixels > PIXELS_PER_BYTE * byte_count:
-        raise GramganError(f"{name} claims {width}x{height} pixels in {byte_count} bytes, so it is refused.")
+        raise GramganError(f"{name} claims {width}x{height} pixels in {byte_count} bytes, so it is refused.", IF_REAL)
 
 
 _PILLOW_BEGINNINGS = re.compile(rb"\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM|P[1-6]\s|....ftypavi[fs]", re.DOTALL)
@@ -490,7 +492,8 @@ def _open_png(data: bytes, name: str, lenient: bool) -> Photo:
     if lenient:
         image_data = png.repaired(chunks)
     elif header.raw_size() > png.INFLATION * len(data):
-        raise GramganError(f"{name} claims {header.width}x{header.height} pixels in {len(data)} bytes: it is refused.")
+        claim = f"{header.width}x{header.height} pixels in {len(data)} bytes"
+        raise GramganError(f"{name} claims {claim}, so it is refused.", IF_REAL)
     else:
         # Text and profiles may unpack to gigabytes, at which decoders balk: they get what makes the picture.
         image_data = png.rebuilt(chunk for chunk in chunks if chunk[0] in IMAGE_PNG_CHUNKS)
