@@ -44,6 +44,9 @@ def model(arch: str, **hyperparameters: Any) -> SimpleNamespace:
 def test_spans_cover_the_axis_once_with_windows_of_one_size(length, tile, halo, multiple, wrap):
     tiling = Tiling(tile, halo, multiple, wrap)
     found = list(spans(length, tiling))
+    kept = [span.stop - span.start for span in found]
+    assert len(kept) == (-(-length // tile) if tile else 1)
+    assert max(kept) <= -(-length // len(kept)) + multiple - 1
     assert [n for span in found for n in range(span.start, span.stop)] == list(range(length))
     assert len({span.size for span in found}) == 1
     for span in found:
@@ -145,7 +148,7 @@ def test_out_of_memory_halves_the_tile_and_redoes_only_that_band():
     upscaler = Upscaler(made, CPU, tile=64, on_note=notes.append)
     out = upscaler.upscale(image)
     assert np.array_equal(out, image.repeat(4, 0).repeat(4, 1))
-    assert made.network.sides == [80] + [48] * (7 * 4)
+    assert made.network.sides == [50 + 16] + [25 + 16] * (7 * 4)
     assert notes == ["Out of memory: going on with tiles of 32 pixels."]
 
 

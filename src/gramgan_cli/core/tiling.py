@@ -33,7 +33,8 @@ class Tiling:
     """How an image is cut, in input pixels."""
 
     tile: int = 0
-    """Side of the part that is kept of each tile; 0 takes the whole image at once."""
+    """Largest side of the part that is kept of each tile; 0 takes the whole image at once. An axis is cut into equal
+    parts: a full tile and a sliver beside it would both cost a full window."""
     halo: int = 0
     """What a tile sees beyond the kept part on each side."""
     multiple_of: int = 1
@@ -62,7 +63,8 @@ def span_at(start: int, length: int, tiling: Tiling) -> Span:
     The window is clamped to the (padded) image, or lies where it will if the image wraps around.
     """
     padded = _round_up(length, tiling.multiple_of)
-    tile = min(_round_up(tiling.tile or length, tiling.multiple_of), padded)
+    count = -(-length // _round_up(tiling.tile or length, tiling.multiple_of))
+    tile = _round_up(-(-length // count), tiling.multiple_of)
     halo = _round_up(tiling.halo, tiling.multiple_of)
     stop = min(start + tile, length)
     if tiling.wrap:

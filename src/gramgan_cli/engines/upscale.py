@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gramgan_cli.core import baselines
+from gramgan_cli.core.allocator import keep_freed_memory
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.baselines import interpolated
 from gramgan_cli.core.inference import Precision, TileRunner, workspace_per_pixel
@@ -91,6 +92,8 @@ class Upscaler:
         self._precision: PrecisionChoice = "fp32" if converted else precision
         self._dtypes = model.descriptor.dtypes
         network = converted or model.network
+        if device.type == "cpu":
+            keep_freed_memory()
         self._run = TileRunner(network, model.descriptor, device, "fp32", tta, lambda text: self.on_note(text))
         halo = min(model.descriptor.receptive_radius, PRACTICAL_HALO)
         if tile == "auto":

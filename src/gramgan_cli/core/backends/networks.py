@@ -17,6 +17,19 @@ SHAPES = 4
 """Window sizes that an OpenVINO network keeps compiled: a tiled picture has one, and pictures of a folder are few."""
 
 
+NCNN_WITHOUT = (
+    "use_fp16_packed",
+    "use_fp16_storage",
+    "use_fp16_arithmetic",
+    "use_bf16_storage",
+    "use_bf16_packed",
+    "use_winograd23_convolution",
+    "use_winograd63_convolution",
+)
+"""What would round more than float32 does, and the Winograd forms besides 4x4: no faster, and each keeps transformed
+weights of its own."""
+
+
 def _unreadable(path: Path) -> GramganError:
     return GramganError(f"The converted network {path} can't be read.", "Delete it: it is made again when needed.")
 
