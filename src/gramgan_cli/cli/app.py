@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gramgan_cli import __version__
-from gramgan_cli.cli import bench, build_db, compare, data, doctor, mask, models, plot, train, upscale
+from gramgan_cli.cli import archive, bench, build_db, compare, data, doctor, mask, models, plot, train, upscale
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
 
@@ -33,6 +33,7 @@ app.command("bench")(bench.bench)
 app.command("compare")(compare.compare)
 app.command("plot")(plot.plot)
 app.add_typer(data.data, name="data")
+app.add_typer(archive.archive, name="archive")
 
 
 def _print_version(wanted: bool) -> None:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from gramgan_cli.cli import output as out
+from gramgan_cli.cli import upscale_archive as archive
 from gramgan_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
     from gramgan_cli.engines.upscale_plan import Job
 
 PICTURE, RESULT, SIZE, WORK, REFERENCE = "Pictures", "Result", "Size", "Work", "Reference"
+ARCHIVE = "Archives"
 
 
 def upscale(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders or globs; - reads standard input.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Pictures, folders or globs, here or at addresses (s3://...), or lists of them (.txt, .jsonl or "
+            ".parquet with a column 'path'); - reads standard input.",
+        ),
     ],
-    output: Annotated[
-        Path | None,
+    target: Annotated[
+        str | None,
         typer.Option(
             "--output",
             "-o",
@@ -144,10 +151,43 @@ def upscale(
         str | None,
         typer.Option(metavar="SIZE", help="Stay below this, such as 4G or 900M.", rich_help_panel=WORK),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"] | None,
+        typer.Option(
+            help="Run over an archive, with records in OUT/gramgan-results: here (local), or on a Ray cluster. Such a "
+            "run can be repeated, joined and divided. Lists, addresses and the options below mean one, too.",
+            show_default="local",
+            rich_help_panel=ARCHIVE,
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST",
+            help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: the one of this computer, or a new one.",
+            rich_help_panel=ARCHIVE,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="With Ray: how many. Default: as many as fit.", rich_help_panel=ARCHIVE),
+    ] = None,
+    cores_per_worker: Annotated[
+        int, typer.Option(min=1, help="With Ray: CPU cores of each worker.", rich_help_panel=ARCHIVE)
+    ] = 1,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do only this fixed part of N, such as 3/8.", rich_help_panel=ARCHIVE),
+    ] = None,
+    results: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where the records go, for example elsewhere.", rich_help_panel=ARCHIVE),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the results' paths.")] = False,
 ) -> None:
     """Make photographs four times larger; metadata, colours, transparency and bit depth are kept."""
+    output = None if target is None else Path(target)
     size = (outscale, width, height, _box(fit))
     _check_options(output, inputs, overwrite, skip_existing, size, json)
     if quality is not None and format in ("png", "tiff"):
@@ -157,12 +197,27 @@ def upscale(
     sides = _tile(tile)
     memory = _bytes(max_memory)
 
+    on_ray = archive.OnRay(address, workers, cores_per_worker)
+    wish = archive.wish(tuple(inputs), target, results, shard, engine, output_template, recursive, on_ray)
+    if wish:
+        _refuse("runs over archives", {"--ref": ref, "--save-attention": save_attention})
+
     from gramgan_cli.core.sizes import SizeChoice
+    from gramgan_cli.engines.upscale_files import Settings
+
+    settings = Settings(
+        format or "default", quality, SizeChoice(*size), overwrite, skip_existing, allow_truncated, seamless, memory
+    )
+    if wish:
+        machine_options = {"device": device, "tile": sides, "precision": precision, "tta": tta, "seamless": seamless}
+        scale = f"{outscale:g}" if outscale else None
+        archive.run(wish, on_ray, model, {**machine_options, "max_memory": memory}, settings, scale, json, quiet)
+        return
+
     from gramgan_cli.engines import upscale_reference as reference
-    from gramgan_cli.engines.upscale_files import Settings, open_machine, upscale_files
+    from gramgan_cli.engines.upscale_files import open_machine, upscale_files
     from gramgan_cli.engines.upscale_plan import STANDARD, Naming, plan_jobs
 
-    choice = SizeChoice(*size)
     if ref:
         name = reference.DEFAULT_MODEL if model == "default" else model
         machine = reference.open_reference_machine(name, ref, device, sides, precision, tta, seamless, out.note)
@@ -173,9 +228,6 @@ def upscale(
     scale = f"{outscale or machine.source.scale:g}"
     naming = Naming(output, output_template, scale, machine.name, format or "default", recursive)
     jobs = plan_jobs(inputs, naming)
-    settings = Settings(
-        format or "default", quality, choice, overwrite, skip_existing, allow_truncated, seamless, memory
-    )
     to_stdout = any(job.expected == STANDARD for job in jobs)
     if to_stdout and json:
         raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")
@@ -194,6 +246,13 @@ def upscale(
         _summarise(records)
     if any(record.error for record in records):
         raise typer.Exit(1)
+
+
+def _refuse(where: str, options: dict[str, Any]) -> None:
+    """Options that would do nothing in this kind of run."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"{name} does nothing in {where}.", "Leave it out.")
 
 
 def _check_options(

@@ -31,6 +31,29 @@ def exclusive(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock file ``path``. Raises GramganError where it can't be opened."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError as error:
+        raise GramganError(f"Can't open {path}: {error.strerror or error}.") from error
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            # Shared, so that two that look at once don't take each other for the holder.
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _lock(handle: int, path: Path) -> None:
     try:
         if sys.platform == "win32":

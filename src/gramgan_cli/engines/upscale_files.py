@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -160,7 +160,7 @@ class _Opened:
 
 
 def upscale_files(
-    jobs: Sequence[Job],
+    jobs: Iterable[Job],
     machine: Machine,
     settings: Settings,
     on_progress: Callable[[float], None] = lambda _done: None,
@@ -168,7 +168,7 @@ def upscale_files(
     """Upscale all jobs; a record for each, in order, as it is finished.
 
     Args:
-        jobs: from ``plan_jobs``.
+        jobs: from ``plan_jobs``; they are taken one by one, at most two ahead of the network.
         machine: from ``open_machine``.
         settings: the same for all.
         on_progress: told how many pictures are done, with fractions.
@@ -201,7 +201,7 @@ def upscale_files(
 
 
 def _opened_ahead(
-    jobs: Sequence[Job], machine: Machine, settings: Settings, readers: ThreadPoolExecutor, stop: threading.Event
+    jobs: Iterable[Job], machine: Machine, settings: Settings, readers: ThreadPoolExecutor, stop: threading.Event
 ) -> Iterator[_Opened]:
     """Open the pictures in a thread, one ahead of the network."""
     waiting: deque[Future[_Opened]] = deque()

@@ -96,11 +96,11 @@ def plan_jobs(inputs: Sequence[str], naming: Naming) -> list[Job]:
     found = list(_sources(inputs, naming))
     single = len(found) == 1 and not any(Path(text).is_dir() for text in inputs)
     fixed = _fixed_output(naming, single)
-    jobs = [_job(source, root, naming, fixed) for source, root in found]
+    jobs = [plan_job(source, root, naming, fixed) for source, root in found]
     jobs = _without_own_results(jobs)
     _check_collisions(jobs)
     for folder in {job.expected.parent for job in jobs if job.expected != STANDARD}:
-        _check_writable(folder)
+        check_writable(folder)
     return jobs
 
 
@@ -217,7 +217,8 @@ def _fixed_output(naming: Naming, single: bool) -> Path | None:
     return output
 
 
-def _job(source: Path, root: Path | None, naming: Naming, fixed: Path | None) -> Job:
+def plan_job(source: Path, root: Path | None, naming: Naming, fixed: Path | None) -> Job:
+    """The job of one picture, found through the folder ``root`` or named itself."""
     name = "stdin" if source == STANDARD else source.stem
     fields = {"stem": name, "scale": naming.scale, "model": naming.model, "ext": source.suffix[1:].lower()}
     longest_suffix = max(len(source.suffix), 5)
@@ -286,7 +287,7 @@ def _check_collisions(jobs: Iterable[Job]) -> None:
         taken[key] = job
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Make the folder, clear away old leftovers, and write a little file, so that a failure shows before the work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

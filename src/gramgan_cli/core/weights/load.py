@@ -68,6 +68,11 @@ def _mix(mixture: Mixture) -> LoadedModel:
     return LoadedModel(str(mixture), first.network, header, first.descriptor)
 
 
+def weights_file(name_or_path: str) -> Path:
+    """Where the weights of that model lie, without loading them. Raises GramganError for an unknown name."""
+    return Path(name_or_path) if _means_a_file(name_or_path) else store.get(name_or_path).path
+
+
 def _means_a_file(text: str) -> bool:
     """Whether ``text`` is a path: it has a folder or a weights file's suffix, or it exists and is no model's name."""
     path = Path(text)

@@ -1,0 +1,225 @@
+"""``gramgan upscale`` over an archive: what is asked, and what is shown while and after it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn
+
+from gramgan_cli.cli import output as out
+from gramgan_cli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from gramgan_cli.engines.archive.records import Row
+    from gramgan_cli.engines.archive.run import Counts, Engine, Run
+    from gramgan_cli.engines.upscale_files import Settings
+
+LINE_EVERY = 30.0
+"""Seconds between two lines of progress where standard error is no terminal (logs of batch systems)."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an archive run is about."""
+
+    inputs: tuple[str, ...]
+    output: str
+    results: str | None
+    shard: tuple[int, int]
+    engine: Literal["local", "ray"]
+    template: str
+    recursive: bool
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """The options that only Ray takes."""
+
+    address: str | None = None
+    workers: int | None = None
+    cores: int = 1
+
+
+def wish(
+    inputs: tuple[str, ...],
+    output: str | None,
+    results: str | None,
+    shard: str | None,
+    engine: Literal["local", "ray"] | None,
+    template: str,
+    recursive: bool,
+    on_ray: OnRay,
+) -> Wish | None:
+    """What the options say of an archive; None where the call is not about one.
+
+    It is about one by an option of archives, a list, an address, or records in ``output``.
+    """
+    if on_ray != OnRay() and engine != "ray":
+        raise UsageError("--address, --workers and --cores-per-worker are for Ray.", "Add --engine ray.")
+    if not (engine or shard or results or _speaks_of_archive(inputs, output)):
+        return None
+    if "-" in (*inputs, output):
+        raise UsageError("Standard input and output (-) are not for archives.", "Name files or folders.")
+    if output is None:
+        raise UsageError("An archive's results need a place.", "Name it by --output DIR, which may be an address.")
+
+    from gramgan_cli.engines.archive.listing import parse_shard
+
+    return Wish(inputs, output, results, parse_shard(shard), engine or "local", template, recursive)
+
+
+def _speaks_of_archive(inputs: Sequence[str], output: str | None) -> bool:
+    from gramgan_cli.core.addresses import is_address
+
+    if any(is_address(text) for text in (*inputs, output or "")):
+        return True
+    if output is not None and (Path(output) / "gramgan-results").is_dir():
+        return True
+    return any(PurePosixPath(text).suffix.lower() in (".txt", ".jsonl", ".parquet") for text in inputs)
+
+
+def run(
+    wish: Wish,
+    on_ray: OnRay,
+    model: str,
+    machine: dict[str, Any],
+    settings: Settings,
+    scale: str | None,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Run, show, and exit with 1 where photos failed."""
+    from gramgan_cli.engines.archive.run import Request, Run
+
+    request = Request(
+        wish.inputs, wish.output, wish.results, model, machine, settings, wish.template, scale, wish.recursive,
+        wish.shard, wish.engine,
+    )  # fmt: skip
+    shown = _Shown(json, quiet)
+    work = Run(request, shown.row, shown.progress)
+    with shown.showing(work), _engine(work, on_ray) as engine:
+        counts = work.go(engine)
+    shown.summary(work, counts)
+    if counts.failed:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _engine(work: Run, on_ray: OnRay) -> Iterator[Engine | None]:
+    """The engine that was asked for; none where nothing is missing."""
+    if not work.missing:
+        yield None
+    elif work.request.engine == "ray":
+        from gramgan_cli.engines.archive.ray_engine import Cluster, ray_engine
+
+        # Ray prints its worries to standard output, which is for results.
+        cluster = Cluster(on_ray.address, on_ray.workers, on_ray.cores)
+        with (
+            Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+            ray_engine(work, cluster) as engine,
+        ):
+            yield engine
+    else:
+        from gramgan_cli.engines.archive.run import local_engine
+
+        yield local_engine(work.request)
+
+
+class _Shown:
+    """What a person, a log or a script sees of a run."""
+
+    def __init__(self, json: bool, quiet: bool) -> None:
+        self._json, self._quiet = json, quiet
+        self._results = sys.stdout
+        self._rows: list[dict[str, Any]] = []
+        self._bar = Progress(
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f}%{task.fields[pace]}"),
+            console=out.stderr,
+            transient=True,
+            disable=not out.stderr.is_terminal,
+        )
+        self._began = self._said = time.monotonic()
+        self._first: tuple[float, int] | None = None
+
+    @contextmanager
+    def showing(self, work: Run) -> Iterator[None]:
+        """The bar, while the run lasts."""
+        self._task = self._bar.add_task("", total=work.counts.photos, completed=work.counts.settled, pace="")
+        with self._bar:
+            yield
+
+    def row(self, row: Row) -> None:
+        """One photo's outcome."""
+        if row.error:
+            out.fail(row.error)
+        elif not self._quiet:
+            for warning in row.warnings:
+                out.warn(f"{row.input}: {warning}")
+        if self._json:
+            self._rows.append(_document(row))
+        elif self._quiet and row.output:
+            with redirect_stdout(self._results):
+                out.print_line(row.output)
+
+    def progress(self, counts: Counts) -> None:
+        """Photos done, photos per second, time left."""
+        now = time.monotonic()
+        if self._first is None and counts.settled > counts.before:
+            self._first = (now, counts.settled)  # workers take a while to start, which is not their pace
+        pace = ""
+        if self._first is not None and counts.settled > self._first[1]:
+            rate = (counts.settled - self._first[1]) / max(now - self._first[0], 1e-3)
+            pace = f", {rate:.2f} photos/s, {_duration((counts.photos - counts.settled) / rate)} left"
+        self._bar.update(self._task, completed=counts.settled, pace=pace)
+        if not out.stderr.is_terminal and not self._quiet and now - self._said > LINE_EVERY:
+            self._said = now
+            out.note(f"{counts.settled} of {counts.photos} photos, {counts.failed} failed{pace}")
+
+    def summary(self, work: Run, counts: Counts) -> None:
+        """The end of it: one document, or a line."""
+        if self._json:
+            header = work.weights.header
+            facts = {
+                "name": work.weights.name,
+                "sha256": work.weights.sha256,
+                "scale": work.weights.scale,
+                "arch": header.arch if header else None,
+                "trained_for": header.trained_for if header else "an interpolation: not trained",
+                "licence": header.licence if header else None,
+            }
+            records = {"records": work.records.text, "run": work.name, "counts": asdict(counts)}
+            out.print_json({"model": facts, "results": self._rows, **records})
+            return
+        other = f", {counts.elsewhere} done by other runs meanwhile" if counts.elsewhere else ""
+        seconds = time.monotonic() - self._began
+        out.note(
+            f"{counts.done} upscaled, {counts.before} were done before{other}, {counts.failed} failed, "
+            f"in {_duration(seconds)}. Records: {work.records.text}"
+        )
+
+
+def _document(row: Row) -> dict[str, Any]:
+    """A row as ``gramgan upscale --json`` says it, with what only archives know."""
+    document = asdict(row)
+    for kind in ("input", "output"):
+        size = (document.pop(f"{kind}_width"), document.pop(f"{kind}_height"))
+        document[f"{kind}_size"] = size if size[0] is not None else None
+    document["finished"] = row.finished.isoformat()
+    return document
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

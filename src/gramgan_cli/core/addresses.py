@@ -1,0 +1,309 @@
+"""Files by address: a path of this computer, or anything that fsspec opens (``s3://``, ``gs://``, ``az://``, ...).
+
+Every storage library raises errors of its own kind; here they all become one sentence that names the address.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.files import replacing
+
+EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "abfs", "abfs": "abfs", "abfss": "abfs"}
+"""Protocol -> the extra that brings its library, called as fsspec calls it."""
+
+
+def is_address(text: str) -> bool:
+    """Whether ``text`` is an address with a protocol, and not a path of this computer."""
+    return "://" in text and not text.startswith(("file://", "local://"))
+
+
+def place(text: str) -> Place:
+    """The place that a path or an address names; nothing is opened yet.
+
+    Raises GramganError where the protocol is unknown or its library is not installed.
+    """
+    if not is_address(text):
+        return LocalPlace(Path(os.path.abspath(text.removeprefix("file://").removeprefix("local://"))))  # noqa: PTH100
+    import fsspec
+
+    protocol = text.partition("://")[0].rpartition("::")[2]
+    try:
+        # Another process may write there at any time, so a remembered listing would be wrong.
+        files, path = fsspec.core.url_to_fs(text, use_listings_cache=False)
+    except ImportError as error:
+        extra = EXTRAS.get(protocol)
+        how = f"pip install 'gramgan-cli[{extra}]'" if extra else str(error)
+        raise GramganError(f"{text} needs a library that is not installed.", f"Install it: {how}") from error
+    except ValueError as error:
+        raise GramganError(f"{text} can't be opened: {error}.") from error
+    return RemotePlace(files, path, text.partition("::")[2])
+
+
+class Place(ABC):
+    """A file or folder that need not exist."""
+
+    text: str
+    """As people write it."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[str, ...]:
+        """Its names from the root on."""
+
+    @property
+    def name(self) -> str:
+        """The last name."""
+        return self.text.partition("::")[0].rstrip("/").rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        """The name's ending with its dot, or nothing."""
+        return PurePosixPath(self.name).suffix
+
+    @abstractmethod
+    def __truediv__(self, relative: str) -> Place:
+        """What lies below, by a relative path with ``/`` between names."""
+
+    @property
+    @abstractmethod
+    def parent(self) -> Place:
+        """The folder around it."""
+
+    @abstractmethod
+    def read(self) -> bytes:
+        """The whole content."""
+
+    @abstractmethod
+    def write(self, content: bytes) -> None:
+        """Put ``content`` there, whole or not at all, in the place of what was there."""
+
+    @abstractmethod
+    def put(self, file: Path, replace: bool) -> None:
+        """Copy a file of this computer there; GramganError where something is there that must not be replaced."""
+
+    @abstractmethod
+    def create(self, content: bytes) -> bool:
+        """Put ``content`` there if nothing is; of several that try at once exactly one gets True."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether a file or folder is there."""
+
+    @abstractmethod
+    def is_folder(self) -> bool:
+        """Whether a folder is there."""
+
+    @abstractmethod
+    def files(self, recursive: bool = False) -> list[Place]:
+        """The files inside, hidden ones too, sorted; none where there is no such folder."""
+
+    @abstractmethod
+    def matches(self) -> list[Place]:
+        """The files that the address names if it is taken as a glob, sorted."""
+
+    @abstractmethod
+    def remove(self, names: Iterable[str]) -> None:
+        """Delete those files inside the folder; those that are gone already don't matter."""
+
+
+class LocalPlace(Place):
+    """A path of this computer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.text = str(path)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """See Place. A drive is a name like others."""
+        return tuple(part.strip("/\\:") or "/" for part in self.path.parts)
+
+    @property
+    def name(self) -> str:
+        """See Place."""
+        return self.path.name
+
+    def __truediv__(self, relative: str) -> LocalPlace:
+        return LocalPlace(self.path / relative) if relative else self
+
+    @property
+    def parent(self) -> LocalPlace:
+        """The folder around it."""
+        return LocalPlace(self.path.parent)
+
+    def read(self) -> bytes:
+        """The whole content."""
+        with _told("read", self.text):
+            return self.path.read_bytes()
+
+    def write(self, content: bytes) -> None:
+        """See Place."""
+        with replacing(self.path) as temporary:
+            temporary.write_bytes(content)
+
+    def put(self, file: Path, replace: bool) -> None:
+        """See Place."""
+        if not replace and self.path.exists():
+            raise GramganError(f"{self.text} exists already.", "Replace it with --overwrite, or pass --skip-existing.")
+        self.write(file.read_bytes())
+
+    def create(self, content: bytes) -> bool:
+        """See Place."""
+        with _told("write", self.text):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with self.path.open("xb") as file:
+                    file.write(content)
+            except FileExistsError:
+                return False
+        return True
+
+    def exists(self) -> bool:
+        """Whether a file or folder is there."""
+        return self.path.exists()
+
+    def is_folder(self) -> bool:
+        """Whether a folder is there."""
+        return self.path.is_dir()
+
+    def files(self, recursive: bool = False) -> list[Place]:
+        """See Place. Links to folders are not followed."""
+        with _told("read the folder", self.text):
+            return [LocalPlace(path) for path in _files_below(self.path, recursive)] if self.path.is_dir() else []
+
+    def matches(self) -> list[Place]:
+        """See Place."""
+        import glob
+
+        return [LocalPlace(path) for path in map(Path, sorted(glob.glob(self.text, recursive=True))) if path.is_file()]  # noqa: PTH207
+
+    def remove(self, names: Iterable[str]) -> None:
+        """See Place."""
+        with _told("delete from", self.text):
+            for name in names:
+                (self.path / name).unlink(missing_ok=True)
+
+
+class RemotePlace(Place):
+    """What fsspec opens."""
+
+    def __init__(self, files: Any, path: str, outer: str = "") -> None:
+        self._files, self._path, self._outer = files, path.rstrip("/"), outer
+        self.text = files.unstrip_protocol(self._path) + (f"::{outer}" if outer else "")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """See Place. The first one is the protocol."""
+        protocol = self._files.protocol if isinstance(self._files.protocol, str) else self._files.protocol[0]
+        return (protocol, *(part for part in self._path.split("/") if part))
+
+    def __truediv__(self, relative: str) -> RemotePlace:
+        return self._at(f"{self._path}/{relative}") if relative else self
+
+    def _at(self, path: str) -> RemotePlace:
+        return RemotePlace(self._files, path, self._outer)
+
+    @property
+    def parent(self) -> RemotePlace:
+        """The folder around it."""
+        return self._at(self._path.rpartition("/")[0])
+
+    def read(self) -> bytes:
+        """The whole content."""
+        with _told("read", self.text):
+            content: bytes = self._files.cat_file(self._path)
+            return content
+
+    def write(self, content: bytes) -> None:
+        """See Place."""
+        with _told("write", self.text):
+            self._files.pipe_file(self._path, content)
+
+    def put(self, file: Path, replace: bool) -> None:
+        """See Place."""
+        if replace:
+            with _told("write", self.text):
+                self._files.put_file(str(file), self._path)
+        elif not self.create(file.read_bytes()):
+            raise GramganError(f"{self.text} exists already.", "Replace it with --overwrite, or pass --skip-existing.")
+
+    def create(self, content: bytes) -> bool:
+        """See Place."""
+        with _told("write", self.text):
+            try:
+                self._files.pipe_file(self._path, content, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
+    def exists(self) -> bool:
+        """Whether a file or folder is there."""
+        with _told("look for", self.text):
+            return bool(self._files.exists(self._path))
+
+    def is_folder(self) -> bool:
+        """Whether a folder is there."""
+        with _told("look for", self.text):
+            return bool(self._files.isdir(self._path))
+
+    def files(self, recursive: bool = False) -> list[Place]:
+        """See Place."""
+        with _told("list", self.text):
+            try:
+                found = self._files.find(self._path, maxdepth=None if recursive else 1)
+            except FileNotFoundError:
+                return []
+            return [self._at(path) for path in sorted(found) if path.rstrip("/") != self._path]
+
+    def matches(self) -> list[Place]:
+        """See Place."""
+        with _told("list", self.text):
+            return [self._at(path) for path in sorted(self._files.glob(self._path))]
+
+    def remove(self, names: Iterable[str]) -> None:
+        """See Place."""
+        paths = [f"{self._path}/{name}" for name in names]
+        with _told("delete from", self.text):
+            if paths:
+                try:
+                    self._files.rm(paths)
+                except FileNotFoundError:
+                    # Some stores give up at the first file that is gone; the others must go all the same.
+                    for path in paths:
+                        if self._files.exists(path):
+                            self._files.rm_file(path)
+
+
+def _files_below(folder: Path, recursive: bool) -> Iterator[Path]:
+    for entry in sorted(folder.iterdir()):
+        if entry.is_file():
+            yield entry
+        elif recursive and entry.is_dir() and not entry.is_symlink():
+            yield from _files_below(entry, recursive)
+
+
+class Missing(GramganError):
+    """There is no such file."""
+
+
+@contextmanager
+def _told(verb: str, text: str) -> Iterator[None]:
+    """Errors of any storage library as one sentence; they have no base class in common."""
+    try:
+        yield
+    except GramganError:
+        raise
+    except FileNotFoundError as error:
+        raise Missing(f"There is no file {text}.") from error
+    except OSError as error:
+        raise GramganError(f"Can't {verb} {text}: {error.strerror or error}.") from error
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise GramganError(f"Can't {verb} {text}: {said}.") from error

@@ -1,0 +1,298 @@
+"""One run over an archive: what is missing, the engine that does it, the records that say what was done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from gramgan_cli.core import baselines
+from gramgan_cli.core.addresses import LocalPlace, Place, place
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.images.formats import format_of_suffix
+from gramgan_cli.core.weights.header import WeightsHeader, read_header
+from gramgan_cli.core.weights.load import describe, weights_file
+from gramgan_cli.engines.archive.claims import claimed_keys, clear_old_signs, is_taken, key_of, release
+from gramgan_cli.engines.archive.listing import Photo, list_photos, of_shard
+from gramgan_cli.engines.archive.records import FOLDER, Known, Ledger, Merged, Row, note_run, storable
+from gramgan_cli.engines.archive.worker import Order, Outcome, Worker
+from gramgan_cli.engines.upscale_files import Settings, open_machine
+from gramgan_cli.engines.upscale_plan import Naming, check_writable
+
+FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
+"""How many rows, and for how long, may wait before they are written."""
+
+CHUNK = 256
+"""Photos that a worker is given at once; what failed among them is tried again after them."""
+
+POLL_SECONDS = 2.0
+"""Between two looks at photos that another run has in work."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of ``gramgan upscale`` over an archive."""
+
+    inputs: Sequence[str]
+    output: str
+    """Folder of results, path or address."""
+    records: str | None
+    """Folder of records; None: inside the folder of results."""
+    model: str
+    machine: dict[str, Any]
+    """What ``open_machine`` is told besides the model."""
+    settings: Settings
+    template: str
+    scale: str | None
+    """What {scale} stands for in names; None is the model's own."""
+    recursive: bool
+    shard: tuple[int, int]
+    engine: Literal["local", "ray"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model as far as a run must know it before any worker loads it."""
+
+    name: str
+    scale: int
+    file: Path | None
+    """None for interpolations."""
+    sha256: str | None
+    header: WeightsHeader | None
+
+
+class Engine(Protocol):
+    """What brings photos to workers."""
+
+    def __call__(self, order: Order, photos: Sequence[Photo]) -> Iterator[Outcome]:
+        """An outcome for each photo, in any order."""
+
+
+@dataclass
+class Counts:
+    """How far a run is."""
+
+    photos: int
+    """In this run's part of the archive."""
+    before: int
+    """Of them, done by earlier runs."""
+    done: int = 0
+    elsewhere: int = 0
+    """Done by other runs meanwhile."""
+    failed: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Photos that nothing more happens to."""
+        return self.before + self.done + self.elsewhere + self.failed
+
+
+def look_up(model: str) -> Weights:
+    """Name, scale and checksum of a model, without loading it."""
+    if model in baselines.BASELINES:
+        return Weights(model, baselines.SCALE, None, None, None)
+    path = weights_file(model)
+    header = read_header(path)
+    if describe(header).needs_reference:
+        raise UsageError(f"The model '{model}' needs a reference picture for every photo.", "Choose another --model.")
+    name = path.stem if path == Path(model) else model
+    return Weights(name, header.scale, path, hashlib.sha256(path.read_bytes()).hexdigest(), header)
+
+
+class Run:
+    """One run over an archive.
+
+    Args:
+        request: what is wanted.
+        on_row: told every photo's row as it comes.
+        on_progress: told the counts, now and then.
+
+    Raises GramganError for everything that can be known before the work.
+    """
+
+    def __init__(self, request: Request, on_row: Callable[[Row], None], on_progress: Callable[[Counts], None]) -> None:
+        self.request, self._on_row, self._on_progress = request, on_row, on_progress
+        self.weights = look_up(request.model)
+        scale = request.scale or f"{self.weights.scale:g}"
+        form = request.settings.format
+        naming = Naming(Path("results"), request.template, scale, self.weights.name, form, request.recursive)
+        self.output, photos = _with_place(list_photos(request.inputs, place(request.output), naming), request.output)
+        self.records = place(request.records) if request.records else self.output / FOLDER
+        mine = of_shard(photos, *request.shard)
+        self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
+        merged = Merged()
+        merged.read(self.records)
+        self.order = Order(
+            self.name, self.output.text, self.records.text, self.weights.name, self.weights.sha256,
+            request.settings, _described(request), tuple(merged.seen),
+        )  # fmt: skip
+        self._check_same_work(merged, {storable(photo.input) for photo in mine})
+        self._check_writable(mine)
+        there = {storable(file.text) for file in self.output.files(recursive=True)} if merged.by_input else set()
+        self.missing = [photo for photo in mine if not self._is_done(merged.by_input.get(storable(photo.input)), there)]
+        dangerous = claimed_keys(self.records)
+        # What a worker may have died over comes last: should it happen again, everything else is done.
+        self.missing.sort(key=lambda photo: key_of(photo.input) in dangerous if dangerous else False)
+        self.counts = Counts(len(mine), len(mine) - len(self.missing))
+        self._in_all = len(photos)
+
+    def _is_done(self, row: Known | None, there: set[str]) -> bool:
+        if row is None or row.error is not None or row.output not in there:
+            return False
+        return row.work == self.order.work or (row.work.model is None and self.request.settings.skip_existing)
+
+    def _check_same_work(self, merged: Merged, inputs: set[str]) -> None:
+        """Results of another model or of other settings are replaced only by the person's wish."""
+        if self.request.settings.overwrite or self.request.settings.skip_existing:
+            return
+        for name, row in merged.by_input.items():
+            if row.error is None and row.work.model is not None and row.work != self.order.work and name in inputs:
+                raise GramganError(
+                    f"{self.records.text} records results of the model '{row.work.model}' "
+                    f"with the settings {row.work.settings}, not of this one.",
+                    "Repeat the options of that run, name another --output, or replace its results with --overwrite.",
+                )
+
+    def _check_writable(self, photos: Sequence[Photo]) -> None:
+        """Failures to write show before the work."""
+        if isinstance(self.output, LocalPlace):
+            for folder in sorted({photo.folder for photo in photos}):
+                check_writable((self.output / folder).path)
+        probe = f"_probe-{self.name}"
+        (self.records / probe).write(b"")
+        self.records.remove([probe])
+        clear_old_signs(self.records)
+
+    def go(self, engine: Engine | None) -> Counts:
+        """Do what is missing (with no engine if nothing is).
+
+        Whatever ends it, what was done is recorded as far as it was heard of.
+        """
+        note_run(self.records, self.name, self._facts())
+        ledger = _Recording(Ledger(self.records, self.name), self.records)
+        try:
+            self._on_progress(self.counts)
+            waiting, held = self.missing, list[Photo]()
+            while waiting and engine is not None:
+                for outcome in engine(self.order, waiting):
+                    if outcome.state == "busy":
+                        held.append(outcome.photo)
+                    else:
+                        self._settle(outcome, ledger)
+                ledger.flush()
+                waiting, held = self._freed(held)
+        finally:
+            ledger.close()
+        return self.counts
+
+    def _settle(self, outcome: Outcome, ledger: _Recording) -> None:
+        if outcome.row is None:
+            self.counts.elsewhere += 1
+        else:
+            ledger.add(outcome.row, (key_of(outcome.photo.input), outcome.claims))
+            self._on_row(outcome.row)
+            if outcome.row.done:
+                self.counts.done += 1
+            else:
+                self.counts.failed += 1
+        self._on_progress(self.counts)
+
+    def _freed(self, held: Sequence[Photo]) -> tuple[list[Photo], list[Photo]]:
+        """Wait until other runs have given up or finished some of the photos that they had in work; those, the rest.
+
+        What was finished the workers find recorded; what was given up they do.
+        """
+        while held:
+            taken = {photo for photo in held if is_taken(self.records, key_of(photo.input))}
+            if len(taken) < len(held):
+                return [photo for photo in held if photo not in taken], [photo for photo in held if photo in taken]
+            time.sleep(POLL_SECONDS)
+        return [], []
+
+    def _facts(self) -> dict[str, Any]:
+        request = self.request
+        return {
+            "run": self.name,
+            "photos": self._in_all,
+            "shard": "/".join(map(str, request.shard)),
+            "inputs": list(request.inputs),
+            "output": self.output.text,
+            "model": self.weights.name,
+            "model_sha256": self.weights.sha256,
+            "settings": self.order.described,
+            "engine": request.engine,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+
+
+class _Recording:
+    """The ledger with the claims of the rows that wait in it: claims go once their rows are safe."""
+
+    def __init__(self, ledger: Ledger, records: Place) -> None:
+        self._ledger, self._records = ledger, records
+        self._claims: list[tuple[str, int]] = []
+        self._flushed = time.monotonic()
+
+    def add(self, row: Row, claim: tuple[str, int]) -> None:
+        """Take a row and its claim; write them if it is time."""
+        self._ledger.add(row)
+        self._claims.append(claim)
+        if self._ledger.waiting >= FLUSH_ROWS or time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all rows, then release their claims."""
+        self._ledger.flush()
+        release(self._records, self._claims)
+        self._claims.clear()
+        self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        """Flush, and put the run's files together."""
+        self.flush()
+        self._ledger.close()
+
+
+def _with_place(photos: list[Photo], output: str) -> tuple[Place, list[Photo]]:
+    """The folder of results, and the photos; one photo alone may be given its result's very name."""
+    target = place(output)
+    form = format_of_suffix(target.suffix)
+    if form is None or target.is_folder():
+        return target, photos
+    if len(photos) > 1:
+        raise UsageError(f"--output {output} is a file, but there are several pictures.", "Name a folder.")
+    name = target.name.removesuffix(target.suffix)
+    return target.parent, [replace(photos[0], folder="", stem=name, suffix=target.suffix, named=True)]
+
+
+def _described(request: Request) -> str:
+    """The settings that decide how results look."""
+    settings = asdict(request.settings)
+    own = {name: settings[name] for name in ("format", "quality", "size", "allow_truncated")}
+    options = {name: request.machine[name] for name in ("precision", "tta", "seamless")}
+    return json.dumps({**own, **options}, sort_keys=True)
+
+
+def local_engine(request: Request) -> Engine:
+    """Everything in this process, one photo after the other."""
+    machine = open_machine(request.model, **request.machine)
+
+    def outcomes(order: Order, photos: Sequence[Photo]) -> Iterator[Outcome]:
+        worker = Worker(order, machine)
+        try:
+            for first in range(0, len(photos), CHUNK):
+                yield from worker.process(photos[first : first + CHUNK])
+        finally:
+            worker.close()
+
+    return outcomes

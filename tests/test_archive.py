@@ -1,0 +1,424 @@
+"""Archive runs in one process: what is listed, what is recorded, what a second run does, who may work on what."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from archive_helpers import command, contents, gramgan, make_archive, photo_bytes, report
+from gramgan_cli.core.addresses import place
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.sizes import SizeChoice
+from gramgan_cli.engines.archive import claims
+from gramgan_cli.engines.archive.listing import list_photos, of_shard, parse_shard
+from gramgan_cli.engines.archive.report import make_report
+from gramgan_cli.engines.archive.run import Request, Run, local_engine
+from gramgan_cli.engines.upscale_files import Settings
+from gramgan_cli.engines.upscale_plan import Naming
+
+pa = pytest.importorskip("pyarrow", reason="needs the extra archive")
+pq = pytest.importorskip("pyarrow.parquet")
+
+NAMING = Naming(Path("results"), "{stem}_x{scale}", "4", "nearest", "default", False)
+MACHINE = {"device": "cpu", "tile": None, "precision": "auto", "tta": False, "seamless": False, "max_memory": None}
+
+
+def request(inputs: object, output: object, **changes: object) -> Request:
+    inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    texts = [str(text) for text in inputs]
+    asked = Request(
+        texts, str(output), None, "nearest", MACHINE, Settings(), "{stem}_x{scale}", None, False, (0, 1), "local"
+    )
+    return replace(asked, **changes)
+
+
+def run(inputs: object, output: object, **changes: object) -> tuple[Run, list]:
+    rows: list = []
+    work = Run(request(inputs, output, **changes), rows.append, lambda _counts: None)
+    work.go(local_engine(work.request))
+    return work, rows
+
+
+def table(output: Path) -> list[dict]:
+    return pq.read_table(output / "gramgan-results").to_pylist()
+
+
+def test_every_photo_has_a_row_that_tells_the_truth(tmp_path):
+    photos = make_archive(tmp_path / "in", 12, broken={4})
+    work, _ = run(tmp_path / "in", tmp_path / "out")
+    rows = {row["input"]: row for row in table(tmp_path / "out")}
+    assert rows.keys() == {str(path) for path in photos}
+    for index, path in enumerate(photos):
+        row = rows[str(path)]
+        assert row["input_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert row["model"] == "nearest"
+        if index == 4:
+            assert "photo0004.bmp" in row["error"]
+            assert row["output"] is row["output_sha256"] is None
+            assert row["tries"] == 2
+            continue
+        result = Path(row["output"])
+        assert row["error"] is None
+        assert row["output_sha256"] == hashlib.sha256(result.read_bytes()).hexdigest()
+        assert (row["output_width"], row["output_height"]) == Image.open(result).size
+        assert (row["input_width"], row["input_height"]) == Image.open(path).size
+        assert (row["input_bytes"], row["output_bytes"]) == (path.stat().st_size, result.stat().st_size)
+        assert row["seconds"] > 0
+    assert (work.counts.done, work.counts.failed) == (11, 1)
+    assert not list((tmp_path / "out/gramgan-results/_claims").iterdir())
+
+
+def test_a_second_run_does_only_what_is_missing(tmp_path):
+    photos = make_archive(tmp_path / "in", 8, broken={2})
+    run(tmp_path / "in", tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("photo*")}
+    lost = next(iter(before))
+    lost.unlink()
+    photos[2].write_bytes(photo_bytes(2, "webp"))
+    (tmp_path / "in/photo0008.png").write_bytes(photo_bytes(8, "png"))
+    work, rows = run(tmp_path / "in", tmp_path / "out")
+    assert sorted(Path(row.input).name[:9] for row in rows) == sorted([lost.name[:9], "photo0002", "photo0008"])
+    assert work.counts.before == 6
+    for path, stamp in before.items():
+        assert path == lost or path.stat().st_mtime_ns == stamp
+    found = make_report([str(tmp_path / "out")])
+    assert (found.photos, found.done, found.failures, found.left) == (9, 9, (), 0)
+
+
+def test_results_equal_those_of_the_plain_command(tmp_path):
+    make_archive(tmp_path / "in", 10)
+    run(tmp_path / "in", tmp_path / "out")
+    assert gramgan("upscale", tmp_path / "in", "-o", tmp_path / "plain", "--model", "nearest").returncode == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "plain")
+    assert len(contents(tmp_path / "out")) == 10
+
+
+@pytest.mark.parametrize("kind", ["txt", "jsonl", "parquet"])
+def test_a_manifest_lists_photos(tmp_path, kind):
+    photos = make_archive(tmp_path / "in/a", 4) + make_archive(tmp_path / "in/b", 3)
+    named = [f"in/a/{photos[0].name}", *map(str, photos[1:]), str(tmp_path / "in/nowhere.png")]
+    manifest = tmp_path / f"list.{kind}"
+    if kind == "txt":
+        manifest.write_bytes("\r\n".join([*named, "", named[1], ""]).encode())
+    elif kind == "jsonl":
+        manifest.write_text("\n".join(json.dumps({"path": name, "of": 1}) for name in named))
+    else:
+        pq.write_table(pa.table({"path": named, "of": list(range(len(named)))}), manifest)
+    work, rows = run(manifest, tmp_path / "out")
+    assert len(contents(tmp_path / "out")) == 7
+    assert (tmp_path / "out/a/photo0000_x4.png").is_file()
+    assert [row.error for row in rows if row.error] == [f"There is no file {tmp_path / 'in/nowhere.png'}."]
+    assert work.counts.photos == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b'{"path": "x.png"}\n{"file": "y.png"}\n', "Line 2 of"),
+        ("a.txt", b"\n\n", "lists no photos"),
+        ("a.txt", b"\xff\xfe\xff", "not UTF-8"),
+        ("a.parquet", b"PAR1", "not a readable Parquet"),
+    ],
+)
+def test_a_bad_manifest_is_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(GramganError, match=message) as caught:
+        list_photos([str(tmp_path / name)], place(str(tmp_path / "out")), NAMING)
+    assert name in str(caught.value)
+
+
+def test_two_results_at_one_place_are_refused(tmp_path):
+    make_archive(tmp_path / "in", 1)
+    (tmp_path / "in/photo0000.tif").write_bytes(b"x")
+    with pytest.raises(GramganError, match="would both be written to"):
+        list_photos([str(tmp_path / "in")], place(str(tmp_path / "out")), NAMING)
+
+
+@pytest.mark.parametrize("output", ["in", "in/results"])
+def test_results_inside_the_folder_of_photos_are_no_photos(tmp_path, output):
+    make_archive(tmp_path / "in", 3)
+    for _ in range(2):
+        work, _ = run(tmp_path / "in", tmp_path / output, recursive=True)
+        assert work.counts.photos == 3
+    assert work.counts.before == 3
+
+
+@pytest.mark.parametrize(("numbers", "count"), [(range(4), 4), (range(1, 5), 4), (range(3), 3)])
+def test_shards_add_up_to_the_whole(tmp_path, numbers, count):
+    make_archive(tmp_path / "in", 40, broken={7})
+    photos = list_photos([str(tmp_path / "in")], place(str(tmp_path / "out")), NAMING)
+    parts = [of_shard(photos, *parse_shard(f"{number}/{count}")) for number in numbers]
+    assert sorted(photo.input for part in parts for photo in part) == sorted(photo.input for photo in photos)
+    assert all(parts)
+    # A part is fixed: without the other photos it is the same.
+    assert of_shard(parts[0], *parse_shard(f"{numbers[0]}/{count}")) == parts[0]
+
+
+def test_shards_leave_one_archive(tmp_path):
+    make_archive(tmp_path / "in", 20, broken={7})
+    for number in range(3):
+        run(tmp_path / "in", tmp_path / "out", shard=(number, 3))
+        found = make_report([str(tmp_path / "out")])
+        assert (found.left == 0) == (number == 2)
+        assert found.photos == 20
+    assert (found.done, [Path(failure.input).name for failure in found.failures]) == (19, ["photo0007.webp"])
+    run(tmp_path / "in", tmp_path / "whole")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("text", ["3", "4/3", "-1/3", "1/0", "a/b", "1/2/3"])
+def test_a_shard_that_is_none_is_refused(text):
+    with pytest.raises(UsageError, match="--shard"):
+        parse_shard(text)
+
+
+def test_other_settings_are_refused_or_replace(tmp_path):
+    make_archive(tmp_path / "in", 3)
+    run(tmp_path / "in", tmp_path / "out")
+    with pytest.raises(GramganError, match="records results of the model 'nearest'"):
+        run(tmp_path / "in", tmp_path / "out", model="bicubic")
+    with pytest.raises(GramganError, match="records results"):
+        run(tmp_path / "in", tmp_path / "out", settings=Settings(size=SizeChoice(2.0)))
+    before = contents(tmp_path / "out")
+    _, rows = run(tmp_path / "in", tmp_path / "out", model="bicubic", settings=Settings(overwrite=True))
+    assert len(rows) == 3
+    assert contents(tmp_path / "out") != before
+    _, rows = run(tmp_path / "in", tmp_path / "out", model="bicubic", settings=Settings(overwrite=True))
+    assert not rows
+
+
+def test_what_is_foreign_is_not_replaced(tmp_path):
+    make_archive(tmp_path / "in", 3)
+    (tmp_path / "out").mkdir()
+    foreign = tmp_path / "out/photo0000_x4.png"
+    foreign.write_bytes(photo_bytes(99, "png"))
+    _, rows = run(tmp_path / "in", tmp_path / "out")
+    assert foreign.read_bytes() == photo_bytes(99, "png")
+    assert next(row.error for row in rows if row.error).startswith(f"{foreign} exists already.")
+    _, rows = run(tmp_path / "in", tmp_path / "out", settings=Settings(skip_existing=True))
+    assert [(row.output, row.model, row.error) for row in rows] == [(str(foreign), None, None)]
+    assert foreign.read_bytes() == photo_bytes(99, "png")
+
+
+def test_one_photo_may_be_given_its_results_name(tmp_path):
+    make_archive(tmp_path / "in", 1)
+    run(tmp_path / "in/photo0000.png", tmp_path / "out/big.webp")
+    assert Image.open(tmp_path / "out/big.webp").format == "WEBP"
+    make_archive(tmp_path / "in", 2)
+    with pytest.raises(UsageError, match="is a file"):
+        run(tmp_path / "in", tmp_path / "out/big.webp")
+
+
+def test_a_misnamed_photo_goes_by_its_content(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/photo.png").write_bytes(photo_bytes(0, "jpg"))
+    for _ in range(2):
+        work, _ = run(tmp_path / "in", tmp_path / "out")
+        assert list(contents(tmp_path / "out")) == ["photo_x4.jpg"]
+    assert work.counts.before == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_text_are_recorded(tmp_path):
+    make_archive(tmp_path / "in", 1)
+    odd = os.fsdecode(os.fsencode(tmp_path / "in") + b"/\xff\xe4.png")
+    Path(odd).write_bytes(photo_bytes(5, "png"))
+    for before in (0, 2):
+        work, _ = run(tmp_path / "in", tmp_path / "out")
+        assert work.counts.before == before
+    assert str(tmp_path / "in") + "/\\xff\\xe4.png" in [row["input"] for row in table(tmp_path / "out")]
+    done = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest", "--json")
+    assert json.loads(done.stdout)["counts"]["before"] == 2
+
+
+HOLDER = """
+import sys, time
+from gramgan_cli.core.addresses import place
+from gramgan_cli.engines.archive.claims import Claimant
+claimant = Claimant(place(sys.argv[1]))
+print(claimant.take("photo", False), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_claim_is_one_workers_until_it_dies(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert "number=1" in holder.stdout.readline()
+    mine = claims.Claimant(place(str(tmp_path)))
+    assert mine.take("photo", False) is None
+    assert claims.is_taken(place(str(tmp_path)), "photo")
+    holder.kill()
+    holder.wait()
+    assert not claims.is_taken(place(str(tmp_path)), "photo")
+    claim = mine.take("photo", True)
+    assert claim is not None
+    assert (claim.deaths, claim.existed) == (1, False)
+    claims.release(place(str(tmp_path)), [("photo", claim.number)])
+    assert not claims.claimed_keys(place(str(tmp_path)))
+    mine.close()
+
+
+def test_an_owner_elsewhere_is_dead_when_its_sign_is_old(tmp_path, monkeypatch):
+    records = place(str(tmp_path))
+    elsewhere = {"owner": "another-host-1-abc"}
+    sign = records / f"{claims.WORKERS}/another-host-1-abc"
+    assert not claims.is_alive(records, elsewhere)
+    sign.write(json.dumps({"time": time.time() - 60}).encode())
+    assert claims.is_alive(records, elsewhere)
+    sign.write(json.dumps({"time": time.time() - 1000}).encode())
+    assert not claims.is_alive(records, elsewhere)
+
+
+def test_a_photo_that_kills_its_workers_is_given_up(tmp_path):
+    photos = make_archive(tmp_path / "in", 3)
+    records = place(str(tmp_path / "out/gramgan-results"))
+    key = claims.key_of(str(photos[1]))
+    for number in range(1, 4):
+        (records / f"{claims.FOLDER}/{key}.{number}").write(json.dumps({"owner": "gone", "existed": False}).encode())
+    work, rows = run(tmp_path / "in", tmp_path / "out")
+    assert (work.counts.done, work.counts.failed) == (2, 1)
+    assert "3 workers died over it" in next(row.error for row in rows if row.error)
+    work, rows = run(tmp_path / "in", tmp_path / "out")  # its claims are gone: a new run tries again
+    assert (work.counts.done, work.counts.failed) == (1, 0)
+
+
+def test_what_a_dead_worker_finished_is_recorded_not_repeated(tmp_path):
+    photos = make_archive(tmp_path / "in", 3)
+    run(tmp_path / "in", tmp_path / "other")
+    records = place(str(tmp_path / "out/gramgan-results"))
+    finished = tmp_path / "out/photo0001_x4.jpg"
+    finished.parent.mkdir()
+    finished.write_bytes((tmp_path / "other/photo0001_x4.jpg").read_bytes())
+    (records / f"{claims.FOLDER}/{claims.key_of(str(photos[1]))}.1").write(b'{"owner": "gone", "existed": false}')
+    stamp = finished.stat().st_mtime_ns
+    _, rows = run(tmp_path / "in", tmp_path / "out")
+    row = next(row for row in rows if row.input == str(photos[1]))
+    assert (row.error, row.seconds, row.model) == (None, None, "nearest")
+    assert row.output_sha256 == hashlib.sha256(finished.read_bytes()).hexdigest()
+    assert (row.output_width, row.output_height) == Image.open(finished).size
+    assert finished.stat().st_mtime_ns == stamp
+
+
+def test_a_fault_nobody_knew_ends_one_photo_only(tmp_path, monkeypatch):
+    make_archive(tmp_path / "in", 6)
+    import gramgan_cli.engines.upscale_files as files
+
+    sound = files.choose_format
+
+    def faulty(photo, choice):
+        if "photo0003" in photo.name:
+            raise ZeroDivisionError("a fault")
+        return sound(photo, choice)
+
+    monkeypatch.setattr(files, "choose_format", faulty)
+    work, rows = run(tmp_path / "in", tmp_path / "out")
+    assert (work.counts.done, work.counts.failed) == (5, 1)
+    bad = next(row for row in rows if row.error)
+    assert "photo0003" in bad.error
+    assert "a fault" in bad.error
+    assert len(contents(tmp_path / "out")) == 5
+
+
+def test_a_passing_trouble_is_tried_again(tmp_path, monkeypatch):
+    make_archive(tmp_path / "in", 4)
+    import gramgan_cli.engines.archive.worker as worker
+
+    sound, failed = worker.LocalPlace.read, []
+
+    def flaky(self):
+        if "photo0002" in self.text and not failed:
+            failed.append(self.text)
+            raise GramganError("The net is away.")
+        return sound(self)
+
+    monkeypatch.setattr(worker.LocalPlace, "read", flaky)
+    work, rows = run(tmp_path / "in", tmp_path / "out")
+    assert work.counts.done == 4
+    assert sorted(row.tries for row in rows) == [1, 1, 1, 2]
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_every_result_is_there_once(tmp_path):
+    make_archive(tmp_path / "in", 60, broken={11, 40}, side=64)
+    call = command("upscale", tmp_path / "in", "-o", tmp_path / "out", "--engine", "local", "--model", "lanczos")
+    for done in (8, 25):
+        process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list((tmp_path / "out").glob("photo*"))) < done:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+        process.wait()
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("photo*")}
+    last = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert last.returncode == 1
+    assert "2 failed" in last.stderr
+    for path, stamp in stamps.items():
+        assert path.stat().st_mtime_ns == stamp, f"{path} was written again"
+    found = make_report([str(tmp_path / "out")])
+    assert (found.done, len(found.failures), found.left) == (58, 2, 0)
+    assert len(contents(tmp_path / "out")) == 58
+    inputs = [row["input"] for row in table(tmp_path / "out") if row["error"] is None]
+    assert len(inputs) == len(set(inputs))
+
+
+def test_two_runs_at_once_write_nothing_twice(tmp_path):
+    make_archive(tmp_path / "in", 60, broken={5}, side=48)
+    call = command("upscale", tmp_path / "in", "-o", tmp_path / "out", "--engine", "local", "--model", "lanczos")
+    both = [subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [1, 1], said
+    done = [row["output"] for row in table(tmp_path / "out") if row["error"] is None]
+    assert len(done) == len(set(done)) == 59
+    assert report(tmp_path / "out")["done"] == 59
+
+
+def test_the_report_names_failures_and_exits_by_them(tmp_path):
+    make_archive(tmp_path / "in", 5, broken={1})
+    done = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--shard", "1/1", "--model", "nearest")
+    assert done.returncode == 1
+    assert "4 upscaled, 0 were done before, 1 failed" in done.stderr
+    parts = sorted((tmp_path / "out/gramgan-results").glob("*.parquet"))
+    for manifests in ([tmp_path / "out"], [tmp_path / "out/gramgan-results"], parts):
+        told = gramgan("archive", "report", *manifests)
+        assert told.returncode == 1
+        assert "photo0001.jpg" in told.stdout
+        assert "4 done, 1 failed, 0 left" in told.stdout
+    assert gramgan("archive", "report", tmp_path / "out", "--quiet").stdout.strip() == str(
+        tmp_path / "in/photo0001.jpg"
+    )
+    (tmp_path / "in/photo0001.jpg").write_bytes(photo_bytes(1, "jpg"))
+    again = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest", "--json")
+    assert again.returncode == 0
+    document = json.loads(again.stdout)
+    assert [Path(row["input"]).name for row in document["results"]] == ["photo0001.jpg"]
+    assert document["results"][0]["output_size"] == [100, 96]
+    assert gramgan("archive", "report", tmp_path / "out").returncode == 0
+    assert gramgan("archive", "report", tmp_path / "in").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--engine", "local"], "--output"),
+        (["-o", "out", "--engine", "local", "--workers", "2"], "--engine ray"),
+        (["-o", "out", "--address", "auto"], "--address"),
+        (["-o", "out", "--shard", "9/3"], "--shard"),
+        (["-o", "nothing://there/out"], "nothing://there/out"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(tmp_path, options, message):
+    make_archive(tmp_path / "in", 1)
+    done = gramgan("upscale", tmp_path / "in", "--model", "nearest", *options)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
