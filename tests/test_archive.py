@@ -22,7 +22,7 @@ from gramgan_cli.core.sizes import SizeChoice
 from gramgan_cli.engines.archive import claims
 from gramgan_cli.engines.archive.listing import list_photos, of_shard, parse_shard
 from gramgan_cli.engines.archive.report import make_report
-from gramgan_cli.engines.archive.run import Request, Run, local_engine
+from gramgan_cli.engines.archive.run import Request, Run, local_engine, look_up
 from gramgan_cli.engines.upscale_files import Settings
 from gramgan_cli.engines.upscale_plan import Naming
 
@@ -31,6 +31,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 NAMING = Naming(Path("results"), "{stem}_x{scale}", "4", "nearest", "default", False)
 MACHINE = {"device": "cpu", "tile": None, "precision": "auto", "tta": False, "seamless": False, "max_memory": None}
+MACHINE |= {"backend": "auto"}
 
 
 def request(inputs: object, output: object, **changes: object) -> Request:
@@ -228,6 +229,13 @@ def test_a_misnamed_photo_goes_by_its_content(tmp_path):
     assert work.counts.before == 1
 
 
+def test_a_mixture_is_known_by_its_weights():
+    first, second = look_up("default+default@0.5"), look_up("default+default@0.5")
+    assert first.name == "default+default@0.5"
+    assert first.sha256 == second.sha256 == hashlib.sha256(first.content or b"").hexdigest()
+    assert first.sha256 != look_up("default").sha256
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_names_that_are_no_text_are_recorded(tmp_path):
     make_archive(tmp_path / "in", 1)
@@ -245,28 +253,56 @@ HOLDER = """
 import sys, time
 from gramgan_cli.core.addresses import place
 from gramgan_cli.engines.archive.claims import Claimant
-claimant = Claimant(place(sys.argv[1]))
+claimant = Claimant(place(sys.argv[1]), sys.argv[2])
 print(claimant.take("photo", False), flush=True)
 time.sleep(60)
 """
 
 
-def test_a_claim_is_one_workers_until_it_dies(tmp_path):
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+def hold(records: Path, run: str) -> subprocess.Popen[str]:
+    """A process of its own that has claimed "photo"."""
+    call = [sys.executable, "-c", HOLDER, str(records), run]
+    holder = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert "number=1" in holder.stdout.readline()
-    mine = claims.Claimant(place(str(tmp_path)))
+    return holder
+
+
+def test_a_claim_is_one_workers_until_it_dies(tmp_path):
+    records = place(str(tmp_path))
+    holder = hold(tmp_path, "its run")
+    mine = claims.Claimant(records, "my run")
     assert mine.take("photo", False) is None
-    assert claims.is_taken(place(str(tmp_path)), "photo")
+    assert claims.is_taken(records, "photo")
     holder.kill()
     holder.wait()
-    assert not claims.is_taken(place(str(tmp_path)), "photo")
+    assert not claims.is_taken(records, "photo")
     claim = mine.take("photo", True)
     assert claim is not None
     assert (claim.deaths, claim.existed) == (1, False)
-    claims.release(place(str(tmp_path)), [("photo", claim.number)])
-    assert not claims.claimed_keys(place(str(tmp_path)))
+    claims.release(records, [("photo", claim.number)])
+    assert not claims.claimed_keys(records)
     mine.close()
+
+
+def test_a_living_run_speaks_for_its_dead_workers(tmp_path):
+    records = place(str(tmp_path))
+    run_sign = claims.Sign(records)
+    holder = hold(tmp_path, run_sign.owner)
+    holder.kill()
+    holder.wait()
+    other, own = claims.Claimant(records, "another run"), claims.Claimant(records, run_sign.owner)
+    assert other.take("photo", False) is None
+    claim = own.take("photo", False)
+    assert claim is not None
+    assert claim.number == 2
+    own.close()
+    assert other.take("photo", False) is None
+    run_sign.close()
+    claim = other.take("photo", False)
+    assert claim is not None
+    assert claim.number == 3
+    other.close()
 
 
 def test_an_owner_elsewhere_is_dead_when_its_sign_is_old(tmp_path, monkeypatch):

@@ -209,9 +209,9 @@ def upscale(
         format or "default", quality, SizeChoice(*size), overwrite, skip_existing, allow_truncated, seamless, memory
     )
     if wish:
-        machine_options = {"device": device, "tile": sides, "precision": precision, "tta": tta, "seamless": seamless}
-        scale = f"{outscale:g}" if outscale else None
-        archive.run(wish, on_ray, model, {**machine_options, "max_memory": memory}, settings, scale, json, quiet)
+        options = {"device": device, "tile": sides, "precision": precision, "tta": tta, "seamless": seamless}
+        options |= {"max_memory": memory, "backend": backend}
+        archive.run(wish, on_ray, model, options, settings, f"{outscale:g}" if outscale else None, json, quiet)
         return
 
     from gramgan_cli.engines import upscale_reference as reference

@@ -71,8 +71,8 @@ def _lock_file(owner: str) -> Path:
     return Path(tempfile.gettempdir()) / "gramgan-workers" / f"{owner}.lock"
 
 
-class Claimant:
-    """One worker that claims photos; alive until it is closed or its process ends."""
+class Sign:
+    """The sign of life of a worker, or of the run that speaks for workers; until it is closed or its process ends."""
 
     def __init__(self, records: Place) -> None:
         self._records = records
@@ -85,7 +85,7 @@ class Claimant:
         self._thread.start()
 
     def close(self) -> None:
-        """Give up whatever is still claimed."""
+        """Be dead."""
         self._closing.set()
         self._thread.join()
         self._held.close()
@@ -103,6 +103,23 @@ class Claimant:
                 # A store that is away for a moment: the next sign comes soon, and the lease covers several.
                 continue
 
+
+class Claimant:
+    """One worker that claims photos.
+
+    Args:
+        records: folder of records.
+        run: the run's own sign of life. While the run lives, its workers' claims are theirs for all other runs, dead
+            or not: it repeats what they left, and its records of what they finished may still be on their way.
+    """
+
+    def __init__(self, records: Place, run: str) -> None:
+        self._records, self._run, self._mine = records, run, Sign(records)
+
+    def close(self) -> None:
+        """Give up whatever is still claimed, as far as the run does not speak for it."""
+        self._mine.close()
+
     def take(self, key: str, existed: bool) -> Claim | None:
         """The claim of a photo, or None where a living worker has it.
 
@@ -113,7 +130,7 @@ class Claimant:
         number = 1
         while True:
             file = self._records / f"{FOLDER}/{key}.{number}"
-            mine = json.dumps({"owner": self.owner, "existed": existed, "time": time.time()}).encode()
+            mine = json.dumps({"owner": self._mine.owner, "run": self._run, "existed": existed}).encode()
             if file.create(mine):
                 return Claim(key, number, existed)
             try:
@@ -121,7 +138,7 @@ class Claimant:
             except Missing:
                 number = 1  # released this moment
                 continue
-            if before.get("owner") != self.owner and is_alive(self._records, before):
+            if before.get("owner") != self._mine.owner and is_alive(self._records, before, self._run):
                 return None
             existed = bool(before.get("existed", True))
             number += 1
@@ -158,11 +175,14 @@ def _said(file: Place) -> dict[str, Any]:
     return {}
 
 
-def is_alive(records: Place, claim: dict[str, Any]) -> bool:
-    """Whether the owner of a claim lives, as far as can be told from here."""
-    owner = claim.get("owner")
-    if owner is None:
-        return False
+def is_alive(records: Place, claim: dict[str, Any], run: str | None = None) -> bool:
+    """Whether a claim is held, by its owner or, for all but the workers of its own ``run``, by the run."""
+    speakers = [claim.get("owner"), claim.get("run") if claim.get("run") != run else None]
+    return any(_lives(records, speaker) for speaker in speakers if speaker is not None)
+
+
+def _lives(records: Place, owner: str) -> bool:
+    """Whether the owner of a sign lives, as far as can be told from here."""
     if owner.startswith(f"{socket.gethostname()}-") and _lock_file(owner).is_file():
         return is_held(_lock_file(owner))
     try:

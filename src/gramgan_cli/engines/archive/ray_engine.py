@@ -22,6 +22,7 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.engines.archive.listing import Photo
 from gramgan_cli.engines.archive.run import CHUNK, Engine, Request, Run, Weights
 from gramgan_cli.engines.archive.worker import Order, Outcome, Worker
+from gramgan_cli.engines.upscale_files import open_machine
 
 FEWEST_PER_TASK = 16
 """Photos of one task, where there are enough: the start of a task costs some milliseconds."""
@@ -54,12 +55,10 @@ class _Actor:
     def __init__(self, order: Order, model: str, weights: str | None, machine: Mapping[str, Any], cores: int) -> None:
         import torch
 
-        from gramgan_cli.engines.upscale_files import open_machine
-
         torch.set_num_threads(cores)
         with tempfile.TemporaryDirectory() as folder:
             if weights is not None:
-                path = Path(folder) / f"{model}.safetensors"
+                path = Path(folder) / "weights.safetensors"
                 path.write_bytes(place(weights).read())
                 model = str(path)
             self._worker = Worker(order, open_machine(model, **machine))
@@ -108,6 +107,8 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
     if memory := request.settings.max_memory:
         needs["memory"] = memory
     machine = {**request.machine, "device": "auto" if on_gpus else "cpu"}
+    if weights.content is None:
+        open_machine(weights.name, **machine)  # says here, not in every worker, which options an interpolation lacks
     shipped = _shipped(run.records, weights)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -134,11 +135,11 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
 
 def _shipped(records: Place, weights: Weights) -> str | None:
     """Put the weights where all workers find them: nodes need no model store, and all work with the very same file."""
-    if weights.file is None:
+    if weights.content is None:
         return None
     where = records / f"{MODELS}/{weights.sha256}.safetensors"
     if not where.exists():
-        where.write(weights.file.read_bytes())
+        where.write(weights.content)
     return where.text
 
 
@@ -188,7 +189,7 @@ def _wants_gpus(request: Request, weights: Weights, resources: Mapping[str, floa
     gpus = resources.get("GPU", 0)
     if device == "cuda" and not gpus:
         raise UsageError("The Ray cluster has no GPU.", "Use --device cpu.")
-    return device != "cpu" and weights.file is not None and gpus >= 1
+    return device != "cpu" and weights.content is not None and gpus >= 1
 
 
 def _task_count(photos: int, workers: int) -> int:

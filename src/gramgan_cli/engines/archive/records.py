@@ -52,6 +52,7 @@ class Row:
     settings: str = ""
     """JSON: what else decides how the result looks."""
     device: str = ""
+    backend: str = ""
     tile: int = 0
     seconds: float | None = None
     """From decoded input to encoded output; None where an interrupted run had written the result."""
@@ -101,6 +102,7 @@ def schema() -> pa.Schema:
             ("model_sha256", text),
             ("settings", text),
             ("device", text),
+            ("backend", text),
             ("tile", pa.int32()),
             ("seconds", pa.float64()),
             ("warnings", pa.list_(text)),

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +19,10 @@ from gramgan_cli.core import baselines
 from gramgan_cli.core.addresses import LocalPlace, Place, place
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats import format_of_suffix
-from gramgan_cli.core.weights.header import WeightsHeader, read_header
-from gramgan_cli.core.weights.load import describe, weights_file
-from gramgan_cli.engines.archive.claims import claimed_keys, clear_old_signs, is_taken, key_of, release
+from gramgan_cli.core.weights.header import WeightsHeader, save_weights
+from gramgan_cli.core.weights.load import load_model, weights_file
+from gramgan_cli.core.weights.mixture import Mixture
+from gramgan_cli.engines.archive.claims import Sign, claimed_keys, clear_old_signs, is_taken, key_of, release
 from gramgan_cli.engines.archive.listing import Photo, list_photos, of_shard
 from gramgan_cli.engines.archive.records import FOLDER, Known, Ledger, Merged, Row, note_run, storable
 from gramgan_cli.engines.archive.worker import Order, Outcome, Worker
@@ -60,12 +62,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Weights:
-    """A model as far as a run must know it before any worker loads it."""
+    """A model as all workers of a run shall load it."""
 
     name: str
     scale: int
-    file: Path | None
-    """None for interpolations."""
+    content: bytes | None
+    """The file; None for interpolations."""
     sha256: str | None
     header: WeightsHeader | None
 
@@ -97,15 +99,19 @@ class Counts:
 
 
 def look_up(model: str) -> Weights:
-    """Name, scale and checksum of a model, without loading it."""
+    """A model's weights with their checksum; those of a mixture as the file that they would make."""
     if model in baselines.BASELINES:
         return Weights(model, baselines.SCALE, None, None, None)
-    path = weights_file(model)
-    header = read_header(path)
-    if describe(header).needs_reference:
+    loaded = load_model(model)
+    if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{model}' needs a reference picture for every photo.", "Choose another --model.")
-    name = path.stem if path == Path(model) else model
-    return Weights(name, header.scale, path, hashlib.sha256(path.read_bytes()).hexdigest(), header)
+    if Mixture.parse(model):
+        with tempfile.TemporaryDirectory() as folder:
+            save_weights(Path(folder) / "mixed.safetensors", loaded.network.state_dict(), loaded.header)
+            content = (Path(folder) / "mixed.safetensors").read_bytes()
+    else:
+        content = weights_file(model).read_bytes()
+    return Weights(loaded.name, loaded.descriptor.scale, content, hashlib.sha256(content).hexdigest(), loaded.header)
 
 
 class Run:
@@ -133,7 +139,7 @@ class Run:
         merged.read(self.records)
         self.order = Order(
             self.name, self.output.text, self.records.text, self.weights.name, self.weights.sha256,
-            request.settings, _described(request), tuple(merged.seen),
+            request.settings, _described(request), "", tuple(merged.seen),
         )  # fmt: skip
         self._check_same_work(merged, {storable(photo.input) for photo in mine})
         self._check_writable(mine)
@@ -178,12 +184,14 @@ class Run:
         Whatever ends it, what was done is recorded as far as it was heard of.
         """
         note_run(self.records, self.name, self._facts())
+        sign = Sign(self.records)
+        order = replace(self.order, speaker=sign.owner)
         ledger = _Recording(Ledger(self.records, self.name), self.records)
         try:
             self._on_progress(self.counts)
             waiting, held = self.missing, list[Photo]()
             while waiting and engine is not None:
-                for outcome in engine(self.order, waiting):
+                for outcome in engine(order, waiting):
                     if outcome.state == "busy":
                         held.append(outcome.photo)
                     else:
@@ -192,6 +200,7 @@ class Run:
                 waiting, held = self._freed(held)
         finally:
             ledger.close()
+            sign.close()
         return self.counts
 
     def _settle(self, outcome: Outcome, ledger: _Recording) -> None:
@@ -279,7 +288,7 @@ def _described(request: Request) -> str:
     """The settings that decide how results look."""
     settings = asdict(request.settings)
     own = {name: settings[name] for name in ("format", "quality", "size", "allow_truncated")}
-    options = {name: request.machine[name] for name in ("precision", "tta", "seamless")}
+    options = {name: request.machine[name] for name in ("precision", "tta", "seamless", "backend")}
     return json.dumps({**own, **options}, sort_keys=True)
 
 

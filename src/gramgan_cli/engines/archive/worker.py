@@ -50,6 +50,8 @@ class Order:
     settings: Settings
     described: str
     """The settings that decide how results look, as records say them."""
+    speaker: str
+    """The run's sign of life."""
     seen: tuple[str, ...] = ()
     """Files of records that were taken into account when the run began."""
 
@@ -94,7 +96,7 @@ class Worker:
         self._order, self._machine = order, machine
         self._output, self._records = place(order.output), place(order.records)
         self._merged, self._reading = Merged(order.seen), threading.Lock()
-        self._claimant = Claimant(self._records)
+        self._claimant = Claimant(self._records, order.speaker)
         self._open: dict[str, Claim] = {}
 
     def close(self) -> None:
@@ -172,6 +174,7 @@ class Worker:
         """Claim, look whether the result is there, fetch."""
         photo = task.photo
         task.row = Row(photo.input, settings=self._order.described, device=self._machine.device)
+        task.row.backend = self._machine.backend
         task.row.model, task.row.model_sha256 = self._order.model, self._order.model_sha256
         task.row.tile = self._machine.source.tile
         try:
@@ -284,6 +287,7 @@ class Worker:
             record.output_size,
         )
         row.seconds, row.tile, row.warnings = record.seconds, record.tile, record.warnings
+        row.backend = record.backend
 
     def _say_addresses(self, task: _Task) -> None:
         """Messages name the photo and its result where they are, not their copies."""
