@@ -272,6 +272,18 @@ def test_max_memory_refuses_before_the_work(tmp_path):
 # ---- existing results, failures, order -----------------------------------------------------------------------------
 
 
+def test_max_memory_counts_what_encoders_hold(tmp_path):
+    """16 megapixels of result: libwebp and libavif hold more than half a gigabyte, the others do not."""
+    put(tmp_path / "a.png", with_pillow(scene(3, height=1000, width=1000), "PNG"))
+    machine = open_machine("nearest", "cpu", 64)
+    refused = {}
+    for form in ("png", "tiff", "jpg", "webp", "avif"):
+        options = {"format": form, "max_memory": 1200 * 2**20, "size": SizeChoice(fit=(8000, 4000))}
+        record = upscale([tmp_path / "a.png"], tmp_path / "out", machine=machine, **options)[0]
+        refused[form] = record.error is not None and "--max-memory" in record.error
+    assert refused == {"png": False, "tiff": False, "jpg": False, "webp": True, "avif": True}
+
+
 def test_existing_results_are_kept_replaced_or_skipped(tmp_path):
     put(tmp_path / "a.png")
     put(tmp_path / "a_x4.png", b"old")
