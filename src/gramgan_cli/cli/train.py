@@ -11,13 +11,14 @@ from gramgan_cli.cli.output import note, print_json, print_line
 from gramgan_cli.core.errors import UsageError
 
 
-def _settings(hr_dir: list[Path] | None, named: dict[str, Any], chosen: list[str] | None) -> list[dict[str, Any]]:
+def _settings(hr_dir: list[str] | None, named: dict[str, Any], chosen: list[str] | None) -> list[dict[str, Any]]:
     """What the options say, as changes to the recipe; ``--set`` comes last and wins."""
+    from gramgan_cli.core.addresses import place
     from gramgan_cli.recipes.convert import parse_setting
 
     settings = [parse_path(key, value) for key, value in named.items() if value is not None]
     if hr_dir:
-        settings.append({"data": {"hr_dir": [str(folder.resolve()) for folder in hr_dir]}})
+        settings.append({"data": {"hr_dir": [place(source).text for source in hr_dir]}})
     return settings + [parse_setting(text) for text in chosen or []]
 
 
@@ -31,7 +32,12 @@ def parse_path(key: str, value: Any) -> dict[str, Any]:
 def train(
     recipe: Annotated[str, typer.Option(help="Recipe: a name (see --list) or a TOML file.")] = "gramgan",
     hr_dir: Annotated[
-        list[Path] | None, typer.Option(help="Folder of sharp photos to learn from; may be given more than once.")
+        list[str] | None,
+        typer.Option(
+            metavar="DIR|TAR",
+            help="Folder of sharp photos to learn from, or tar shards of them (WebDataset): a folder, a file, or a row "
+            "such as train-{0000..0099}.tar, here or at an address. May be given more than once.",
+        ),
     ] = None,
     valid_dir: Annotated[
         Path | None, typer.Option(help="Folder of photos to measure on. Without it some of --hr-dir are held out.")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from gramgan_cli.core import archs
+from gramgan_cli.core.data.shards import find_shards
 from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
@@ -19,6 +20,7 @@ from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.picture_terms import extractor_of
 from gramgan_cli.engines.reporter import Reporter
 from gramgan_cli.engines.run_folder import RunFolder
+from gramgan_cli.engines.shard_photos import shard_photos
 from gramgan_cli.engines.texture_term import with_bank
 from gramgan_cli.engines.train import LOSS_TERMS, Outcome, Run, split_photos
 from gramgan_cli.engines.warm_start import first_stage, needs_first_stage, with_start
@@ -98,7 +100,7 @@ def check_terms(recipe: Recipe) -> None:
 
 def plan(recipe: Recipe, folder: RunFolder, order: Order) -> dict[str, Any]:
     """What a run would do, for ``--dry-run``; everything that can be checked beforehand is."""
-    train_photos, valid_photos, line = split_photos(recipe)
+    photos, validation, line = _photo_counts(recipe)
     stages = []
     if needs_first_stage(recipe, folder):
         before, where = first_stage(recipe, folder)
@@ -111,10 +113,20 @@ def plan(recipe: Recipe, folder: RunFolder, order: Order) -> dict[str, Any]:
         "network": dict(recipe.network),
         "init": recipe.init or "none",
         "stages": stages,
-        "photos": len(train_photos),
-        "validation_photos": len(valid_photos),
+        "photos": photos,
+        "validation_photos": validation,
         "data": line,
     }
+
+
+def _photo_counts(recipe: Recipe) -> tuple[int, int, str]:
+    """Photos to train on, photos to measure on, and a line that says which are which."""
+    if files := find_shards(recipe.data.hr_dir):
+        sharded = shard_photos(recipe, files)
+        held_out = len(sharded.held_out)
+        return sharded.shards.photos - held_out, held_out or len(sharded.valid_paths), sharded.line
+    train_photos, valid_photos, line = split_photos(recipe)
+    return len(train_photos), len(valid_photos), line
 
 
 def train(order: Order, make_reporter: Callable[[], Reporter]) -> Outcome:

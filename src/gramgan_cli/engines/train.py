@@ -25,6 +25,7 @@ from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import Batch, CropSampler, degraded_photo, middle_crop
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import PreparedPhoto, add_references, prepare_photos
+from gramgan_cli.core.data.shards import find_shards
 from gramgan_cli.core.ema import update_ema
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.files import replacing
@@ -38,6 +39,7 @@ from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.gan_step import GanTraining, recipe_mask
 from gramgan_cli.engines.reporter import Reporter
 from gramgan_cli.engines.run_folder import RunFolder
+from gramgan_cli.engines.shard_photos import shard_photos, shard_sampler, validation_photos
 from gramgan_cli.engines.tensorboard import TensorBoard
 from gramgan_cli.engines.validate import sample_grid, validate
 from gramgan_cli.recipes.schema import Recipe
@@ -229,15 +231,22 @@ class Run:
 
     def _read_photos(self) -> None:
         """Prepare the photos; the main process first, so that the others find them prepared."""
-        self.photos, held_out, line = split_photos(self.recipe)
+        wanted = self.recipe.data
         prepared = cache_dir() / "prepared"
         scale = self.descriptor.scale
         if not self.group.is_main:
             self.group.barrier()
         show = self.reporter.preparing if self.group.is_main else None
-        photos = prepare_photos(self.photos, scale, prepared, show)
-        self.valid: list[PreparedPhoto] = prepare_photos(held_out, scale, prepared, show)
-        wanted = self.recipe.data
+        photos: list[PreparedPhoto] = []
+        sharded = shard_photos(self.recipe, files, show) if (files := find_shards(wanted.hr_dir)) else None
+        self.valid: list[PreparedPhoto]
+        if sharded is not None:
+            self.photos, line = sharded.names, sharded.line
+            self.valid = validation_photos(sharded, scale, show)
+        else:
+            self.photos, held_out, line = split_photos(self.recipe)
+            photos = prepare_photos(self.photos, scale, prepared, show)
+            self.valid = prepare_photos(held_out, scale, prepared, show)
         if wanted.references == "folder":
             photos, self.valid = (add_references(some, Path(wanted.ref_dir), show) for some in (photos, self.valid))
         if wanted.references != "none":
@@ -250,16 +259,20 @@ class Run:
             self.reporter.note(line)
         share = (self.group.rank, self.group.processes)
         recipe = self.recipe
-        self.sampler = CropSampler(
-            photos,
-            scale,
-            wanted.hr_crop,
-            recipe.batch_size,
-            recipe.seed,
-            share,
-            wanted.references != "none",
-            degradation,
-        )
+
+        def sampler(photos: list[PreparedPhoto]) -> CropSampler:
+            return CropSampler(
+                photos,
+                scale,
+                wanted.hr_crop,
+                recipe.batch_size,
+                recipe.seed,
+                share,
+                wanted.references != "none",
+                degradation,
+            )
+
+        self.sampler = shard_sampler(recipe, sharded, scale, sampler) if sharded is not None else sampler(photos)
 
     def _saved_networks(self) -> dict[str, nn.Module]:
         """All networks whose tensors belong to the state."""

@@ -14,7 +14,7 @@ class Data:
     """Where the crops come from and how large they are."""
 
     hr_dir: tuple[str, ...] = ()
-    """Folders of HR photos; empty in a recipe, filled in by the run."""
+    """Folders of HR photos, or tar shards of them; empty in a recipe, filled in by the run."""
     valid_dir: str = ""
     """Folder of held-out HR photos; empty: some of ``hr_dir`` are held out."""
     hr_crop: int = 192
@@ -23,6 +23,10 @@ class Data:
     """Networks that take a reference: a second, altered crop of the same photo, or a photo of ``ref_dir``."""
     ref_dir: str = ""
     """Folder of reference photos: same stem as the photo's, or ``*_ref`` for ``*_in``."""
+    window: int = 64
+    """Tar shards only: photos in memory at once, from which the steps draw; larger mixes better."""
+    crops_per_photo: int = 16
+    """Tar shards only: crops drawn of each photo, on average, before the window moves on."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +40,11 @@ class PreparedPhoto:
     """A reference photo of any size (H, W, 3), for networks that take one."""
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """A picture as 8-bit RGB (H, W, 3), turned upright by its EXIF orientation. Errors name the file."""
+def read_rgb(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint8]:
+    """A picture as 8-bit RGB (H, W, 3), turned upright by its EXIF orientation. Errors name the file (as ``name``)."""
+    path = name or str(file)
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except Image.DecompressionBombError as error:
         raise GramganError(f"{path} was refused: {error}") from error
@@ -50,10 +52,15 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         raise GramganError(f"{path} can't be read as a picture: {error}.") from error
 
 
-def _pair(path: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def pair_of(photo: NDArray[np.uint8], scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """LR (h, w, 3) and HR (scale h, scale w, 3) of a photo; LR is MATLAB bicubic of the whole photo (SPEC 1.7)."""
-    hr = crop_to_multiple(read_rgb(path), scale)
+    hr = crop_to_multiple(photo, scale)
     return make_lr(hr, scale), hr
+
+
+def _pair(path: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """See ``pair_of``."""
+    return pair_of(read_rgb(path), scale)
 
 
 def _pairs(paths: Sequence[Path], scale: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:

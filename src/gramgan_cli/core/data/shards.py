@@ -1,0 +1,262 @@
+"""Training photos from tar shards (WebDataset): read in order, a window of photos at a time, resumed exactly.
+
+The photos of all shards form an endless stream: epoch after epoch, the shards in an order drawn from (seed, epoch), the
+photos of a shard in theirs. Steps draw their crops from a window of the stream, and windows follow one another, so the
+batch of a step is a pure function of (seed, step), as it is for folders. A run that goes on reads the window of its
+step and nothing before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gramgan_cli.core.addresses import LocalPlace, place
+from gramgan_cli.core.data.crops import Batch, CropSampler
+from gramgan_cli.core.data.listing import SUFFIXES
+from gramgan_cli.core.data.prepared import PreparedPhoto, pair_of, read_rgb
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.files import replacing
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Tar shards and how many photos each holds."""
+
+    files: tuple[str, ...]
+    """Paths or addresses."""
+    counts: tuple[int, ...]
+
+    @property
+    def photos(self) -> int:
+        """In all shards."""
+        return sum(self.counts)
+
+
+def find_shards(sources: Sequence[str]) -> list[str] | None:
+    """The shards that ``--hr-dir`` names; None where it names folders of pictures.
+
+    A source is a tar file, a row of them (``train-{0000..0099}.tar``) or a folder of them, here or at an address.
+    Raises GramganError where shards and folders of pictures are mixed.
+    """
+    found = [_shards_of(source) for source in sources]
+    if not any(found):
+        return None
+    if not all(found):
+        without = next(source for source, files in zip(sources, found, strict=True) if not files)
+        raise GramganError(f"{without} holds no tar shards, the others do.", "Train on shards, or on folders.")
+    return [file for files in found for file in files]
+
+
+def _shards_of(source: str) -> list[str]:
+    if source.endswith(".tar"):
+        return list(_webdataset().shardlists.expand_urls(source))
+    folder = place(source)
+    if not folder.is_folder():
+        return []
+    return [file.text for file in folder.files() if file.suffix == ".tar" and not file.name.startswith(".")]
+
+
+def _webdataset() -> Any:
+    try:
+        import webdataset
+        import webdataset.shardlists
+        import webdataset.tariterators
+    except ImportError as error:
+        raise GramganError(
+            "Tar shards need webdataset, which is not installed.", "Install it: pip install 'gramgan-cli[shards]'"
+        ) from error
+    return webdataset
+
+
+def samples(file: str) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of every photo of a shard, in its order: the picture of each WebDataset sample."""
+    tar = _webdataset().tariterators
+    where = place(file)
+    try:
+        with _stream(file) as stream:
+            members = tar.tar_file_expander([{"url": file, "stream": stream}])
+            for sample in tar.group_by_keys(members):
+                for kind, content in sample.items():
+                    if f".{kind.rpartition('.')[2]}" in SUFFIXES:
+                        yield f"{sample['__key__']}.{kind}", content
+                        break
+    except (OSError, ValueError, tarfile.TarError) as error:
+        what = error.args[0] if error.args else error
+        raise GramganError(f"{where.text} can't be read as a tar shard: {what}.") from error
+
+
+def _stream(file: str) -> Any:
+    where = place(file)
+    if isinstance(where, LocalPlace):
+        return where.path.open("rb")
+    import fsspec
+
+    return fsspec.open(file, "rb").open()
+
+
+def count_photos(files: Sequence[str], cache: Path, progress: Callable[[int, int], None] | None = None) -> Shards:
+    """How many photos each shard holds; counted once (all of it is read), then remembered under ``cache``.
+
+    A shard of this computer that changed is counted again; one at an address is known by its name.
+    """
+    counts = []
+    for done, file in enumerate(files, 1):
+        remembered = cache / f"{_key(file)}.count.json"
+        if not remembered.is_file():
+            count = sum(1 for _ in samples(file))
+            if not count:
+                raise GramganError(f"{file} holds no pictures.", f"Looked for {', '.join(sorted(SUFFIXES))}.")
+            with replacing(remembered) as temporary:
+                temporary.write_text(json.dumps({"shard": file, "photos": count}), encoding="utf-8")
+        counts.append(int(json.loads(remembered.read_text(encoding="utf-8"))["photos"]))
+        if progress is not None:
+            progress(done, len(files))
+    return Shards(tuple(files), tuple(counts))
+
+
+def _key(file: str) -> str:
+    where = place(file)
+    facts: list[Any] = [VERSION, where.text]
+    if isinstance(where, LocalPlace):
+        if not where.path.is_file():
+            raise GramganError(f"There is no shard {where.text}.")
+        facts += [where.path.stat().st_size, where.path.stat().st_mtime_ns]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+
+def photos_at(shards: Shards, order: Sequence[int], first: int, last: int) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of the photos ``first`` to ``last`` - 1, counted through the shards in ``order``."""
+    ends = list(accumulate(shards.counts[shard] for shard in order))
+    at = bisect_right(ends, first)
+    while first < last:
+        start = ends[at] - shards.counts[order[at]]
+        file = shards.files[order[at]]
+        taken = 0
+        for number, sample in enumerate(samples(file), start):
+            if first <= number < last:
+                yield sample
+                taken += 1
+            if number + 1 >= last:
+                break
+        if taken != min(last, ends[at]) - first:
+            raise GramganError(f"{file} holds fewer photos than when they were counted.", "Start the run again.")
+        first, at = ends[at], at + 1
+
+
+class ShardSampler:
+    """Draws the batch of any step from shards; see the module.
+
+    Args:
+        shards: from ``count_photos``.
+        held_out: places of photos, counted through the shards in their order, that no batch may show.
+        scale: HR side over LR side.
+        window: photos in memory at once (twice as many while the next ones are read).
+        window_steps: steps that draw from one window.
+        seed: of the run.
+        sampler: makes the sampler of a window's photos.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        held_out: Sequence[int],
+        scale: int,
+        window: int,
+        window_steps: int,
+        seed: int,
+        sampler: Callable[[list[PreparedPhoto]], CropSampler],
+    ) -> None:
+        self.shards, self._held_out, self._scale = shards, set(held_out), scale
+        self._window, self._steps, self._seed, self._sampler = window, window_steps, seed, sampler
+        self._starts = [0, *accumulate(shards.counts)]
+        self._pool = ThreadPoolExecutor(1)
+        self._made: tuple[int, CropSampler] | None = None
+        self._next: tuple[int, Future[CropSampler]] | None = None
+
+    def batch(self, step: int) -> Batch:
+        """This process's crops of ``step``."""
+        return self._of_window(step // self._steps).batch(step)
+
+    def batches(self, first: int, last: int) -> Iterator[Batch]:
+        """The batches of steps ``first`` to ``last`` - 1; the next window is read while the one before is used."""
+        while first < last:
+            window = first // self._steps
+            sampler = self._of_window(window)
+            end = min(last, (window + 1) * self._steps)
+            if end < last:
+                self._next = (window + 1, self._pool.submit(self._read, window + 1))
+            yield from sampler.batches(first, end)
+            first = end
+
+    def _of_window(self, window: int) -> CropSampler:
+        if self._made is None or self._made[0] != window:
+            if self._next is not None and self._next[0] == window:
+                made = self._next[1].result()
+            else:
+                made = self._read(window)
+            self._made = (window, made)
+        return self._made[1]
+
+    def _read(self, window: int) -> CropSampler:
+        """The sampler of a window; places that are held out are left out of it."""
+        with ThreadPoolExecutor(2) as decoders:
+            contents = self._contents(window)
+            waiting = [decoders.submit(_prepared, name, content, self._scale) for name, content in contents]
+            return self._sampler([ready.result() for ready in waiting])
+
+    def _contents(self, window: int) -> Iterator[tuple[str, bytes]]:
+        total = self.shards.photos
+        first, last = window * self._window, (window + 1) * self._window
+        while first < last:
+            epoch, place_in_epoch = divmod(first, total)
+            count = min(last - first, total - place_in_epoch)
+            order = np.random.default_rng([self._seed, epoch]).permutation(len(self.shards.files)).tolist()
+            places = _Places(self._starts, order)
+            found = photos_at(self.shards, order, place_in_epoch, place_in_epoch + count)
+            for number, sample in enumerate(found, place_in_epoch):
+                if places[number] not in self._held_out:
+                    yield sample
+            first += count
+
+
+class _Places:
+    """From a photo's number in an epoch's order to its place through the shards in their own order."""
+
+    def __init__(self, starts: Sequence[int], order: Sequence[int]) -> None:
+        self._starts, self._order = starts, order
+        self._ends = list(accumulate(starts[shard + 1] - starts[shard] for shard in order))
+
+    def __getitem__(self, number: int) -> int:
+        at = bisect_right(self._ends, number)
+        shard = self._order[at]
+        before = self._ends[at - 1] if at else 0
+        return self._starts[shard] + number - before
+
+
+def prepared_at(shards: Shards, places: Sequence[int], scale: int) -> list[PreparedPhoto]:
+    """The photos at some places, ready for validation."""
+    order = range(len(shards.files))
+    return [
+        _prepared(name, content, scale)
+        for number in places
+        for name, content in photos_at(shards, order, number, number + 1)
+    ]
+
+
+def _prepared(name: str, content: bytes, scale: int) -> PreparedPhoto:
+    lr, hr = pair_of(read_rgb(io.BytesIO(content), name), scale)
+    return PreparedPhoto(name, lr, hr)

@@ -1,0 +1,71 @@
+"""A training run's photos where they lie in tar shards: what is trained on, what is held out, the sampler of crops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gramgan_cli.core.data.crops import CropSampler
+from gramgan_cli.core.data.listing import list_pictures
+from gramgan_cli.core.data.prepared import PreparedPhoto, prepare_photos
+from gramgan_cli.core.data.shards import Shards, ShardSampler, count_photos, prepared_at
+from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.folders import cache_dir
+from gramgan_cli.recipes.schema import Recipe
+
+Progress = Callable[[int, int], None] | None
+
+
+@dataclass(frozen=True)
+class ShardPhotos:
+    """The photos of a run."""
+
+    shards: Shards
+    valid_paths: tuple[Path, ...]
+    """Photos of the validation folder, where there is one."""
+    held_out: tuple[int, ...]
+    """Places of the photos that are held out where there is none."""
+
+    @property
+    def line(self) -> str:
+        """Which are which, for the person."""
+        many = f"{self.shards.photos} photos in {len(self.shards.files)} shards"
+        if self.valid_paths:
+            return f"{many}; validated on the {len(self.valid_paths)} of {self.valid_paths[0].parent}."
+        return f"{many}; {len(self.held_out)} of them held out for validation (or name a folder by --valid-dir)."
+
+    @property
+    def names(self) -> list[Path]:
+        """What the record of a training lists: shards with their numbers of photos."""
+        pairs = zip(self.shards.files, self.shards.counts, strict=True)
+        return [Path(f"{file.rpartition('/')[2]}:{count}") for file, count in pairs]
+
+
+def shard_photos(recipe: Recipe, files: Sequence[str], progress: Progress = None) -> ShardPhotos:
+    """Count the photos and hold some out. Raises UsageError for recipes that shards can't serve."""
+    if recipe.data.references == "folder":
+        raise UsageError("Photos of tar shards have no folder of references.", "Set data.references=crops.")
+    shards = count_photos(files, cache_dir() / "prepared", progress)
+    if recipe.data.valid_dir:
+        return ShardPhotos(shards, tuple(list_pictures(Path(recipe.data.valid_dir))), ())
+    if shards.photos == 1:
+        raise UsageError("One photo can't be trained on and held out.", "Name a folder of others by --valid-dir.")
+    count = min(8, max(1, shards.photos // 20))
+    return ShardPhotos(shards, (), tuple((2 * i + 1) * shards.photos // (2 * count) for i in range(count)))
+
+
+def validation_photos(photos: ShardPhotos, scale: int, progress: Progress = None) -> list[PreparedPhoto]:
+    """The photos that the run is measured on."""
+    if photos.valid_paths:
+        return prepare_photos(photos.valid_paths, scale, cache_dir() / "prepared", progress)
+    return prepared_at(photos.shards, photos.held_out, scale)
+
+
+def shard_sampler(
+    recipe: Recipe, photos: ShardPhotos, scale: int, sampler: Callable[[list[PreparedPhoto]], CropSampler]
+) -> ShardSampler:
+    """The sampler of crops; a window lasts until it gave ``crops_per_photo`` of each of its photos."""
+    window = recipe.data.window
+    steps = max(1, window * recipe.data.crops_per_photo // recipe.batch_size)
+    return ShardSampler(photos.shards, photos.held_out, scale, window, steps, recipe.seed, sampler)
