@@ -2,7 +2,8 @@
 
     python tools/embed_weights.py runs/default/last.safetensors default "clean photos, reduced by bicubic" DATA_DIR
 
-DATA_DIR holds the folders Set5 and Set14.
+DATA_DIR holds the folders Set5 and Set14. ``--from default --alpha 0.65`` first mixes the run's weights with those of
+an embedded model, 0.65 of the run (network interpolation), and the header says so.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gramgan_cli.core import archs
-from gramgan_cli.core.weights.header import read_weights, save_weights
+from gramgan_cli.core.weights.header import read_header, read_weights, save_weights
+from gramgan_cli.core.weights.interpolate import check_alike, interpolate
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "gramgan_cli" / "weights"
 LARGEST = 3_000_000
@@ -37,19 +39,28 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("trained_for")
     parser.add_argument("data", type=Path)
+    parser.add_argument("--from", dest="start", metavar="NAME", help="embedded model to mix the run's weights with")
+    parser.add_argument("--alpha", type=float, default=1.0, help="the run's share of the mixture")
     arguments = parser.parse_args()
     header, tensors = read_weights(arguments.weights)
+    training = header.training
+    if arguments.start:
+        first, other = read_weights(PACKAGE / f"{arguments.start}.safetensors")
+        check_alike(first, header, (arguments.start, arguments.name))
+        tensors = interpolate(other, tensors, arguments.alpha)
+        training = {**training, "interpolated": {"from": arguments.start, "alpha": arguments.alpha}}
+    target = PACKAGE / f"{arguments.name}.safetensors"
     header = replace(
         header,
         hyperparameters=archs.complete(header.arch, header.hyperparameters),
         trained_for=arguments.trained_for,
-        metrics=measured(arguments.weights, arguments.data),
+        training=training,
     )
-    target = PACKAGE / f"{arguments.name}.safetensors"
     save_weights(target, tensors, header)
+    save_weights(target, tensors, replace(header, metrics=measured(target, arguments.data)))
     if target.stat().st_size > LARGEST:
         sys.exit(f"{target} has {target.stat().st_size} bytes, more than the {LARGEST} that the wheel may carry.")
-    print(f"{target}: {header.metrics}")
+    print(f"{target}: {read_header(target).metrics}")
 
 
 if __name__ == "__main__":

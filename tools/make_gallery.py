@@ -1,6 +1,6 @@
 """Draw docs/pictures/gallery.jpg: crops of the example photos, each reduced to a quarter and enlarged again.
 
-Run by ``make gallery``. Columns: MATLAB's bicubic, the embedded model, the original.
+Run by ``make gallery``. Columns: MATLAB's bicubic, the embedded models, the original.
 """
 
 from __future__ import annotations
@@ -20,28 +20,35 @@ from gramgan_cli.engines.upscale import Upscaler
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "docs" / "pictures" / "gallery.jpg"
 
-CROPS = (("chelsea.png", 132, 64), ("coffee.png", 250, 150), ("rocket.jpg", 280, 250), ("brick.png", 200, 200))
+CROPS = (
+    ("chelsea.png", 132, 64),
+    ("coffee.png", 250, 150),
+    ("rocket.jpg", 280, 250),
+    ("brick.png", 200, 200),
+    ("grass.png", 200, 200),
+)
 """Photo, and left and top of its crop, in pixels of the original."""
 
 SIDE = 88
 ENLARGED = 3
 GAP = 6
 TITLE = 26
-TITLES = ("bicubic", "gramgan", "original")
+MODELS = ("default", "gramgan-compact")
+TITLES = ("bicubic", *MODELS, "original")
 
 
 def main() -> None:
     """Draw and write the picture."""
-    network = Upscaler(load_model("default"), torch.device("cpu"), 0)
+    networks = [Upscaler(load_model(name), torch.device("cpu"), 0) for name in MODELS]
     cell = SIDE * ENLARGED
-    canvas = Image.new("RGB", (3 * cell + 2 * GAP, TITLE + len(CROPS) * (cell + GAP) - GAP), "white")
+    canvas = Image.new("RGB", (len(TITLES) * (cell + GAP) - GAP, TITLE + len(CROPS) * (cell + GAP) - GAP), "white")
     draw = ImageDraw.Draw(canvas)
     for column, title in enumerate(TITLES):
         draw.text((column * (cell + GAP) + 2, 3), title, "black", ImageFont.load_default(18))
     for row, (file, left, top) in enumerate(CROPS):
         photo = crop_to_multiple(np.asarray(Image.open(ROOT / "examples" / file).convert("RGB")), 4)
         lr = make_lr(photo, 4)
-        pictures = [BASELINES["bicubic"](lr), network.upscale(lr), photo]
+        pictures = [BASELINES["bicubic"](lr), *(network.upscale(lr) for network in networks), photo]
         for column, picture in enumerate(pictures):
             canvas.paste(crop(picture, left, top), (column * (cell + GAP), TITLE + row * (cell + GAP)))
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)

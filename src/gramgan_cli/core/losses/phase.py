@@ -29,5 +29,7 @@ def phase_pattern(sr: Tensor, hr: Tensor, scale: int) -> Tensor:
     """
     phases = F.pixel_unshuffle(sr - hr, scale)
     window = min(WINDOW, *phases.shape[2:])
-    means = F.avg_pool2d(phases, window, max(1, window // 2)).unflatten(1, (sr.shape[1], scale * scale))
-    return (means - means.mean(dim=2, keepdim=True)).abs().mean()
+    means = F.avg_pool2d(phases, window, max(1, window // 2))
+    means = means.view(len(sr), sr.shape[1], scale * scale, *means.shape[2:])
+    pattern: Tensor = means - means.mean(dim=2, keepdim=True)
+    return pattern.abs().mean()
