@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 from gramgan_cli.cli.app import app
 
@@ -52,3 +55,29 @@ def test_version_is_printed() -> None:
         [sys.executable, "-m", "gramgan_cli", "--version"], capture_output=True, text=True, check=True
     )
     assert result.stdout.startswith("gramgan ")
+
+
+UPSCALE_PROBE = """
+import sys
+from gramgan_cli.cli.app import app
+try:
+    app(sys.argv[1:])
+except SystemExit as leaving:
+    code = leaving.code
+print("code", code, "loaded", [name for name in {needless} if name in sys.modules], file=sys.stderr)
+"""
+
+NEEDLESS = ("torch._dynamo", "torch._inductor", "sympy", "torchvision", "scipy", "faiss", "matplotlib")
+
+
+@pytest.mark.parametrize("backend", ["torch", "auto"])
+def test_upscaling_imports_nothing_needless(tmp_path: Path, backend: str) -> None:
+    """torch's compiler above all: it takes longer than torch itself, and creeps in where tensors are initialised."""
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "a.png")
+    words = ["upscale", str(tmp_path / "a.png"), "--device", "cpu", "--backend", backend]
+    probe = UPSCALE_PROBE.format(needless=NEEDLESS)
+    for _ in range(2):  # with a network that is converted now, and with one that was converted before
+        result = subprocess.run(
+            [sys.executable, "-c", probe, *words, "--overwrite"], capture_output=True, text=True, check=False
+        )
+        assert result.stderr.strip().splitlines()[-1] == "code 0 loaded []", result.stderr

@@ -43,7 +43,7 @@ class Compact(nn.Module):
             assert conv.bias is not None
             nn.init.kaiming_normal_(conv.weight)
             conv.weight.mul_(0.1)
-            conv.weight[:, :, 1, 1] += torch.eye(conv.out_channels)
+            conv.weight[:, :, 1, 1].diagonal().add_(1)
             nn.init.zeros_(conv.bias)
         last = self.body[-1]
         assert isinstance(last, nn.Conv2d)

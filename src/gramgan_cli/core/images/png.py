@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import IO, Any
 
 import numpy as np
+from imagecodecs import deflate_encode
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -21,7 +22,13 @@ SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 """Colour type by samples per pixel."""
 COMPRESSION = 3
-"""Against level 6: four times as fast, 3% larger (a photograph enlarged by 2)."""
+"""zlib's. Against level 6: four times as fast, 3% larger (a photograph enlarged by 2)."""
+
+LIBDEFLATE = 2
+"""libdeflate's level for frames of up to ``AT_ONCE`` bytes, which it takes whole: 2.5 times as fast as zlib's level 3,
+4% smaller."""
+
+AT_ONCE = 2**22
 INFLATION = 1032
 """Deflate's largest ratio of unpacked to packed."""
 LARGEST_PROFILE = 2**24
@@ -241,14 +248,23 @@ class PngWriter:
         """Write one frame from bands of (rows, width, channels) that follow one another from top to bottom."""
         if self._timing:
             self._frame_control(self._timing.durations[self._frame])
-        packer = zlib.compressobj(COMPRESSION, zlib.DEFLATED, 15, 9, zlib.Z_FILTERED)
+        pieces = self._filtered(bands)
+        if self._size[0] * self._size[1] * self._pixel_bytes <= AT_ONCE:
+            self._data(deflate_encode(b"".join(pieces), level=LIBDEFLATE))
+        else:
+            packer = zlib.compressobj(COMPRESSION, zlib.DEFLATED, 15, 9, zlib.Z_FILTERED)
+            for piece in pieces:
+                self._data(packer.compress(piece))
+            self._data(packer.flush())
+        self._frame += 1
+
+    def _filtered(self, bands: Iterable[Array]) -> Iterator[bytes]:
+        """The rows as they go into the compressor."""
         above = np.zeros(self._size[0] * self._pixel_bytes, np.uint8)
         for band in bands:
             for raw in self._in_pieces(band):
-                self._data(packer.compress(filtered(raw, above, self._pixel_bytes)))
+                yield filtered(raw, above, self._pixel_bytes)
                 above = raw[-1]
-        self._data(packer.flush())
-        self._frame += 1
 
     def close(self) -> None:
         """Write the end; the stream stays open."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs import Descriptor
+from gramgan_cli.core.archs.initialise import Uninitialised
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import WeightsHeader, load_into, read_weights
@@ -108,12 +109,13 @@ def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], pa
         network = interop.build(tensors, header.hyperparameters, path)
         return LoadedModel(name, network, header, describe(header))
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), Uninitialised():
             skeleton = archs.build(header.arch, header.hyperparameters)
     except GramganError as error:
         raise GramganError(f"{path}: {error.message}", error.hint) from error
     load_into(skeleton, {key: tensor.to("meta") for key, tensor in tensors.items()}, str(path))
-    network = archs.build(header.arch, header.hyperparameters)
+    with Uninitialised():
+        network = archs.build(header.arch, header.hyperparameters)
     load_into(network, tensors, str(path))
     return LoadedModel(name, network.eval(), header, describe(header))
 
