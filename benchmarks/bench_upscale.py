@@ -1,10 +1,12 @@
-"""Pixels per second and peak memory of upscaling 256x256, gramgan beside spandrel's eager run of the same weights.
+"""Upscaling 256x256 with each backend, beside spandrel's eager run of the same weights, and what the CPU allows.
 
-    python benchmarks/bench_upscale.py [--rounds 5] [--json FILE]
+    python benchmarks/bench_upscale.py [--rounds 5] [--models compact rrdbnet] [--json FILE]
 
 Each run is a process of its own, so that peak memory is its own; the tools take turns, so that a machine whose speed
-drifts does so for both. Both sides count what lies between an 8-bit array in and an 8-bit array out. Needs the extra
-`interop`. RRDBNet-23 has random weights: speed does not depend on them.
+drifts does so for all. Counted is what lies between the bytes of a PNG and the bytes of the enlarged PNG (spandrel's
+side decodes and encodes with Pillow), and the network alone. Every result is compared with torch's in fp32. Needs the
+extra `interop`; backends that are not installed are left out. RRDBNet-23 has random weights: speed does not depend on
+them.
 """
 
 from __future__ import annotations
@@ -17,47 +19,109 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from common import Goal, keep, median_seconds, parser, write_photos
 
 SIDE = 256
 INNER = {"compact": 5, "rrdbnet": 1}
 """Timed repetitions inside a process, after one that warms up."""
+TOOLS = ("spandrel", "torch", "ncnn", "openvino", "onnx")
 
 
-def child(tool: str, weights: Path, repetitions: int) -> dict[str, float]:
-    """Time one tool on one file of weights, in this process."""
+def spandrel_run(weights: Path, picture: bytes) -> tuple[Callable[[], Any], Callable[[], bytes]]:
+    """The network alone, and from PNG to PNG, as a script with spandrel does it."""
+    import io
+
+    import numpy as np
+    import spandrel
+    import torch
+    from PIL import Image
+
+    network = spandrel.ModelLoader().load_from_file(weights)
+
+    def enlarge(image: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+            sr = (network(x)[0].clamp(0, 1) * 255).round().to(torch.uint8)
+            return sr.permute(1, 2, 0).numpy()
+
+    def read() -> np.ndarray:
+        return np.array(Image.open(io.BytesIO(picture)))
+
+    def whole() -> bytes:
+        out = io.BytesIO()
+        Image.fromarray(enlarge(read())).save(out, "PNG")
+        return out.getvalue()
+
+    image = read()
+    return lambda: enlarge(image), whole
+
+
+def gramgan_run(backend: str, weights: Path, picture: bytes) -> tuple[Callable[[], Any], Callable[[], bytes]]:
+    """The same with gramgan's parts."""
+    import io
+
     import numpy as np
     import torch
 
-    image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    if tool == "gramgan":
-        from gramgan_cli.core.weights.load import load_model
-        from gramgan_cli.engines.upscale import Upscaler
+    from gramgan_cli.core.images.plan import choose_format, plan_target
+    from gramgan_cli.core.images.read import open_photo
+    from gramgan_cli.core.images.write import encode
+    from gramgan_cli.core.weights.load import load_model
+    from gramgan_cli.engines.backends import choose_backend
+    from gramgan_cli.engines.upscale import Upscaler
 
-        upscaler = Upscaler(load_model(str(weights)), torch.device("cpu"))
-        run = upscaler.upscale
-    else:
-        import spandrel
+    model = load_model(str(weights))
+    converted = choose_backend(backend, model, "cpu", "fp32").converted  # type: ignore[arg-type]
+    upscaler = Upscaler(model, torch.device("cpu"), converted=converted)
 
-        network = spandrel.ModelLoader().load_from_file(weights)
+    def read() -> tuple[Any, np.ndarray]:
+        photo = open_photo(picture, "a.png", False)
+        return photo, next(photo.decode())
 
-        def run(image: np.ndarray) -> np.ndarray:
-            with torch.inference_mode():
-                x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
-                sr = (network(x)[0].clamp(0, 1) * 255).round().to(torch.uint8)
-                return sr.permute(1, 2, 0).numpy()
+    def whole() -> bytes:
+        photo, image = read()
+        size = (4 * image.shape[1], 4 * image.shape[0])
+        target, _ = plan_target(photo, choose_format(photo, "default"), (size,), 95)
+        out = io.BytesIO()
+        encode(target, iter([upscaler.bands(image)]), out)
+        return out.getvalue()
 
-    run(image)
-    seconds = []
+    _, image = read()
+    return lambda: upscaler.upscale(image), whole
+
+
+def child(tool: str, weights: Path, picture: Path, repetitions: int) -> dict[str, Any]:
+    """Time one tool on one file of weights, in this process."""
+    data = picture.read_bytes()
+    make = spandrel_run(weights, data) if tool == "spandrel" else gramgan_run(tool, weights, data)
+    network, whole = make
+    result = network()
+    alone = []
     for _ in range(repetitions):
         began = time.perf_counter()
-        run(image)
-        seconds.append(time.perf_counter() - began)
+        network()
+        alone.append(time.perf_counter() - began)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"seconds": statistics.median(seconds), "peak_gib": peak / 2**30}
+    return {
+        "network": statistics.median(alone),
+        "whole": median_seconds(whole, repetitions) if repetitions > 1 else whole_once(whole),
+        "peak_gib": peak / 2**30,
+        "result": result.tobytes().hex() if tool in ("torch", "ncnn", "openvino", "onnx") and repetitions > 1 else "",
+    }
 
 
-def write_weights(folder: Path) -> dict[str, Path]:
+def whole_once(whole: Callable[[], bytes]) -> float:
+    """A large network is warm already."""
+    began = time.perf_counter()
+    whole()
+    return time.perf_counter() - began
+
+
+def write_weights(folder: Path, models: list[str]) -> dict[str, Path]:
     """The default model and a random RRDBNet-23, in files that both tools read."""
     import torch
 
@@ -65,57 +129,152 @@ def write_weights(folder: Path) -> dict[str, Path]:
     from gramgan_cli.core.weights.header import WeightsHeader, save_weights
     from gramgan_cli.engines.export import export
 
-    torch.manual_seed(0)
-    hyperparameters = {"upsampler": "nearest"}
-    network = archs.build("rrdbnet", hyperparameters)
-    own = folder / "rrdbnet23.safetensors"
-    save_weights(own, network.state_dict(), WeightsHeader("rrdbnet", hyperparameters, 4))
     files = {"compact": folder / "default-other.safetensors", "rrdbnet": folder / "rrdbnet-other.safetensors"}
-    export("default", files["compact"], "safetensors", overwrite=True)
-    export(str(own), files["rrdbnet"], "safetensors", overwrite=True)
-    return files
+    if "compact" in models:
+        export("default", files["compact"], "safetensors", overwrite=True)
+    if "rrdbnet" in models:
+        torch.manual_seed(0)
+        hyperparameters = {"upsampler": "nearest"}
+        own = folder / "rrdbnet23.safetensors"
+        network = archs.build("rrdbnet", hyperparameters)
+        save_weights(own, network.state_dict(), WeightsHeader("rrdbnet", hyperparameters, 4))
+        export(str(own), files["rrdbnet"], "safetensors", overwrite=True)
+    return {name: files[name] for name in models}
+
+
+def network_flops(weights: Path) -> float:
+    """Of one picture of SIDE x SIDE: two for each multiplication with a weight."""
+    import torch
+
+    from gramgan_cli.core.weights.load import load_model
+
+    total = 0.0
+
+    def count(module: Any, _inputs: Any, output: Any) -> None:
+        nonlocal total
+        total += 2 * module.weight[0].numel() * output.numel()
+
+    network = load_model(str(weights)).network
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(count)
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, 16, 16))
+    return total * (SIDE / 16) ** 2
+
+
+def convolution_rates(repetitions: int) -> dict[str, float]:
+    """GFLOP/s of 3x3 convolutions of 64 channels at 256x256, in torch's layouts and by Winograd (counted as direct)."""
+    import torch
+    from torch import nn
+
+    from gramgan_cli.core.allocator import keep_freed_memory
+    from gramgan_cli.core.backends.layers import layers_of
+    from gramgan_cli.core.backends.ncnn_files import write_ncnn
+    from gramgan_cli.core.backends.networks import NcnnNetwork
+    from gramgan_cli.engines.backends import is_installed
+
+    keep_freed_memory()
+    torch.manual_seed(0)
+    depth = 8
+    stack = nn.Sequential(*(nn.Conv2d(64, 64, 3, 1, 1) for _ in range(depth))).eval()
+    work = depth * 2 * 9 * 64 * 64 * SIDE**2 / 1e9
+    x = torch.rand(1, 64, SIDE, SIDE)
+    rates = {}
+    with torch.inference_mode():
+        rates["torch, NCHW"] = work / median_seconds(lambda: stack(x), repetitions)
+        last = x.contiguous(memory_format=torch.channels_last)
+        stack = stack.to(memory_format=torch.channels_last)
+        rates["torch, channels last"] = work / median_seconds(lambda: stack(last), repetitions)
+        if is_installed("ncnn"):
+            with tempfile.TemporaryDirectory() as folder:
+                write_ncnn(layers_of(stack), Path(folder) / "a.param")
+                network = NcnnNetwork(Path(folder) / "a.param", torch.get_num_threads())
+            rates["ncnn, Winograd"] = work / median_seconds(lambda: network(x), repetitions)
+    return rates
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--models", nargs="+", default=["compact", "rrdbnet"], choices=["compact", "rrdbnet"])
+    options.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
+    arguments = options.parse_args()
     if arguments.child:
-        tool, weights, repetitions = arguments.child
-        print(json.dumps(child(tool, Path(weights), int(repetitions))))
+        tool, weights, picture, repetitions = arguments.child
+        print(json.dumps(child(tool, Path(weights), Path(picture), int(repetitions))))
         return
-    rows = []
+    measure(arguments.rounds, arguments.models, arguments.json)
+
+
+def measure(rounds: int, models: list[str], path: Path | None) -> None:
+    """All tools on all models, in turn."""
+    from gramgan_cli.engines.backends import BACKENDS, is_installed
+
+    tools = [tool for tool in TOOLS if tool not in BACKENDS or is_installed(tool)]
+    rates = convolution_rates(7)
+    best = max(rates.values())
+    for name, rate in rates.items():
+        print(f"3x3 convolution, 64 channels: {rate:7.0f} GFLOP/s, {name}")
+    rows: list[dict[str, Any]] = [{"convolution_gflops": rates}]
+    ratios: dict[tuple[str, str], float] = {}
     with tempfile.TemporaryDirectory() as name:
-        for model, weights in write_weights(Path(name)).items():
-            found: dict[str, list[dict[str, float]]] = {"gramgan": [], "spandrel": []}
-            for _ in range(arguments.rounds):
-                for tool in found:
-                    words = [sys.executable, __file__, "--child", tool, str(weights), str(INNER[model])]
-                    found[tool].append(json.loads(subprocess.run(words, check=True, capture_output=True).stdout))
-            ratios = [b["seconds"] / a["seconds"] for a, b in zip(found["gramgan"], found["spandrel"], strict=True)]
+        (picture,) = write_photos(Path(name), 1, (SIDE, SIDE), ".png")
+        for model, weights in write_weights(Path(name), models).items():
+            flops = network_flops(weights) / 1e9
+            print(f"\n{model}: {flops:.0f} GFLOP; at the best convolution's rate {flops / best:.3f} s")
+            heads = ("network", "PNG-PNG", "GFLOP/s", "peak GiB", "ratio", "of PNG", "levels")
+            print(" " * 10 + "".join(f"{head:>10}" for head in heads))
+            found = run_in_turn(tools, weights, picture, rounds, INNER[model])
             for tool, runs in found.items():
-                seconds = statistics.median(run["seconds"] for run in runs)
-                rows.append(
-                    {
-                        "model": model,
-                        "tool": tool,
-                        "seconds": seconds,
-                        "input_pixels_per_second": SIDE**2 / seconds,
-                        "output_pixels_per_second": 16 * SIDE**2 / seconds,
-                        "peak_gib": max(run["peak_gib"] for run in runs),
-                        "speed_over_spandrel": statistics.median(ratios) if tool == "gramgan" else 1.0,
-                    }
+                row = summary(model, tool, runs, found["spandrel"], found["torch"])
+                rows.append(row | {"gflop": flops, "cpu_limit_seconds": flops / best})
+                ratios[model, tool] = row["ratio_whole"]
+                print(
+                    f"{tool:10}{row['network']:10.3f}{row['whole']:10.3f}{flops / row['network']:10.0f}"
+                    f"{row['peak_gib']:10.2f}{row['ratio_network']:10.2f}{row['ratio_whole']:10.2f}{row['levels']:>10}"
                 )
-    print(f"{'model':10}{'tool':10}{'seconds':>9}{'Mpx out/s':>11}{'peak GiB':>10}{'ratio':>7}")
-    for row in rows:
-        print(
-            f"{row['model']:10}{row['tool']:10}{row['seconds']:9.3f}{row['output_pixels_per_second'] / 1e6:11.3f}"
-            f"{row['peak_gib']:10.2f}{row['speed_over_spandrel']:7.2f}"
+    goals = []
+    for model, label, goal, required in (("compact", "default model", 2.2, 2.0), ("rrdbnet", "RRDBNet-23", 1.8, 1.4)):
+        fastest = max(
+            (ratio for (of, tool), ratio in ratios.items() if of == model and tool != "spandrel"), default=None
         )
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        goals.append(Goal(f"{label}, best backend, over spandrel eager", fastest, ">=", goal, required))
+    goals.append(Goal("default model, torch alone, over spandrel eager", ratios.get(("compact", "torch")), ">=", 1.6))
+    keep("upscale", path, rows, goals)
+
+
+def run_in_turn(tools: list[str], weights: Path, picture: Path, rounds: int, inner: int) -> dict[str, list[Any]]:
+    """What each tool's processes found."""
+    found: dict[str, list[Any]] = {tool: [] for tool in tools}
+    for _ in range(rounds):
+        for tool in tools:
+            words = [sys.executable, __file__, "--child", tool, str(weights), str(picture), str(inner)]
+            run = subprocess.run(words, check=True, capture_output=True, text=True)
+            found[tool].append(json.loads(run.stdout.splitlines()[-1]))
+    return found
+
+
+def summary(model: str, tool: str, runs: list[Any], spandrel: list[Any], torch: list[Any]) -> dict[str, Any]:
+    """Medians of a tool, and of the ratios of the pairs."""
+    ratio = {
+        what: statistics.median(b[what] / a[what] for a, b in zip(runs, spandrel, strict=True))
+        for what in ("network", "whole")
+    }
+    levels: int | str = "-"
+    if runs[0]["result"]:
+        mine, reference = (bytes.fromhex(run[0]["result"]) for run in (runs, torch))
+        levels = max(abs(a - b) for a, b in zip(mine, reference, strict=True))
+    return {
+        "model": model,
+        "tool": tool,
+        "network": statistics.median(run["network"] for run in runs),
+        "whole": statistics.median(run["whole"] for run in runs),
+        "peak_gib": max(run["peak_gib"] for run in runs),
+        "ratio_network": ratio["network"],
+        "ratio_whole": ratio["whole"],
+        "levels": levels,
+    }
 
 
 if __name__ == "__main__":

@@ -1,0 +1,128 @@
+"""What the benchmarks share: who ran them, on which photos, and results beside their goals, kept as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "ncnn", "openvino", "onnxruntime", "spandrel", "scipy", "faiss-cpu", "numpy")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A measured value beside what it should be."""
+
+    name: str
+    value: float | None
+    """None: not measured."""
+    sense: Literal[">=", "<="]
+    goal: float
+    required: float | None = None
+    note: str = ""
+
+    def reached(self, bound: float) -> bool:
+        assert self.value is not None
+        return self.value >= bound if self.sense == ">=" else self.value <= bound
+
+    def line(self) -> str:
+        """One line for the terminal."""
+        if self.value is None:
+            outcome, value = "not measured", "-"
+        else:
+            value = f"{self.value:.3g}"
+            outcome = "reached" if self.reached(self.goal) else "missed"
+            if outcome == "missed" and self.required is not None and self.reached(self.required):
+                outcome = "required reached"
+        required = "" if self.required is None else f" (required {self.sense} {self.required:g})"
+        note = f"  {self.note}" if self.note else ""
+        return f"{self.name:58} {value:>8}  goal {self.sense} {self.goal:g}{required}: {outcome}{note}"
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """With the options that every benchmark has."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--json", type=Path, help="where the result goes; default: benchmarks/results/NAME.json")
+    return made
+
+
+def cpu_name() -> str:
+    """The processor as it names itself."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, system, versions, date; no names of hosts or folders."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "packages": versions,
+        "date": datetime.now(UTC).date().isoformat(),
+        "load_before": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
+
+
+def keep(name: str, path: Path | None, rows: Any, goals: Sequence[Goal]) -> None:
+    """Print the goals and write everything."""
+    for goal in goals:
+        print(goal.line())
+    path = path or RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"benchmark": name, "machine": machine(), "rows": rows, "goals": [asdict(goal) for goal in goals]}
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Of one call."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def median_seconds(run: Callable[[], object], repetitions: int) -> float:
+    """After one call that warms up."""
+    run()
+    return statistics.median(seconds(run) for _ in range(repetitions))
+
+
+def write_photos(folder: Path, count: int, size: tuple[int, int], suffix: str = ".jpg") -> list[Path]:
+    """Photos of (width, height) made of scikit-image's examples: windows of them, enlarged, one unlike the other."""
+    import numpy as np
+    import skimage.data
+    from PIL import Image
+
+    sources = [skimage.data.astronaut(), skimage.data.chelsea(), skimage.data.coffee(), skimage.data.rocket()]
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(count):
+        source = Image.fromarray(sources[number % len(sources)])
+        side = int(min(source.size) * rng.uniform(0.6, 0.95))
+        left, top = (int(rng.integers(0, length - side)) for length in source.size)
+        photo = source.crop((left, top, left + side, top + side)).resize(size, Image.Resampling.BICUBIC)
+        path = folder / f"{number:03}{suffix}"
+        photo.save(path, quality=92)
+        paths.append(path)
+    return paths
