@@ -57,11 +57,22 @@ def print_json(document: Any) -> None:
     sys.stdout.write(text + "\n")
 
 
+NAME_WIDTH = 24
+"""Characters that the first column of a table keeps before it is broken."""
+
+
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """A table for people; the first column is left-aligned, the others right-aligned."""
+    """A table for people; the first column, which names things, is left-aligned and narrowed last."""
     table = Table(title=title or None, title_justify="left")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        named = index == 0
+        widest = max((len(row[0]) for row in rows), default=0)
+        table.add_column(
+            column,
+            justify="left" if named else "right",
+            overflow="fold",
+            min_width=min(widest, NAME_WIDTH) if named else None,
+        )
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     stdout.print(table)

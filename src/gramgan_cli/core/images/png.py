@@ -250,7 +250,7 @@ class PngWriter:
             self._frame_control(self._timing.durations[self._frame])
         pieces = self._filtered(bands)
         if self._size[0] * self._size[1] * self._pixel_bytes <= AT_ONCE:
-            self._data(deflate_encode(b"".join(pieces), level=LIBDEFLATE))
+            self._data(bytes(deflate_encode(b"".join(pieces), level=LIBDEFLATE)))
         else:
             packer = zlib.compressobj(COMPRESSION, zlib.DEFLATED, 15, 9, zlib.Z_FILTERED)
             for piece in pieces:

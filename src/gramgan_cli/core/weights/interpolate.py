@@ -66,6 +66,7 @@ def interpolated_header(
 ) -> WeightsHeader:
     """What the mixed file says of itself: both origins and both licences; no metrics, as nothing was measured."""
     licence = first.licence if first.licence == second.licence else f"{first.licence} AND {second.licence}"
-    trained_for = first.trained_for if first.trained_for == second.trained_for else ""
+    purposes = dict.fromkeys(purpose for purpose in (first.trained_for, second.trained_for) if purpose)
+    trained_for = "; mixed with: ".join(purposes)
     record = {"interpolated": {"first": names[0], "second": names[1], "alpha": alpha}}
     return WeightsHeader(first.arch, first.hyperparameters, first.scale, licence, trained_for, record)
