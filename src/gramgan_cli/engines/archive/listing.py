@@ -190,13 +190,13 @@ def _photo(file: Place, root: tuple[str, ...], naming: Naming) -> Photo:
 
 def _checked(photos: list[Photo], found_in_folders: set[str], output: Place) -> list[Photo]:
     """Without results of other photos; two results at one place, or a result at a photo's, are refused."""
-    results = {(output / photo.result).text for photo in photos}
-    kept = [photo for photo in photos if photo.input not in results or photo.input not in found_in_folders]
-    photos = kept or photos
-    inputs = {photo.input for photo in photos}
+    places = [(output / photo.result).text for photo in photos]
+    results = set(places)
+    pairs = list(zip(photos, places, strict=True))
+    kept = [pair for pair in pairs if pair[0].input not in results or pair[0].input not in found_in_folders] or pairs
+    inputs = {photo.input for photo, _ in kept}
     taken: dict[str, Photo] = {}
-    for photo in photos:
-        where = (output / photo.result).text
+    for photo, where in kept:
         if where in inputs:
             raise GramganError(
                 f"The result of {photo.input} would replace the input {where}.",
@@ -208,4 +208,4 @@ def _checked(photos: list[Photo], found_in_folders: set[str], output: Place) -> 
                 "Add {ext} to --output-template, or mirror the folders with --recursive.",
             )
         taken[where] = photo
-    return photos
+    return [photo for photo, _ in kept]

@@ -1,0 +1,144 @@
+"""What an archive costs: seconds per photo and per megapixel of one worker, by stage, and from them hours and money.
+
+    python benchmarks/bench_archive.py [--model default] [--device cpu] [--backend auto] [--side 1024] [--price 0.04]
+
+A worker's time for a photo is taken as a + b * megapixels (of input). Both are measured through the same code as a run
+over an archive: a by photos of 64 x 64, b by photos of SIDE x SIDE, JPEG in, JPEG or PNG out. On CPUs the seconds are
+those of cores (all threads together), which other processes of the machine don't lengthen; on GPUs of the clock.
+--price is what an hour of the worker's core (or GPU, with the cores beside it) costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SMALL = 64
+
+clock = time.process_time
+"""Seconds of cores; the wall clock's for GPUs."""
+
+
+def photo(side: int, seed: int) -> bytes:
+    """A JPEG with about as many bytes per pixel as photographs have: smooth noise."""
+    import numpy as np
+    from PIL import Image
+
+    coarse = np.random.default_rng(seed).integers(0, 256, (side // 8, side // 8, 3), np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC).save(content, "JPEG", quality=90)
+    return content.getvalue()
+
+
+def archive_seconds(folder: Path, side: int, count: int, machine: object, model: str, form: str) -> float:
+    """Seconds per photo of a run over ``count`` photos, records and all, without the loading of the model."""
+    from gramgan_cli.engines.archive.run import Request, Run
+    from gramgan_cli.engines.archive.worker import Worker
+    from gramgan_cli.engines.upscale_files import Settings
+
+    source, output = folder / f"in{side}", folder / f"out{side}{form}"
+    source.mkdir(exist_ok=True)
+    for index in range(count):
+        (source / f"{index}.jpg").write_bytes(photo(side, index))
+    options = {"device": "cpu", "tile": None, "precision": "auto", "tta": False, "seamless": False}
+    options |= {"max_memory": None, "backend": "torch"}
+    request = Request(
+        [str(source)], str(output), None, model, options, Settings(form), "{stem}", None, False, (0, 1), "local"
+    )
+    began = clock()
+    work = Run(request, lambda _row: None, lambda _counts: None)
+
+    def engine(order, photos):  # type: ignore[no-untyped-def]
+        worker = Worker(order, machine)  # type: ignore[arg-type]
+        yield from worker.process(photos)
+        worker.close()
+
+    counts = work.go(engine)
+    assert counts.done == count
+    return (clock() - began) / count
+
+
+def timed(work: Callable[[], object], rounds: int = 3) -> float:
+    times = []
+    for _ in range(rounds):
+        began = clock()
+        work()
+        times.append(clock() - began)
+    return min(times)
+
+
+def stages(side: int, machine: object) -> dict[str, float]:
+    """Seconds of each stage for one photo of SIDE x SIDE."""
+    import hashlib
+
+    from PIL import Image
+
+    from gramgan_cli.core.images.read import open_photo
+
+    content = photo(side, 0)
+    image = next(iter(open_photo(content, "photo.jpg", False).decode()))
+    list(machine.source.bands(image[:64, :64]))  # type: ignore[attr-defined]
+    result = Image.fromarray(image).resize((4 * side, 4 * side), Image.Resampling.BICUBIC)
+    jpeg = io.BytesIO()
+    result.save(jpeg, "JPEG", quality=95)
+    return {
+        "decode (JPEG)": timed(lambda: next(iter(open_photo(content, "photo.jpg", False).decode()))),
+        "network": timed(lambda: list(machine.source.bands(image)), 2),  # type: ignore[attr-defined]
+        "encode (JPEG)": timed(lambda: result.save(io.BytesIO(), "JPEG", quality=95)),
+        "SHA-256 of both": timed(lambda: (hashlib.sha256(content), hashlib.sha256(jpeg.getvalue()))),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--side", type=int, default=1024)
+    parser.add_argument("--count", type=int, default=6)
+    parser.add_argument("--price", type=float, default=0.04, help="per worker and hour")
+    parser.add_argument("--megapixels", type=float, default=1.0, help="of the archive's photos")
+    asked = parser.parse_args()
+    global clock
+    os.environ["OMP_NUM_THREADS"] = str(asked.threads)
+
+    import torch
+
+    from gramgan_cli.engines.upscale_files import open_machine
+
+    torch.set_num_threads(asked.threads)
+    machine = open_machine(asked.model, asked.device, None, backend=asked.backend)
+    if machine.device != "cpu":
+        clock = time.perf_counter
+    megapixels = asked.side**2 / 1e6
+    how = f"on {machine.device} with {machine.backend or 'numpy'}, {asked.threads} threads"
+    print(f"{asked.model} {how}, {asked.side} x {asked.side}")
+    for name, seconds in stages(asked.side, machine).items():
+        print(f"  {name:16} {seconds / megapixels:8.3f} s per megapixel of input")
+    for form in ("jpg", "png"):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            archive_seconds(folder, SMALL // 2, 4, machine, asked.model, form)
+            small = archive_seconds(folder, SMALL, 40, machine, asked.model, form)
+            large = archive_seconds(folder, asked.side, asked.count, machine, asked.model, form)
+            read = (folder / f"in{asked.side}/0.jpg").stat().st_size / megapixels / 1e6
+            written = next((folder / f"out{asked.side}{form}").glob("0.*")).stat().st_size / megapixels / 1e6
+        per_megapixel = (large - small) / (megapixels - SMALL**2 / 1e6)
+        fixed = max(0.0, small - per_megapixel * SMALL**2 / 1e6)
+        print(f"to {form}: a = {fixed:.3f} s per photo, b = {per_megapixel:.3f} s per megapixel")
+        print(f"  {read:.2f} MB read and {written:.2f} MB written per megapixel of input")
+        seconds = fixed + per_megapixel * asked.megapixels
+        print(f"  photos of {asked.megapixels:g} MP: {seconds:.3f} s each")
+        for power in range(3, 10):
+            hours = 10**power * seconds / 3600
+            print(f"    10^{power}: {hours:12,.1f} worker hours, cost {hours * asked.price:12,.2f}")
+
+
+if __name__ == "__main__":
+    main()
