@@ -384,6 +384,30 @@ def test_a_passing_trouble_is_tried_again(tmp_path, monkeypatch):
     assert sorted(row.tries for row in rows) == [1, 1, 1, 2]
 
 
+def test_an_interrupted_run_goes_on(tmp_path):
+    make_archive(tmp_path / "in", 12)
+
+    def stop_at(count):
+        rows: list = []
+
+        def on_row(row):
+            rows.append(row)
+            if len(rows) == count:
+                raise KeyboardInterrupt
+
+        work = Run(request(tmp_path / "in", tmp_path / "out"), on_row, lambda _counts: None)
+        with pytest.raises(KeyboardInterrupt):
+            work.go(local_engine(work.request))
+
+    for count in (3, 2, 1):
+        stop_at(count)
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("photo*")}
+    work, _ = run(tmp_path / "in", tmp_path / "out")
+    assert (work.counts.before + work.counts.done, work.counts.failed) == (12, 0)
+    assert len(contents(tmp_path / "out")) == 12
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+
+
 @pytest.mark.slow
 def test_killed_and_started_again_every_result_is_there_once(tmp_path):
     make_archive(tmp_path / "in", 60, broken={11, 40}, side=64)

@@ -105,8 +105,12 @@ def run(
     )  # fmt: skip
     shown = _Shown(json, quiet)
     work = Run(request, shown.row, shown.progress)
-    with shown.showing(work), _engine(work, on_ray) as engine:
-        counts = work.go(engine)
+    try:
+        with shown.showing(work), _engine(work, on_ray) as engine:
+            counts = work.go(engine)
+    except KeyboardInterrupt:
+        out.note(f"Stopped after {work.counts.settled} of {work.counts.photos} photos. The same command goes on.")
+        raise
     shown.summary(work, counts)
     if counts.failed:
         raise typer.Exit(1)

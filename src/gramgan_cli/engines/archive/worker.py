@@ -97,11 +97,12 @@ class Worker:
         self._output, self._records = place(order.output), place(order.records)
         self._merged, self._reading = Merged(order.seen), threading.Lock()
         self._claimant = Claimant(self._records, order.speaker)
-        self._open: dict[str, Claim] = {}
+        self._open: dict[Photo, Claim] = {}
 
     def close(self) -> None:
-        """Give up the photos that were begun and not finished."""
-        release(self._records, [(claim.key, claim.number) for claim in self._open.values()])
+        """Give up the photos that were begun and not finished; where a result is there, its claim says whose it is."""
+        unfinished = [claim for photo, claim in self._open.items() if not (self._output / photo.result).exists()]
+        release(self._records, [(claim.key, claim.number) for claim in unfinished])
         self._claimant.close()
 
     def process(self, photos: Sequence[Photo]) -> Iterator[Outcome]:
@@ -131,7 +132,7 @@ class Worker:
         return task.tries < 2 and (task.claim is None or task.claim.deaths < MOST_DEATHS)
 
     def _outcome(self, task: _Task) -> Outcome:
-        claim = self._open.pop(task.photo.input, None)
+        claim = self._open.pop(task.photo, None)
         if task.state == "row":
             task.row.tries, task.row.run = task.tries, self._order.run
             return Outcome(task.photo, "row", task.row, claim.number if claim else 0)
@@ -191,7 +192,7 @@ class Worker:
             if task.claim is None:
                 task.state = "busy"
                 return
-            self._open[photo.input] = task.claim
+            self._open[photo] = task.claim
         if existed or result.exists():
             self._look_at_existing(task, result)
             if task.state != "ready":
