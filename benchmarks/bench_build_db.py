@@ -1,6 +1,6 @@
 """Time per entry of building the texture bank, beside loops that make one patch at a time with Pillow.
 
-    python benchmarks/bench_build_db.py --hr-dir DIR [--rounds 3] [--workers 2] [--json FILE]
+    python benchmarks/bench_build_db.py [--hr-dir DIR] [--rounds 3] [--workers 2] [--json FILE]
 
 Two loops: one that opens the photo of each place, as uniform sampling over a folder does when it is written plainly,
 and one that is given its photo decoded, which takes all reading away from it. Both make the same three versions and
@@ -11,7 +11,6 @@ CPU time (all threads), which remains comparable on a machine that has other wor
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import keep, write_photos
 from PIL import Image
 
 from gramgan_cli.core.data.listing import list_pictures
@@ -75,14 +75,23 @@ def crop_each(places: list[Place], photos: dict[Path, Image.Image]) -> None:
 
 
 def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run(Path(folder))
+
+
+def run(folder: Path) -> None:
+    """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hr-dir", type=Path, required=True)
+    parser.add_argument("--hr-dir", type=Path, help="photos; default: some of scikit-image's")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    hr_dir = options.hr_dir or folder
+    if options.hr_dir is None:
+        write_photos(hr_dir, 16, (1224, 816))
 
-    paths = list_pictures(options.hr_dir)
+    paths = list_pictures(hr_dir)
     draw = draw_places([upright_size(path) for path in paths], PLACES, 4, 0)
     places = [
         (path, int(y), int(x), numbers)
@@ -94,7 +103,7 @@ def main() -> None:
     in_memory = {path: Image.open(path).convert("RGB") for path in {place[0] for place in decoded}}
 
     sides: dict[str, tuple[Callable[[], object], int]] = {
-        "build-db": (lambda: build_once(options.hr_dir, options.workers), 3 * len(places)),
+        "build-db": (lambda: build_once(hr_dir, options.workers), 3 * len(places)),
         "loop that opens photos": (lambda: open_each(opened), 3 * len(opened)),
         "loop on decoded photos": (lambda: crop_each(decoded, in_memory), 3 * len(decoded)),
     }
@@ -117,8 +126,7 @@ def main() -> None:
             f"{name:24} per entry: wall {row['wall_us']:8.2f} us (ratio {row['wall_us'] / ours['wall_us']:6.1f}), "
             f"CPU {row['cpu_us']:8.2f} us (ratio {row['cpu_us'] / ours['cpu_us']:6.1f})"
         )
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    keep("build_db", options.json, report, [])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Seconds of one GAN step, gramgan's beside a plain one of equal losses: RRDBNet 64/6/32, batch 4, LR 32, on the CPU.
 
-    python benchmarks/bench_gan_step.py --db BANK [--rounds 5] [--threads N] [--json FILE]
+    python benchmarks/bench_gan_step.py [--db BANK] [--rounds 5] [--threads N] [--json FILE]
 
 The plain step runs the discriminator five times, in NCHW, leaves it unfrozen in the generator's turn, and takes the
 patches one sample at a time with a score over the whole bank. Both start from the same networks and must give the same
@@ -13,11 +13,13 @@ import argparse
 import copy
 import json
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from common import Goal, keep, write_bank
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -89,20 +91,27 @@ def timed(run: Callable[[], object]) -> float:
 
 
 def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run(Path(folder))
+
+
+def run(folder: Path) -> None:
+    """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--db", type=Path, required=True)
+    parser.add_argument("--db", type=Path, help="default: a bank of scikit-image's photographs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
+    bank_path = options.db or write_bank(folder)
     recipe = merge(
         load_recipe("gramgan"),
         {
             "network": HYPERPARAMETERS,
             "loss": {"perceptual": 0.0},
-            "texture": {"db": str(options.db), "patches": "center", "centered": False},
+            "texture": {"db": str(bank_path), "patches": "center", "centered": False},
             "data": {"hr_crop": 128},
             "batch_size": 4,
         },
@@ -110,7 +119,7 @@ def main() -> None:
     torch.manual_seed(0)
     generator = archs.build("rrdbnet", HYPERPARAMETERS).to(memory_format=torch.channels_last)
     ours = GanTraining(generator.train(), recipe, CPU, Group())
-    patches = load_bank(options.db).patches.flatten(0, 1).float() / 255
+    patches = load_bank(bank_path).patches.flatten(0, 1).float() / 255
     bank = torch.einsum("nchw,ndhw->ncd", patches, patches)
     plain = Plain(copy.deepcopy(generator), copy.deepcopy(ours.networks["discriminator"]), bank)
     hr = torch.rand(4, 3, 128, 128)
@@ -125,11 +134,10 @@ def main() -> None:
         "gramgan_seconds": statistics.median(a for a, _ in pairs),
         "plain_seconds": statistics.median(b for _, b in pairs),
         "ratio": statistics.median(b / a for a, b in pairs),
-        "goal": 1.5,
     }
     print(json.dumps(result, indent=2))
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    goal = Goal("GAN step (RRDBNet 64/6/32, CPU) over a plain one", result["ratio"], ">=", 1.5)
+    keep("gan_step", options.json, result, [goal])
 
 
 if __name__ == "__main__":

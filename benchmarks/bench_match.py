@@ -1,6 +1,6 @@
 """Exact matching of a training batch's patches against the texture bank, beside FAISS and a training step.
 
-    python benchmarks/bench_match.py --hr-dir DIR [--db FILE] [--rounds 3] [--step] [--json FILE]
+    python benchmarks/bench_match.py [--hr-dir DIR] [--db FILE] [--rounds 3] [--step] [--json FILE]
 
 Queries: all non-overlapping 4x4 patches of 8 crops of 192 px (18 432), HR and bicubic SR averaged, in both forms.
 FAISS flat works on the nine numbers of the full Gram matrix, as the method is usually written; it is timed on a part
@@ -12,7 +12,6 @@ on a machine that has other work.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple
 import faiss
 import numpy as np
 import torch
+from common import keep, write_photos
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import Batch
@@ -126,7 +126,7 @@ def training_step(bank: Path, lr: torch.Tensor, hr: torch.Tensor) -> Seconds:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hr-dir", type=Path, required=True)
+    parser.add_argument("--hr-dir", type=Path, help="photos; default: some of scikit-image's")
     parser.add_argument("--db", type=Path, help="a bank of 4x4 patches; built from --hr-dir when not given")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--step", action="store_true")
@@ -135,8 +135,11 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with tempfile.TemporaryDirectory() as folder:
         path = options.db or Path(folder) / "bank.safetensors"
-        bank = load_bank(path) if options.db else build_bank(options.hr_dir, path, workers=2)
-        lr, sr, hr = (images.to(device) for images in load_crops(options.hr_dir))
+        hr_dir = options.hr_dir or Path(folder)
+        if options.hr_dir is None:
+            write_photos(hr_dir, CROPS, (768, 512))
+        bank = load_bank(path) if options.db else build_bank(hr_dir, path, workers=2)
+        lr, sr, hr = (images.to(device) for images in load_crops(hr_dir))
         report: dict[str, Any] = {"device": str(device), "entries": bank.provenance.entries}
         for centered in (False, True):
             row = match(bank, sr, hr, centered, options.rounds)
@@ -151,8 +154,7 @@ def main() -> None:
                 shares = f"{ours.wall / step.wall:.2%} wall, {ours.cpu / step.cpu:.2%} CPU"
                 print(f"  training step {step}; matching takes {shares} of it", flush=True)
         del bank
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    keep("match", options.json, report, [])
 
 
 if __name__ == "__main__":

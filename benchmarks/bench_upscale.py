@@ -198,20 +198,21 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--models", nargs="+", default=["compact", "rrdbnet"], choices=["compact", "rrdbnet"])
+    options.add_argument("--tools", nargs="+", default=list(TOOLS), choices=TOOLS)
     options.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     arguments = options.parse_args()
     if arguments.child:
         tool, weights, picture, repetitions = arguments.child
         print(json.dumps(child(tool, Path(weights), Path(picture), int(repetitions))))
         return
-    measure(arguments.rounds, arguments.models, arguments.json)
+    measure(arguments.rounds, arguments.models, arguments.tools, arguments.json)
 
 
-def measure(rounds: int, models: list[str], path: Path | None) -> None:
+def measure(rounds: int, models: list[str], wanted: list[str], path: Path | None) -> None:
     """All tools on all models, in turn."""
     from gramgan_cli.engines.backends import BACKENDS, is_installed
 
-    tools = [tool for tool in TOOLS if tool not in BACKENDS or is_installed(tool)]
+    tools = [tool for tool in TOOLS if tool in wanted and (tool not in BACKENDS or is_installed(tool))]
     rates = convolution_rates(7)
     best = max(rates.values())
     for name, rate in rates.items():

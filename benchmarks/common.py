@@ -126,3 +126,14 @@ def write_photos(folder: Path, count: int, size: tuple[int, int], suffix: str = 
         photo.save(path, quality=92)
         paths.append(path)
     return paths
+
+
+def write_bank(folder: Path) -> Path:
+    """A texture bank of such photos."""
+    from gramgan_cli.engines.build_db import build_bank
+
+    photos = folder / "photos"
+    photos.mkdir()
+    write_photos(photos, 8, (768, 512))
+    build_bank(photos, folder / "bank.safetensors", max_patches=50_000)
+    return folder / "bank.safetensors"
