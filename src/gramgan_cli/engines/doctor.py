@@ -31,6 +31,13 @@ EXTRA_IS_FOR = {
     "interop": "gramgan models import of networks beyond ESRGAN and Compact",
     "tensorboard": "curves in TensorBoard while training",
     "plot": "gramgan plot",
+    "archive": "archives: records of a run, manifests as Parquet",
+    "ray": "gramgan upscale --engine ray",
+    "s3": "photos at s3:// addresses",
+    "gs": "photos at gs:// addresses",
+    "abfs": "photos at abfs:// addresses (Azure)",
+    "http": "photos at http:// and https:// addresses",
+    "shards": "training from tar shards",
 }
 """What an extra of the package gives."""
 
