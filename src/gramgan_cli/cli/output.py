@@ -64,9 +64,9 @@ NAME_WIDTH = 24
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table for people; the first column, which names things, is left-aligned and narrowed last."""
     table = Table(title=title or None, title_justify="left")
+    widest = max((len(row[0]) for row in rows), default=0)
     for index, column in enumerate(columns):
         named = index == 0
-        widest = max((len(row[0]) for row in rows), default=0)
         table.add_column(
             column,
             justify="left" if named else "right",

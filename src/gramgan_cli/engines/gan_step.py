@@ -20,6 +20,7 @@ from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.generate import Generated, generate
 from gramgan_cli.engines.picture_terms import PictureTerms, weighted_sum
 from gramgan_cli.engines.precision import autocast, resolve
+from gramgan_cli.engines.step_seed import step_seed
 from gramgan_cli.recipes.schema import Recipe
 
 PENALTY = 10.0
@@ -148,7 +149,7 @@ class GanTraining:
 
     def _draw(self, step: int, count: int) -> Tensor:
         """Uniform numbers of this process's share of the batch, a function of (seed, step) alone."""
-        generator = torch.Generator().manual_seed((self.recipe.seed << 32) + step)
+        generator = torch.Generator().manual_seed(step_seed(self.recipe.seed, step))
         numbers = torch.rand(count * self.group.processes, generator=generator)
         return numbers.view(-1, self.group.processes)[:, self.group.rank].to(self.device)
 
@@ -191,7 +192,7 @@ def jitter_corner(spare: int, seed: int, step: int) -> tuple[int, int]:
     of the generator's sub-pixel grid in the same way at every step, and the generator learns the pattern; from a
     changing corner it averages out.
     """
-    generator = torch.Generator().manual_seed((seed << 32) + step)
+    generator = torch.Generator().manual_seed(step_seed(seed, step))
     top, left = torch.randint(spare, (2,), generator=generator).tolist()
     return top, left
 

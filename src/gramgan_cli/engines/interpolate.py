@@ -15,8 +15,8 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.files import replacing
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import save_weights
-from gramgan_cli.core.weights.interpolate import check_alike, interpolate, interpolated_header
-from gramgan_cli.core.weights.load import LoadedModel, assemble, load_model
+from gramgan_cli.core.weights.interpolate import check_alike
+from gramgan_cli.core.weights.load import LoadedModel, assemble, load_model, mixed_weights
 from gramgan_cli.core.weights.store import StoredModel
 from gramgan_cli.engines.upscale import Upscaler
 
@@ -45,9 +45,7 @@ def store_interpolated(pair: tuple[LoadedModel, LoadedModel], alpha: float, name
     store.check_free(name)
     if not overwrite and store.find(name) is not None:
         raise GramganError(f"The store has a model '{name}' already.", "Replace it with --overwrite.")
-    first, second = pair
-    tensors = interpolate(first.network.state_dict(), second.network.state_dict(), alpha)
-    header = interpolated_header(first.header, second.header, (first.name, second.name), alpha)
+    header, tensors = mixed_weights(*pair, alpha)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "interpolated.safetensors"
         save_weights(file, tensors, header)
@@ -112,7 +110,5 @@ def _panel(
 
 def _mixture(first: LoadedModel, second: LoadedModel, alpha: float) -> LoadedModel:
     """A network of its own with the mixed weights; the two stay as they are."""
-    names = (first.name, second.name)
-    header = interpolated_header(first.header, second.header, names, alpha)
-    tensors = interpolate(first.network.state_dict(), second.network.state_dict(), alpha)
+    header, tensors = mixed_weights(first, second, alpha)
     return assemble(f"{alpha:g}", header, tensors, Path(first.name))

@@ -14,6 +14,7 @@ from gramgan_cli.core.patchdb.bank import default_bank, load_bank
 from gramgan_cli.core.patchdb.candidates import TextureTargets
 from gramgan_cli.core.patches import choose_places, cut_patches, parse_selection
 from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.step_seed import step_seed
 from gramgan_cli.recipes.schema import Recipe
 
 
@@ -70,17 +71,13 @@ class TextureTerm:
         places = self._places(hr, step)
         sr_patches, hr_patches = cut_patches(sr, places, self.size), cut_patches(hr, places, self.size)
         assert self.targets.generator is not None
-        self.targets.generator.manual_seed(self._number(step) * self.group.processes + self.group.rank)
+        self.targets.generator.manual_seed(step_seed(self.seed, step) * self.group.processes + self.group.rank)
         target = self.targets.find_best(sr_patches.detach(), hr_patches, hr)
         return patch_texture(sr_patches, target, self.centered)
 
-    def _number(self, step: int) -> int:
-        """A seed of one's own for each step."""
-        return (self.seed << 32) + step
-
     def _places(self, hr: Tensor, step: int) -> Tensor:
         """This process's share of the places that one process would draw for the whole batch."""
-        self.places.manual_seed(self._number(step))
+        self.places.manual_seed(step_seed(self.seed, step))
         everyone = hr.shape[0] * self.group.processes
         chosen = choose_places(self.selection, everyone, hr.shape[2], hr.shape[3], self.size, self.places)
         return chosen[self.group.rank :: self.group.processes]

@@ -314,8 +314,7 @@ def _open_other(data: bytes, name: str, lenient: bool) -> Photo:
     if kind == "heic":  # its reader turns the picture itself
         orientation = 1
     notes += [*more, *_other_pictures(image, kind)]
-    metadata, colours = _with_cicp(data, kind, metadata)
-    notes += colours
+    metadata = _with_cicp(data, kind, metadata)
     lossless = kind in ("gif", "bmp", "ppm") or (kind == "webp" and webp.is_lossless(data))
     bits = _sample_bits(data, image, kind)
     if kind not in ("jpg", "heic") and getattr(image, "n_frames", 1) > 1:
@@ -365,13 +364,13 @@ def _other_pictures(image: Image.Image, kind: str) -> list[str]:
     return [f"Of {others + 1} pictures inside the file, only the main one was enlarged."]
 
 
-def _with_cicp(data: bytes, kind: str, metadata: Metadata) -> tuple[Metadata, list[str]]:
+def _with_cicp(data: bytes, kind: str, metadata: Metadata) -> Metadata:
     """What AVIF and HEIC say of their colours by numbers, as PNG's cICP chunk (primaries, transfer, matrix, range)."""
     codes = boxes.unusual_colours(data) if kind in ("avif", "heic") and not metadata.icc else None
     if codes is None or max(codes) > 255:
-        return metadata, []
+        return metadata
     chunk = (b"cICP", bytes([*codes, 0, 1]))
-    return replace(metadata, png_chunks=(*metadata.png_chunks, chunk)), []
+    return replace(metadata, png_chunks=(*metadata.png_chunks, chunk))
 
 
 def _sample_bits(data: bytes, image: Image.Image, kind: str) -> int:

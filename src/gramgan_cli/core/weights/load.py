@@ -62,11 +62,16 @@ def load_model(name_or_path: str) -> LoadedModel:
 def _mix(mixture: Mixture) -> LoadedModel:
     """Both models, checked to be of one network, and their weights mixed into the first's."""
     first, second = _load_stored(mixture.first), _load_stored(mixture.second)
-    names = (first.name, second.name)
-    check_alike(first.header, second.header, names)
-    first.network.load_state_dict(interpolate(first.network.state_dict(), second.network.state_dict(), mixture.alpha))
-    header = interpolated_header(first.header, second.header, names, mixture.alpha)
+    check_alike(first.header, second.header, (first.name, second.name))
+    header, tensors = mixed_weights(first, second, mixture.alpha)
+    first.network.load_state_dict(tensors)
     return LoadedModel(str(mixture), first.network, header, first.descriptor)
+
+
+def mixed_weights(first: LoadedModel, second: LoadedModel, alpha: float) -> tuple[WeightsHeader, dict[str, Tensor]]:
+    """Header and tensors of (1 - alpha) * first + alpha * second; both models stay as they are."""
+    header = interpolated_header(first.header, second.header, (first.name, second.name), alpha)
+    return header, interpolate(first.network.state_dict(), second.network.state_dict(), alpha)
 
 
 def weights_file(name_or_path: str) -> Path:
