@@ -23,7 +23,7 @@ from gramgan_cli.engines.archive import claims
 from gramgan_cli.engines.archive.listing import list_photos, of_shard, parse_shard
 from gramgan_cli.engines.archive.report import make_report
 from gramgan_cli.engines.archive.run import Request, Run, local_engine, look_up
-from gramgan_cli.engines.upscale_files import Settings
+from gramgan_cli.engines.upscale_files import Settings, open_machine
 from gramgan_cli.engines.upscale_plan import Naming
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra archive")
@@ -46,7 +46,7 @@ def request(inputs: object, output: object, **changes: object) -> Request:
 def run(inputs: object, output: object, **changes: object) -> tuple[Run, list]:
     rows: list = []
     work = Run(request(inputs, output, **changes), rows.append, lambda _counts: None)
-    work.go(local_engine(work.request))
+    work.go(local_engine(open_machine(work.request.model, **work.request.machine)))
     return work, rows
 
 
@@ -97,9 +97,9 @@ def test_a_second_run_does_only_what_is_missing(tmp_path):
 
 
 def test_results_equal_those_of_the_plain_command(tmp_path):
-    make_archive(tmp_path / "in", 10)
+    photos = make_archive(tmp_path / "in", 10)
     run(tmp_path / "in", tmp_path / "out")
-    assert gramgan("upscale", tmp_path / "in", "-o", tmp_path / "plain", "--model", "nearest").returncode == 0
+    assert gramgan("upscale", *photos, "-o", tmp_path / "plain", "--model", "nearest").returncode == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "plain")
     assert len(contents(tmp_path / "out")) == 10
 
@@ -194,8 +194,66 @@ def test_other_settings_are_refused_or_replace(tmp_path):
     _, rows = run(tmp_path / "in", tmp_path / "out", model="bicubic", settings=Settings(overwrite=True))
     assert len(rows) == 3
     assert contents(tmp_path / "out") != before
-    _, rows = run(tmp_path / "in", tmp_path / "out", model="bicubic", settings=Settings(overwrite=True))
+    _, rows = run(tmp_path / "in", tmp_path / "out", model="bicubic")
     assert not rows
+
+
+def test_overwriting_does_all_again_but_what_a_stopped_run_did(tmp_path):
+    make_archive(tmp_path / "in", 4)
+    run(tmp_path / "in", tmp_path / "out")
+    damaged = tmp_path / "out/photo0003_x4.png"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(photo_bytes(99, "png"))
+    asked = request(tmp_path / "in", tmp_path / "out", settings=Settings(overwrite=True))
+
+    def stop_after_one(_row: object) -> None:
+        raise KeyboardInterrupt
+
+    stopped = Run(asked, stop_after_one, lambda _counts: None)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.go(local_engine(open_machine(asked.model, **asked.machine)))
+    work, rows = run(tmp_path / "in", tmp_path / "out", settings=Settings(overwrite=True))
+    assert 1 <= work.counts.before < 4
+    assert len(rows) == 4 - work.counts.before
+    assert damaged.read_bytes() == whole
+    _, rows = run(tmp_path / "in", tmp_path / "out", settings=Settings(overwrite=True))
+    assert len(rows) == 4
+
+
+PLAIN = ["input", "output", "input_size", "output_size", "frames", "model", "device", "backend", "tile", "seconds"]
+PLAIN += ["skipped", "warnings", "error"]
+
+
+def test_a_folder_into_a_folder_keeps_records_unasked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_archive(tmp_path / "in", 5, broken={1})
+    first = gramgan("upscale", "in", "-o", "out", "--model", "nearest", "--json")
+    assert first.returncode == 1
+    rows = json.loads(first.stdout)["results"]
+    assert all(set(PLAIN) <= set(row) for row in rows)
+    assert {row["input"] for row in rows} == {f"in/{path.name}" for path in (tmp_path / "in").iterdir()}
+    assert {row["output"] for row in rows} == {f"out/photo000{i}_x4.{e}" for i, e in
+                                               ((0, "png"), (2, "webp"), (3, "png"), (4, "png"))} | {None}  # fmt: skip
+    assert next(row["error"] for row in rows if row["error"]).startswith("in/photo0001.jpg is not a picture")
+    assert gramgan("archive", "report", "out", "--quiet").stdout.strip() == str(tmp_path / "in/photo0001.jpg")
+    second = gramgan("upscale", "in", "-o", "out", "--model", "nearest", "--json")
+    assert second.returncode == 1
+    rows = json.loads(second.stdout)["results"]
+    assert all(set(PLAIN) <= set(row) for row in rows)
+    assert [row["skipped"] for row in rows] == [True] * 4 + [False]
+    told = gramgan("upscale", "in", "-o", "out", "--model", "nearest")
+    assert told.stdout.count("(was there already)") == 4
+    assert "failed: in/photo0001.jpg" in told.stderr
+
+
+def test_without_pyarrow_a_folder_is_upscaled_without_records(tmp_path, monkeypatch):
+    make_archive(tmp_path / "in", 3)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest").returncode == 0
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".jpg", ".png", ".webp"]
+    asked = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "two", "--model", "nearest", "--engine", "local")
+    assert asked.returncode == 1
+    assert "gramgan-cli[archive]" in asked.stderr
 
 
 def test_what_is_foreign_is_not_replaced(tmp_path):
@@ -397,7 +455,7 @@ def test_an_interrupted_run_goes_on(tmp_path):
 
         work = Run(request(tmp_path / "in", tmp_path / "out"), on_row, lambda _counts: None)
         with pytest.raises(KeyboardInterrupt):
-            work.go(local_engine(work.request))
+            work.go(local_engine(open_machine(work.request.model, **work.request.machine)))
 
     for count in (3, 2, 1):
         stop_at(count)
@@ -459,9 +517,9 @@ def test_the_report_names_failures_and_exits_by_them(tmp_path):
     (tmp_path / "in/photo0001.jpg").write_bytes(photo_bytes(1, "jpg"))
     again = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest", "--json")
     assert again.returncode == 0
-    document = json.loads(again.stdout)
-    assert [Path(row["input"]).name for row in document["results"]] == ["photo0001.jpg"]
-    assert document["results"][0]["output_size"] == [100, 96]
+    done = [row for row in json.loads(again.stdout)["results"] if not row["skipped"]]
+    assert [Path(row["input"]).name for row in done] == ["photo0001.jpg"]
+    assert done[0]["output_size"] == [100, 96]
     assert gramgan("archive", "report", tmp_path / "out").returncode == 0
     assert gramgan("archive", "report", tmp_path / "in").returncode == 1
 

@@ -170,12 +170,33 @@ def test_ctrl_c_exits_with_130_and_says_how_to_go_on(gramgan, tmp_path, monkeypa
         return real(self, image)
 
     monkeypatch.setattr(Interpolator, "bands", interrupted)
-    done = gramgan(tmp_path, "--model", "nearest", "-o", tmp_path / "out")
+    photos = sorted(tmp_path.glob("*.png"))
+    done = gramgan(*photos, "--model", "nearest", "-o", tmp_path / "out")
     assert done.returncode == 130
     assert re.search(rb"Stopped after [01] of 3\. .*--skip-existing", done.stderr)
-    done = gramgan(tmp_path, "--model", "nearest", "-o", tmp_path / "out", "--skip-existing")
+    done = gramgan(*photos, "--model", "nearest", "-o", tmp_path / "out", "--skip-existing")
     assert done.returncode == 0
     assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_ctrl_c_in_a_folder_with_records_goes_on_by_itself(gramgan, tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow", reason="needs the extra archive")
+    for index in range(3):
+        (tmp_path / f"{index}.png").write_bytes(PNG)
+    real, calls = Interpolator.bands, []
+
+    def interrupted(self, image):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(self, image)
+
+    monkeypatch.setattr(Interpolator, "bands", interrupted)
+    done = gramgan(tmp_path, "--model", "nearest", "-o", tmp_path / "out")
+    assert done.returncode == 130
+    assert re.search(rb"Stopped after [01] of 3 photos\. The same command goes on", done.stderr)
+    assert gramgan(tmp_path, "--model", "nearest", "-o", tmp_path / "out").returncode == 0
+    assert len(list((tmp_path / "out").glob("*.png"))) == 3
 
 
 def test_an_unknown_model_names_the_nearest(gramgan, tmp_path):

@@ -154,8 +154,8 @@ def upscale(
     engine: Annotated[
         Literal["local", "ray"] | None,
         typer.Option(
-            help="Run over an archive, with records in OUT/gramgan-results: here (local), or on a Ray cluster. Such a "
-            "run can be repeated, joined and divided. Lists, addresses and the options below mean one, too.",
+            help="Where photos are upscaled: here (local), or on a Ray cluster. Folders, lists and addresses with an "
+            "--output folder OUT keep records in OUT/gramgan-results (extra archive): the same command goes on.",
             show_default="local",
             rich_help_panel=ARCHIVE,
         ),
@@ -199,6 +199,8 @@ def upscale(
 
     on_ray = archive.OnRay(address, workers, cores_per_worker)
     wish = archive.wish(tuple(inputs), target, results, shard, engine, output_template, recursive, on_ray)
+    if wish and wish.plain and ref:
+        wish = None
     if wish:
         _refuse("runs over archives", {"--ref": ref, "--save-attention": save_attention})
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from gramgan_cli.cli import output as out
 from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.images.formats import format_of_suffix
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.archive.records import Row
@@ -37,6 +39,8 @@ class Wish:
     engine: Literal["local", "ray"]
     template: str
     recursive: bool
+    plain: bool
+    """Whether nothing in the call speaks of an archive: it is a folder, and told of as single pictures are."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,14 @@ def wish(
     recursive: bool,
     on_ray: OnRay,
 ) -> Wish | None:
-    """What the options say of an archive; None where the call is not about one.
+    """What the call says of an archive; None where it is not about one.
 
-    It is about one by an option of archives, a list, an address, or records in ``output``.
+    It is about one by an option of archives, a list, an address, or a folder whose results go into another.
     """
     if on_ray != OnRay() and engine != "ray":
         raise UsageError("--address, --workers and --cores-per-worker are for Ray.", "Add --engine ray.")
-    if not (engine or shard or results or _speaks_of_archive(inputs, output)):
+    plain = not (engine or shard or results or _speaks_of_archive(inputs, output))
+    if plain and not (output and _folder_into_folder(inputs, output)):
         return None
     if "-" in (*inputs, output):
         raise UsageError("Standard input and output (-) are not for archives.", "Name files or folders.")
@@ -73,7 +78,7 @@ def wish(
 
     from gramgan_cli.engines.archive.listing import parse_shard
 
-    return Wish(inputs, output, results, parse_shard(shard), engine or "local", template, recursive)
+    return Wish(inputs, output, results, parse_shard(shard), engine or "local", template, recursive, plain)
 
 
 def _speaks_of_archive(inputs: Sequence[str], output: str | None) -> bool:
@@ -81,9 +86,14 @@ def _speaks_of_archive(inputs: Sequence[str], output: str | None) -> bool:
 
     if any(is_address(text) for text in (*inputs, output or "")):
         return True
-    if output is not None and (Path(output) / "gramgan-results").is_dir():
-        return True
     return any(PurePosixPath(text).suffix.lower() in (".txt", ".jsonl", ".parquet") for text in inputs)
+
+
+def _folder_into_folder(inputs: Sequence[str], output: str) -> bool:
+    """Whether records are kept though nothing asks for them: pyarrow, which writes them, is an extra."""
+    if "-" in (*inputs, output) or (format_of_suffix(Path(output).suffix) and not Path(output).is_dir()):
+        return False
+    return any(Path(text).is_dir() for text in inputs) and importlib.util.find_spec("pyarrow") is not None
 
 
 def run(
@@ -103,10 +113,11 @@ def run(
         wish.inputs, wish.output, wish.results, model, machine, settings, wish.template, scale, wish.recursive,
         wish.shard, wish.engine,
     )  # fmt: skip
-    shown = _Shown(json, quiet)
+    shown = _Shown(wish, json, quiet)
     work = Run(request, shown.row, shown.progress)
     try:
-        with shown.showing(work), _engine(work, on_ray) as engine:
+        shown.found(work)
+        with shown.showing(work), _engine(work, on_ray, quiet) as engine:
             counts = work.go(engine)
     except KeyboardInterrupt:
         out.note(f"Stopped after {work.counts.settled} of {work.counts.photos} photos. The same command goes on.")
@@ -117,7 +128,7 @@ def run(
 
 
 @contextmanager
-def _engine(work: Run, on_ray: OnRay) -> Iterator[Engine | None]:
+def _engine(work: Run, on_ray: OnRay, quiet: bool) -> Iterator[Engine | None]:
     """The engine that was asked for; none where nothing is missing."""
     if not work.missing:
         yield None
@@ -134,15 +145,21 @@ def _engine(work: Run, on_ray: OnRay) -> Iterator[Engine | None]:
             yield engine
     else:
         from gramgan_cli.engines.archive.run import local_engine
+        from gramgan_cli.engines.upscale_files import open_machine
 
-        yield local_engine(work.request)
+        machine = open_machine(work.request.model, **work.request.machine)
+        if not quiet and machine.backend:
+            out.note(f"Running on {machine.device} with {machine.backend}.")
+        yield local_engine(machine)
 
 
 class _Shown:
     """What a person, a log or a script sees of a run."""
 
-    def __init__(self, json: bool, quiet: bool) -> None:
-        self._json, self._quiet = json, quiet
+    def __init__(self, wish: Wish, json: bool, quiet: bool) -> None:
+        self._json, self._quiet, self._plain = json, quiet, wish.plain
+        self._written = _as_written((*wish.inputs, wish.output)) if wish.plain else []
+        self._failed: list[str] = []
         self._results = sys.stdout
         self._rows: list[dict[str, Any]] = []
         self._bar = Progress(
@@ -163,18 +180,43 @@ class _Shown:
         with self._bar:
             yield
 
+    def found(self, work: Run) -> None:
+        """The photos that need nothing."""
+        for photo in work.there:
+            result = self._worded((work.output / photo.result).text)
+            if self._json:
+                source = self._worded(photo.input)
+                self._rows.append({"input": source, "output": result, "model": work.weights.name, **_SKIPPED})
+            elif self._plain:
+                self._line(result if self._quiet else f"{result} (was there already)")
+
     def row(self, row: Row) -> None:
         """One photo's outcome."""
+        if self._written:
+            row = replace(row, input=self._worded(row.input), output=row.output and self._worded(row.output))
+            row.error, row.warnings = row.error and self._worded(row.error), [*map(self._worded, row.warnings)]
         if row.error:
+            self._failed.append(row.input)
             out.fail(row.error)
         elif not self._quiet:
             for warning in row.warnings:
                 out.warn(f"{row.input}: {warning}")
         if self._json:
             self._rows.append(_document(row))
-        elif self._quiet and row.output:
-            with redirect_stdout(self._results):
-                out.print_line(row.output)
+        elif row.output and self._quiet:
+            self._line(row.output)
+        elif row.output and self._plain:
+            self._line(f"{row.output} ({_sizes(row)})")
+
+    def _line(self, text: str) -> None:
+        with redirect_stdout(self._results):
+            out.print_line(text)
+
+    def _worded(self, text: str) -> str:
+        """Paths as the person wrote them."""
+        for path, written in self._written:
+            text = written if text == path else text.replace(path + os.sep, os.path.join(written, ""))  # noqa: PTH118
+        return text
 
     def progress(self, counts: Counts) -> None:
         """Photos done, photos per second, time left."""
@@ -209,8 +251,31 @@ class _Shown:
         seconds = time.monotonic() - self._began
         out.note(
             f"{counts.done} upscaled, {counts.before} were done before{other}, {counts.failed} failed, "
-            f"in {_duration(seconds)}. Records: {work.records.text}"
+            f"in {_duration(seconds)}. Records: {self._worded(work.records.text)}"
         )
+        for name in self._failed if self._plain else ():
+            out.note(f"  failed: {name}")
+
+
+_SKIPPED: dict[str, Any] = {
+    "input_size": None, "output_size": None, "frames": None, "device": "", "backend": "", "tile": 0, "seconds": None,
+    "skipped": True, "warnings": [], "error": None,
+}  # fmt: skip
+"""What ``gramgan upscale --json`` says of a photo that needed nothing, besides its names."""
+
+
+def _as_written(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """(whole path, as the person wrote it) of each, where these differ; the longest first."""
+    pairs = ((os.path.abspath(text), text) for text in texts)  # noqa: PTH100
+    return sorted(((path, text) for path, text in pairs if path != text), key=lambda pair: -len(pair[0]))
+
+
+def _sizes(row: Row) -> str:
+    """'64x64 -> 256x256, 0.1 s', or that it was there already."""
+    if row.model is None:
+        return "was there already"
+    sizes = f"{row.input_width}x{row.input_height} -> {row.output_width}x{row.output_height}"
+    return sizes if row.seconds is None else f"{sizes}, {row.seconds:.1f} s"
 
 
 def _document(row: Row) -> dict[str, Any]:
@@ -219,6 +284,7 @@ def _document(row: Row) -> dict[str, Any]:
     for kind in ("input", "output"):
         size = (document.pop(f"{kind}_width"), document.pop(f"{kind}_height"))
         document[f"{kind}_size"] = size if size[0] is not None else None
+    document["skipped"] = row.done and row.model is None
     document["finished"] = row.finished.isoformat()
     return document
 

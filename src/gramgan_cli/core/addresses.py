@@ -102,7 +102,7 @@ class Place(ABC):
 
     @abstractmethod
     def files(self, recursive: bool = False) -> list[Place]:
-        """The files inside, hidden ones too, sorted; none where there is no such folder."""
+        """The files inside, hidden ones and links to nothing too, sorted; none where there is no such folder."""
 
     @abstractmethod
     def matches(self) -> list[Place]:
@@ -140,6 +140,8 @@ class LocalPlace(Place):
 
     def read(self) -> bytes:
         """The whole content."""
+        if self.path.exists() and not self.path.is_file():  # reading a pipe would wait for ever
+            raise GramganError(f"{self.text} is not a regular file.", "Leave it out.")
         with _told("read", self.text):
             return self.path.read_bytes()
 
@@ -283,9 +285,9 @@ class RemotePlace(Place):
 
 def _files_below(folder: Path, recursive: bool) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
-        if entry.is_file():
+        if not entry.is_dir():
             yield entry
-        elif recursive and entry.is_dir() and not entry.is_symlink():
+        elif recursive and not entry.is_symlink():
             yield from _files_below(entry, recursive)
 
 

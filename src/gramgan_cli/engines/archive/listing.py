@@ -175,6 +175,10 @@ def _entry(path: str, manifest: Place) -> Place:
     return manifest.parent / path if not isinstance(manifest, LocalPlace) else place(str(manifest.parent.path / path))
 
 
+def _without_ending(text: str) -> str:
+    return text.removesuffix(PurePosixPath(text).suffix)
+
+
 def _common(folders: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """The longest beginning that all have."""
     first, last = min(folders), max(folders)
@@ -191,9 +195,11 @@ def _photo(file: Place, root: tuple[str, ...], naming: Naming) -> Photo:
 def _checked(photos: list[Photo], found_in_folders: set[str], output: Place) -> list[Photo]:
     """Without results of other photos; two results at one place, or a result at a photo's, are refused."""
     places = [(output / photo.result).text for photo in photos]
-    results = set(places)
+    stems = {(output / photo.folder / photo.stem).text for photo in photos}  # also of results in another format
     pairs = list(zip(photos, places, strict=True))
-    kept = [pair for pair in pairs if pair[0].input not in results or pair[0].input not in found_in_folders] or pairs
+    kept = [
+        pair for pair in pairs if pair[0].input not in found_in_folders or _without_ending(pair[0].input) not in stems
+    ] or pairs
     inputs = {photo.input for photo, _ in kept}
     taken: dict[str, Photo] = {}
     for photo, where in kept:

@@ -41,6 +41,8 @@ class Row:
     input_height: int | None = None
     output_width: int | None = None
     output_height: int | None = None
+    frames: int | None = None
+    """Frames of an animation or pages, 1 for most; None where the result was there already."""
     input_bytes: int | None = None
     output_bytes: int | None = None
     input_sha256: str | None = None
@@ -94,6 +96,7 @@ def schema() -> pa.Schema:
             ("input_height", count),
             ("output_width", count),
             ("output_height", count),
+            ("frames", count),
             ("input_bytes", count),
             ("output_bytes", count),
             ("input_sha256", text),
@@ -169,6 +172,7 @@ class Known(NamedTuple):
     error: str | None
     finished: datetime
     work: Work
+    run: str
 
 
 class Merged:
@@ -179,7 +183,7 @@ class Merged:
     ``seen`` are names of files that ``read`` leaves out.
     """
 
-    COLUMNS = ("input", "output", "model", "model_sha256", "settings", "error", "finished")
+    COLUMNS = ("input", "output", "model", "model_sha256", "settings", "error", "finished", "run")
 
     def __init__(self, seen: Iterable[str] = ()) -> None:
         self.seen = set(seen)
@@ -202,9 +206,9 @@ class Merged:
     def add(self, table: pa.Table) -> None:
         """Take the rows of one file in."""
         columns = [table.column(name).to_pylist() for name in self.COLUMNS]
-        for photo, output, model, sha256, settings, error, finished in zip(*columns, strict=True):
+        for photo, output, model, sha256, settings, error, finished, run in zip(*columns, strict=True):
             work = Work(model, sha256, settings)
-            new = Known(output, error, finished, self._works.setdefault(work, work))
+            new = Known(output, error, finished, self._works.setdefault(work, work), run)
             known = self.by_input.get(photo)
             if known is None or (new.error is None, new.finished) > (known.error is None, known.finished):
                 self.by_input[photo] = new
@@ -253,7 +257,7 @@ class Ledger:
 
 
 def note_run(folder: Place, run: str, facts: dict[str, Any]) -> None:
-    """Write down what a run was asked."""
+    """Write down what a run was asked, and, once it is through, when that was."""
     (folder / f"{RUNS}/{run}.json").write(json.dumps(facts, indent=1).encode())
 
 

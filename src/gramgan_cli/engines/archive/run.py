@@ -24,9 +24,19 @@ from gramgan_cli.core.weights.load import load_model, weights_file
 from gramgan_cli.core.weights.mixture import Mixture
 from gramgan_cli.engines.archive.claims import Sign, claimed_keys, clear_old_signs, is_taken, key_of, release
 from gramgan_cli.engines.archive.listing import Photo, list_photos, of_shard
-from gramgan_cli.engines.archive.records import FOLDER, Known, Ledger, Merged, Row, note_run, storable
+from gramgan_cli.engines.archive.records import (
+    FOLDER,
+    Known,
+    Ledger,
+    Merged,
+    Row,
+    note_run,
+    noted_runs,
+    pyarrow_parquet,
+    storable,
+)
 from gramgan_cli.engines.archive.worker import Order, Outcome, Worker
-from gramgan_cli.engines.upscale_files import Settings, open_machine
+from gramgan_cli.engines.upscale_files import Machine, Settings
 from gramgan_cli.engines.upscale_plan import Naming, check_writable
 
 FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
@@ -126,6 +136,7 @@ class Run:
     """
 
     def __init__(self, request: Request, on_row: Callable[[Row], None], on_progress: Callable[[Counts], None]) -> None:
+        pyarrow_parquet()  # says what is missing before the work
         self.request, self._on_row, self._on_progress = request, on_row, on_progress
         self.weights = look_up(request.model)
         scale = request.scale or f"{self.weights.scale:g}"
@@ -144,17 +155,32 @@ class Run:
         self._check_same_work(merged, {storable(photo.input) for photo in mine})
         self._check_writable(mine)
         there = {storable(file.text) for file in self.output.files(recursive=True)} if merged.by_input else set()
-        self.missing = [photo for photo in mine if not self._is_done(merged.by_input.get(storable(photo.input)), there)]
+        self._stopped = self._stopped_overwriting()
+        self.missing, self.there = list[Photo](), list[Photo]()
+        for photo in mine:
+            done = self._is_done(merged.by_input.get(storable(photo.input)), there)
+            (self.there if done else self.missing).append(photo)
         dangerous = claimed_keys(self.records)
         # What a worker may have died over comes last: should it happen again, everything else is done.
         self.missing.sort(key=lambda photo: key_of(photo.input) in dangerous if dangerous else False)
-        self.counts = Counts(len(mine), len(mine) - len(self.missing))
+        self.counts = Counts(len(mine), len(self.there))
         self._in_all = len(photos)
 
     def _is_done(self, row: Known | None, there: set[str]) -> bool:
+        """Whether nothing is left to do. To overwrite is to do all again, but what a run did that was stopped at it."""
         if row is None or row.error is not None or row.output not in there:
             return False
+        if self.request.settings.overwrite and row.run not in self._stopped:
+            return False
         return row.work == self.order.work or (row.work.model is None and self.request.settings.skip_existing)
+
+    def _stopped_overwriting(self) -> set[str]:
+        """The runs over this part that were to overwrite and were stopped, since one such came to its end."""
+        names: set[str] = set()
+        for run in noted_runs(self.records):
+            if run.get("overwrite") and run["shard"] == "/".join(map(str, self.request.shard)):
+                names = set() if run.get("ended") else names | {run["run"]}
+        return names
 
     def _check_same_work(self, merged: Merged, inputs: set[str]) -> None:
         """Results of another model or of other settings are replaced only by the person's wish."""
@@ -183,7 +209,8 @@ class Run:
 
         Whatever ends it, what was done is recorded as far as it was heard of.
         """
-        note_run(self.records, self.name, self._facts())
+        facts = self._facts()
+        note_run(self.records, self.name, facts)
         sign = Sign(self.records)
         order = replace(self.order, speaker=sign.owner)
         ledger = _Recording(Ledger(self.records, self.name), self.records)
@@ -201,6 +228,7 @@ class Run:
         finally:
             ledger.close()
             sign.close()
+        note_run(self.records, self.name, {**facts, "ended": datetime.now(UTC).isoformat()})
         return self.counts
 
     def _settle(self, outcome: Outcome, ledger: _Recording) -> None:
@@ -238,6 +266,7 @@ class Run:
             "model": self.weights.name,
             "model_sha256": self.weights.sha256,
             "settings": self.order.described,
+            "overwrite": request.settings.overwrite,
             "engine": request.engine,
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -292,9 +321,8 @@ def _described(request: Request) -> str:
     return json.dumps({**own, **options}, sort_keys=True)
 
 
-def local_engine(request: Request) -> Engine:
+def local_engine(machine: Machine) -> Engine:
     """Everything in this process, one photo after the other."""
-    machine = open_machine(request.model, **request.machine)
 
     def outcomes(order: Order, photos: Sequence[Photo]) -> Iterator[Outcome]:
         worker = Worker(order, machine)

@@ -288,7 +288,7 @@ class Worker:
             record.output_size,
         )
         row.seconds, row.tile, row.warnings = record.seconds, record.tile, record.warnings
-        row.backend = record.backend
+        row.frames, row.backend = record.frames, record.backend
 
     def _say_addresses(self, task: _Task) -> None:
         """Messages name the photo and its result where they are, not their copies."""
