@@ -14,7 +14,8 @@ import torch
 from gramgan_cli.core import archs
 from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.weights import embedded, store
+from gramgan_cli.core.weights import checkout, embedded, store
+from gramgan_cli.core.weights.catalogue import CatalogueEntry
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
 
@@ -34,6 +35,7 @@ def package_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "package"
     (root / "weights").mkdir(parents=True)
     tiny_file(root / "weights" / "default.safetensors", seed=1)
+    (root / "weights" / "catalogue.toml").write_text("")
     monkeypatch.setattr(embedded.resources, "files", lambda _: root)
     return root / "weights"
 
@@ -192,3 +194,39 @@ def test_an_unwritable_cache_is_one_sentence(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("GRAMGAN_CACHE", str(blocker))
     with pytest.raises(GramganError, match="Can't write"):
         store.put("m", tiny_file(tmp_path / "a.safetensors"))
+
+
+@pytest.fixture
+def checkout_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout as the current folder, with the catalogue's model 'large' in it."""
+    (tmp_path / "checkout/weights").mkdir(parents=True)
+    file = tiny_file(tmp_path / "checkout/weights/large.safetensors")
+    content = file.read_bytes()
+    entry = CatalogueEntry("large", "", hashlib.sha256(content).hexdigest(), len(content), "MIT", "compact", 2, 1, "x")
+    for module in (checkout, store):
+        monkeypatch.setattr(module, "read_catalogue", lambda: {"large": entry})
+    monkeypatch.chdir(tmp_path / "checkout")
+    return file
+
+
+def test_a_model_of_the_checkout_is_found_and_listed(checkout_file: Path) -> None:
+    assert load_model("large").name == "large"
+    assert store.find("large").path.read_bytes() == checkout_file.read_bytes()
+    assert "large" in [model.name for model in store.stored_models()]
+    with pytest.raises(GramganError, match="built-in"):
+        store.put("large", checkout_file)
+
+
+def test_outside_a_checkout_it_is_said_where_the_model_is(
+    checkout_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GramganError, match="not here yet") as caught:
+        load_model("large")
+    assert "checkout" in str(caught.value)
+
+
+def test_a_file_of_the_checkout_that_is_not_the_catalogues_is_not_taken(checkout_file: Path) -> None:
+    tiny_file(checkout_file, seed=3)
+    with pytest.raises(GramganError, match="not here yet"):
+        load_model("large")

@@ -53,9 +53,9 @@ def list_models() -> list[ModelRow]:
 
 
 def list_catalogue() -> list[CatalogueEntry]:
-    """The catalogue's models that are not in the store."""
+    """The catalogue's models that are published and not in the store."""
     present = {model.name for model in store.stored_models()}
-    return [entry for name, entry in read_catalogue().items() if name not in present]
+    return [entry for name, entry in read_catalogue().items() if name not in present and entry.url]
 
 
 def info(name: str) -> dict[str, Any]:
@@ -65,7 +65,8 @@ def info(name: str) -> dict[str, Any]:
     catalogue = read_catalogue()
     model = store.find(name)
     if model is None and name in catalogue:
-        return {**asdict(catalogue[name]), "pull": f"gramgan models pull {name}"}
+        how = {"pull": f"gramgan models pull {name}"} if catalogue[name].url else {}
+        return {**asdict(catalogue[name]), **how}
     model = store.get(name)
     header = read_header(model.path)
     return {
@@ -108,6 +109,8 @@ def pull(
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise UsageError("--sha256 takes the 64 hexadecimal digits of a SHA-256.")
     entry = read_catalogue().get(source)
+    if entry is not None and not entry.url:
+        return store.get(entry.name)
     if entry is not None:
         source, name = entry.url, name or entry.name
         sha256, licence = sha256 or entry.sha256, licence or entry.licence

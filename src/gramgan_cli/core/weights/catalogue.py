@@ -1,4 +1,4 @@
-"""The catalogue: models published elsewhere, with the checksum that a download must have."""
+"""The catalogue: models that the package does not carry, with the checksum that their file must have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class CatalogueEntry:
     name: str
     """Its name in the catalogue and, once fetched, in the store."""
     url: str
-    """Where the file is published."""
+    """Where the file is published; empty where it lies in the repository only."""
     sha256: str
     """The checksum of the published file, 64 hexadecimal digits."""
     size: int

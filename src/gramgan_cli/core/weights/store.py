@@ -19,11 +19,15 @@ from gramgan_cli.core.files import replacing
 from gramgan_cli.core.folders import cache_dir
 from gramgan_cli.core.locks import exclusive
 from gramgan_cli.core.weights.catalogue import read_catalogue
+from gramgan_cli.core.weights.checkout import checkout_model
 from gramgan_cli.core.weights.embedded import SUFFIX, embedded_models
 from gramgan_cli.core.weights.header import read_header
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE = re.compile(rf"({_NAME.pattern})\.([0-9a-f]{{64}}){re.escape(SUFFIX)}")
+
+NOT_PUBLISHED = "It is in the repository only: work in a checkout that has weights/{}.safetensors whole."
+"""What to do about a model that has no address yet."""
 
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
 """What Windows takes for a device, with any extension."""
@@ -64,22 +68,27 @@ def check_name(name: str) -> str:
 def check_free(name: str) -> str:
     """``name``, if a model may be stored under it: not one that gramgan keeps for its own."""
     check_name(name)
-    if name in BASELINES or name in embedded_models():
+    if name in BASELINES or name in embedded_models() or checkout_model(name):
         raise GramganError(f"'{name}' is the name of a built-in model.", "Choose another name.")
     return name
 
 
 def stored_models() -> list[StoredModel]:
-    """All models in the store, by name, the embedded ones among them."""
-    for name in embedded_models():
-        _refresh_embedded(name)
+    """All models in the store, by name, the embedded ones and those of a checkout among them."""
+    for name, file in embedded_models().items():
+        _refresh(name, file.read_bytes())
+    for name in read_catalogue():
+        if content := checkout_model(name):
+            _refresh(name, content)
     return [_newest(files) for _, files in sorted(_files().items())]
 
 
 def find(name: str) -> StoredModel | None:
-    """The model of that name, or None. An embedded one is copied into the store first where it is not there."""
+    """The model of that name, or None. One that is embedded, or in a checkout, is copied into the store first."""
     if name in embedded_models():
-        return _refresh_embedded(name)
+        return _refresh(name, embedded_models()[name].read_bytes())
+    if content := checkout_model(name):
+        return _refresh(name, content)
     files = _files().get(name)
     return _newest(files) if files else None
 
@@ -89,8 +98,9 @@ def get(name: str) -> StoredModel:
     if name in BASELINES:
         raise GramganError(f"'{name}' is a formula: it has no weights file.")
     model = find(name)
-    if model is None and name in read_catalogue():
-        raise GramganError(f"The model '{name}' is not here yet.", f"Fetch it with: gramgan models pull {name}")
+    if model is None and (entry := read_catalogue().get(name)):
+        how = f"Fetch it with: gramgan models pull {name}"
+        raise GramganError(f"The model '{name}' is not here yet.", how if entry.url else NOT_PUBLISHED.format(name))
     if model is None:
         known = [*BASELINES, *(model.name for model in stored_models())]
         raise GramganError(f"There is no model '{name}'.", nearest(name, known))
@@ -159,9 +169,8 @@ def _newest(models: list[StoredModel]) -> StoredModel:
     return max(models, key=written)
 
 
-def _refresh_embedded(name: str) -> StoredModel:
+def _refresh(name: str, content: bytes) -> StoredModel:
     """Make sure that the store holds what this version of the package brings under ``name``."""
-    content = embedded_models()[name].read_bytes()
     model = _model(name, content)
     return model if model.path.is_file() else _put(name, content)
 
