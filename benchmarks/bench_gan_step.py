@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 from common import Goal, keep, write_bank
+from operations import print_table, profile
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -136,6 +137,9 @@ def run(folder: Path) -> None:
         "ratio": statistics.median(b / a for a, b in pairs),
     }
     print(json.dumps(result, indent=2))
+    before, after = profile(lambda: plain.step(lr, hr), 1), profile(lambda: ours.step(batch, 1), 1)
+    print_table("GAN", before, after)
+    result |= {"before_shares": before[1], "after_shares": after[1]}
     goal = Goal("GAN step (RRDBNet 64/6/32, CPU) over a plain one", result["ratio"], ">=", 1.5)
     keep("gan_step", options.json, result, [goal])
 

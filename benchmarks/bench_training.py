@@ -3,15 +3,15 @@
     python benchmarks/bench_training.py [--steps 5] [--json FILE]
 
 A content step (recipe psnr: Compact 64x16, batch 16, LR 32) and a GAN step (RRDBNet 64/6/32, batch 4, LR 32, all losses
-but VGG and texture, which bench_match.py measures) are profiled operation by operation. The loader is timed alone, on
-one thread, and in the loop, as the difference between the loop and steps on one batch.
+but VGG and texture, which bench_match.py measures) are profiled operation by operation, the content step beside its
+plain form (NCHW, Adam not fused; bench_gan_step.py does that for the GAN step). The loader is timed alone, on one
+thread, and in the loop, as the difference between the loop and steps on one batch.
 """
 
 from __future__ import annotations
 
 import statistics
 import tempfile
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,8 @@ from typing import Any
 
 import torch
 from common import Goal, keep, parser, seconds, write_photos
+from operations import print_table, profile
+from torch.nn import functional as F
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import CropSampler
@@ -31,36 +33,6 @@ from gramgan_cli.recipes.load import load_recipe
 
 CPU = torch.device("cpu")
 LR = 32
-GROUPS = {
-    "convolution, forward": ("mkldnn_convolution", "convolution"),
-    "convolution, backward": ("convolution_backward",),
-    "activation": ("prelu", "leaky_relu", "_prelu", "relu"),
-    "concatenation, copies": ("cat", "copy_", "clone", "contiguous"),
-    "optimiser": ("_fused_adam_", "_foreach"),
-}
-"""Parts of a step by the beginnings of the operations' names."""
-
-
-def part_of(operation: str) -> str:
-    """The group of an operation ``aten::name``."""
-    name = operation.removeprefix("aten::")
-    for part, beginnings in reversed(GROUPS.items()):
-        if name.startswith(beginnings) and not (part.endswith("forward") and "backward" in name):
-            return part
-    return "other"
-
-
-def profile(step: Callable[[], object], steps: int) -> tuple[float, dict[str, float]]:
-    """Median seconds of a step, and each part's share of its operations' time."""
-    step()
-    durations = [seconds(step) for _ in range(steps)]
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as found:
-        step()
-    shares: Counter[str] = Counter()
-    for event in found.key_averages():
-        shares[part_of(event.key)] += event.self_cpu_time_total
-    total = sum(shares.values())
-    return statistics.median(durations), {part: time / total for part, time in shares.most_common()}
 
 
 def content(batch: Any) -> Callable[[], object]:
@@ -69,6 +41,21 @@ def content(batch: Any) -> Callable[[], object]:
     generator = archs.build("compact", {}).to(memory_format=torch.channels_last).train()
     training = ContentTraining(generator, recipe, CPU, Group())
     return lambda: training.step(batch, 1)
+
+
+def plain_content(batch: Any) -> Callable[[], object]:
+    """The same step as one would first write it."""
+    generator = archs.build("compact", {}).train()
+    adam = torch.optim.Adam(generator.parameters(), lr=1e-4, foreach=False)
+    lr, hr = batch.lr.contiguous(), batch.hr.contiguous()
+
+    def step() -> None:
+        adam.zero_grad()
+        F.l1_loss(generator(lr), hr).backward()
+        torch.nn.utils.clip_grad_norm_(generator.parameters(), 0.5)
+        adam.step()
+
+    return step
 
 
 def gan(batch: Any) -> Callable[[], object]:
@@ -113,9 +100,11 @@ def main() -> None:
             pairs = [(seconds(loop), seconds(same)) for _ in range(3)]
             in_loop = statistics.median(max(0.0, a - b) / b for a, b in pairs)
             print(f"\n{kind} step {duration:.3f} s; a batch alone {alone * 1000:.2f} ms, {alone / duration:.2%} of it")
-            for part, share in shares.items():
-                print(f"  {part:24}{share:7.1%}")
             row = {"kind": kind, "seconds": duration, "batch_seconds": alone, "in_loop": in_loop, "shares": shares}
+            if kind == "content":
+                before = profile(plain_content(batch), arguments.steps)
+                print_table(kind, before, (duration, shares))
+                row |= {"before_seconds": before[0], "before_shares": before[1]}
             rows.append(row)
             goals += [
                 Goal(f"{kind} step: a batch alone, share of the step", alone / duration, "<=", 0.05),
