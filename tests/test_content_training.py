@@ -80,8 +80,10 @@ def test_a_run_equals_a_plain_loop(photos: Path, tmp_path: Path) -> None:
         assert torch.allclose(weights[name], value, atol=1e-6), name
 
 
-def test_killed_and_resumed_ends_in_the_same_bits(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_killed_and_resumed_ends_in_the_same_bits(photos: Path, tmp_path: Path, optimiser: str) -> None:
     common = ["--hr-dir", photos, "--threads", 1, "--steps", 60, "--save-every", 4, "--valid-every", 20, *TINY]
+    common += ["--set", f"optimizer.name={optimiser}"]
     run(*common, "--out", tmp_path / "whole")
     killed = tmp_path / "killed"
     process = subprocess.Popen(command(*common, "--out", killed), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

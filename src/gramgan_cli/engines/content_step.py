@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import Batch
+from gramgan_cli.core.muon import Muon
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.generate import generate
 from gramgan_cli.engines.picture_terms import PictureTerms, weighted_sum
 from gramgan_cli.engines.precision import resolve
 from gramgan_cli.recipes.schema import Recipe
+
+COLOURS = 3
+"""Channels of a picture: the convolution that sees it keeps to Adam."""
 
 
 def adam(parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
@@ -21,16 +25,39 @@ def adam(parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, fl
     return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
 
 
-def generator_adam(generator: nn.Module, recipe: Recipe) -> torch.optim.Adam:
-    """The generator's Adam; a network's texture extractor learns at a rate of its own (SPEC 4)."""
+def generator_optimisers(generator: nn.Module, recipe: Recipe) -> dict[str, torch.optim.Optimizer]:
+    """The generator's optimisers; a network's texture extractor learns at a rate of its own (SPEC 4)."""
     wanted = recipe.optimizer
     extractor = set(generator.extractor.parameters()) if isinstance(generator, TTSR) else set()
     main = [parameter for parameter in generator.parameters() if parameter not in extractor]
-    optimiser = adam(main, wanted.rate, (wanted.beta1, wanted.beta2))
+    inner = [weight for weight in main if wanted.name == "muon" and weight.ndim == 4 and weight.shape[1] > COLOURS]
+    taken = set(inner)
+    rest = [parameter for parameter in main if parameter not in taken]
+    optimiser = adam(rest, wanted.rate, (wanted.beta1, wanted.beta2))
     if extractor:
         own = [parameter for parameter in generator.parameters() if parameter in extractor]
         optimiser.add_param_group({"params": own, "lr": wanted.extractor_rate})
-    return optimiser
+    optimisers: dict[str, torch.optim.Optimizer] = {"generator_adam": optimiser}
+    if inner:
+        optimisers["generator_muon"] = Muon(inner, wanted.rate)
+    return optimisers
+
+
+def update(
+    network: nn.Module,
+    optimisers: Sequence[torch.optim.Optimizer],
+    scaler: torch.amp.GradScaler,
+    group: Group,
+    clip: float,
+) -> None:
+    """One step of a network's optimisers by the processes' mean gradients, clipped to the norm ``clip`` (0: not)."""
+    group.average_gradients(network.parameters())
+    for optimiser in optimisers:
+        scaler.unscale_(optimiser)
+    if clip > 0:
+        torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
+    for optimiser in optimisers:
+        scaler.step(optimiser)
 
 
 class ContentTraining:
@@ -41,16 +68,16 @@ class ContentTraining:
         self.precision = resolve(recipe.compute.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.networks: dict[str, nn.Module] = {"generator": generator}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {"generator_adam": generator_adam(generator, recipe)}
+        self.optimisers = generator_optimisers(generator, recipe)
         self.network = torch.compile(generator) if recipe.compute.compile else generator
         self.picture_terms = PictureTerms(generator, recipe, self.precision, device, group)
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
         """One update on this process's share of the batch; returns the unweighted loss terms, on the device."""
-        generator, optimiser = self.networks["generator"], self.optimisers["generator_adam"]
+        generator, optimisers = self.networks["generator"], list(self.optimisers.values())
         parts = self.recipe.optimizer.accumulate
         totals: dict[str, Tensor] = {}
-        optimiser.zero_grad(set_to_none=True)
+        generator.zero_grad(set_to_none=True)
         for part in batch.parts(parts):
             generated = generate(self.network, part.lr, part.ref, self.precision, self.device)
             terms = self.picture_terms(generated, part.hr, step)
@@ -58,10 +85,6 @@ class ContentTraining:
             self.scaler.scale(weighted_sum(terms, self.recipe) * share).backward()  # type: ignore[no-untyped-call]
             for name, term in terms.items():
                 totals[name] = totals.get(name, torch.zeros_like(term)) + term.detach() * share
-        self.group.average_gradients(generator.parameters())
-        self.scaler.unscale_(optimiser)
-        if self.recipe.optimizer.clip > 0:
-            torch.nn.utils.clip_grad_norm_(generator.parameters(), self.recipe.optimizer.clip)
-        self.scaler.step(optimiser)
+        update(generator, optimisers, self.scaler, self.group, self.recipe.optimizer.clip)
         self.scaler.update()
         return totals

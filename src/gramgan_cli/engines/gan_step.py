@@ -15,7 +15,7 @@ from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.losses.adversarial import gan_d, gan_g, gradient_penalty, ragan_d, ragan_g, wgan_d, wgan_g
 from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perceptual
 from gramgan_cli.core.masks import texture_mask
-from gramgan_cli.engines.content_step import adam, generator_adam
+from gramgan_cli.engines.content_step import adam, generator_optimisers, update
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.generate import Generated, generate
 from gramgan_cli.engines.picture_terms import PictureTerms, weighted_sum
@@ -50,14 +50,10 @@ class GanTraining:
         discriminator = discriminator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.generator, self.discriminator = generator, discriminator
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "generator_adam": generator_adam(generator, recipe),
-            "discriminator_adam": adam(
-                discriminator.parameters(),
-                recipe.optimizer.discriminator_rate,
-                (recipe.optimizer.discriminator_beta1, recipe.optimizer.discriminator_beta2),
-            ),
-        }
+        betas = (recipe.optimizer.discriminator_beta1, recipe.optimizer.discriminator_beta2)
+        self.g_optimisers = generator_optimisers(generator, recipe)
+        self.d_adam = adam(discriminator.parameters(), recipe.optimizer.discriminator_rate, betas)
+        self.optimisers: dict[str, torch.optim.Optimizer] = {**self.g_optimisers, "discriminator_adam": self.d_adam}
         self.network = torch.compile(generator) if recipe.compute.compile else generator
         self.judge = torch.compile(discriminator) if recipe.compute.compile else discriminator
         self.normalised = any(isinstance(module, nn.BatchNorm2d) for module in discriminator.modules())
@@ -65,7 +61,6 @@ class GanTraining:
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
         """One update of the discriminator and one of the generator; returns the unweighted terms, on the device."""
-        g_adam, d_adam = self.optimisers["generator_adam"], self.optimisers["discriminator_adam"]
         parts = self._parts(batch)
         totals: dict[str, Tensor] = {}
 
@@ -79,21 +74,22 @@ class GanTraining:
 
         # D learns to tell hr * mask from sr * mask.
         self.discriminator.requires_grad_(True)
-        d_adam.zero_grad(set_to_none=True)
+        self.discriminator.zero_grad(set_to_none=True)
         for part in parts:
             sr = self._make_sr_quietly(part) if kept is None else kept.sr.detach()
             terms, loss = self._discriminator_loss(part, sr, step)
             learn(terms, loss, part)
-        self._update(self.discriminator, d_adam)
+        update(self.discriminator, [self.d_adam], self.scaler, self.group, 0.0)
 
         # G learns from the five losses; D is frozen and only passes the gradient on to SR.
         self.discriminator.requires_grad_(False)
-        g_adam.zero_grad(set_to_none=True)
+        self.generator.zero_grad(set_to_none=True)
         for part in parts:
             generated = self._make_sr(part) if kept is None else kept
             terms, loss = self._generator_loss(part, generated, step)
             learn(terms, loss, part)
-        self._update(self.generator, g_adam, self.recipe.optimizer.clip)
+        clip = self.recipe.optimizer.clip
+        update(self.generator, list(self.g_optimisers.values()), self.scaler, self.group, clip)
         self.scaler.update()
         return totals
 
@@ -175,14 +171,6 @@ class GanTraining:
             else:
                 terms["adversarial"] = (gan_g if form == "gan" else wgan_g)(_logit(fake))
         return terms
-
-    def _update(self, network: nn.Module, optimiser: torch.optim.Optimizer, clip: float = 0.0) -> None:
-        """One optimiser step on the gradients' mean over the processes."""
-        self.group.average_gradients(network.parameters())
-        self.scaler.unscale_(optimiser)
-        if clip > 0:
-            torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
-        self.scaler.step(optimiser)
 
 
 def jitter_corner(spare: int, seed: int, step: int) -> tuple[int, int]:

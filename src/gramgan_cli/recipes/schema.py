@@ -55,8 +55,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Adam."""
+    """Adam, and Muon in its place where the recipe says so."""
 
+    name: Literal["adam", "muon"] = "adam"
+    """The generator's; 'muon' moves its convolutions, but that which sees the picture, by Muon, the rest by Adam."""
     rate: float = 2e-4
     """Base rate of the generator."""
     discriminator_rate: float = 1e-4

@@ -1,0 +1,82 @@
+"""Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon): momentum whose matrices are made orthogonal.
+
+Adam scales every number of a gradient by itself. Muon treats a convolution's weights as the matrix that they are and
+moves all its directions by the same amount, the weak ones too, which Adam leaves behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the odd polynomial a x + b x^3 + c x^5 that drives singular values towards 1; of the reference implementation."""
+
+STEPS = 5
+"""Times that the polynomial is applied: singular values above 0.002 of the norm end between 0.68 and 1.21."""
+
+RMS = 0.2
+"""Root mean square of an update over the rate: Adam's in practice (Liu et al. 2025, arXiv 2502.16982, eq. 4)."""
+
+
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """The nearest matrices with orthonormal rows (or columns, if these are fewer), about: singular values become ~1.
+
+    Newton-Schulz iteration, five times ``X <- a X + (b A + c A A) X`` with ``A = X X^T``.
+
+    Args:
+        matrices: (n, rows, columns).
+
+    Returns:
+        The same shape and type.
+    """
+    a, b, c = COEFFICIENTS
+    x: Tensor = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(STEPS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x if matrices.shape[1] <= matrices.shape[2] else x.mT
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for convolutions: weights (out, in, h, w) are matrices of ``out`` rows.
+
+    A step is ``M <- m M + (1 - m) G``, then ``W <- W - rate 0.2 sqrt(max(rows, columns)) O(m M + (1 - m) G)``, which
+    looks ahead as Nesterov does, with O as in :func:`orthogonalised`. Updates are as large as Adam's at the same rate.
+
+    Args:
+        weights: 4-dimensional parameters.
+        rate: learning rate.
+        momentum: m, in [0, 1).
+    """
+
+    def __init__(self, weights: Iterable[nn.Parameter], rate: float, momentum: float = 0.95) -> None:
+        super().__init__(weights, {"lr": rate, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """One update of all weights that have a gradient. Those of one shape are worked on together."""
+        assert closure is None
+        for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            for _, alike in groupby(sorted(weights, key=lambda weight: weight.shape), lambda weight: weight.shape):
+                self._update(list(alike), group["lr"], group["momentum"])
+
+    def _update(self, weights: list[nn.Parameter], rate: float, momentum: float) -> None:
+        """One update of weights of one shape."""
+        ahead = []
+        for weight in weights:
+            assert weight.grad is not None
+            if "momentum" not in self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+            mean = self.state[weight]["momentum"].lerp_(weight.grad, 1 - momentum)
+            ahead.append(weight.grad.lerp(mean, momentum).flatten(1))
+        updates = orthogonalised(torch.stack(ahead))
+        size = RMS * max(updates.shape[1:]) ** 0.5
+        for weight, update in zip(weights, updates.unbind(), strict=True):
+            weight.sub_(update.view(weight.shape), alpha=rate * size)
