@@ -97,8 +97,9 @@ def main() -> None:
                 for _ in range(arguments.steps):
                     step()
 
-            pairs = [(seconds(loop), seconds(same)) for _ in range(3)]
-            in_loop = statistics.median(max(0.0, a - b) / b for a, b in pairs)
+            loop()
+            looped, repeated = zip(*((seconds(loop), seconds(same)) for _ in range(5)), strict=True)
+            in_loop = statistics.median(looped) / statistics.median(repeated) - 1
             print(f"\n{kind} step {duration:.3f} s; a batch alone {alone * 1000:.2f} ms, {alone / duration:.2%} of it")
             row = {"kind": kind, "seconds": duration, "batch_seconds": alone, "in_loop": in_loop, "shares": shares}
             if kind == "content":
