@@ -75,5 +75,5 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "gramgan-results" not in path.parts and not path.name.startswith(".")
+        if path.is_file() and ".gramgan-results" not in path.parts and not path.name.startswith(".")
     }

@@ -51,7 +51,7 @@ def run(inputs: object, output: object, **changes: object) -> tuple[Run, list]:
 
 
 def table(output: Path) -> list[dict]:
-    return pq.read_table(output / "gramgan-results").to_pylist()
+    return pq.read_table(output / ".gramgan-results").to_pylist()
 
 
 def test_every_photo_has_a_row_that_tells_the_truth(tmp_path):
@@ -76,7 +76,7 @@ def test_every_photo_has_a_row_that_tells_the_truth(tmp_path):
         assert (row["input_bytes"], row["output_bytes"]) == (path.stat().st_size, result.stat().st_size)
         assert row["seconds"] > 0
     assert (work.counts.done, work.counts.failed) == (11, 1)
-    assert not list((tmp_path / "out/gramgan-results/_claims").iterdir())
+    assert not list((tmp_path / "out/.gramgan-results/_claims").iterdir())
 
 
 def test_a_second_run_does_only_what_is_missing(tmp_path):
@@ -376,7 +376,7 @@ def test_an_owner_elsewhere_is_dead_when_its_sign_is_old(tmp_path, monkeypatch):
 
 def test_a_photo_that_kills_its_workers_is_given_up(tmp_path):
     photos = make_archive(tmp_path / "in", 3)
-    records = place(str(tmp_path / "out/gramgan-results"))
+    records = place(str(tmp_path / "out/.gramgan-results"))
     key = claims.key_of(str(photos[1]))
     for number in range(1, 4):
         (records / f"{claims.FOLDER}/{key}.{number}").write(json.dumps({"owner": "gone", "existed": False}).encode())
@@ -390,7 +390,7 @@ def test_a_photo_that_kills_its_workers_is_given_up(tmp_path):
 def test_what_a_dead_worker_finished_is_recorded_not_repeated(tmp_path):
     photos = make_archive(tmp_path / "in", 3)
     run(tmp_path / "in", tmp_path / "other")
-    records = place(str(tmp_path / "out/gramgan-results"))
+    records = place(str(tmp_path / "out/.gramgan-results"))
     finished = tmp_path / "out/photo0001_x4.jpg"
     finished.parent.mkdir()
     finished.write_bytes((tmp_path / "other/photo0001_x4.jpg").read_bytes())
@@ -505,8 +505,8 @@ def test_the_report_names_failures_and_exits_by_them(tmp_path):
     done = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--shard", "1/1", "--model", "nearest")
     assert done.returncode == 1
     assert "4 upscaled, 0 were done before, 1 failed" in done.stderr
-    parts = sorted((tmp_path / "out/gramgan-results").glob("*.parquet"))
-    for manifests in ([tmp_path / "out"], [tmp_path / "out/gramgan-results"], parts):
+    parts = sorted((tmp_path / "out/.gramgan-results").glob("*.parquet"))
+    for manifests in ([tmp_path / "out"], [tmp_path / "out/.gramgan-results"], parts):
         told = gramgan("archive", "report", *manifests)
         assert told.returncode == 1
         assert "photo0001.jpg" in told.stdout

@@ -65,20 +65,20 @@ def results(output: Path) -> dict[Path, int]:
 
 def worker_processes(output: Path) -> list[int]:
     """Process numbers of the workers that have signed."""
-    found = [int(path.name.split("-")[-2]) for path in (output / "gramgan-results/_workers").glob("*")]
+    found = [int(path.name.split("-")[-2]) for path in (output / ".gramgan-results/_workers").glob("*")]
     return [number for number in found if Path(f"/proc/{number}").exists()]
 
 
 def check(output: Path, expected: dict[str, bytes]) -> None:
     """Every result is there once, equal to the local engine's; the records say so and name the broken photos."""
     assert contents(output) == expected
-    rows = pq.read_table(output / "gramgan-results").to_pylist()
+    rows = pq.read_table(output / ".gramgan-results").to_pylist()
     done = [row["input"] for row in rows if row["error"] is None]
     assert len(done) == len(set(done)) == COUNT - len(BROKEN)
     found = report(output)
     assert (found["done"], found["failed"], found["left"]) == (COUNT - len(BROKEN), len(BROKEN), 0)
     assert {int(Path(row["input"]).stem[-4:]) for row in found["failures"]} == BROKEN
-    assert not list((output / "gramgan-results/_claims").iterdir())
+    assert not list((output / ".gramgan-results/_claims").iterdir())
 
 
 def test_a_worker_dies(cluster, archive, tmp_path):

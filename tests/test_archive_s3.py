@@ -65,7 +65,7 @@ def fetch(client: Any, key: str) -> bytes:
 
 
 def rows(client: Any, prefix: str) -> list[dict]:
-    parts = [key for key in keys(client, f"{prefix}/gramgan-results/") if key.endswith(".parquet")]
+    parts = [key for key in keys(client, f"{prefix}/.gramgan-results/") if key.endswith(".parquet")]
     return [row for key in parts for row in pq.read_table(io.BytesIO(fetch(client, key))).to_pylist()]
 
 
@@ -92,7 +92,7 @@ def test_a_bucket_of_photos(s3, tmp_path):
             content = found[row["output"].removeprefix("s3://photos/")]
             assert row["output_sha256"] == hashlib.sha256(content).hexdigest()
             assert (row["output_width"], row["output_height"]) == Image.open(io.BytesIO(content)).size
-    assert not keys(s3, "out/gramgan-results/_claims")
+    assert not keys(s3, "out/.gramgan-results/_claims")
     report = gramgan("archive", "report", "s3://photos/out", "--json")
     assert report.returncode == 1
     assert len(json.loads(report.stdout)["failures"]) == len(BROKEN)

@@ -155,7 +155,7 @@ def upscale(
         Literal["local", "ray"] | None,
         typer.Option(
             help="Where photos are upscaled: here (local), or on a Ray cluster. Folders, lists and addresses with an "
-            "--output folder OUT keep records in OUT/gramgan-results (extra archive): the same command goes on.",
+            "--output folder OUT keep records in OUT/.gramgan-results (extra archive): the same command goes on.",
             show_default="local",
             rich_help_panel=ARCHIVE,
         ),

@@ -247,14 +247,19 @@ class _Shown:
             records = {"records": work.records.text, "run": work.name, "counts": asdict(counts)}
             out.print_json({"model": facts, "results": self._rows, **records})
             return
+        records = f"Records: {self._worded(work.records.text)}"
+        if self._plain:
+            skipped = counts.before + counts.elsewhere
+            out.note(f"{counts.done} upscaled, {skipped} skipped, {counts.failed} failed. {records}")
+            for name in self._failed:
+                out.note(f"  failed: {name}")
+            return
         other = f", {counts.elsewhere} done by other runs meanwhile" if counts.elsewhere else ""
         seconds = time.monotonic() - self._began
         out.note(
             f"{counts.done} upscaled, {counts.before} were done before{other}, {counts.failed} failed, "
-            f"in {_duration(seconds)}. Records: {self._worded(work.records.text)}"
+            f"in {_duration(seconds)}. {records}"
         )
-        for name in self._failed if self._plain else ():
-            out.note(f"  failed: {name}")
 
 
 _SKIPPED: dict[str, Any] = {

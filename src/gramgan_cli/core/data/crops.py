@@ -58,8 +58,8 @@ def turn(image: NDArray[np.uint8], which: int) -> NDArray[np.uint8]:
 def to_tensor(images: Sequence[NDArray[np.uint8]]) -> Tensor:
     """8-bit (H, W, 3) pictures of one size -> float RGB in [0, 1], (B, 3, H, W), channels last in memory.
 
-    Divided by NumPy: torch would start threads for the thread that makes batches, which then wait, spinning, on the cores
-    that the step needs.
+    Divided by NumPy: torch would start threads for the thread that makes batches, which then wait, spinning, on the
+    cores that the step needs.
     """
     values = np.stack(images).astype(np.float32)
     values /= 255

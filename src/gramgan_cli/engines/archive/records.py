@@ -21,7 +21,7 @@ from gramgan_cli.core.errors import GramganError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FOLDER = "gramgan-results"
+FOLDER = ".gramgan-results"
 """Name of the folder of records inside the folder of results."""
 
 RUNS = "_runs"
