@@ -244,6 +244,12 @@ def test_a_folder_into_a_folder_keeps_records_unasked(tmp_path, monkeypatch):
     told = gramgan("upscale", "in", "-o", "out", "--model", "nearest")
     assert told.stdout.count("(was there already)") == 4
     assert "failed: in/photo0001.jpg" in told.stderr
+    assert "0 upscaled, 4 skipped, 1 failed. Records: out" in told.stderr
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign/photo0000_x4.png").write_bytes(photo_bytes(99, "png"))
+    told = gramgan("upscale", "in", "-o", "foreign", "--model", "nearest", "--skip-existing")
+    assert "foreign/photo0000_x4.png (was there already)" in told.stdout
+    assert "3 upscaled, 1 skipped, 1 failed." in told.stderr
 
 
 def test_without_pyarrow_a_folder_is_upscaled_without_records(tmp_path, monkeypatch):

@@ -81,6 +81,23 @@ def test_killed_twenty_times_every_result_is_absent_or_complete(tmp_path):
     assert cut_short >= 10, "most kills came too late to show anything"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that can be caught")
+def test_a_terminated_run_leaves_nothing_unfinished(tmp_path):
+    source, target = photos(tmp_path / "in", 24), tmp_path / "out"
+    process = start(source, target)
+    while process.poll() is None and not (target.is_dir() and results(target)):
+        time.sleep(0.01)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Stopped after" in errors
+    assert not list(target.glob(".*.part"))
+    assert 0 < len(results(target)) < 24
+    assert_complete(results(target))
+    assert start(source, target, "--skip-existing").wait(timeout=300) == 0
+    assert len(results(target)) == 24
+
+
 @pytest.mark.slow
 def test_two_processes_on_one_folder(tmp_path):
     source, target = photos(tmp_path / "in"), tmp_path / "out"

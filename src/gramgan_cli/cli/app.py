@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -51,10 +56,28 @@ def _root(
     del version
 
 
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM, by which batch systems and shutdowns end a process, does what Ctrl-C does: nothing unfinished stays."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main() -> None:
     """Run the command line; ``GRAMGAN_DEBUG=1`` lets tracebacks through."""
     try:
-        app()
+        with _terminated_like_interrupted():
+            app()
     except GramganError as error:
         if os.environ.get("GRAMGAN_DEBUG"):
             raise

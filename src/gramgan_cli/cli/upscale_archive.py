@@ -160,6 +160,7 @@ class _Shown:
         self._json, self._quiet, self._plain = json, quiet, wish.plain
         self._written = _as_written((*wish.inputs, wish.output)) if wish.plain else []
         self._failed: list[str] = []
+        self._adopted = 0
         self._results = sys.stdout
         self._rows: list[dict[str, Any]] = []
         self._bar = Progress(
@@ -195,6 +196,7 @@ class _Shown:
         if self._written:
             row = replace(row, input=self._worded(row.input), output=row.output and self._worded(row.output))
             row.error, row.warnings = row.error and self._worded(row.error), [*map(self._worded, row.warnings)]
+        self._adopted += row.done and row.model is None
         if row.error:
             self._failed.append(row.input)
             out.fail(row.error)
@@ -247,10 +249,11 @@ class _Shown:
             records = {"records": work.records.text, "run": work.name, "counts": asdict(counts)}
             out.print_json({"model": facts, "results": self._rows, **records})
             return
-        records = f"Records: {self._worded(work.records.text)}"
+        where = f"Records: {self._worded(work.records.text)}"
         if self._plain:
-            skipped = counts.before + counts.elsewhere
-            out.note(f"{counts.done} upscaled, {skipped} skipped, {counts.failed} failed. {records}")
+            skipped = counts.before + counts.elsewhere + self._adopted
+            done = counts.done - self._adopted
+            out.note(f"{done} upscaled, {skipped} skipped, {counts.failed} failed. {where}")
             for name in self._failed:
                 out.note(f"  failed: {name}")
             return
@@ -258,7 +261,7 @@ class _Shown:
         seconds = time.monotonic() - self._began
         out.note(
             f"{counts.done} upscaled, {counts.before} were done before{other}, {counts.failed} failed, "
-            f"in {_duration(seconds)}. {records}"
+            f"in {_duration(seconds)}. {where}"
         )
 
 
