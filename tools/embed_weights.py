@@ -3,12 +3,14 @@
     python tools/embed_weights.py runs/default/last.safetensors default "clean photos, reduced by bicubic" DATA_DIR
 
 DATA_DIR holds the folders Set5 and Set14. ``--from default --alpha 0.65`` first mixes the run's weights with those of
-an embedded model, 0.65 of the run (network interpolation), and the header says so.
+an embedded model, 0.65 of the run (network interpolation), and the header says so. ``--checkout`` puts the weights into
+the repository's folder ``weights`` instead, in half precision, and prints their entry of the catalogue.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -19,7 +21,8 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.weights.header import read_header, read_weights, save_weights
 from gramgan_cli.core.weights.interpolate import check_alike, interpolate
 
-PACKAGE = Path(__file__).resolve().parents[1] / "src" / "gramgan_cli" / "weights"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "gramgan_cli" / "weights"
 LARGEST = 3_000_000
 """Bytes of an embedded model."""
 
@@ -32,6 +35,17 @@ def measured(weights: Path, data: Path) -> dict[str, dict[str, float]]:
     return {row["dataset"]: {"psnr_y": round(row["psnr_y"], 4), "ssim_y": round(row["ssim_y"], 4)} for row in rows}
 
 
+def entry(file: Path, name: str) -> str:
+    """What the catalogue says of a file that only the repository carries."""
+    content, header = file.read_bytes(), read_header(file)
+    parameters = archs.parameter_count(archs.build(header.arch, header.hyperparameters))
+    return (
+        f'[{name}]\nurl = ""\nsha256 = "{hashlib.sha256(content).hexdigest()}"\nsize = {len(content)}\n'
+        f'licence = "{header.licence}"\narch = "{header.arch}"\nscale = {header.scale}\nparameters = {parameters}\n'
+        f'trained_for = "{header.trained_for}"'
+    )
+
+
 def main() -> None:
     """Measure, complete the header, write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -41,6 +55,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--from", dest="start", metavar="NAME", help="embedded model to mix the run's weights with")
     parser.add_argument("--alpha", type=float, default=1.0, help="the run's share of the mixture")
+    parser.add_argument("--checkout", action="store_true", help="into weights/, in half precision, not the package")
     arguments = parser.parse_args()
     header, tensors = read_weights(arguments.weights)
     training = header.training
@@ -49,7 +64,10 @@ def main() -> None:
         check_alike(first, header, (arguments.start, arguments.name))
         tensors = interpolate(other, tensors, arguments.alpha)
         training = {**training, "interpolated": {"from": arguments.start, "alpha": arguments.alpha}}
-    target = PACKAGE / f"{arguments.name}.safetensors"
+    target = (ROOT / "weights" if arguments.checkout else PACKAGE) / f"{arguments.name}.safetensors"
+    target.parent.mkdir(exist_ok=True)
+    if arguments.checkout:
+        tensors = {key: tensor.half() for key, tensor in tensors.items()}
     header = replace(
         header,
         hyperparameters=archs.complete(header.arch, header.hyperparameters),
@@ -58,7 +76,9 @@ def main() -> None:
     )
     save_weights(target, tensors, header)
     save_weights(target, tensors, replace(header, metrics=measured(target, arguments.data)))
-    if target.stat().st_size > LARGEST:
+    if arguments.checkout:
+        print(entry(target, arguments.name))
+    elif target.stat().st_size > LARGEST:
         sys.exit(f"{target} has {target.stat().st_size} bytes, more than the {LARGEST} that the wheel may carry.")
     print(f"{target}: {read_header(target).metrics}")
 
