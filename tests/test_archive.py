@@ -186,9 +186,9 @@ def test_a_shard_that_is_none_is_refused(text):
 def test_other_settings_are_refused_or_replace(tmp_path):
     make_archive(tmp_path / "in", 3)
     run(tmp_path / "in", tmp_path / "out")
-    with pytest.raises(GramganError, match="records results of the model 'nearest'"):
+    with pytest.raises(GramganError, match="has results of the model 'nearest', not of 'bicubic'"):
         run(tmp_path / "in", tmp_path / "out", model="bicubic")
-    with pytest.raises(GramganError, match="records results"):
+    with pytest.raises(GramganError, match=r"made with other settings \(size\)"):
         run(tmp_path / "in", tmp_path / "out", settings=Settings(size=SizeChoice(2.0)))
     before = contents(tmp_path / "out")
     _, rows = run(tmp_path / "in", tmp_path / "out", model="bicubic", settings=Settings(overwrite=True))

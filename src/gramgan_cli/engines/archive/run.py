@@ -30,6 +30,7 @@ from gramgan_cli.engines.archive.records import (
     Ledger,
     Merged,
     Row,
+    Work,
     note_run,
     noted_runs,
     pyarrow_parquet,
@@ -189,8 +190,7 @@ class Run:
         for name, row in merged.by_input.items():
             if row.error is None and row.work.model is not None and row.work != self.order.work and name in inputs:
                 raise GramganError(
-                    f"{self.records.text} records results of the model '{row.work.model}' "
-                    f"with the settings {row.work.settings}, not of this one.",
+                    f"{self.output.text} has results {_difference(row.work, self.order.work)}.",
                     "Repeat the options of that run, name another --output, or replace its results with --overwrite.",
                 )
 
@@ -299,6 +299,17 @@ class _Recording:
         """Flush, and put the run's files together."""
         self.flush()
         self._ledger.close()
+
+
+def _difference(there: Work, wanted: Work) -> str:
+    """In words, what results that are there were made with otherwise."""
+    if there.model != wanted.model:
+        return f"of the model '{there.model}', not of '{wanted.model}'"
+    if there.model_sha256 != wanted.model_sha256:
+        return f"of other weights of the model '{there.model}'"
+    before, now = json.loads(there.settings), json.loads(wanted.settings)
+    names = [name.replace("_", "-") for name in now if before.get(name) != now[name]]
+    return f"made with other settings ({', '.join(names)})"
 
 
 def _with_place(photos: list[Photo], output: str) -> tuple[Place, list[Photo]]:
