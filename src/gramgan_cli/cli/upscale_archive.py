@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -117,7 +117,7 @@ def run(
     work = Run(request, shown.row, shown.progress)
     try:
         shown.found(work)
-        with shown.showing(work), _engine(work, on_ray, quiet) as engine:
+        with shown.showing(work), _engine(work, on_ray, quiet, shown.part) as engine:
             counts = work.go(engine)
     except KeyboardInterrupt:
         out.note(f"Stopped after {work.counts.settled} of {work.counts.photos} photos. The same command goes on.")
@@ -128,7 +128,7 @@ def run(
 
 
 @contextmanager
-def _engine(work: Run, on_ray: OnRay, quiet: bool) -> Iterator[Engine | None]:
+def _engine(work: Run, on_ray: OnRay, quiet: bool, on_part: Callable[[float], None]) -> Iterator[Engine | None]:
     """The engine that was asked for; none where nothing is missing."""
     if not work.missing:
         yield None
@@ -150,7 +150,7 @@ def _engine(work: Run, on_ray: OnRay, quiet: bool) -> Iterator[Engine | None]:
         machine = open_machine(work.request.model, **work.request.machine)
         if not quiet and machine.backend:
             out.note(f"Running on {machine.device} with {machine.backend}.")
-        yield local_engine(machine)
+        yield local_engine(machine, on_part)
 
 
 class _Shown:
@@ -160,11 +160,12 @@ class _Shown:
         self._json, self._quiet, self._plain = json, quiet, wish.plain
         self._written = _as_written((*wish.inputs, wish.output)) if wish.plain else []
         self._failed: list[str] = []
-        self._adopted = 0
+        self._adopted = self._before = 0
+        self._completed = 0.0
         self._results = sys.stdout
         self._rows: list[dict[str, Any]] = []
         self._bar = Progress(
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[whole]}/{task.total:.0f}"),
             BarColumn(),
             TextColumn("{task.percentage:3.0f}%{task.fields[pace]}"),
             console=out.stderr,
@@ -172,12 +173,14 @@ class _Shown:
             disable=not out.stderr.is_terminal,
         )
         self._began = self._said = time.monotonic()
-        self._first: tuple[float, int] | None = None
+        self._first: tuple[float, float] | None = None
 
     @contextmanager
     def showing(self, work: Run) -> Iterator[None]:
         """The bar, while the run lasts."""
-        self._task = self._bar.add_task("", total=work.counts.photos, completed=work.counts.settled, pace="")
+        self._task = self._bar.add_task(
+            "", total=work.counts.photos, completed=work.counts.settled, pace="", whole=work.counts.settled
+        )
         with self._bar:
             yield
 
@@ -220,19 +223,32 @@ class _Shown:
             text = written if text == path else text.replace(path + os.sep, os.path.join(written, ""))  # noqa: PTH118
         return text
 
+    def part(self, through: float) -> None:
+        """How many photos of this run went through the network, in parts."""
+        self._advance(self._before + through)
+
     def progress(self, counts: Counts) -> None:
         """Photos done, photos per second, time left."""
+        self._before = counts.before
+        pace = self._advance(counts.settled)
         now = time.monotonic()
-        if self._first is None and counts.settled > counts.before:
-            self._first = (now, counts.settled)  # workers take a while to start, which is not their pace
-        pace = ""
-        if self._first is not None and counts.settled > self._first[1]:
-            rate = (counts.settled - self._first[1]) / max(now - self._first[0], 1e-3)
-            pace = f", {rate:.2f} photos/s, {_duration((counts.photos - counts.settled) / rate)} left"
-        self._bar.update(self._task, completed=counts.settled, pace=pace)
         if not out.stderr.is_terminal and not self._quiet and now - self._said > LINE_EVERY:
             self._said = now
             out.note(f"{counts.settled} of {counts.photos} photos, {counts.failed} failed{pace}")
+
+    def _advance(self, completed: float) -> str:
+        """Move the bar; the pace as text, nothing while it is not known."""
+        total = self._bar.tasks[self._task].total or 0.0
+        self._completed = completed = min(max(completed, self._completed), total)  # some are tried twice
+        now = time.monotonic()
+        if self._first is None and completed > self._before:
+            self._first = (now, completed)  # workers take a while to start, which is not their pace
+        pace = ""
+        if self._first is not None and completed > self._first[1]:
+            rate = (completed - self._first[1]) / max(now - self._first[0], 1e-3)
+            pace = f", {rate:.2f} photos/s, {_duration((total - completed) / rate)} left"
+        self._bar.update(self._task, completed=completed, pace=pace, whole=int(completed))
+        return pace
 
     def summary(self, work: Run, counts: Counts) -> None:
         """The end of it: one document, or a line."""

@@ -332,11 +332,11 @@ def _described(request: Request) -> str:
     return json.dumps({**own, **options}, sort_keys=True)
 
 
-def local_engine(machine: Machine) -> Engine:
-    """Everything in this process, one photo after the other."""
+def local_engine(machine: Machine, on_part: Callable[[float], None] = lambda _share: None) -> Engine:
+    """Everything in this process, one photo after the other; ``on_part`` is told how many, in parts."""
 
     def outcomes(order: Order, photos: Sequence[Photo]) -> Iterator[Outcome]:
-        worker = Worker(order, machine)
+        worker = Worker(order, machine, on_part)
         try:
             for first in range(0, len(photos), CHUNK):
                 yield from worker.process(photos[first : first + CHUNK])

@@ -90,10 +90,11 @@ class _Task:
 
 
 class Worker:
-    """Upscales photos by the order's settings, on one machine."""
+    """Upscales photos by the order's settings, on one machine; tells ``on_part`` how many went through, in parts."""
 
-    def __init__(self, order: Order, machine: Machine) -> None:
-        self._order, self._machine = order, machine
+    def __init__(self, order: Order, machine: Machine, on_part: Callable[[float], None] = lambda _share: None) -> None:
+        self._order, self._machine, self._on_part = order, machine, on_part
+        self._through = 0
         self._output, self._records = place(order.output), place(order.records)
         self._merged, self._reading = Merged(order.seen), threading.Lock()
         self._claimant = Claimant(self._records, order.speaker)
@@ -158,7 +159,13 @@ class Worker:
                         yield task.job
 
             try:
-                for record in upscale_files(jobs(), self._machine, self._order.settings):
+                before = self._through
+
+                def on_progress(done: float) -> None:
+                    self._on_part(before + done)
+
+                for record in upscale_files(jobs(), self._machine, self._order.settings, on_progress):
+                    self._through += 1
                     storing.append(storers.submit(self._finish, working.popleft(), record))
                     while settled:
                         yield settled.popleft()
