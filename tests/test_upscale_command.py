@@ -158,45 +158,39 @@ def test_bad_input_exits_with_1_and_one_sentence(gramgan, name, content, said, t
     assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [name])
 
 
-def test_ctrl_c_exits_with_130_and_says_how_to_go_on(gramgan, tmp_path, monkeypatch):
+@pytest.fixture
+def interrupted(tmp_path, monkeypatch):
+    """Three photos, at the second of which Ctrl-C is pressed."""
     for index in range(3):
         (tmp_path / f"{index}.png").write_bytes(PNG)
     real, calls = Interpolator.bands, []
 
-    def interrupted(self, image):
+    def bands(self, image):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
         return real(self, image)
 
-    monkeypatch.setattr(Interpolator, "bands", interrupted)
-    photos = sorted(tmp_path.glob("*.png"))
-    done = gramgan(*photos, "--model", "nearest", "-o", tmp_path / "out")
+    monkeypatch.setattr(Interpolator, "bands", bands)
+    return sorted(tmp_path.glob("*.png"))
+
+
+def test_ctrl_c_exits_with_130_and_says_how_to_go_on(gramgan, tmp_path, interrupted):
+    done = gramgan(*interrupted, "--model", "nearest", "-o", tmp_path / "out")
     assert done.returncode == 130
     assert re.search(rb"Stopped after [01] of 3\. .*--skip-existing", done.stderr)
-    done = gramgan(*photos, "--model", "nearest", "-o", tmp_path / "out", "--skip-existing")
+    done = gramgan(*interrupted, "--model", "nearest", "-o", tmp_path / "out", "--skip-existing")
     assert done.returncode == 0
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
-def test_ctrl_c_in_a_folder_with_records_goes_on_by_itself(gramgan, tmp_path, monkeypatch):
+def test_ctrl_c_in_a_folder_with_records_goes_on_by_itself(gramgan, tmp_path, interrupted):
     pytest.importorskip("pyarrow", reason="needs the extra archive")
-    for index in range(3):
-        (tmp_path / f"{index}.png").write_bytes(PNG)
-    real, calls = Interpolator.bands, []
-
-    def interrupted(self, image):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(self, image)
-
-    monkeypatch.setattr(Interpolator, "bands", interrupted)
     done = gramgan(tmp_path, "--model", "nearest", "-o", tmp_path / "out")
     assert done.returncode == 130
     assert re.search(rb"Stopped after [01] of 3 photos\. The same command goes on", done.stderr)
     assert gramgan(tmp_path, "--model", "nearest", "-o", tmp_path / "out").returncode == 0
-    assert len(list((tmp_path / "out").glob("*.png"))) == 3
+    assert len(list((tmp_path / "out").glob("*.png"))) == len(interrupted)
 
 
 def test_an_unknown_model_names_the_nearest(gramgan, tmp_path):
