@@ -1,10 +1,12 @@
-"""Draw docs/pictures/gallery.jpg: crops of the example photos, each reduced to a quarter and enlarged again.
+"""Draw the pictures of the README and of the models' cards: crops of the example photos, reduced and enlarged again.
 
-Run by ``make gallery``. Columns: MATLAB's bicubic, the embedded models, the original.
+Run by ``make gallery``. Columns: MATLAB's bicubic, models, the original. The photos of ``photo`` are reduced as the recipe
+of that name does it (blur, noise, JPEG), the others by MATLAB's bicubic.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gramgan_cli.core.baselines import BASELINES
+from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.resize import crop_to_multiple, make_lr
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale import Upscaler
+from gramgan_cli.recipes.load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
-OUTPUT = ROOT / "docs" / "pictures" / "gallery.jpg"
+PICTURES = ROOT / "docs" / "pictures"
 
 CROPS = (
     ("chelsea.png", 132, 64),
@@ -33,27 +37,53 @@ SIDE = 88
 ENLARGED = 3
 GAP = 6
 TITLE = 26
-MODELS = ("default", "gramgan-compact")
-TITLES = ("bicubic", *MODELS, "original")
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One picture."""
+
+    name: str
+    models: tuple[str, ...]
+    degraded: bool = False
+
+
+SHEETS = (
+    Sheet("gallery", ("default", "gramgan-compact")),
+    Sheet("gallery_photo", ("default", "photo"), degraded=True),
+    Sheet("gallery_rrdbnet_small", ("default", "rrdbnet-small")),
+)
 
 
 def main() -> None:
-    """Draw and write the picture."""
-    networks = [Upscaler(load_model(name), torch.device("cpu"), 0) for name in MODELS]
+    """Draw and write all pictures."""
+    for sheet in SHEETS:
+        path = PICTURES / f"{sheet.name}.jpg"
+        draw(sheet).save(path, quality=92, subsampling=0)
+        print(path)
+
+
+def draw(sheet: Sheet) -> Image.Image:
+    """The crops in rows, what is made of them in columns."""
+    titles = ("bicubic", *sheet.models, "original")
+    networks = [Upscaler(load_model(name), torch.device("cpu"), 0) for name in sheet.models]
     cell = SIDE * ENLARGED
-    canvas = Image.new("RGB", (len(TITLES) * (cell + GAP) - GAP, TITLE + len(CROPS) * (cell + GAP) - GAP), "white")
-    draw = ImageDraw.Draw(canvas)
-    for column, title in enumerate(TITLES):
-        draw.text((column * (cell + GAP) + 2, 3), title, "black", ImageFont.load_default(18))
+    canvas = Image.new("RGB", (len(titles) * (cell + GAP) - GAP, TITLE + len(CROPS) * (cell + GAP) - GAP), "white")
+    for column, title in enumerate(titles):
+        ImageDraw.Draw(canvas).text((column * (cell + GAP) + 2, 3), title, "black", ImageFont.load_default(18))
     for row, (file, left, top) in enumerate(CROPS):
         photo = crop_to_multiple(np.asarray(Image.open(ROOT / "examples" / file).convert("RGB")), 4)
-        lr = make_lr(photo, 4)
+        lr = reduced(photo, file) if sheet.degraded else make_lr(photo, 4)
         pictures = [BASELINES["bicubic"](lr), *(network.upscale(lr) for network in networks), photo]
         for column, picture in enumerate(pictures):
             canvas.paste(crop(picture, left, top), (column * (cell + GAP), TITLE + row * (cell + GAP)))
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    canvas.save(OUTPUT, quality=92, subsampling=0)
-    print(OUTPUT)
+    return canvas
+
+
+def reduced(photo: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """A photo reduced as those are that people have."""
+    return degrade(photo, 4, load_recipe("photo").degradation, picture_draw(name, SEED))
 
 
 def crop(picture: NDArray[np.uint8], left: int, top: int) -> Image.Image:
