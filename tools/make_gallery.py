@@ -1,7 +1,7 @@
 """Draw the pictures of the README and of the models' cards: crops of the example photos, reduced and enlarged again.
 
-Run by ``make gallery``. Columns: MATLAB's bicubic, models, the original. The photos of ``photo`` are reduced as the recipe
-of that name does it (blur, noise, JPEG), the others by MATLAB's bicubic.
+Run by ``make gallery``. Columns: MATLAB's bicubic, models, the original. For ``photo`` the photos are reduced as the
+recipe of that name does it (blur, noise, JPEG), for the others by MATLAB's bicubic.
 """
 
 from __future__ import annotations
