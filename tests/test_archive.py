@@ -236,7 +236,11 @@ def test_a_folder_into_a_folder_keeps_records_unasked(tmp_path, monkeypatch):
                                                ((0, "png"), (2, "webp"), (3, "png"), (4, "png"))} | {None}  # fmt: skip
     assert next(row["error"] for row in rows if row["error"]).startswith("in/photo0001.jpg is not a picture")
     assert gramgan("archive", "report", "out", "--quiet").stdout.strip() == str(tmp_path / "in/photo0001.jpg")
-    second = gramgan("upscale", "in", "-o", "out", "--model", "nearest", "--json")
+    monkeypatch.chdir(tmp_path / "in")
+    here = gramgan("upscale", ".", "-o", "../out", "--model", "nearest", "--json")
+    assert {row["input"] for row in json.loads(here.stdout)["results"]} == {path.name for path in Path().iterdir()}
+    monkeypatch.chdir(tmp_path)
+    second = gramgan("upscale", "in/", "-o", "out", "--model", "nearest", "--json")
     assert second.returncode == 1
     rows = json.loads(second.stdout)["results"]
     assert all(set(PLAIN) <= set(row) for row in rows)

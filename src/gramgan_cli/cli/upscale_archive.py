@@ -220,7 +220,8 @@ class _Shown:
     def _worded(self, text: str) -> str:
         """Paths as the person wrote them."""
         for path, written in self._written:
-            text = written if text == path else text.replace(path + os.sep, os.path.join(written, ""))  # noqa: PTH118
+            below = "" if written == "." else written + os.sep
+            text = written if text == path else text.replace(path + os.sep, below)
         return text
 
     def part(self, through: float) -> None:
@@ -290,7 +291,7 @@ _SKIPPED: dict[str, Any] = {
 
 def _as_written(texts: Sequence[str]) -> list[tuple[str, str]]:
     """(whole path, as the person wrote it) of each, where these differ; the longest first."""
-    pairs = ((os.path.abspath(text), text) for text in texts)  # noqa: PTH100
+    pairs = ((os.path.abspath(text), str(Path(text))) for text in texts)  # noqa: PTH100
     return sorted(((path, text) for path, text in pairs if path != text), key=lambda pair: -len(pair[0]))
 
 
