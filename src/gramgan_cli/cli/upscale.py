@@ -16,6 +16,7 @@ from rich.text import Text
 
 from gramgan_cli.cli import output as out
 from gramgan_cli.cli import upscale_archive as archive
+from gramgan_cli.cli.upscale_lines import enlarged, summarise, there_already
 from gramgan_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -245,7 +246,9 @@ def upscale(
     if json:
         out.print_json({"model": _model_facts(machine), "results": [asdict(record) for record in records]})
     elif len(records) > 1:
-        _summarise(records)
+        failed = [record.input for record in records if record.error]
+        skipped = sum(record.skipped for record in records)
+        summarise(len(records) - len(failed) - skipped, skipped, failed)
     if any(record.error for record in records):
         raise typer.Exit(1)
 
@@ -398,22 +401,11 @@ def _tell(record: Record, quiet: bool, json: bool, to_stdout: bool) -> None:
     if quiet:
         out.print_line(record.output)
     elif record.skipped:
-        out.print_line(f"{record.output} (was there already)")
+        out.print_line(there_already(record.output))
     else:
         assert record.input_size is not None
         assert record.output_size is not None
-        before, after = ("x".join(map(str, size)) for size in (record.input_size, record.output_size))
-        out.print_line(f"{record.output} ({before} -> {after}, {record.seconds:.1f} s)")
-
-
-def _summarise(records: list[Record]) -> None:
-    """Counts, and the failures once more by name."""
-    failed = [record for record in records if record.error]
-    skipped = sum(record.skipped for record in records)
-    done = len(records) - len(failed) - skipped
-    out.note(f"{done} upscaled, {skipped} skipped, {len(failed)} failed.")
-    for record in failed:
-        out.note(f"  failed: {record.input}")
+        out.print_line(enlarged(record.output, record.input_size, record.output_size, record.seconds))
 
 
 def _model_facts(machine: Machine) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
 from gramgan_cli.cli import output as out
+from gramgan_cli.cli.upscale_lines import enlarged, summarise, there_already
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.formats import format_of_suffix
 
@@ -186,13 +187,15 @@ class _Shown:
 
     def found(self, work: Run) -> None:
         """The photos that need nothing."""
+        from gramgan_cli.engines.upscale_files import Record
+
         for photo in work.there:
             result = self._worded((work.output / photo.result).text)
             if self._json:
-                source = self._worded(photo.input)
-                self._rows.append({"input": source, "output": result, "model": work.weights.name, **_SKIPPED})
+                record = Record(self._worded(photo.input), result, model=work.weights.name, skipped=True)
+                self._rows.append(asdict(record))
             elif self._plain:
-                self._line(result if self._quiet else f"{result} (was there already)")
+                self._line(result if self._quiet else there_already(result))
 
     def row(self, row: Row) -> None:
         """One photo's outcome."""
@@ -211,7 +214,7 @@ class _Shown:
         elif row.output and self._quiet:
             self._line(row.output)
         elif row.output and self._plain:
-            self._line(f"{row.output} ({_sizes(row)})")
+            self._line(_line_of(row))
 
     def _line(self, text: str) -> None:
         with redirect_stdout(self._results):
@@ -269,10 +272,7 @@ class _Shown:
         where = f"Records: {self._worded(work.records.text)}"
         if self._plain:
             skipped = counts.before + counts.elsewhere + self._adopted
-            done = counts.done - self._adopted
-            out.note(f"{done} upscaled, {skipped} skipped, {counts.failed} failed. {where}")
-            for name in self._failed:
-                out.note(f"  failed: {name}")
+            summarise(counts.done - self._adopted, skipped, self._failed, f" {where}")
             return
         other = f", {counts.elsewhere} done by other runs meanwhile" if counts.elsewhere else ""
         seconds = time.monotonic() - self._began
@@ -282,25 +282,19 @@ class _Shown:
         )
 
 
-_SKIPPED: dict[str, Any] = {
-    "input_size": None, "output_size": None, "frames": None, "device": "", "backend": "", "tile": 0, "seconds": None,
-    "skipped": True, "warnings": [], "error": None,
-}  # fmt: skip
-"""What ``gramgan upscale --json`` says of a photo that needed nothing, besides its names."""
-
-
 def _as_written(texts: Sequence[str]) -> list[tuple[str, str]]:
     """(whole path, as the person wrote it) of each, where these differ; the longest first."""
     pairs = ((os.path.abspath(text), str(Path(text))) for text in texts)  # noqa: PTH100
     return sorted(((path, text) for path, text in pairs if path != text), key=lambda pair: -len(pair[0]))
 
 
-def _sizes(row: Row) -> str:
-    """'64x64 -> 256x256, 0.1 s', or that it was there already."""
-    if row.model is None:
-        return "was there already"
-    sizes = f"{row.input_width}x{row.input_height} -> {row.output_width}x{row.output_height}"
-    return sizes if row.seconds is None else f"{sizes}, {row.seconds:.1f} s"
+def _line_of(row: Row) -> str:
+    """The line of a result."""
+    assert row.output is not None
+    told = _document(row)
+    if told["skipped"]:
+        return there_already(row.output)
+    return enlarged(row.output, told["input_size"], told["output_size"], row.seconds)
 
 
 def _document(row: Row) -> dict[str, Any]:

@@ -68,27 +68,22 @@ def check_name(name: str) -> str:
 def check_free(name: str) -> str:
     """``name``, if a model may be stored under it: not one that gramgan keeps for its own."""
     check_name(name)
-    if name in BASELINES or name in embedded_models() or checkout_model(name):
+    if name in BASELINES or _carried(name) is not None:
         raise GramganError(f"'{name}' is the name of a built-in model.", "Choose another name.")
     return name
 
 
 def stored_models() -> list[StoredModel]:
     """All models in the store, by name, the embedded ones and those of a checkout among them."""
-    for name, file in embedded_models().items():
-        _refresh(name, file.read_bytes())
-    for name in read_catalogue():
-        if content := checkout_model(name):
-            _refresh(name, content)
+    for name in (*embedded_models(), *read_catalogue()):
+        _refresh(name)
     return [_newest(files) for _, files in sorted(_files().items())]
 
 
 def find(name: str) -> StoredModel | None:
     """The model of that name, or None. One that is embedded, or in a checkout, is copied into the store first."""
-    if name in embedded_models():
-        return _refresh(name, embedded_models()[name].read_bytes())
-    if content := checkout_model(name):
-        return _refresh(name, content)
+    if carried := _refresh(name):
+        return carried
     files = _files().get(name)
     return _newest(files) if files else None
 
@@ -169,8 +164,17 @@ def _newest(models: list[StoredModel]) -> StoredModel:
     return max(models, key=written)
 
 
-def _refresh(name: str, content: bytes) -> StoredModel:
-    """Make sure that the store holds what this version of the package brings under ``name``."""
+def _carried(name: str) -> bytes | None:
+    """The weights that the package, or a checkout, brings under ``name``; None where they bring none."""
+    embedded = embedded_models().get(name)
+    return embedded.read_bytes() if embedded else checkout_model(name)
+
+
+def _refresh(name: str) -> StoredModel | None:
+    """Make sure that the store holds what this version of the package or checkout brings under ``name``, if any."""
+    content = _carried(name)
+    if content is None:
+        return None
     model = _model(name, content)
     return model if model.path.is_file() else _put(name, content)
 

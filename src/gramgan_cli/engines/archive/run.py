@@ -179,7 +179,7 @@ class Run:
         """The runs over this part that were to overwrite and were stopped, since one such came to its end."""
         names: set[str] = set()
         for run in noted_runs(self.records):
-            if run.get("overwrite") and run["shard"] == "/".join(map(str, self.request.shard)):
+            if run.get("overwrite") and run["shard"] == _shard_text(self.request.shard):
                 names = set() if run.get("ended") else names | {run["run"]}
         return names
 
@@ -260,7 +260,7 @@ class Run:
         return {
             "run": self.name,
             "photos": self._in_all,
-            "shard": "/".join(map(str, request.shard)),
+            "shard": _shard_text(request.shard),
             "inputs": list(request.inputs),
             "output": self.output.text,
             "model": self.weights.name,
@@ -301,6 +301,11 @@ class _Recording:
         self._ledger.close()
 
 
+def _shard_text(shard: tuple[int, int]) -> str:
+    """A part of the archive as the facts of a run say it: '3/8'."""
+    return "/".join(map(str, shard))
+
+
 def _difference(there: Work, wanted: Work) -> str:
     """In words, what results that are there were made with otherwise."""
     if there.model != wanted.model:
@@ -332,7 +337,7 @@ def _described(request: Request) -> str:
     return json.dumps({**own, **options}, sort_keys=True)
 
 
-def local_engine(machine: Machine, on_part: Callable[[float], None] = lambda _share: None) -> Engine:
+def local_engine(machine: Machine, on_part: Callable[[float], None] = lambda _through: None) -> Engine:
     """Everything in this process, one photo after the other; ``on_part`` is told how many, in parts."""
 
     def outcomes(order: Order, photos: Sequence[Photo]) -> Iterator[Outcome]:

@@ -92,7 +92,9 @@ class _Task:
 class Worker:
     """Upscales photos by the order's settings, on one machine; tells ``on_part`` how many went through, in parts."""
 
-    def __init__(self, order: Order, machine: Machine, on_part: Callable[[float], None] = lambda _share: None) -> None:
+    def __init__(
+        self, order: Order, machine: Machine, on_part: Callable[[float], None] = lambda _through: None
+    ) -> None:
         self._order, self._machine, self._on_part = order, machine, on_part
         self._through = 0
         self._output, self._records = place(order.output), place(order.records)
