@@ -94,6 +94,8 @@ def check_terms(recipe: Recipe) -> None:
         )
     if arch != "none" and not (loss.adversarial or loss.discriminator):
         raise UsageError("A discriminator without loss.adversarial or loss.discriminator trains nothing.")
+    if loss.colours != "rgb" and not (loss.content or loss.frequency):
+        raise UsageError("loss.colours is of loss.content and loss.frequency, which are both 0.", "Set one of them.")
     if not any(getattr(loss, name) for name in LOSS_TERMS):
         raise UsageError("All loss terms are 0: there is nothing to learn.")
 

@@ -1,4 +1,4 @@
-"""The generator's terms that need no discriminator: content, perceptual, texture, phase, transferal."""
+"""The generator's terms that need no discriminator: content, frequency, perceptual, texture, phase, transferal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.ttsr import TTSR
+from gramgan_cli.core.losses.colours import luma_and_differences
 from gramgan_cli.core.losses.content import charbonnier, l1, mse
+from gramgan_cli.core.losses.frequency import frequency
 from gramgan_cli.core.losses.perceptual import perceptual
 from gramgan_cli.core.losses.phase import phase_pattern
 from gramgan_cli.core.losses.transferal import transferal_perceptual
@@ -50,8 +52,13 @@ class PictureTerms:
     def __call__(self, generated: Generated, hr: Tensor, step: int) -> dict[str, Tensor]:
         """Unweighted terms of SR and HR, (b, 3, H, W) float32 in [0, 1]; gradient goes into SR."""
         sr, terms = generated.sr, dict[str, Tensor]()
+        seen, wanted = sr, hr
+        if self.recipe.loss.colours == "ycbcr":
+            seen, wanted = luma_and_differences(sr), luma_and_differences(hr)
         if self.recipe.loss.content:
-            terms["content"] = self.distance(sr, hr)
+            terms["content"] = self.distance(seen, wanted)
+        if self.recipe.loss.frequency:
+            terms["frequency"] = frequency(seen, wanted)
         if self.features is not None:
             terms["perceptual"] = self._perceptual(sr, hr)
         if self.texture is not None:

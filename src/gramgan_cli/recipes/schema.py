@@ -37,6 +37,10 @@ class Loss:
     """Pixel distance of SR and HR."""
     content_distance: Literal["l1", "mse", "charbonnier"] = "l1"
     """Which pixel distance."""
+    frequency: float = 0.0
+    """Distance of SR's and HR's spectra (``core/losses/frequency.py``)."""
+    colours: Literal["rgb", "ycbcr"] = "rgb"
+    """What both compare: RGB, or luma and, fainter, the colour differences (``core/losses/colours.py``)."""
     perceptual: float = 0.0
     """Distance of network features of SR and HR (``features``)."""
     texture: float = 0.0
