@@ -23,6 +23,7 @@ from gramgan_cli.core.data.crops import CropSampler
 from gramgan_cli.core.data.prepared import prepare_photos
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.schedules import warmup_cosine
+from gramgan_cli.core.weights.header import read_header
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.train import Ledger
 
@@ -132,6 +133,9 @@ def test_starting_from_weights_brings_their_network(photos: Path, tmp_path: Path
     run("--hr-dir", photos, "--out", tmp_path / "second", "--init", weights, *small)
     before, after = load_file(weights), load_file(tmp_path / "second" / "last.safetensors")
     assert all(torch.equal(before[key], after[key]) for key in before)
+    first, second = (read_header(tmp_path / run / "last.safetensors").training for run in ("first", "second"))
+    assert second["init"] == {"model": "last"} | {key: first[key] for key in first.keys() - {"photo_names"}}
+    assert second["photo_names"] == first["photo_names"]  # said once
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to one process")

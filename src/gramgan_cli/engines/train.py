@@ -159,6 +159,10 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
 def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, device: torch.device) -> dict[str, Any]:
     """What the weights' header says of how they came to be."""
     names = sorted(path.name for path in photos)
+    listed = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    origin = dict(progress.origin)
+    if origin.get("photo_list_sha256") == listed:
+        origin.pop("photo_names", None)  # said once
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
     record: dict[str, Any] = {
         "recipe": recipe.name,
@@ -167,11 +171,11 @@ def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, 
         "batch_size": recipe.batch_size,
         "hr_crop": recipe.data.hr_crop,
         "seed": recipe.seed,
-        "init": progress.origin or "random",
+        "init": origin or "random",
         "hours": round(progress.seconds / 3600, 3),
         "machine": f"{where}, {torch.get_num_threads()} threads",
         "photos": len(names),
-        "photo_list_sha256": hashlib.sha256("\n".join(names).encode()).hexdigest(),
+        "photo_list_sha256": listed,
     }
     if len(names) <= MOST_NAMES:
         record["photo_names"] = names
