@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gramgan_cli.core.losses.colours import LUMA
+
 Mode = Literal["grid", "sliding"]
 
 CELL = 11
@@ -15,8 +17,6 @@ CELL = 11
 
 DELTA = {"grid": 0.005, "sliding": 0.025}
 """Default threshold of each mode, a standard deviation on the [0, 1] scale."""
-
-_LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def _precise(image: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ def sliding_mask(hr: Tensor, cell: int = CELL, delta: float = DELTA["sliding"]) 
     if min(hr.shape[-2:]) <= margin:
         raise ValueError(f"a window of {cell} px needs images of more than {margin} px a side")
     x = _precise(hr.detach())
-    luminance = (x * x.new_tensor(_LUMINANCE).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    luminance = (x * x.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     padded = F.pad(luminance, (margin, margin, margin, margin), mode="reflect")
     mean = F.avg_pool2d(padded, cell, stride=1)
     variance = F.avg_pool2d(padded.square(), cell, stride=1) - mean.square()
