@@ -136,6 +136,7 @@ def test_starting_from_weights_brings_their_network(photos: Path, tmp_path: Path
     first, second = (read_header(tmp_path / run / "last.safetensors").training for run in ("first", "second"))
     assert second["init"] == {"model": "last"} | {key: first[key] for key in first.keys() - {"photo_names"}}
     assert second["photo_names"] == first["photo_names"]  # said once
+    assert second["settings"] == first["settings"] | {"optimizer.rate": 0.0}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to one process")

@@ -9,7 +9,7 @@ import pytest
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.recipes.convert import differences, merge, parse_setting, to_toml
+from gramgan_cli.recipes.convert import differences, merge, method, parse_setting, to_toml
 from gramgan_cli.recipes.load import load_recipe, recipe_names
 from gramgan_cli.recipes.schema import Recipe
 
@@ -78,3 +78,20 @@ def test_differences_are_dotted_keys() -> None:
     recipe = Recipe()
     changed = merge(recipe, {"steps": 7, "loss": {"texture": 2.0}, "network": {"nf": 8}})
     assert differences(recipe, changed) == ["loss.texture", "network.nf", "steps"]
+
+
+def test_method_is_what_differs_from_the_defaults_but_no_paths() -> None:
+    changes = {
+        "steps": 7,
+        "compute": {"threads": 3},
+        "data": {"hr_dir": ["/home/me/photos"]},
+        "texture": {"db": "/home/me/bank.safetensors", "patch_size": 8},
+        "loss": {"frequency": 10.0, "colours": "ycbcr"},
+        "features": {"taps": {"conv1_1": 1.0}},
+    }
+    assert method(merge(Recipe(), changes)) == {
+        "features.taps.conv1_1": 1.0,
+        "loss.colours": "ycbcr",
+        "loss.frequency": 10.0,
+        "texture.patch_size": 8,
+    }

@@ -42,6 +42,7 @@ from gramgan_cli.engines.run_folder import RunFolder
 from gramgan_cli.engines.shard_photos import shard_photos, shard_sampler, validation_photos
 from gramgan_cli.engines.tensorboard import TensorBoard
 from gramgan_cli.engines.validate import sample_grid, validate
+from gramgan_cli.recipes.convert import method
 from gramgan_cli.recipes.schema import Recipe
 
 MOST_NAMES = 1_000
@@ -167,6 +168,7 @@ def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, 
     record: dict[str, Any] = {
         "recipe": recipe.name,
         "losses": [name for name in LOSS_TERMS if getattr(recipe.loss, name)],
+        "settings": method(recipe),
         "steps": progress.step,
         "batch_size": recipe.batch_size,
         "hr_crop": recipe.data.hr_crop,

@@ -116,17 +116,32 @@ def to_toml(recipe: Recipe) -> str:
     return "\n".join(plain + tables) + "\n"
 
 
+def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one, with dotted keys."""
+    rows: dict[str, Any] = {}
+    for name, value in record.items():
+        rows |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return rows
+
+
 def differences(old: Recipe, new: Recipe) -> list[str]:
     """The dotted keys in which two recipes differ."""
-
-    def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-        rows: dict[str, Any] = {}
-        for name, value in record.items():
-            rows |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-        return rows
-
     before, after = flat(dataclasses.asdict(old)), flat(dataclasses.asdict(new))
     return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+
+
+METHOD = ("degradation", "loss", "optimizer", "schedule", "discriminator", "features", "texture", "mask")
+"""A recipe's tables that say how weights come about; the others say what, where and how fast."""
+
+
+def method(recipe: Recipe) -> dict[str, Any]:
+    """The dotted keys of ``METHOD``'s tables whose values are not the defaults, with their values; no paths."""
+    values = flat(dataclasses.asdict(recipe))
+    return {
+        key: values[key]
+        for key in differences(Recipe(), recipe)
+        if key.partition(".")[0] in METHOD and key in values and key != "texture.db"
+    }
 
 
 def read_toml(text: str, origin: str) -> dict[str, Any]:
