@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -22,6 +23,7 @@ from gramgan_cli.core.weights.load import LoadedModel, load_model
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 LARGEST = 3_000_000
+PHOTOS = ["chelsea.png", "coffee.png", "brick.png"]
 OURS = [*sorted(embedded_models()), *(name for name, entry in read_catalogue().items() if not entry.url)]
 
 
@@ -78,13 +80,31 @@ def test_spandrel_loads_the_file_as_it_is(default: LoadedModel, tmp_path: Path) 
         assert torch.equal(theirs.model(x), default.network(x))
 
 
-@pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "brick.png"])
-def test_it_is_better_than_every_interpolation(default: LoadedModel, name: str) -> None:
+def example(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """HR and LR of a corner of an example photo."""
     hr = crop_to_multiple(np.asarray(Image.open(EXAMPLES / name).convert("RGB"))[:256, :256], 4)
-    lr = make_lr(hr, 4)
+    return hr, make_lr(hr, 4)
+
+
+def result_psnr(network: torch.nn.Module, hr: NDArray[np.uint8], lr: NDArray[np.uint8]) -> float:
     x = torch.from_numpy(lr.copy()).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
-        y = default.network(x)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
+        y = network(x)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().numpy()
+    return psnr_y(y, hr, 4)
 
-    ours = psnr_y(y, hr, 4)
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_it_is_better_than_every_interpolation(default: LoadedModel, name: str) -> None:
+    hr, lr = example(name)
+    ours = result_psnr(default.network, hr, lr)
     assert all(ours > psnr_y(enlarge(lr), hr, 4) + 0.3 for enlarge in BASELINES.values())
+
+
+def test_style_goes_evenly_from_the_faithful_to_the_rich() -> None:
+    """Each quarter of the way costs about the same; mixtures of trainings that went apart fall and rise."""
+    photos = [example(name) for name in PHOTOS]
+    styles = ["default", *(f"default+gramgan-compact@{style}" for style in (0.25, 0.5, 0.75)), "gramgan-compact"]
+    networks = [load_model(style).network for style in styles]
+    means = [np.mean([result_psnr(network, *photo) for photo in photos]) for network in networks]
+    costs = -np.diff(means)
+    assert 0 < costs.max() < 1.5 * costs.min(), means

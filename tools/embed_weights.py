@@ -3,8 +3,11 @@
     python tools/embed_weights.py runs/default/last.safetensors default "clean photos, reduced by bicubic" DATA_DIR
 
 DATA_DIR holds the folders Set5 and Set14. ``--from default --alpha 0.65`` first mixes the run's weights with those of
-an embedded model, 0.65 of the run (network interpolation), and the header says so. ``--checkout`` puts the weights into
-the repository's folder ``weights`` instead, in half precision, and prints their entry of the catalogue.
+an embedded model, 0.65 of the run (network interpolation), and the header says so. ``--from default --since OLD
+--alpha 1.15`` carries what a training changed since the weights OLD, 1.15 times, to an embedded model that was
+trained on after OLD (task arithmetic; Ilharco et al. 2023, "Editing models with task arithmetic", section 2).
+``--checkout`` puts the weights into the repository's folder ``weights`` instead, in half precision, and prints their
+entry of the catalogue.
 """
 
 from __future__ import annotations
@@ -14,8 +17,11 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+
+from torch import Tensor
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.weights.header import read_header, read_weights, save_weights
@@ -33,6 +39,14 @@ def measured(weights: Path, data: Path) -> dict[str, dict[str, float]]:
     done = subprocess.run([sys.executable, "-m", "gramgan_cli", *words], check=True, capture_output=True, text=True)
     rows = json.loads(done.stdout)["results"]
     return {row["dataset"]: {"psnr_y": round(row["psnr_y"], 4), "ssim_y": round(row["ssim_y"], 4)} for row in rows}
+
+
+def carried(
+    base: Mapping[str, Tensor], weights: Mapping[str, Tensor], since: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """base + share (weights - since), computed in float64."""
+    change = {name: weights[name].double() - since[name].double() for name in base}
+    return {name: (tensor.double() + share * change[name]).to(tensor.dtype) for name, tensor in base.items()}
 
 
 def entry(file: Path, name: str) -> str:
@@ -54,7 +68,8 @@ def main() -> None:
     parser.add_argument("trained_for")
     parser.add_argument("data", type=Path)
     parser.add_argument("--from", dest="start", metavar="NAME", help="embedded model to mix the run's weights with")
-    parser.add_argument("--alpha", type=float, default=1.0, help="the run's share of the mixture")
+    parser.add_argument("--since", type=Path, metavar="OLD", help="carry over what changed since these weights")
+    parser.add_argument("--alpha", type=float, default=1.0, help="the run's share, or the change's factor")
     parser.add_argument("--checkout", action="store_true", help="into weights/, in half precision, not the package")
     arguments = parser.parse_args()
     header, tensors = read_weights(arguments.weights)
@@ -62,8 +77,12 @@ def main() -> None:
     if arguments.start:
         first, other = read_weights(PACKAGE / f"{arguments.start}.safetensors")
         check_alike(first, header, (arguments.start, arguments.name))
-        tensors = interpolate(other, tensors, arguments.alpha)
-        training = {**training, "interpolated": {"from": arguments.start, "alpha": arguments.alpha}}
+        if arguments.since:
+            tensors = carried(other, tensors, read_weights(arguments.since)[1], arguments.alpha)
+            training = {**training, "carried": {"to": arguments.start, "factor": arguments.alpha}}
+        else:
+            tensors = interpolate(other, tensors, arguments.alpha)
+            training = {**training, "interpolated": {"from": arguments.start, "alpha": arguments.alpha}}
     target = (ROOT / "weights" if arguments.checkout else PACKAGE) / f"{arguments.name}.safetensors"
     target.parent.mkdir(exist_ok=True)
     if arguments.checkout:
