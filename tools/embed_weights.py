@@ -45,8 +45,10 @@ def carried(
     base: Mapping[str, Tensor], weights: Mapping[str, Tensor], since: Mapping[str, Tensor], share: float
 ) -> dict[str, Tensor]:
     """base + share (weights - since), computed in float64."""
-    change = {name: weights[name].double() - since[name].double() for name in base}
-    return {name: (tensor.double() + share * change[name]).to(tensor.dtype) for name, tensor in base.items()}
+    return {
+        name: (tensor.double() + share * (weights[name].double() - since[name].double())).to(tensor.dtype)
+        for name, tensor in base.items()
+    }
 
 
 def entry(file: Path, name: str) -> str:
@@ -72,6 +74,8 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, default=1.0, help="the run's share, or the change's factor")
     parser.add_argument("--checkout", action="store_true", help="into weights/, in half precision, not the package")
     arguments = parser.parse_args()
+    if arguments.since and not arguments.start:
+        parser.error("--since needs --from, the embedded model that the change is carried to")
     header, tensors = read_weights(arguments.weights)
     training = header.training
     if arguments.start:

@@ -136,11 +136,11 @@ METHOD = ("degradation", "loss", "optimizer", "schedule", "discriminator", "feat
 
 def method(recipe: Recipe) -> dict[str, Any]:
     """The dotted keys of ``METHOD``'s tables whose values are not the defaults, with their values; no paths."""
-    values = flat(dataclasses.asdict(recipe))
+    values, defaults = flat(dataclasses.asdict(recipe)), flat(dataclasses.asdict(Recipe()))
     return {
-        key: values[key]
-        for key in differences(Recipe(), recipe)
-        if key.partition(".")[0] in METHOD and key in values and key != "texture.db"
+        key: value
+        for key, value in values.items()
+        if key.partition(".")[0] in METHOD and key != "texture.db" and value != defaults.get(key)
     }
 
 
