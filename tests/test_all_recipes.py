@@ -62,7 +62,7 @@ def small(name: str, photos: Path) -> Recipe:
     return merge(recipe, changes)
 
 
-PICTURE_TERMS = ("content", "frequency", "perceptual", "texture", "phase", "transferal")
+PICTURE_TERMS = ("content", "frequency", "perceptual", "texture", "phase", "plain", "transferal")
 
 QUICK = ("gramgan", "psnr", "srgan-res18-4", "srresnet", "ttsr-rec")
 """One of each kind; the others take a minute together."""

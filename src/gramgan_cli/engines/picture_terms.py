@@ -1,4 +1,4 @@
-"""The generator's terms that need no discriminator: content, frequency, perceptual, texture, phase, transferal."""
+"""The generator's terms that need no discriminator: content, texture, features and the like."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gramgan_cli.core.losses.content import charbonnier, l1, mse
 from gramgan_cli.core.losses.frequency import frequency
 from gramgan_cli.core.losses.perceptual import perceptual
 from gramgan_cli.core.losses.phase import phase_pattern
+from gramgan_cli.core.losses.plain import plain_l1
 from gramgan_cli.core.losses.transferal import transferal_perceptual
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.generate import Generated
@@ -65,6 +66,8 @@ class PictureTerms:
             terms["texture"] = self.texture(sr, hr, step)
         if self.recipe.loss.phase:
             terms["phase"] = phase_pattern(sr, hr, self.scale)
+        if self.recipe.loss.plain:
+            terms["plain"] = plain_l1(sr, hr)
         if self.recipe.loss.transferal:
             terms["transferal"] = self._transferal(generated)
         return terms

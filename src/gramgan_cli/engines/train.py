@@ -48,7 +48,17 @@ from gramgan_cli.recipes.schema import Recipe
 MOST_NAMES = 1_000
 """Photos whose names a record lists; of larger sets it keeps the count and a hash of the names."""
 
-LOSS_TERMS = ("content", "frequency", "perceptual", "texture", "phase", "transferal", "discriminator", "adversarial")
+LOSS_TERMS = (
+    "content",
+    "frequency",
+    "perceptual",
+    "texture",
+    "phase",
+    "plain",
+    "transferal",
+    "discriminator",
+    "adversarial",
+)
 """The generator's terms, as recipes and records name them."""
 
 

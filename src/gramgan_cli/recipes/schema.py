@@ -49,6 +49,8 @@ class Loss:
     """Distance of the discriminator's features of SR and HR (SPEC 1.5, L_DP)."""
     phase: float = 0.0
     """Fixed pattern of the sub-pixels (``core/losses/phase.py``): for networks that end in one PixelShuffle."""
+    plain: float = 0.0
+    """Pixel distance in HR's plain places (``core/losses/plain.py``), against ripples beside strong edges."""
     transferal: float = 0.0
     """Distance of SR's features from the textures that a reference lent (TTSR; SPEC 4)."""
     adversarial: float = 0.0
