@@ -100,11 +100,13 @@ def test_it_is_better_than_every_interpolation(default: LoadedModel, name: str) 
     assert all(ours > psnr_y(enlarge(lr), hr, 4) + 0.3 for enlarge in BASELINES.values())
 
 
-def test_style_goes_evenly_from_the_faithful_to_the_rich() -> None:
-    """Each quarter of the way costs about the same; mixtures of trainings that went apart fall and rise."""
+def test_style_goes_from_the_faithful_to_the_rich_without_a_dip() -> None:
+    """Along a straight way the squared error grows faster and faster, so no quarter costs less than the one before;
+    between trainings that went apart the mixtures fall first and recover."""
     photos = [example(name) for name in PHOTOS]
-    styles = ["default", *(f"default+gramgan-compact@{style}" for style in (0.25, 0.5, 0.75)), "gramgan-compact"]
+    styles = ["default", *(f"default+gramgan-compact@{share}" for share in (0.25, 0.5, 0.75)), "gramgan-compact"]
     networks = [load_model(style).network for style in styles]
     means = [np.mean([result_psnr(network, *photo) for photo in photos]) for network in networks]
     costs = -np.diff(means)
-    assert 0 < costs.max() < 1.5 * costs.min(), means
+    assert costs[0] > 0, means
+    assert (np.diff(costs) > -0.02).all(), means
