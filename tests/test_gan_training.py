@@ -31,6 +31,7 @@ from gramgan_cli.engines.distributed import Group, TorchGroup
 from gramgan_cli.engines.gan_step import GanTraining, recipe_mask
 from gramgan_cli.engines.launch import check_terms
 from gramgan_cli.engines.processes import parse_gpus
+from gramgan_cli.engines.warm_start import find_content_weights
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 from gramgan_cli.recipes.schema import Recipe
@@ -304,6 +305,11 @@ def test_the_first_stage_trains_what_the_store_lacks(photos: Path, bank: Path, t
     assert second.returncode == 0, second.stderr
     assert not (tmp_path / "two" / "content").exists()
     assert 'init = "start"' in (tmp_path / "two" / "recipe.toml").read_text()
+
+
+def test_the_compact_recipe_starts_from_the_embedded_default() -> None:
+    """Which was trained with the loss between spectra too; gramgan-compact and photo have the same network."""
+    assert find_content_weights(load_recipe("gramgan-compact").network) == "default"
 
 
 def test_two_processes_by_torchrun(photos: Path, bank: Path, tmp_path: Path) -> None:

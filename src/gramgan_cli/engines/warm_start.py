@@ -18,6 +18,9 @@ from gramgan_cli.recipes.schema import Recipe
 FIRST_STAGE = "content"
 """Folder of the first stage inside a run's."""
 
+PIXEL_LOSSES = {"content", "frequency"}
+"""What a first stage is trained with: losses whose best answer is the mean of all that HR could be."""
+
 
 def _same_network(header: WeightsHeader, network: Mapping[str, Any]) -> bool:
     """Whether weights belong to the very network of a recipe, defaults counted in."""
@@ -28,13 +31,19 @@ def _same_network(header: WeightsHeader, network: Mapping[str, Any]) -> bool:
 
 
 def find_content_weights(network: Mapping[str, Any]) -> str | None:
-    """The model in the store that was trained on content alone and has this network; the longest trained of several."""
+    """The model in the store that was trained on pixels alone and has this network; the longest trained of several."""
     fitting = []
     for model in store.stored_models():
         header = read_header(model.path)
-        if header.training.get("losses") == ["content"] and _same_network(header, network):
+        if _trained_on_pixels(header.training) and _same_network(header, network):
             fitting.append((header.training.get("steps", 0), model.name))
     return max(fitting)[1] if fitting else None
+
+
+def _trained_on_pixels(training: Mapping[str, Any]) -> bool:
+    """Whether a header's record is that of a first stage: pixel losses, LR as sharp as a reduced photo is."""
+    losses, settings = set(training.get("losses", ())), training.get("settings", {})
+    return bool(losses) and losses <= PIXEL_LOSSES and not settings.get("degradation.share")
 
 
 def with_initial_network(recipe: Recipe) -> Recipe:
