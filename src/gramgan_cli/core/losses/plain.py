@@ -12,7 +12,7 @@ from torch import Tensor
 from gramgan_cli.core.masks import sliding_mask
 
 WINDOW = 5
-"""Pixels, each way, over which HR is called plain or not: small, so that plain places reach close to the edges."""
+"""Side in pixels of the window in which HR is called plain or not: small, so that plain places reach close to edges."""
 
 DELTA = 0.02
 """Standard deviation of HR's luminance, in [0, 1], from which a place has texture: above the noise of photos."""
