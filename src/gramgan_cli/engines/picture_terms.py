@@ -1,4 +1,4 @@
-"""The generator's terms that need no discriminator: content, texture, features and the like."""
+"""The generator's terms that need no discriminator: all of ``recipes/schema.py``'s ``Loss`` but the judged two."""
 
 from __future__ import annotations
 
