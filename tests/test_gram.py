@@ -125,7 +125,7 @@ def test_texture_target_is_a_constant() -> None:
 
 
 def float64_ragan(real: np.ndarray, fake: np.ndarray, real_label: float) -> float:
-    """-mean(y log s(x) + (1 - y) log(1 - s(x))) on both sides, from SPEC's formula."""
+    """-mean(y log s(x) + (1 - y) log(1 - s(x))) on both sides."""
 
     def bce(x: np.ndarray, y: float) -> float:
         s = 1 / (1 + np.exp(-x))

@@ -1,4 +1,4 @@
-"""Features of frozen ImageNet networks, for the perceptual loss: VGG19 convolutions and ResNet blocks (SPEC 1.3, 2)."""
+"""Features of frozen ImageNet networks, for the perceptual loss: VGG19 convolutions and ResNet blocks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Gram matrices of small colour patches, in full and as their six distinct numbers.
 
-SPEC of the method: Song et al. 2023, "Gram-GAN", Sensors 23(4), 2098, section 3.2: G = p p^T, not normalised.
+After Song et al. 2023, "Gram-GAN", Sensors 23(4), 2098, section 3.2: G = p p^T, not normalised.
 """
 
 from __future__ import annotations

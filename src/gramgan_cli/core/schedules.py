@@ -9,8 +9,8 @@ from collections.abc import Sequence
 def warmup_cosine(step: int, warmup: int, period: int) -> float:
     """Share of the base rate at ``step`` (from 0): linear warm-up, cosine to 0, restarted every ``period`` steps.
 
-    The first step of a period has 1/warmup, step ``warmup`` has 1, the last one is just above 0 (SPEC 1.7; the
-    cosine is Loshchilov & Hutter 2017, eq. 5, with a minimum of 0).
+    The first step of a period has 1/warmup, step ``warmup`` has 1, the last one is just above 0. The cosine is
+    Loshchilov & Hutter 2017, eq. 5, with a minimum of 0.
     """
     position = step % period
     if position < warmup:

@@ -26,7 +26,7 @@ def adam(parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, fl
 
 
 def generator_optimisers(generator: nn.Module, recipe: Recipe) -> dict[str, torch.optim.Optimizer]:
-    """The generator's optimisers; a network's texture extractor learns at a rate of its own (SPEC 4)."""
+    """The generator's optimisers; a network's texture extractor learns at a rate of its own."""
     wanted = recipe.optimizer
     extractor = set(generator.extractor.parameters()) if isinstance(generator, TTSR) else set()
     main = [parameter for parameter in generator.parameters() if parameter not in extractor]

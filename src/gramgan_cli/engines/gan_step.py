@@ -1,4 +1,4 @@
-"""One iteration of GAN training, as SPEC 1.7 tells it: generate, mask, teach the discriminator, teach the generator."""
+"""One iteration of GAN training: generate, mask, teach the discriminator, teach the generator."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class GanTraining:
         return both[: len(real)], both[len(real) :]
 
     def _discriminator_loss(self, part: Part, sr: Tensor, step: int) -> tuple[dict[str, Tensor], Tensor]:
-        """L_D on hr * mask and sr * mask (SPEC 1.5)."""
+        """L_D on hr * mask and sr * mask (docs/gramgan.md, "Losses")."""
         real, fake = self._seen(part.batch.hr, part, step), self._seen(sr, part, step)
         c_real, c_fake = self._logits(real, fake)
         form = self.recipe.loss.adversarial_form
@@ -150,7 +150,7 @@ class GanTraining:
         return numbers.view(-1, self.group.processes)[:, self.group.rank].to(self.device)
 
     def _generator_loss(self, part: Part, generated: Generated, step: int) -> tuple[dict[str, Tensor], Tensor]:
-        """The five losses (SPEC 1.5), each and as the weighted sum."""
+        """The five losses (docs/gramgan.md, "Losses"), each and as the weighted sum."""
         terms = self.picture_terms(generated, part.batch.hr, step) | self._judged(part, generated.sr, step)
         return terms, weighted_sum(terms, self.recipe)
 
@@ -186,7 +186,7 @@ def jitter_corner(spare: int, seed: int, step: int) -> tuple[int, int]:
 
 
 def recipe_mask(recipe: Recipe, hr: Tensor) -> Tensor:
-    """Where the discriminator looks (SPEC 1.6): (B, 3, H, W) -> (B, 1, H, W); a scalar 1 where nothing is masked."""
+    """Where the discriminator looks (docs/gramgan.md, "Masks"): (B, 3, H, W) -> (B, 1, H, W), or a scalar 1."""
     if recipe.mask.mode == "none":
         return hr.new_ones(())
     return texture_mask(hr, recipe.mask.mode, recipe.mask.cell, recipe.mask.delta)

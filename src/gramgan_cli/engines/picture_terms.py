@@ -73,7 +73,7 @@ class PictureTerms:
         return terms
 
     def _transferal(self, generated: Generated) -> Tensor:
-        """TTSR's term between SR's features and the textures that were lent (SPEC 4); the extractor is a constant."""
+        """TTSR's term between SR's features and the textures that were lent; the extractor is a constant."""
         assert generated.texture is not None
         assert isinstance(self.generator, TTSR)
         with autocast(self.precision, self.device):
@@ -81,7 +81,7 @@ class PictureTerms:
         return transferal_perceptual(seen, generated.texture.levels, generated.texture.match.scores)
 
     def _perceptual(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """L_P between frozen features (SPEC 1.5)."""
+        """L_P between frozen features (docs/gramgan.md, "Losses")."""
         assert self.features is not None
         with autocast(self.precision, self.device):
             with torch.no_grad():

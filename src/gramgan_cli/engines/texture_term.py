@@ -1,4 +1,4 @@
-"""The texture term of training (SPEC 1.5, L_PT): choose patches, find their real counterparts, compare Grams."""
+"""The texture term of training, L_PT: choose patches, find their real counterparts, compare Grams (Song et al.)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -43,22 +43,12 @@ from gramgan_cli.engines.shard_photos import shard_photos, shard_sampler, valida
 from gramgan_cli.engines.tensorboard import TensorBoard
 from gramgan_cli.engines.validate import sample_grid, validate
 from gramgan_cli.recipes.convert import method
-from gramgan_cli.recipes.schema import Recipe
+from gramgan_cli.recipes.schema import Loss, Recipe
 
 MOST_NAMES = 1_000
 """Photos whose names a record lists; of larger sets it keeps the count and a hash of the names."""
 
-LOSS_TERMS = (
-    "content",
-    "frequency",
-    "perceptual",
-    "texture",
-    "phase",
-    "plain",
-    "transferal",
-    "discriminator",
-    "adversarial",
-)
+LOSS_TERMS = tuple(term.name for term in fields(Loss) if isinstance(term.default, float))
 """The generator's terms, as recipes and records name them."""
 
 

@@ -44,15 +44,15 @@ class Loss:
     perceptual: float = 0.0
     """Distance of network features of SR and HR (``features``)."""
     texture: float = 0.0
-    """Distance of SR patches' Grams from the best-matching real patches' (``texture``; SPEC 1.5, L_PT)."""
+    """Distance of SR patches' Grams from the best-matching real patches' (``texture``; L_PT of docs/gramgan.md)."""
     discriminator: float = 0.0
-    """Distance of the discriminator's features of SR and HR (SPEC 1.5, L_DP)."""
+    """Distance of the discriminator's features of SR and HR (L_DP of docs/gramgan.md)."""
     phase: float = 0.0
     """Fixed pattern of the sub-pixels (``core/losses/phase.py``): for networks that end in one PixelShuffle."""
     plain: float = 0.0
     """Pixel distance in HR's plain places (``core/losses/plain.py``), against ripples beside strong edges."""
     transferal: float = 0.0
-    """Distance of SR's features from the textures that a reference lent (TTSR; SPEC 4)."""
+    """Distance of SR's features from the textures that a reference lent (TTSR: Yang et al. 2020, section 3.3)."""
     adversarial: float = 0.0
     """Adversarial term."""
     adversarial_form: Literal["ragan", "gan", "wgan-gp"] = "ragan"
@@ -117,7 +117,7 @@ class Compute:
 
 @dataclass(frozen=True)
 class Texture:
-    """The texture loss's patches and candidates (SPEC 1.4, 1.5)."""
+    """The texture loss's patches and candidates (docs/gramgan.md, "The match", "Which patches")."""
 
     db: str = ""
     """The bank's file; empty is the default one."""
@@ -137,7 +137,7 @@ class Texture:
 
 @dataclass(frozen=True)
 class Mask:
-    """Which parts of the picture the discriminator sees (SPEC 1.6)."""
+    """Which parts of the picture the discriminator sees (docs/gramgan.md, "Masks")."""
 
     mode: Literal["none", "grid", "sliding"] = "none"
     """No mask, aligned cells, or Beby-GAN's sliding window."""

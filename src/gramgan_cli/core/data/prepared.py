@@ -53,7 +53,7 @@ def read_rgb(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint8
 
 
 def pair_of(photo: NDArray[np.uint8], scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """LR (h, w, 3) and HR (scale h, scale w, 3) of a photo; LR is MATLAB bicubic of the whole photo (SPEC 1.7)."""
+    """LR (h, w, 3) and HR (scale h, scale w, 3) of a photo; LR is MATLAB bicubic of the whole photo."""
     hr = crop_to_multiple(photo, scale)
     return make_lr(hr, scale), hr
 

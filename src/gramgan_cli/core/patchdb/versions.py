@@ -1,7 +1,7 @@
 """The three versions in which a patch enters the candidates: as it is, down and up again, slightly deformed.
 
 Both derived versions are computed from the photo around the patch, never from filled-in borders, so a place needs
-``MARGIN`` pixels of photo on every side (SPEC 1.4 of the method: Song et al. 2023, section 3.2).
+``MARGIN`` pixels of photo on every side (Song et al. 2023, section 3.2).
 """
 
 from __future__ import annotations
