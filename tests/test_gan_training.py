@@ -25,6 +25,7 @@ from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.archs.discriminators.gramgan import DiscriminatorVGGStyle
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.weights import store
 from gramgan_cli.engines.build_db import build_bank
 from gramgan_cli.engines.content_step import ContentTraining
 from gramgan_cli.engines.distributed import Group, TorchGroup
@@ -310,6 +311,14 @@ def test_the_first_stage_trains_what_the_store_lacks(photos: Path, bank: Path, t
 def test_the_compact_recipe_starts_from_the_embedded_default() -> None:
     """Which was trained with the loss between spectra too; gramgan-compact and photo have the same network."""
     assert find_content_weights(load_recipe("gramgan-compact").network) == "default"
+
+
+def test_weights_for_degraded_photos_are_no_first_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ``default`` there is none to start from: photo learnt pixels, but of LR that isn't sharp."""
+    others = [model for model in store.stored_models() if model.name != "default"]
+    assert "photo" in {model.name for model in others}
+    monkeypatch.setattr(store, "stored_models", lambda: others)
+    assert find_content_weights(load_recipe("gramgan-compact").network) is None
 
 
 def test_two_processes_by_torchrun(photos: Path, bank: Path, tmp_path: Path) -> None:
