@@ -1,0 +1,69 @@
+"""Put convolutions that change nothing into Compact weights, to train the deeper network on from there.
+
+    python tools/grow_compact.py runs/psnr/last.safetensors runs/grown.safetensors 6 11
+    gramgan train --recipe psnr --init runs/grown.safetensors --hr-dir DIR
+
+The numbers say after which of the middle convolutions (counted from 1) a new one goes: identity, with a PReLU of slope
+1, so the grown network gives what the first gave (Chen, Goodfellow, Shlens 2016, "Net2Net", section 2.3).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gramgan_cli.core import archs
+from gramgan_cli.core.weights.header import read_weights, save_weights
+
+
+def grown(weights: Mapping[str, Tensor], nf: int, nc: int, after: Collection[int]) -> dict[str, Tensor]:
+    """Weights of Compact nf x (nc + len(after)) with the output of these, Compact nf x nc.
+
+    Convolution i of the network (0 is its first, nc + 1 its last) is ``body.2i``, its PReLU ``body.2i+1``.
+    """
+    kernel = torch.zeros(nf, nf, 3, 3)
+    kernel[:, :, 1, 1].fill_diagonal_(1)
+    result: dict[str, Tensor] = {}
+    new = 0
+    for i in range(nc + 2):
+        for name, tensor in weights.items():
+            layer, kind = name.removeprefix("body.").split(".")
+            if int(layer) // 2 == i:
+                result[f"body.{int(layer) + 2 * new}.{kind}"] = tensor
+        if i in after:
+            new += 1
+            place = 2 * (i + new)
+            result[f"body.{place}.weight"] = kernel.clone()
+            result[f"body.{place}.bias"] = torch.zeros(nf)
+            result[f"body.{place + 1}.weight"] = torch.ones(nf)
+    return result
+
+
+def main() -> None:
+    """Read, grow, write; the header says which convolutions came in."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("result", type=Path)
+    parser.add_argument("after", type=int, nargs="+", metavar="AFTER", help="a middle convolution's number, from 1")
+    arguments = parser.parse_args()
+    header, weights = read_weights(arguments.weights)
+    if header.arch != "compact":
+        parser.error(f"{arguments.weights} holds weights of {header.arch}; only compact grows by identities.")
+    shape = archs.complete(header.arch, header.hyperparameters)
+    nf, nc, after = shape["nf"], shape["nc"], set(arguments.after)
+    if not after <= set(range(1, nc + 1)):
+        parser.error(f"The middle convolutions of {arguments.weights} are 1 to {nc}.")
+    shape["nc"] = nc + len(after)
+    training = {**header.training, "grown": {"after": sorted(after)}}
+    header = replace(header, hyperparameters=shape, training=training)
+    save_weights(arguments.result, grown(weights, nf, nc, after), header)
+    print(f"{arguments.result}: Compact {nf}x{shape['nc']}, which gives what {arguments.weights} gives.")
+
+
+if __name__ == "__main__":
+    main()
