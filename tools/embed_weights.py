@@ -6,8 +6,8 @@ DATA_DIR holds the folders Set5 and Set14. ``--from default --alpha 0.65`` first
 an embedded model, 0.65 of the run (network interpolation), and the header says so. ``--from default --since OLD
 --alpha 1.15`` carries what a training changed since the weights OLD, 1.15 times, to an embedded model that was
 trained on after OLD (task arithmetic; Ilharco et al. 2023, "Editing models with task arithmetic", section 2).
-``--checkout`` puts the weights into the repository's folder ``weights`` instead, in half precision, and prints their
-entry of the catalogue.
+``--half`` writes half precision. ``--checkout`` does too, puts the weights into the repository's folder ``weights``
+instead, and prints their entry of the catalogue.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--from", dest="start", metavar="NAME", help="embedded model to mix the run's weights with")
     parser.add_argument("--since", type=Path, metavar="OLD", help="carry over what changed since these weights")
     parser.add_argument("--alpha", type=float, default=1.0, help="the run's share, or the change's factor")
+    parser.add_argument("--half", action="store_true", help="in half precision")
     parser.add_argument("--checkout", action="store_true", help="into weights/, in half precision, not the package")
     arguments = parser.parse_args()
     if arguments.since and not arguments.start:
@@ -89,7 +90,7 @@ def main() -> None:
             training = {**training, "interpolated": {"from": arguments.start, "alpha": arguments.alpha}}
     target = (ROOT / "weights" if arguments.checkout else PACKAGE) / f"{arguments.name}.safetensors"
     target.parent.mkdir(exist_ok=True)
-    if arguments.checkout:
+    if arguments.half or arguments.checkout:
         tensors = {key: tensor.half() for key, tensor in tensors.items()}
     header = replace(
         header,
