@@ -21,26 +21,23 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.weights.header import read_weights, save_weights
 
 
-def grown(weights: Mapping[str, Tensor], nf: int, nc: int, after: Collection[int]) -> dict[str, Tensor]:
-    """Weights of Compact nf x (nc + len(after)) with the output of these, Compact nf x nc.
+def grown(weights: Mapping[str, Tensor], nf: int, after: Collection[int]) -> dict[str, Tensor]:
+    """Weights of Compact of nf channels, deeper by len(after), with the output of these.
 
-    Convolution i of the network (0 is its first, nc + 1 its last) is ``body.2i``, its PReLU ``body.2i+1``.
+    Convolution i of the network (0 is its first) is ``body.2i``, its PReLU ``body.2i+1``.
     """
     kernel = torch.zeros(nf, nf, 3, 3)
     kernel[:, :, 1, 1].fill_diagonal_(1)
     result: dict[str, Tensor] = {}
-    new = 0
-    for i in range(nc + 2):
-        for name, tensor in weights.items():
-            layer, kind = name.removeprefix("body.").split(".")
-            if int(layer) // 2 == i:
-                result[f"body.{int(layer) + 2 * new}.{kind}"] = tensor
-        if i in after:
-            new += 1
-            place = 2 * (i + new)
-            result[f"body.{place}.weight"] = kernel.clone()
-            result[f"body.{place}.bias"] = torch.zeros(nf)
-            result[f"body.{place + 1}.weight"] = torch.ones(nf)
+    for name, tensor in weights.items():
+        layer, kind = name.removeprefix("body.").split(".")
+        before = sum(one < int(layer) // 2 for one in after)
+        result[f"body.{int(layer) + 2 * before}.{kind}"] = tensor
+    for count, one in enumerate(sorted(after), start=1):
+        place = 2 * (one + count)
+        result[f"body.{place}.weight"] = kernel.clone()
+        result[f"body.{place}.bias"] = torch.zeros(nf)
+        result[f"body.{place + 1}.weight"] = torch.ones(nf)
     return result
 
 
@@ -61,7 +58,7 @@ def main() -> None:
     shape["nc"] = nc + len(after)
     training = {**header.training, "grown": {"after": sorted(after)}}
     header = replace(header, hyperparameters=shape, training=training)
-    save_weights(arguments.result, grown(weights, nf, nc, after), header)
+    save_weights(arguments.result, grown(weights, nf, after), header)
     print(f"{arguments.result}: Compact {nf}x{shape['nc']}, which gives what {arguments.weights} gives.")
 
 
