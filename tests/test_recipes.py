@@ -34,6 +34,14 @@ def test_a_recipe_survives_toml(name: str) -> None:
     assert merge(Recipe(), tomllib.loads(text)) == awkward
 
 
+def test_own_recipes_lie_in_the_data_folder_that_the_variable_names(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("GRAMGAN_DATA", str(tmp_path))
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "drawings.toml").write_text('summary = "line drawings"\nsteps = 7\n', encoding="utf-8")
+    assert "drawings" in recipe_names()
+    assert (load_recipe("drawings").name, load_recipe("drawings").steps) == ("drawings", 7)
+
+
 def test_settings_reach_their_keys() -> None:
     recipe = Recipe()
     for text in ("loss.texture=0.5", "schedule.milestones=[10, 20]", "texture.patches=random:16", "network.nf=32"):

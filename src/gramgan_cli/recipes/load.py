@@ -5,16 +5,15 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from platformdirs import user_data_path
-
 from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.folders import data_dir
 from gramgan_cli.recipes.convert import merge, read_toml
 from gramgan_cli.recipes.schema import Recipe
 
 
 def user_recipe_folder() -> Path:
     """Where the user's own recipes lie, ``NAME.toml`` each."""
-    return user_data_path("gramgan", appauthor=False) / "recipes"
+    return data_dir() / "recipes"
 
 
 def _texts() -> dict[str, str]:
