@@ -6,7 +6,7 @@
 #SBATCH --cpus-per-task=16
 #SBATCH --time=24:00:00
 #SBATCH --requeue
-# A training over the nodes of a Slurm job:  OUT=/data/runs/big sbatch slurm-train.sh --hr-dir /data/shards
+# A training over the nodes of a Slurm job:  OUT=/data/runs/big sbatch slurm-train.sh --recipe psnr --hr-dir /data/shards
 # Requeued after a preemption or submitted again, it goes on where it was.
 set -euo pipefail
 HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One machine of a training over several. On machine number NODE (0, 1, ...) of NODES:
 #
-#   NODES=2 NODE=0 HEAD=first-machine GPUS=4 ./torchrun.sh --hr-dir /data/shards --out /data/runs/big
+#   NODES=2 NODE=0 HEAD=first-machine GPUS=4 ./torchrun.sh --recipe psnr --hr-dir /data/shards --out /data/runs/big
 #
 # The photos and the run folder lie where all machines see them. A run that was stopped goes on with --resume.
 set -euo pipefail
