@@ -138,6 +138,14 @@ def test_the_step_equals_a_plain_implementation(bank: Path, centered: bool, jitt
             assert difference <= 1e-4 * torch.linalg.vector_norm(theirs_now), step
 
 
+def test_a_sliding_mask_has_its_own_threshold(bank: Path) -> None:
+    """Luminance that deviates by 0.012, above the grid's threshold and below Beby-GAN's (docs/gramgan.md)."""
+    stripes = 0.5 + 0.012 * torch.tensor([1.0, -1.0]).repeat(16).expand(1, 3, 32, 32)
+    assert recipe_mask(tiny(bank, mask={"mode": "grid"}), stripes).min() == 1
+    assert recipe_mask(tiny(bank, mask={"mode": "sliding"}), stripes).max() == 0
+    assert recipe_mask(tiny(bank, mask={"mode": "sliding", "delta": 0.01}), stripes).min() == 1
+
+
 def test_one_pass_of_d_equals_two() -> None:
     torch.manual_seed(0)
     discriminator = DiscriminatorVGGStyle(nf=8).double()

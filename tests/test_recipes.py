@@ -69,6 +69,9 @@ def test_another_architecture_drops_the_hyperparameters_of_the_old_one() -> None
         ("loss=1", ["loss", "table"]),
         ("data.hr_dir=photos", ["data.hr_dir", "list"]),
         ("texture", ["key=value"]),
+        ("network=compact", ["network", "table", "network.arch"]),
+        ("log_every=0", ["log_every", "at least 1"]),
+        ("optimizer.accumulate=0", ["optimizer.accumulate", "at least 1"]),
     ],
 )
 def test_a_wrong_setting_is_named(setting: str, words: list[str]) -> None:

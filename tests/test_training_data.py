@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gramgan_cli.core.data.crops import CropSampler, turn
+from gramgan_cli.core.data.crops import Batch, CropSampler, turn
 from gramgan_cli.core.data.prepared import PreparedPhoto, prepare_photos
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.resize import make_lr
@@ -88,6 +88,19 @@ def test_shares_add_up_to_the_batch_of_one_process() -> None:
     parts = [CropSampler(photos, 4, 32, 6, seed=5, share=(rank, 2)).batch(11) for rank in range(2)]
     together = torch.stack([part.lr for part in parts], 1).flatten(0, 1)
     assert torch.equal(together, whole.lr)
+
+
+@pytest.mark.parametrize(("crops", "asked", "sizes"), [(16, 5, [4, 3, 3, 3, 3]), (4, 2, [2, 2]), (3, 8, [1, 1, 1])])
+def test_parts_hold_every_crop_once(crops: int, asked: int, sizes: list[int]) -> None:
+    lr = torch.arange(crops).view(crops, 1, 1, 1).expand(crops, 3, 2, 2)
+    batch = Batch(lr, 10 * lr, tuple(map(str, range(crops))), 100 * lr)
+    parts = batch.parts(asked)
+    assert [len(part.lr) for part in parts] == sizes
+    assert torch.equal(torch.cat([part.lr for part in parts]), lr)
+    for part in parts:
+        assert torch.equal(part.hr, 10 * part.lr)
+        assert torch.equal(part.ref, 100 * part.lr)
+        assert part.names == tuple(str(int(crop[0, 0, 0])) for crop in part.lr)
 
 
 def test_batches_are_those_of_their_steps() -> None:

@@ -189,7 +189,7 @@ def recipe_mask(recipe: Recipe, hr: Tensor) -> Tensor:
     """Where the discriminator looks (docs/gramgan.md, "Masks"): (B, 3, H, W) -> (B, 1, H, W), or a scalar 1."""
     if recipe.mask.mode == "none":
         return hr.new_ones(())
-    return texture_mask(hr, recipe.mask.mode, recipe.mask.cell, recipe.mask.delta)
+    return texture_mask(hr, recipe.mask.mode, recipe.mask.cell, recipe.mask.delta or None)
 
 
 def _logit(answer: Judgement | Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gramgan_cli.core.errors import GramganError, UsageError, nearest
-from gramgan_cli.recipes.schema import Recipe
+from gramgan_cli.recipes.schema import COUNTS, Recipe
 
 
 def _fits(kind: Any, value: Any) -> bool:
@@ -55,9 +55,13 @@ def _merge(record: Any, changes: Mapping[str, Any], prefix: str) -> Any:
                 raise UsageError(f"{key} is a table; set one of its keys.", nearest(key, get_type_hints(type(current))))
             updated[name] = _merge(current, value, key + ".")
         elif name == "network":
+            if not isinstance(value, Mapping):
+                raise UsageError(f"network is a table, not {value!r}.", "For example: --set network.arch=compact")
             updated[name] = _merge_network(current, value)
         else:
             updated[name] = _value(key, kinds[name], value)
+            if key in COUNTS and updated[name] < 1:
+                raise UsageError(f"{key} is at least 1, not {value!r}.")
     return dataclasses.replace(record, **updated)
 
 

@@ -143,8 +143,8 @@ class Mask:
     """No mask, aligned cells, or Beby-GAN's sliding window."""
     cell: int = 11
     """Side of the cells in HR pixels."""
-    delta: float = 0.005
-    """Deviation from which a cell counts as textured, in [0, 1] values."""
+    delta: float = 0.0
+    """Deviation from which a cell counts as textured, in [0, 1] values; 0 is the mode's own (``core.masks.DELTA``)."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,10 @@ class Discriminator:
     """It looks from a corner that changes from step to step within this many pixels; 0 always from the first pixel."""
 
 
+COUNTS = {"steps", "batch_size", "valid_every", "save_every", "log_every", "optimizer.accumulate"}
+"""Keys that count something of which there is one at least."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One training stage, whole."""
@@ -190,7 +194,8 @@ class Recipe:
     stage_steps: int = 0
     """Steps of that first stage; 0 takes as many as its recipe says."""
     init: str = ""
-    """Weights to start from: a name in the store, a file, 'none' for random; empty follows ``stage``."""
+    """Weights to start from: a name in the store, a file, 'none' for random, 'first stage' for its end; empty follows
+    ``stage``."""
     steps: int = 500_000
     """Steps of this stage."""
     batch_size: int = 16

@@ -35,12 +35,13 @@ class Batch:
     """References, RGB in [0, 1], (B, 3, scale h, scale w), for networks that take one."""
 
     def parts(self, count: int) -> list[Batch]:
-        """The batch in ``count`` parts of equal size, as nearly as they go."""
-        refs = self.ref.chunk(count) if self.ref is not None else [None] * count
+        """The batch in ``count`` parts of equal size, as nearly as they go; a crop is not divided further."""
+        count = min(count, len(self.lr))
+        refs = self.ref.tensor_split(count) if self.ref is not None else [None] * count
         names = iter(self.names)
         return [
             Batch(lr, hr, tuple(next(names) for _ in range(len(lr))), ref)
-            for lr, hr, ref in zip(self.lr.chunk(count), self.hr.chunk(count), refs, strict=True)
+            for lr, hr, ref in zip(self.lr.tensor_split(count), self.hr.tensor_split(count), refs, strict=True)
         ]
 
 
