@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
@@ -205,6 +206,53 @@ def test_the_ledger_names_the_first_term_that_broke() -> None:
     ledger.add({"content": torch.tensor(1.0), "texture": torch.tensor(4.0)}, 10)
     ledger.add({"content": torch.tensor(2.0), "texture": torch.tensor(5.0)}, 11)
     assert ledger.take(Group()) == ({"content": 1.5, "texture": 4.5}, None)
+
+
+class NoFloat64(TorchDispatchMode):
+    """Apple's GPUs have none: whatever makes one is an error there."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        assert getattr(result, "dtype", None) is not torch.float64, f"{func} makes float64"
+        return result
+
+
+def test_the_ledger_needs_no_float64() -> None:
+    with NoFloat64():
+        ledger = Ledger(torch.device("cpu"))
+        ledger.add({"content": torch.tensor(float("nan"))}, 12)
+        assert ledger.take(Group())[1] == ("content", 12)
+
+
+def test_weights_that_an_update_broke_are_not_saved(photos: Path, tmp_path: Path) -> None:
+    """A rate beyond float32: the losses of the first step are finite, the weights after it are not."""
+    words = ["--hr-dir", photos, "--out", tmp_path / "run", "--steps", 1, "--set", "optimizer.rate=1e39", *TINY]
+    result = CliRunner().invoke(app, command(*words, "--set", "schedule.warmup=0")[3:])
+    assert isinstance(result.exception, GramganError)
+    assert "generator's weights are not finite after step 1" in result.exception.message
+    assert "--set optimizer.clip=0.5" in (result.exception.hint or "")
+    assert not (tmp_path / "run" / "last.safetensors").exists()
+    assert not (tmp_path / "run" / "state").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
+@pytest.mark.parametrize("limit", [20_000, 200])
+def test_a_disk_that_is_full_is_one_sentence(limit: int, photos: Path, tmp_path: Path) -> None:
+    """No file may grow beyond the limit: the weights don't fit, or not even the metrics do."""
+    run("--hr-dir", photos, "--out", tmp_path / "first", "--steps", 1, *TINY)  # prepares the photos
+    words = ["--hr-dir", str(photos), "--out", str(tmp_path / "run"), "--steps", "1", *TINY]
+    cut = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2); "
+    start = "from gramgan_cli.cli.app import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", cut + start, str(limit), *command(*words)[3:]],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Can't write" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_photos(photos: Path, tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision import models
 
@@ -15,6 +18,12 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.archs.ttsr.extractor import Levels
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.engines.distributed import Group
+from gramgan_cli.engines.reporter import Reporter
+from gramgan_cli.engines.run_folder import RunFolder
+from gramgan_cli.engines.train import Run
+from gramgan_cli.recipes.convert import merge
+from gramgan_cli.recipes.load import load_recipe
 
 SMALL: dict[str, Any] = {"nf": 8, "blocks": [1, 1, 1, 1]}
 
@@ -109,6 +118,27 @@ def test_vgg19_s_convolutions_are_taken_by_their_indices() -> None:
     del state["features.5.weight"]
     with pytest.raises(GramganError, match=r"'features\.5\.weight'"):
         network.extractor.load_vgg19(state)
+
+
+def test_a_run_killed_before_its_first_saved_state_begins_again_with_vgg19(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    vgg = {
+        f"features.{key}": tensor
+        for key, tensor in models.vgg19(weights=None, init_weights=False).features[:12].state_dict().items()
+    }
+    monkeypatch.setattr("gramgan_cli.core.features.official_weights", lambda _: vgg)
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (80, 90, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    run = RunFolder(tmp_path / "run")
+    settings = {"network": {"arch": "ttsr", **SMALL}, "data": {"hr_dir": [str(tmp_path)], "hr_crop": 48}}
+    recipe = merge(load_recipe("ttsr-rec"), settings)
+    run.record(recipe)  # and no state: the kill came before it
+    resumed = Run(recipe, run, torch.device("cpu"), Reporter(), Group(), resume=True)
+    assert isinstance(resumed.generator, TTSR)
+    for name, tensor in resumed.generator.extractor.state_dict().items():
+        torch.testing.assert_close(tensor, vgg[name], rtol=0, atol=0)
 
 
 @pytest.mark.slow

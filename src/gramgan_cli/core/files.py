@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from gramgan_cli.core.errors import GramganError
 
 _HINT = "Check the disk's free space and that you may write there."
@@ -21,7 +23,8 @@ os.umask(_UMASK)
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; on success it takes ``path``'s place, on error it goes.
 
-    The temporary name is hidden and ends in ``.part``. Errors of the disk come out as one sentence.
+    The temporary name is hidden and ends in ``.part``. Errors of the disk come out as one sentence, those too that
+    safetensors' writer has wrapped in its own.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,8 +38,9 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_UMASK)
         _flush_to_disk(temporary)
         temporary.replace(path)
-    except OSError as error:
-        raise GramganError(f"Can't write {path}: {error.strerror or error}.", _HINT) from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise GramganError(f"Can't write {path}: {reason}.", _HINT) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -72,7 +72,7 @@ def resolve_recipe(order: Order) -> tuple[Recipe, RunFolder]:
     recipe = with_bank(recipe)
     if not recipe.data.hr_dir:
         raise UsageError("There are no photos to train on.", "Name their folder by --hr-dir DIR.")
-    return with_start(recipe, folder), folder
+    return with_start(recipe), folder
 
 
 def check_terms(recipe: Recipe) -> None:

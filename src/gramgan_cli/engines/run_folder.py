@@ -69,8 +69,14 @@ class RunFolder:
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one row to the metrics."""
-        with self.metrics_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        try:
+            with self.metrics_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise GramganError(
+                f"Can't write {self.metrics_file}: {error.strerror or error}.",
+                "Check the disk's free space and that you may write there, then go on with --resume.",
+            ) from error
 
     def rewind_metrics(self, step: int) -> None:
         """Drop rows after ``step``, which a killed run wrote and a resumed one writes again, and half a last line."""

@@ -42,6 +42,7 @@ from gramgan_cli.engines.run_folder import RunFolder
 from gramgan_cli.engines.shard_photos import shard_photos, shard_sampler, validation_photos
 from gramgan_cli.engines.tensorboard import TensorBoard
 from gramgan_cli.engines.validate import sample_grid, validate
+from gramgan_cli.engines.warm_start import initial_weights
 from gramgan_cli.recipes.convert import method
 from gramgan_cli.recipes.schema import Loss, Recipe
 
@@ -110,7 +111,7 @@ class Ledger:
 
     def _reset(self) -> None:
         self._sum = torch.zeros(len(self._names), device=self.device)
-        self._bad = torch.full((len(self._names),), -1.0, device=self.device, dtype=torch.float64)
+        self._bad = torch.full((len(self._names),), -1.0, device=self.device, dtype=torch.int64)
         self._count = 0
 
     def add(self, terms: Mapping[str, Tensor], step: int) -> None:
@@ -120,7 +121,7 @@ class Ledger:
             self._reset()
         values = torch.stack([terms[name].float() for name in self._names])
         self._sum += values
-        self._bad = torch.where((self._bad < 0) & ~torch.isfinite(values), float(step), self._bad)
+        self._bad = torch.where((self._bad < 0) & ~torch.isfinite(values), step, self._bad)
         self._count += 1
 
     def take(self, group: Group) -> tuple[dict[str, float], tuple[str, int] | None]:
@@ -130,7 +131,7 @@ class Ledger:
         means = (group.average(self._sum) / self._count).tolist()
         bad = self._bad.tolist()
         self._reset()
-        broken = [(int(step), name) for name, step in zip(self._names, bad, strict=True) if step >= 0]
+        broken = [(step, name) for name, step in zip(self._names, bad, strict=True) if step >= 0]
         first = min(broken, default=None)
         return dict(zip(self._names, means, strict=True)), (first[1], first[0]) if first else None
 
@@ -209,13 +210,13 @@ class Run:
         self.header = WeightsHeader(arch, hyperparameters, self.descriptor.scale, licence="MIT")
         self._read_photos()
         generator = archs.build(arch, hyperparameters)
-        if isinstance(generator, TTSR) and recipe.features.weights == "imagenet" and not resume:
+        resumed_state = resume and folder.state_file.is_file()
+        if isinstance(generator, TTSR) and recipe.features.weights == "imagenet" and not resumed_state:
             from gramgan_cli.core.features import official_weights  # brings torchvision, which most runs don't need
 
             generator.extractor.load_vgg19(official_weights("vgg19"))
-        resumed_state = resume and folder.state_file.is_file()
         if recipe.init not in ("", "none") and not resumed_state:
-            start = load_model(recipe.init)
+            start = load_model(initial_weights(recipe, folder))
             generator.load_state_dict(start.network.state_dict())
             self.progress.origin = {"model": start.name, **start.header.training}
         generator = generator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -357,13 +358,30 @@ class Run:
             term, step = broken or ("a loss of another process", self.progress.step)
             files = ", ".join(self.sampler.batch(step).names)
             raise GramganError(
-                f"The loss term '{term}' is not finite at step {step} (photos: {files}).",
-                f"The last good state is in {self.folder.path}; lower the rate or set optimizer.clip.",
+                f"The loss term '{term}' is not finite at step {step} (photos: {files}).", self._way_on()
             )
         if means and self.group.is_main:
             losses = {f"loss.{name}": value for name, value in means.items()}
             rate = self.recipe.optimizer.rate * share
             self._write({"step": self.progress.step, "lr": rate, **losses, **self._pace()})
+
+    def _check_weights(self) -> None:
+        """Stop before weights that an update broke are saved over good ones."""
+        for name, network in self.training.networks.items():
+            if self.group.any(not all(bool(torch.isfinite(tensor).all()) for tensor in network.parameters())):
+                raise GramganError(
+                    f"The {name}'s weights are not finite after step {self.progress.step}.", self._way_on()
+                )
+
+    def _way_on(self) -> str:
+        """What to do about values that are not finite: a resumed run keeps its recipe, so it takes another run."""
+        last = self.folder.weights("last")
+        start = f" from the last good weights (--init {last})" if last.is_file() else ""
+        rate = self.recipe.optimizer.rate
+        return (
+            f"Start another run{start}, with another --out and a lower rate (--set optimizer.rate={rate / 4:g}) or "
+            "gradients held down (--set optimizer.clip=0.5)."
+        )
 
     def _pace(self) -> dict[str, float]:
         """Steps per second since the last row, and on a GPU the most memory held so far."""
@@ -406,6 +424,7 @@ class Run:
 
     def _save(self) -> None:
         """Weights, then state: a kill between the two leaves an older state, from which the weights come out again."""
+        self._check_weights()
         if self.group.is_main:
             self.progress.scaler = self.training.scaler.state_dict()
             self._save_weights("last", {})

@@ -18,6 +18,9 @@ from gramgan_cli.recipes.schema import Recipe
 FIRST_STAGE = "content"
 """Folder of the first stage inside a run's."""
 
+FIRST_STAGE_END = "first stage"
+"""A recipe's ``init`` that names the weights its own first stage ends with, wherever the run's folder lies."""
+
 PIXEL_LOSSES = {"content", "frequency"}
 """What a first stage is trained with: losses whose best answer is the mean of all that HR could be."""
 
@@ -48,7 +51,7 @@ def _trained_on_pixels(training: Mapping[str, Any]) -> bool:
 
 def with_initial_network(recipe: Recipe) -> Recipe:
     """Weights to start from bring their architecture; hyperparameters that the recipe states beside must agree."""
-    if recipe.init in ("", "none"):
+    if recipe.init in ("", "none", FIRST_STAGE_END):
         return recipe
     header = load_model(recipe.init).header
     brought = {"arch": header.arch, **header.hyperparameters}
@@ -63,7 +66,10 @@ def with_initial_network(recipe: Recipe) -> Recipe:
 
 
 def first_stage(recipe: Recipe, folder: RunFolder) -> tuple[Recipe, RunFolder]:
-    """The stage that trains this recipe's first weights: its ``stage`` recipe on the same network and photos."""
+    """The stage that trains this recipe's first weights: its ``stage`` recipe on the same network and photos.
+
+    What says where, how often and in which memory holds for both stages.
+    """
     before = load_recipe(recipe.stage)
     stage = replace(
         before,
@@ -71,6 +77,10 @@ def first_stage(recipe: Recipe, folder: RunFolder) -> tuple[Recipe, RunFolder]:
         data=recipe.data,
         features=replace(before.features, weights=recipe.features.weights),
         compute=recipe.compute,
+        optimizer=replace(before.optimizer, accumulate=recipe.optimizer.accumulate),
+        valid_every=recipe.valid_every,
+        save_every=recipe.save_every,
+        log_every=recipe.log_every,
         seed=recipe.seed,
         steps=recipe.stage_steps or before.steps,
         batch_size=recipe.batch_size,
@@ -80,16 +90,25 @@ def first_stage(recipe: Recipe, folder: RunFolder) -> tuple[Recipe, RunFolder]:
     return stage, RunFolder(folder.path / FIRST_STAGE)
 
 
-def with_start(recipe: Recipe, folder: RunFolder) -> Recipe:
-    """The recipe with its ``init`` decided: as it is, from the store, or from the first stage's end in ``folder``."""
+def initial_weights(recipe: Recipe, folder: RunFolder) -> str:
+    """What ``recipe.init`` means for the run in ``folder``: a name in the store, or a file."""
+    if recipe.init == FIRST_STAGE_END:
+        return str(first_stage(recipe, folder)[1].weights("last"))
+    return recipe.init
+
+
+def with_start(recipe: Recipe) -> Recipe:
+    """The recipe with its ``init`` decided: as it is, from the store, or from the end of a first stage."""
     recipe = with_initial_network(recipe)
+    if recipe.init == FIRST_STAGE_END and not recipe.stage:
+        raise UsageError(
+            f"Recipe {recipe.name} has no first stage.", "Name the weights to start from: --init NAME|FILE."
+        )
     if recipe.init or not recipe.stage:
         return recipe
-    found = find_content_weights(recipe.network)
-    return replace(recipe, init=found or str(first_stage(recipe, folder)[1].weights("last")))
+    return replace(recipe, init=find_content_weights(recipe.network) or FIRST_STAGE_END)
 
 
 def needs_first_stage(recipe: Recipe, folder: RunFolder) -> bool:
     """Whether ``init`` is the end of the first stage, and this stage has not begun."""
-    awaited = str(first_stage(recipe, folder)[1].weights("last")) if recipe.stage else ""
-    return recipe.init == awaited != "" and not folder.state_file.is_file()
+    return recipe.init == FIRST_STAGE_END and not folder.state_file.is_file()

@@ -1,0 +1,88 @@
+"""The stage before GAN training: what of the run's settings holds for it, and going on with it from anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.weights.header import read_header
+from gramgan_cli.engines.build_db import build_bank
+from gramgan_cli.engines.launch import Order, train
+from gramgan_cli.engines.reporter import Reporter
+from gramgan_cli.engines.run_folder import RunFolder
+from gramgan_cli.engines.warm_start import FIRST_STAGE_END, first_stage, with_start
+from gramgan_cli.recipes.convert import merge
+from gramgan_cli.recipes.load import load_recipe
+
+SETTINGS = {
+    "network": {"arch": "compact", "nf": 8, "nc": 2},
+    "loss": {"perceptual": 0.0},
+    "discriminator": {"nf": 4},
+    "stage_steps": 3,
+    "steps": 1,
+    "save_every": 1,
+    "batch_size": 2,
+    "compute": {"threads": 1},
+}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three photos of blurred noise."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        small = Image.fromarray(rng.integers(0, 256, (24, 30, 3), dtype=np.uint8))
+        small.resize((90, 72), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    return folder
+
+
+class Cut(Exception):
+    """Stands for a power cut."""
+
+
+class CutAtTwo(Reporter):
+    """Cuts the run off after its second step, which is not saved any more."""
+
+    def step(self, done: int) -> None:
+        if done == 2:
+            raise Cut
+
+
+def test_a_first_stage_that_was_cut_off_goes_on_however_its_folder_is_named(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = tmp_path / "bank.safetensors"
+    build_bank(photos, bank, max_patches=100)
+    data = {"data": {"hr_dir": [str(photos)], "hr_crop": 32}, "texture": {"db": str(bank)}}
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Cut):
+        train(Order("gramgan", [SETTINGS | data], Path("run"), device="cpu"), CutAtTwo)
+    assert read_header(tmp_path / "run/content/last.safetensors").training["steps"] == 1
+    Path("run").rename("moved")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    outcome = train(Order("gramgan", (), tmp_path / "moved", resume=True, device="cpu"), Reporter)
+    assert outcome.finished
+    assert read_header(tmp_path / "moved/content/last.safetensors").training["steps"] == 3
+    assert read_header(tmp_path / "moved/last.safetensors").training["init"]["steps"] == 3
+
+
+def test_how_often_and_in_which_memory_holds_for_both_stages() -> None:
+    recipe = merge(
+        load_recipe("gramgan"),
+        {"valid_every": 7, "save_every": 5, "log_every": 3, "optimizer": {"accumulate": 4, "rate": 0.5}},
+    )
+    stage, _ = first_stage(recipe, RunFolder(Path("run")))
+    assert (stage.valid_every, stage.save_every, stage.log_every, stage.optimizer.accumulate) == (7, 5, 3, 4)
+    assert stage.optimizer.rate == load_recipe(recipe.stage).optimizer.rate
+
+
+def test_a_recipe_without_a_first_stage_has_no_end_of_it() -> None:
+    with pytest.raises(UsageError, match="no first stage"):
+        with_start(merge(load_recipe("psnr"), {"init": FIRST_STAGE_END}))
