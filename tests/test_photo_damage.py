@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import struct
 import tracemalloc
@@ -202,3 +203,16 @@ def test_a_name_that_lies_about_the_format_does_not_matter(tmp_path):
     assert record.error is None
     assert Path(record.output).name == "photo_x4.png"
     assert Image.open(record.output).format == "PNG"
+
+
+def test_frames_of_a_cut_animation_don_t_wait_for_pillow_s_switch() -> None:
+    """The next picture is opened, strictly, before this one's frames are used."""
+    rng = np.random.default_rng(3)
+    frames = [Image.fromarray(rng.integers(0, 256, (60, 70, 3), np.uint8)) for _ in range(3)]
+    whole = with_pillow(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=50)
+    cut = open_photo(whole[: len(whole) * 9 // 10], "cut.gif", True)
+    open_photo(ONE_OF_EACH["jpg"](), "next.jpg", True)
+    decoded_frames = list(cut.decode())
+    assert len(decoded_frames) == len(cut.frames) == 3
+    first = np.asarray(Image.open(io.BytesIO(whole)).convert("RGB"))
+    np.testing.assert_array_equal(decoded_frames[0][:, :, :3], first)

@@ -54,6 +54,16 @@ def gramgan(monkeypatch, capfdbinary):
     return call
 
 
+@pytest.mark.parametrize("words", [["N.png"], ["N.png", "-o", "out/"], ["a.png", "-o", "N/"]])
+def test_names_that_the_system_refuses_are_one_sentence(gramgan, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("a.png")
+    done = gramgan("--model", "nearest", *(word.replace("N", "n" * 300) for word in words))
+    assert done.returncode == 1
+    assert b"File name too long" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.images.alpha import extend_colours
+from gramgan_cli.core.images.photo import Frame
 from gramgan_cli.core.images.write import encode
 from gramgan_cli.core.row_resize import resized_bands
 from gramgan_cli.core.sizes import SizeChoice
@@ -282,6 +285,69 @@ def test_max_memory_counts_what_encoders_hold(tmp_path):
         record = upscale([tmp_path / "a.png"], tmp_path / "out", machine=machine, **options)[0]
         refused[form] = record.error is not None and "--max-memory" in record.error
     assert refused == {"png": False, "tiff": False, "jpg": False, "webp": True, "avif": True}
+
+
+def test_with_limited_memory_one_picture_is_in_memory_at_a_time(tmp_path, monkeypatch):
+    opened, written = [], []
+    real_open, real_write = engine.open_photo, engine.encode
+
+    def open_photo(data, name, lenient):
+        opened.append((Path(name).stem, list(written)))
+        return real_open(data, name, lenient)
+
+    def encode(target, frames, file):
+        real_write(target, frames, file)
+        time.sleep(0.05)  # others have time to begin
+        written.append(len(written))
+
+    monkeypatch.setattr(engine, "open_photo", open_photo)
+    monkeypatch.setattr(engine, "encode", encode)
+    for name in "abc":
+        put(tmp_path / f"{name}.png")
+    records = upscale([tmp_path], tmp_path / "out", max_memory=10**10)
+    assert not any(record.error for record in records)
+    assert opened == [("a", []), ("b", [0]), ("c", [0, 1])]
+
+
+def test_hidden_colours_count_as_memory(tmp_path):
+    """What is allowed for them is what they take, with a quarter to spare at most."""
+    picture = np.random.default_rng(1).integers(0, 256, (800, 1000, 4), np.uint8)
+    picture[:, :700, 3] = 0
+    extend_colours(picture)  # loads SciPy
+    tracemalloc.start()
+    extend_colours(picture)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    counted = engine._alpha_memory(Frame(1000, 800, 4, picture.dtype))
+    assert taken <= counted <= 1.25 * taken
+    assert engine._alpha_memory(Frame(1000, 800, 3, picture.dtype)) == 0
+
+
+def test_too_little_memory_costs_one_picture(tmp_path, monkeypatch):
+    real = engine.open_photo
+
+    def open_photo(data, name, lenient):
+        if Path(name).stem == "b":
+            raise MemoryError
+        return real(data, name, lenient)
+
+    monkeypatch.setattr(engine, "open_photo", open_photo)
+    for name in "abc":
+        put(tmp_path / f"{name}.png")
+    records = upscale([tmp_path], tmp_path / "out")
+    assert ["more memory" in (record.error or "") for record in records] == [False, True, False]
+    assert files(tmp_path / "out") == ["a_x4.png", "c_x4.png"]
+
+
+def test_no_input_is_replaced_though_its_name_is_met_by_content_only(tmp_path):
+    """Two pages stay TIFF, so the result of scan.tif is scan_x4.tif, not the PNG that its name lets expect."""
+    page = Image.fromarray(scene(3))
+    put(tmp_path / "scan.tif", with_pillow(page, "TIFF", save_all=True, append_images=[page]))
+    other = put(tmp_path / "scan_x4.tif", with_pillow(page, "TIFF")).read_bytes()
+    records = upscale([tmp_path / "scan.tif", tmp_path / "scan_x4.tif"], overwrite=True)
+    assert "would replace the input" in records[0].error
+    assert records[1].error is None
+    assert (tmp_path / "scan_x4.tif").read_bytes() == other
 
 
 def test_existing_results_are_kept_replaced_or_skipped(tmp_path):

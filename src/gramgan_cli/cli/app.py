@@ -83,3 +83,9 @@ def main() -> None:
             raise
         fail(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:  # the system's own words, for a file or folder that nothing closer to it explains
+        if os.environ.get("GRAMGAN_DEBUG"):
+            raise
+        name = f"{error.filename}: " if error.filename else ""
+        fail(f"{name}{error.strerror or error}. Check that it is there and that you may read and write it.")
+        sys.exit(GramganError.exit_code)

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,6 +44,11 @@ BANDS_AHEAD = 2
 ENCODER_BYTES = {"jpg": 4, "webp": 40, "avif": 48}
 """Bytes per pixel of the result that encoders hold which need the whole of it: the canvas, and, as measured on 12
 megapixels of noise, their own work (libwebp 1.6 without loss: 33, libavif 1.4: 38)."""
+
+TOO_LARGE = "needs more memory than there is. Pass a smaller --tile, or write PNG or TIFF, which need the least."
+
+ALPHA_BYTES = 10
+"""Bytes per pixel that ``extend_colours`` holds beside the picture and its result, as measured."""
 
 RUNTIME_MEMORY = 700 * 2**20
 """Bytes that the interpreter and torch take before any picture is there."""
@@ -179,11 +184,13 @@ def upscale_files(
     """
     finishing: deque[tuple[_Opened, _Writing]] = deque()
     claimed: dict[str, Path] = {}
+    inputs = _places(jobs)
+    ahead = _ahead(settings)
     stop = threading.Event()
     readers, writers = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
     try:
         for number, opened in enumerate(_opened_ahead(jobs, machine, settings, readers, stop)):
-            _claim(opened, claimed)
+            _claim(opened, claimed, inputs)
             if opened.record.error is None and not opened.record.skipped:
                 writing = _Writing(opened, writers)
                 finishing.append((opened, writing))
@@ -191,7 +198,7 @@ def upscale_files(
             else:
                 finishing.append((opened, _Writing.nothing()))
             opened.photo = opened.frames = None
-            while finishing and (len(finishing) > 1 or finishing[0][1].done):
+            while finishing and (len(finishing) > ahead or finishing[0][1].done):
                 yield _finished(*finishing.popleft())
             on_progress(number + 1)
         while finishing:
@@ -204,10 +211,15 @@ def upscale_files(
         writers.shutdown(cancel_futures=True)
 
 
+def _ahead(settings: Settings) -> int:
+    """Pictures that are opened before, and written after, the one at hand: none where memory is limited."""
+    return 1 if settings.max_memory is None else 0
+
+
 def _opened_ahead(
     jobs: Iterable[Job], machine: Machine, settings: Settings, readers: ThreadPoolExecutor, stop: threading.Event
 ) -> Iterator[_Opened]:
-    """Open the pictures in a thread, one ahead of the network."""
+    """Open the pictures in a thread, as many ahead of the network as there may be."""
     waiting: deque[Future[_Opened]] = deque()
 
     def submit(job: Job) -> None:
@@ -216,7 +228,7 @@ def _opened_ahead(
 
     for job in jobs:
         submit(job)
-        if len(waiting) > 1:
+        if len(waiting) > _ahead(settings):
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
@@ -252,6 +264,8 @@ def _open(job: Job, machine: Machine, settings: Settings) -> _Opened:
         opened.frames = _prepared(photo, record)
     except GramganError as error:
         record.error = str(error)
+    except MemoryError:
+        record.error = f"{name} {TOO_LARGE}"
     return opened
 
 
@@ -323,7 +337,12 @@ def _needed_memory(before: Frame, after: Frame, machine: Machine, target: Target
     if (after.width, after.height) != (before.width * scale, before.height * scale):
         resized = 3 * rows * after.width * after.channels * 4  # in float32: what is held, and two steps of the sum
     encoder = ENCODER_BYTES.get(target.format.name, 0) * after.width * after.height
-    return 2 * before.byte_count + (2 + BANDS_AHEAD) * band + resized + encoder
+    return 2 * before.byte_count + _alpha_memory(before) + (2 + BANDS_AHEAD) * band + resized + encoder
+
+
+def _alpha_memory(frame: Frame) -> int:
+    """Bytes: to extend colours under transparency takes masks and coordinates per pixel, and a second picture."""
+    return ALPHA_BYTES * frame.height * frame.width + frame.byte_count if frame.channels in (2, 4) else 0
 
 
 def _check_space(path: Path, target: Target) -> None:
@@ -361,13 +380,24 @@ def _ready(image: Array, record: Record) -> Array:
     return extend_colours(image) if image.shape[2] in (2, 4) else image
 
 
-def _claim(opened: _Opened, claimed: dict[str, Path]) -> None:
+def _places(jobs: Iterable[Job]) -> dict[str, Path]:
+    """Where the pictures lie, for lists of jobs: no result may replace one of them. A stream's are not known."""
+    listed = jobs if isinstance(jobs, Sequence) else ()
+    return {same_place(job.source): job.source for job in listed if job.source != STANDARD}
+
+
+def _claim(opened: _Opened, claimed: dict[str, Path], inputs: Mapping[str, Path]) -> None:
     """Hold each result's path for one picture: contents may lead to other endings than names did."""
     if opened.path is None or opened.path == STANDARD or opened.record.error or opened.record.skipped:
         return
     key = same_place(opened.path)
     if key in claimed:
         opened.record.error = f"{claimed[key]} and {opened.job.source} would both be written to {opened.path}."
+    if key in inputs:
+        opened.record.error = (
+            f"The result of {opened.job.source} would replace the input {inputs[key]}. "
+            "Choose another --output or --output-template."
+        )
     claimed.setdefault(key, opened.job.source)
 
 
@@ -487,6 +517,9 @@ def _work(
         writing.abort()
     except OSError as error:
         record.error = f"Can't write {record.output}: {error.strerror or error}."
+        writing.abort()
+    except MemoryError:
+        record.error = f"{record.input} {TOO_LARGE}"
         writing.abort()
     except RuntimeError as error:  # torch: a driver or a device failed
         reason = next(iter(str(error).splitlines()), type(error).__name__)

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -305,5 +306,6 @@ def check_writable(folder: Path) -> None:
 def _clear_leftovers(folder: Path) -> None:
     """Delete the unfinished files that killed runs left, once they are too old to belong to a running one."""
     for entry in folder.glob(".*.part"):
-        if entry.is_file() and time.time() - entry.stat().st_mtime > LEFTOVER_AGE:
-            entry.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process's, which has just been finished
+            if entry.is_file() and time.time() - entry.stat().st_mtime > LEFTOVER_AGE:
+                entry.unlink()

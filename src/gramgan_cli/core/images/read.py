@@ -320,7 +320,7 @@ def _open_other(data: bytes, name: str, lenient: bool) -> Photo:
     if kind not in ("jpg", "heic") and getattr(image, "n_frames", 1) > 1:
         if bits > 8:
             notes.append(f"{bits}-bit samples were reduced to 8 bits.")
-        return _animated(image, name, kind, lossless, metadata, orientation, tuple(notes))
+        return _animated(image, name, kind, lossless, metadata, orientation, tuple(notes), lenient)
     channels, dtype = _kind(image)
     if bits > 8:
         dtype = SIXTEEN
@@ -426,12 +426,19 @@ def _animated(
     metadata: Metadata,
     orientation: int,
     notes: tuple[str, ...],
+    lenient: bool,
 ) -> Photo:
-    """An animation: each frame as it is seen, composed of those before it."""
-    durations, transparent = [], False
+    """An animation: each frame as it is seen, composed of those before it.
+
+    Where ``lenient``, the frames are kept: decoding them later, when another picture is being opened, would meet
+    Pillow's global switch set for that one.
+    """
+    durations, transparent, kept = [], False, list[Array]()
     for frame in ImageSequence.Iterator(image):
         picture = frame.convert("RGBA")
         transparent = transparent or np.asarray(picture.getchannel("A")).min() < 255
+        if lenient:
+            kept.append(np.asarray(picture))
         durations.append(float(frame.info.get("duration", 100)))
     loop = image.info.get("loop")
     if kind == "gif":  # absent: once; n: n times more
@@ -441,8 +448,9 @@ def _animated(
     channels = 4 if transparent else 3
 
     def decode() -> Iterator[Array]:
-        for frame in ImageSequence.Iterator(image):
-            yield upright(np.asarray(frame.convert("RGBA"))[:, :, :channels], orientation)
+        frames = iter(kept) if lenient else (np.asarray(f.convert("RGBA")) for f in ImageSequence.Iterator(image))
+        for frame in frames:
+            yield upright(frame[:, :, :channels], orientation)
 
     width, height = upright_size(image.width, image.height, orientation)
     frames = (Frame(width, height, channels, EIGHT),) * len(durations)
