@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.core.weights.interpolate import interpolate
 from gramgan_cli.core.weights.load import load_model
@@ -118,6 +119,21 @@ def test_the_strip_shows_the_models_at_its_ends(tmp_path: Path) -> None:
         assert np.abs(panel - sr[:, 13 * 4 : 13 * 4 + width]).max() <= 1
     refused = run(first, second, "--alpha", "0.35", "-o", "between", "--strip", str(photo))
     assert "exists already" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["-o", "out/mix"], "can't be a model's name"), (["-o", "mix", "--device", "abacus"], "abacus")],
+)
+def test_a_strip_that_can_t_be_made_is_refused_before_anything_is_stored(
+    words: list[str], message: str, tmp_path: Path
+) -> None:
+    pair = [write(tmp_path / f"{seed}.safetensors", seed, **TINY) for seed in (1, 2)]
+    photo = tmp_path / "cat.png"
+    Image.fromarray(data.chelsea()[:50, :90]).save(photo)
+    result = run(*pair, "--alpha", "0.5", "--strip", str(photo), *words)
+    assert message in str(result.exception)
+    assert store.find("mix") is None
 
 
 def test_a_mixture_is_a_model(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from gramgan_cli.core.weights.catalogue import read_catalogue
 from gramgan_cli.core.weights.checkout import checkout_model
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines import models
 
 TINY = {"nf": 4, "nc": 1}
 METRICS = {"Set5": {"psnr_y": 30.5, "ssim_y": 0.87}}
@@ -128,6 +131,22 @@ def test_pull_from_an_address(model_file: Path, server: str) -> None:
     result = run("pull", f"{server}/My%20Model.safetensors", "--sha256", sha256)
     assert result.exit_code == 0, result.output
     assert load_model("my-model").header.licence == "CC0-1.0"
+    assert not list((store.store_dir().parent / "downloads").iterdir())
+
+
+def test_two_that_pull_one_model_wait_for_each_other(model_file: Path, server: str) -> None:
+    """Two threads stand for two processes: the lock is of the open file, not of the process."""
+    sha256 = hashlib.sha256(model_file.read_bytes()).hexdigest()
+    address = f"{server}/My%20Model.safetensors"
+
+    def slowly(done: int, total: int | None) -> None:
+        time.sleep(0.05)
+
+    def pull(_: int) -> str:
+        return models.pull(address, "both", sha256, None, True, slowly).name
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(pull, range(2))) == ["both", "both"]
     assert not list((store.store_dir().parent / "downloads").iterdir())
 
 

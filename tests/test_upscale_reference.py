@@ -23,6 +23,7 @@ from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale_reference import ReferenceUpscaler
+from photo_corpus import with_tifffile
 
 SMALL = {"nf": 4, "blocks": [1, 1, 1, 1]}
 
@@ -99,6 +100,21 @@ def test_attention_shows_where_patches_came_from(model: TTSR, photos: tuple[Path
     again = run(str(photo), "--ref", str(ref), "--save-attention", str(folder), "-o", str(tmp_path / "new.png"))
     assert isinstance(again.exception, UsageError)
     assert not (tmp_path / "new.png").exists()
+
+
+def test_attention_goes_on_after_a_stop_and_after_a_photo_that_fails(
+    model: TTSR, photos: tuple[Path, Path], tmp_path: Path
+) -> None:
+    photo, ref = photos
+    deep = tmp_path / "deep.tif"
+    deep.write_bytes(with_tifffile(np.full((20, 24, 3), 0.5, np.float32)))
+    words = [str(deep), str(photo), "--ref", str(ref), "--save-attention", str(tmp_path / "attention")]
+    first = run(*words, "-o", str(tmp_path / "out"))
+    assert first.exit_code == 1
+    assert "deep.tif" in first.stderr
+    assert (tmp_path / "attention" / "face_where.png").is_file()
+    again = run(*words[1:], "-o", str(tmp_path / "out"), "--skip-existing")
+    assert again.exit_code == 0, again.exception
 
 
 def test_look_up_in_tiles_equals_the_whole(model: TTSR) -> None:

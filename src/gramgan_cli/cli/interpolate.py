@@ -28,7 +28,7 @@ def interpolate(
     from gramgan_cli.engines import interpolate as engine
 
     pair = engine.open_pair(first, second)
-    picture = engine.check_strip(strip, name, overwrite) if strip else None
+    picture = engine.check_strip(pair, strip, name, overwrite, device) if strip else None
     model = engine.store_interpolated(pair, alpha, name, overwrite)
     output.note(f"Stored as '{model.name}'. Use it with: gramgan upscale photo.png --model {model.name}")
     output.print_line(str(model.path))

@@ -234,15 +234,16 @@ def upscale(
     to_stdout = any(job.expected == STANDARD for job in jobs)
     if to_stdout and json:
         raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")
-    attention = _attention_paths(save_attention, jobs, overwrite)
+    attention = _attention_paths(save_attention, jobs, overwrite or skip_existing)
     records: list[Record] = []
     with _bar(len(jobs)) as (bar, task), _told_where_it_stopped(records, len(jobs)):
         for record in upscale_files(jobs, machine, settings, lambda done: bar.update(task, completed=done)):
             records.append(record)
-            _tell(record, quiet, json, to_stdout)
             if attention and not record.error and not record.skipped:
                 assert isinstance(machine.source, reference.ReferenceUpscaler)
-                reference.save_attention(machine.source, Path(record.input), attention[Path(record.input).stem])
+                photo = Path(record.input)
+                record.error = reference.save_attention(machine.source, photo, attention[photo.stem])
+            _tell(record, quiet, json, to_stdout)
     if json:
         out.print_json({"model": _model_facts(machine), "results": [asdict(record) for record in records]})
     elif len(records) > 1:

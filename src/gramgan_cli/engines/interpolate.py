@@ -52,8 +52,12 @@ def store_interpolated(pair: tuple[LoadedModel, LoadedModel], alpha: float, name
         return store.put(name, file)
 
 
-def check_strip(photo: Path, name: str, overwrite: bool) -> Path:
-    """Where the strip of ``photo`` will be written; an error where it can't be read or a file is there already."""
+def check_strip(pair: tuple[LoadedModel, LoadedModel], photo: Path, name: str, overwrite: bool, device: str) -> Path:
+    """Where the strip of ``photo`` will be written; an error where it can't be made or a file is there already."""
+    if pair[0].descriptor.needs_reference:
+        raise UsageError(f"'{pair[0].name}' needs a reference picture, which --strip does not give it.")
+    store.check_free(name)
+    pick_device(device)
     read_picture(photo)
     path = photo.with_name(f"{photo.stem}_{name}_strip.png")
     if path.exists() and not overwrite:
@@ -63,8 +67,6 @@ def check_strip(photo: Path, name: str, overwrite: bool) -> Path:
 
 def write_strip(pair: tuple[LoadedModel, LoadedModel], alpha: float, photo: Path, path: Path, device: str) -> None:
     """The middle of ``photo`` enlarged by each mixture from the first model to the second, side by side."""
-    if pair[0].descriptor.needs_reference:
-        raise UsageError(f"'{pair[0].name}' needs a reference picture, which --strip does not give it.")
     window, inner = _middle(read_picture(photo))
     shown = sorted({*ALPHAS, alpha})
     panels = [_panel(pair, value, window, inner, device) for value in shown]

@@ -21,6 +21,7 @@ from gramgan_cli.core.baselines import SCALE as BASELINE_SCALE
 from gramgan_cli.core.download import download
 from gramgan_cli.core.errors import GramganError, UsageError, nearest
 from gramgan_cli.core.folders import cache_dir
+from gramgan_cli.core.locks import exclusive
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.catalogue import CatalogueEntry, read_catalogue
 from gramgan_cli.core.weights.embedded import embedded_models
@@ -98,6 +99,8 @@ def pull(
 ) -> StoredModel:
     """Fetch a model by its catalogue name, its address or a file, and bring it into the store.
 
+    Two processes that fetch one address do it one after the other.
+
     Args:
         source: a catalogue name, an http(s) or file address, or a path.
         name: what the store calls it; the catalogue's name, or one made of the file's, where None.
@@ -117,17 +120,19 @@ def pull(
     if urlsplit(source).scheme not in ("http", "https", "file"):
         return _pull_file(source, name, sha256, licence, overwrite)
     name = name or _name_from(unquote(Path(urlsplit(source).path).name))
-    _check_target(name, overwrite)
     # The address only chooses the suffix of the file's name, never its place.
     suffix = ".safetensors" if urlsplit(source).path.lower().endswith(".safetensors") else ".pth"
-    target = cache_dir() / "downloads" / (hashlib.sha256(source.encode()).hexdigest() + suffix)
-    if not target.is_file():
-        download(source, target, sha256=sha256.lower() if sha256 else None, progress=progress)
-    try:
-        record = {"imported_from": source, "sha256": _checked(target, sha256)}
-        return _import(target, name, licence, record, entry.trained_for if entry else "")
-    finally:
-        target.unlink(missing_ok=True)
+    key = hashlib.sha256(source.encode()).hexdigest()
+    target = cache_dir() / "downloads" / (key + suffix)
+    with exclusive(cache_dir() / "locks" / f"{key}.lock"):
+        _check_target(name, overwrite)
+        if not target.is_file():
+            download(source, target, sha256=sha256.lower() if sha256 else None, progress=progress)
+        try:
+            record = {"imported_from": source, "sha256": _checked(target, sha256)}
+            return _import(target, name, licence, record, entry.trained_for if entry else "")
+        finally:
+            target.unlink(missing_ok=True)
 
 
 def verify(names: list[str]) -> list[tuple[StoredModel, str | None]]:

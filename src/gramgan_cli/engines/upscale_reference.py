@@ -210,12 +210,19 @@ def attention_paths(folder: Path, stems: list[str], overwrite: bool) -> dict[str
     return paths
 
 
-def save_attention(upscaler: ReferenceUpscaler, photo: Path, paths: dict[str, Path]) -> None:
-    """Look the photo up once more and write where each patch came from, how sure the match is, and what was copied."""
-    match = upscaler.look_up(read_picture(photo))
-    for ending, picture in attention_pictures(match, upscaler.reference_picture).items():
-        with replacing(paths[ending]) as temporary:
-            Image.fromarray(picture).save(temporary, format="PNG")
+def save_attention(upscaler: ReferenceUpscaler, photo: Path, paths: dict[str, Path]) -> str | None:
+    """Look the photo up once more and write where each patch came from, how sure the match is, and what was copied.
+
+    Returns what went wrong, so that the other photos can go on.
+    """
+    try:
+        match = upscaler.look_up(read_picture(photo))
+        for ending, picture in attention_pictures(match, upscaler.reference_picture).items():
+            with replacing(paths[ending]) as temporary:
+                Image.fromarray(picture).save(temporary, format="PNG")
+    except GramganError as error:
+        return str(error)
+    return None
 
 
 def attention_pictures(match: Match, reference: Pixels) -> dict[str, Pixels]:
