@@ -16,11 +16,12 @@ import pytest
 from PIL import Image
 
 from archive_helpers import command, contents, gramgan, make_archive, photo_bytes, report
-from gramgan_cli.core.addresses import place
+from gramgan_cli.core.addresses import Missing, place
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.sizes import SizeChoice
 from gramgan_cli.engines.archive import claims
 from gramgan_cli.engines.archive.listing import list_photos, of_shard, parse_shard
+from gramgan_cli.engines.archive.records import note_run
 from gramgan_cli.engines.archive.report import make_report
 from gramgan_cli.engines.archive.run import Request, Run, local_engine, look_up
 from gramgan_cli.engines.upscale_files import Settings, open_machine
@@ -508,6 +509,38 @@ def test_two_runs_at_once_write_nothing_twice(tmp_path):
     done = [row["output"] for row in table(tmp_path / "out") if row["error"] is None]
     assert len(done) == len(set(done)) == 59
     assert report(tmp_path / "out")["done"] == 59
+
+
+def test_runs_over_different_inputs_add_up_and_a_wider_one_covers_those_before(tmp_path):
+    for folder, count in (("a", 3), ("b", 2)):
+        make_archive(tmp_path / folder, count)
+        run(tmp_path / folder, tmp_path / "out")
+        assert make_report([str(tmp_path / "out")]).left == 0
+    note = {"run": "r", "photos": 9, "shard": None, "inputs": [str(tmp_path / "a")], "output": str(tmp_path / "out")}
+    folder = place(str(tmp_path / "out/.gramgan-results"))
+    note_run(folder, "zz-later", note)  # seen since: a has nine photos now
+    assert make_report([str(tmp_path / "out")]).left == 9 + 2 - 5
+    note_run(folder, "zzz-wider", {**note, "photos": 11, "inputs": [str(tmp_path / "a"), str(tmp_path / "b")]})
+    assert make_report([str(tmp_path / "out")]).left == 11 - 5
+
+
+def test_files_that_others_are_writing_do_not_end_a_run(tmp_path, monkeypatch):
+    make_archive(tmp_path / "in", 2)
+    run(tmp_path / "in", tmp_path / "out")
+    records = tmp_path / "out/.gramgan-results"
+    (next(records.glob("_runs/*.json")).parent / ".half.json.x.part").write_text("")
+    records.joinpath("_workers").mkdir(exist_ok=True)
+    records.joinpath("_workers", "ended").write_text('{"time": 0}')
+    said = claims._said
+
+    def gone(file):
+        raise Missing("it has just ended")
+
+    monkeypatch.setattr(claims, "_said", gone)
+    claims.clear_old_signs(place(str(records)))
+    monkeypatch.setattr(claims, "_said", said)
+    work, _ = run(tmp_path / "in", tmp_path / "out")
+    assert work.counts.failed == 0
 
 
 def test_the_report_names_failures_and_exits_by_them(tmp_path):

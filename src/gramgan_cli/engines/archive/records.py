@@ -264,4 +264,5 @@ def note_run(folder: Place, run: str, facts: dict[str, Any]) -> None:
 def noted_runs(folder: Place) -> Iterator[dict[str, Any]]:
     """What the runs of a folder of records were asked, oldest first."""
     for file in (folder / RUNS).files():
-        yield json.loads(file.read())
+        if file.suffix == ".json" and not file.name.startswith("."):  # others are being written, or were left over
+            yield json.loads(file.read())

@@ -46,7 +46,7 @@ def make_report(manifests: Sequence[str]) -> Report:
     Raises GramganError where something is not there or holds no records.
     """
     merged = Merged()
-    totals: dict[str, int] = {}
+    totals: dict[str, dict[frozenset[str], int]] = {}
     for text in manifests:
         where = place(text)
         if PurePosixPath(text).suffix == ".parquet" and not where.is_folder():
@@ -55,13 +55,21 @@ def make_report(manifests: Sequence[str]) -> Report:
         folder = _records_in(where, text)
         merged.read(folder)
         for run in noted_runs(folder):
-            totals[run["output"]] = int(run["photos"])
+            _count(totals.setdefault(run["output"], {}), frozenset(run["inputs"]), int(run["photos"]))
     known = merged.by_input
     failures = tuple(
         Failure(name, row.error) for name, row in sorted(known.items(), key=lambda item: item[0]) if row.error
     )
     models = sorted({row.work.model or "unknown" for row in known.values() if row.error is None})
-    return Report(sum(totals.values()) if totals else None, len(known) - len(failures), failures, tuple(models))
+    photos = sum(sum(of.values()) for of in totals.values())
+    return Report(photos if totals else None, len(known) - len(failures), failures, tuple(models))
+
+
+def _count(photos_of: dict[frozenset[str], int], inputs: frozenset[str], photos: int) -> None:
+    """Note how many photos a run's inputs hold; it stands for the earlier runs over some of these inputs or all."""
+    for earlier in [one for one in photos_of if one <= inputs]:
+        del photos_of[earlier]
+    photos_of[inputs] = photos
 
 
 def _records_in(where: Place, text: str) -> Place:
