@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.schedules import warmup_cosine
 from gramgan_cli.core.weights.header import read_header
 from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.train import Ledger
+from gramgan_cli.engines.train import Ledger, stop_on_interrupt
 
 TINY = ["--arch", "compact", "--set", "network.nf=8", "--set", "network.nc=2", "--batch-size", "4", "--hr-crop", "32"]
 
@@ -206,6 +207,19 @@ def test_the_ledger_names_the_first_term_that_broke() -> None:
     ledger.add({"content": torch.tensor(1.0), "texture": torch.tensor(4.0)}, 10)
     ledger.add({"content": torch.tensor(2.0), "texture": torch.tensor(5.0)}, 11)
     assert ledger.take(Group()) == ({"content": 1.5, "texture": 4.5}, None)
+
+
+def test_one_ctrl_c_may_come_twice_but_a_later_one_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("gramgan_cli.engines.train.time.monotonic", lambda: now[0])
+    with stop_on_interrupt() as wanted:
+        for later in (0.0, 0.3):
+            now[0] = 100 + later
+            signal.raise_signal(signal.SIGINT)
+            assert wanted.is_set()
+        now[0] = 105.0
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 class NoFloat64(TorchDispatchMode):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from PIL import Image
 from safetensors.torch import load_file
+from torch.distributed.elastic.multiprocessing.api import SignalException
 
 from gan_reference import plain_gram, plain_step
 from gramgan_cli.core import archs
@@ -30,8 +32,10 @@ from gramgan_cli.engines.build_db import build_bank
 from gramgan_cli.engines.content_step import ContentTraining
 from gramgan_cli.engines.distributed import Group, TorchGroup
 from gramgan_cli.engines.gan_step import GanTraining, recipe_mask
-from gramgan_cli.engines.launch import check_terms
-from gramgan_cli.engines.processes import parse_gpus
+from gramgan_cli.engines.launch import Order, check_terms
+from gramgan_cli.engines.processes import parse_gpus, start
+from gramgan_cli.engines.reporter import Reporter
+from gramgan_cli.engines.train import Outcome
 from gramgan_cli.engines.warm_start import find_content_weights
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
@@ -342,6 +346,28 @@ def test_two_processes_by_torchrun(photos: Path, bank: Path, tmp_path: Path) -> 
 
 
 # Errors
+
+
+class FakeLauncher:
+    """Torch's elastic launcher, ended by Ctrl-C after its processes have (or have not) left word."""
+
+    word: str | None = None
+
+    def __init__(self, config: object, work: object) -> None: ...
+
+    def __call__(self, order: Order, messages: Path, make_reporter: object) -> None:
+        if self.word is not None:
+            (messages / "stopped").write_text(self.word)
+        raise SignalException("Process 1 got signal: 2", signal.SIGINT)
+
+
+def test_ctrl_c_under_gpus_is_a_stopped_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", FakeLauncher)
+    order = Order("gramgan", gpus=(0, 1))
+    with pytest.raises(KeyboardInterrupt):
+        start(order, Reporter)
+    monkeypatch.setattr(FakeLauncher, "word", '[12, "runs/x/last.safetensors"]')
+    assert start(order, Reporter) == Outcome(12, False, Path("runs/x/last.safetensors"))
 
 
 def test_gpus_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

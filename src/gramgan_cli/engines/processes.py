@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import uuid
@@ -20,6 +21,10 @@ from gramgan_cli.engines.train import Outcome
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.launch import Order
+
+
+STOPPED = "stopped"
+"""File in which the first process says at which step it was asked to stop, and where its weights are."""
 
 
 def is_worker() -> bool:
@@ -66,18 +71,25 @@ def leave() -> None:
 
 
 def _work(order: Order, messages: Path, make_reporter: Callable[[], Reporter]) -> Outcome:
-    """One process of ``--gpus``: trains, and leaves a known failure's sentence where the parent finds it."""
+    """One process of ``--gpus``: trains, and leaves a known failure's sentence, or how far it came, for the parent."""
     from gramgan_cli.engines.launch import train
 
     try:
-        return train(order, make_reporter)
+        outcome = train(order, make_reporter)
     except GramganError as error:
         (messages / os.environ["RANK"]).write_text(str(error), encoding="utf-8")
         raise
+    if not outcome.finished and os.environ["RANK"] == "0":
+        (messages / STOPPED).write_text(json.dumps([outcome.steps, str(outcome.weights)]), encoding="utf-8")
+    return outcome
 
 
 def start(order: Order, make_reporter: Callable[[], Reporter]) -> Outcome:
-    """Start a process per GPU through torch's elastic launcher and wait for them. The arguments are pickled."""
+    """Start a process per GPU through torch's elastic launcher and wait for them. The arguments are pickled.
+
+    A signal that ends the launcher is passed on by it to the processes, which save and leave word of it.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -94,8 +106,13 @@ def start(order: Order, make_reporter: Callable[[], Reporter]) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         try:
             outcomes = elastic_launch(config, _work)(order, Path(folder), make_reporter)
+        except SignalException as error:
+            if not (Path(folder) / STOPPED).is_file():
+                raise KeyboardInterrupt from error
+            steps, weights = json.loads((Path(folder) / STOPPED).read_text(encoding="utf-8"))
+            return Outcome(steps, False, Path(weights))
         except ChildFailedError as error:
-            told = sorted(Path(folder).iterdir())
+            told = sorted(file for file in Path(folder).iterdir() if file.name != STOPPED)
             if told:
                 raise GramganError(told[0].read_text(encoding="utf-8")) from error
             raise GramganError(f"A training process failed: {error}") from error

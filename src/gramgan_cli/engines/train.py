@@ -49,6 +49,9 @@ from gramgan_cli.recipes.schema import Loss, Recipe
 MOST_NAMES = 1_000
 """Photos whose names a record lists; of larger sets it keeps the count and a hash of the names."""
 
+SAME_CTRL_C = 1.0
+"""Seconds."""
+
 LOSS_TERMS = tuple(term.name for term in fields(Loss) if isinstance(term.default, float))
 """The generator's terms, as recipes and records name them."""
 
@@ -138,13 +141,19 @@ class Ledger:
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[threading.Event]:
-    """While inside, the first Ctrl-C or termination sets the event; another Ctrl-C interrupts at once."""
+    """While inside, the first Ctrl-C or termination sets the event; another Ctrl-C interrupts at once.
+
+    What comes within ``SAME_CTRL_C`` seconds is the same one: terminal and launcher both pass it to every process.
+    """
     wanted = threading.Event()
+    first = 0.0
 
     def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal first
         del frame
-        if wanted.is_set() and number == signal.SIGINT:
+        if wanted.is_set() and number == signal.SIGINT and time.monotonic() - first > SAME_CTRL_C:
             raise KeyboardInterrupt
+        first = first or time.monotonic()
         wanted.set()
 
     if threading.current_thread() is not threading.main_thread():
