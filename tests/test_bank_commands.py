@@ -148,3 +148,9 @@ def test_one_bad_picture_of_a_folder_fails_alone(photos: Path, tmp_path: Path) -
     assert result.exit_code == 1
     assert "c.png can't be read" in result.stderr
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["a.png", "b.png"]
+
+
+def test_a_photo_of_an_absurd_size_is_named(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(GramganError, match=r"a\.png was refused"):
+        call("build-db", "--hr-dir", photos, "--out", tmp_path / "bank.safetensors")

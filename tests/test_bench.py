@@ -160,6 +160,14 @@ def test_markdown_report_links_its_pictures(dataset: Path, tmp_path: Path) -> No
     assert "spectrum, dB" in text
 
 
+def test_a_report_of_a_model_that_doubles(dataset: Path, tmp_path: Path) -> None:
+    facts = {"nf": 4, "nc": 1, "scale": 2}
+    file = tmp_path / "two.safetensors"
+    save_weights(file, archs.build("compact", facts).state_dict(), WeightsHeader("compact", facts, 2))
+    run(dataset, "-m", file, "--report", tmp_path / "r.html")
+    assert "bicubic" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
 def test_the_crop_lies_where_enlarging_fails() -> None:
     hr = np.zeros((300, 200, 3), np.uint8)
     plain = hr.copy()

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from skimage import data
 from typer.testing import CliRunner
 
 from chromium import Chromium
 from gramgan_cli.cli.app import app
+from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.resize import imresize, make_lr, round_to_8bit
+from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.engines.compare_grid import CROP, places_to_look
 from gramgan_cli.engines.compare_page import check_size
 
@@ -42,6 +45,27 @@ def test_scores_against_hr(photo: Path, tmp_path: Path) -> None:
     assert [version["label"] for version in document["versions"]] == ["HR", "bicubic", "lanczos"]
     assert document["versions"][1]["psnr_y"] == pytest.approx(psnr_y(sr, hr, 4), abs=1e-12)
     assert document["versions"][1]["ssim_y"] == pytest.approx(ssim_y(sr, hr, 4), abs=1e-12)
+
+
+def test_models_of_another_scale_stand_beside_bicubic_of_theirs(photo: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    facts = {"nf": 4, "nc": 1, "scale": 2}
+    save_weights(
+        tmp_path / "two.safetensors", archs.build("compact", facts).state_dict(), WeightsHeader("compact", facts, 2)
+    )
+    document = json.loads(run(photo, "--hr", "-m", tmp_path / "two.safetensors", "-o", tmp_path / "g.png", "--json"))
+    hr = np.asarray(Image.open(photo))[:162]
+    sr = round_to_8bit(imresize(make_lr(hr, 2).astype(float), 2))
+    assert document["scale"] == 2
+    assert document["versions"][1]["label"] == "bicubic"
+    assert document["versions"][1]["psnr_y"] == pytest.approx(psnr_y(sr, hr, 2), abs=1e-12)
+
+
+def test_the_photo_itself_is_never_replaced(photo: Path) -> None:
+    before = photo.read_bytes()
+    result = CliRunner().invoke(app, ["compare", str(photo), "-o", str(photo), "--overwrite"])
+    assert isinstance(result.exception, UsageError)
+    assert photo.read_bytes() == before
 
 
 def test_grid_holds_enlarged_pixels_of_every_version(photo: Path) -> None:

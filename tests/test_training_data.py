@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from gramgan_cli.core.data.crops import Batch, CropSampler, turn
-from gramgan_cli.core.data.prepared import PreparedPhoto, prepare_photos
+from gramgan_cli.core.data.prepared import PreparedPhoto, prepare_photos, read_rgb
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.resize import make_lr
 
@@ -36,6 +36,15 @@ def test_prepared_photos_are_the_photos(folder: Path, tmp_path: Path) -> None:
         assert np.array_equal(photos[0].hr, original[:64, :88])
         assert np.array_equal(photos[0].lr, make_lr(original, 4))
         assert np.array_equal(photos[2].hr, np.rot90(np.asarray(Image.open(paths[2])), 3))
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_deep_grey_photos_keep_their_tones(suffix: str, tmp_path: Path) -> None:
+    deep = np.random.default_rng(4).integers(0, 65536, (9, 11), dtype=np.uint16)
+    Image.fromarray(deep).save(tmp_path / f"deep.{suffix}")
+    expected = np.floor(deep / 257 + 0.5)
+    for channel in np.moveaxis(read_rgb(tmp_path / f"deep.{suffix}"), 2, 0):
+        np.testing.assert_array_equal(channel, expected)
 
 
 def test_a_changed_photo_is_prepared_anew(folder: Path, tmp_path: Path) -> None:

@@ -34,10 +34,10 @@ def lanczos(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _with_pillow(image, Image.Resampling.LANCZOS)
 
 
-def bicubic(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def bicubic(image: NDArray[np.uint8], scale: int = SCALE) -> NDArray[np.uint8]:
     """MATLAB's bicubic on floating point values, rounded once at the end: the papers' bicubic row."""
     exact: NDArray[np.floating] = image.astype(np.float64)
-    return round_to_8bit(imresize(exact, SCALE))
+    return round_to_8bit(imresize(exact, scale))
 
 
 BASELINES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gramgan_cli.core.baselines import SCALE, bicubic
 from gramgan_cli.core.datasets import PairOfFiles, read_picture, read_sample
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.metrics.ssim import WINDOW
@@ -74,9 +75,10 @@ def compare(photo: Path, is_hr: bool, enlargers: Sequence[Enlarger]) -> Comparis
     return Comparison(photo.name, scale, tuple(versions))
 
 
-def with_bicubic(names: Sequence[str]) -> list[str]:
-    """The enlargers of a comparison: bicubic first, then those that were named, or the default model."""
-    return ["bicubic", *(name for name in names or ["default"] if name != "bicubic")]
+def with_bicubic(enlargers: Sequence[Enlarger]) -> list[Enlarger]:
+    """The enlargers of a comparison: first bicubic by the same factor, or by 4 where there is no other."""
+    scale = enlargers[0].scale if enlargers else SCALE
+    return [Enlarger("bicubic", scale, lambda lr, _: bicubic(lr, scale)), *enlargers]
 
 
 def difference(comparison: Comparison) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from gramgan_cli.core.files import replacing
 from gramgan_cli.core.locks import exclusive
 from gramgan_cli.core.resize import Border, crop_to_multiple, make_lr
 
-GREY_MODES = {"1", "L", "LA", "I", "I;16", "F"}
+GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
 """Pillow's names of pictures without colour: their LR has none either."""
 
 

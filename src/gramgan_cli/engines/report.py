@@ -104,7 +104,7 @@ class Gallery:
     def add(self, result: Result) -> None:
         """Take the crop of one result; the first one of a picture brings HR and bicubic along."""
         if not self.rows or (self.rows[-1].dataset, self.rows[-1].name) != (result.dataset, result.sample.name):
-            plain = bicubic(result.sample.lr)
+            plain = bicubic(result.sample.lr, result.sample.hr.shape[0] // result.sample.lr.shape[0])
             place = busiest_place(result.sample.hr, plain, CROP)
             row = PictureRow(result.dataset, result.sample.name, result.sample.grey, place)
             row.tiles = [("HR", _crop(result.sample.hr, place), {}), ("bicubic", _crop(plain, place), {})]

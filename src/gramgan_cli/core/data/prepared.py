@@ -45,11 +45,20 @@ def read_rgb(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint8
     path = name or str(file)
     try:
         with Image.open(file) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            return _in_8bit(ImageOps.exif_transpose(image))
     except Image.DecompressionBombError as error:
         raise GramganError(f"{path} was refused: {error}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise GramganError(f"{path} can't be read as a picture: {error}.") from error
+
+
+def _in_8bit(image: Image.Image) -> NDArray[np.uint8]:
+    """RGB (H, W, 3). Grey of 16 bits and of floats in [0, 1] is brought to 8 bits here: Pillow would cut it at 255."""
+    if not image.mode.startswith(("I", "F")):
+        return np.asarray(image.convert("RGB"))
+    grey = np.asarray(image).astype(np.float64) * (255 / 65535 if image.mode.startswith("I") else 255)
+    rounded = np.floor(np.clip(np.nan_to_num(grey), 0, 255) + 0.5).astype(np.uint8)
+    return np.repeat(rounded[:, :, None], 3, axis=2)
 
 
 def pair_of(photo: NDArray[np.uint8], scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -45,6 +45,8 @@ def upright_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             width, height = image.size
             turned = image.getexif().get(_ORIENTATION) in _TURNED
+    except Image.DecompressionBombError as error:
+        raise GramganError(f"{path} was refused: {error}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise GramganError(f"{path} can't be read as a picture: {error}.") from error
     return (width, height) if turned else (height, width)
