@@ -355,7 +355,8 @@ class FakeLauncher:
 
     def __init__(self, config: object, work: object) -> None: ...
 
-    def __call__(self, order: Order, messages: Path, make_reporter: object) -> None:
+    def __call__(self, _: Order, messages: Path, *rest: object) -> None:
+        del rest
         if self.word is not None:
             (messages / "stopped").write_text(self.word)
         raise SignalException("Process 1 got signal: 2", signal.SIGINT)
