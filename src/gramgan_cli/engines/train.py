@@ -114,7 +114,7 @@ class Ledger:
 
     def _reset(self) -> None:
         self._sum = torch.zeros(len(self._names), device=self.device)
-        self._bad = torch.full((len(self._names),), -1.0, device=self.device, dtype=torch.int64)
+        self._bad = torch.full((len(self._names),), -1, device=self.device, dtype=torch.int64)
         self._count = 0
 
     def add(self, terms: Mapping[str, Tensor], step: int) -> None:

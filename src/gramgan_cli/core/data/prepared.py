@@ -23,7 +23,7 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.files import replacing
 from gramgan_cli.core.resize import crop_to_multiple, make_lr
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
