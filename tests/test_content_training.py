@@ -26,6 +26,7 @@ from gramgan_cli.core.data.prepared import prepare_photos
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.schedules import warmup_cosine
 from gramgan_cli.core.weights.header import read_header
+from gramgan_cli.engines import train
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.train import Ledger, stop_on_interrupt
 
@@ -210,16 +211,17 @@ def test_the_ledger_names_the_first_term_that_broke() -> None:
 
 
 def test_one_ctrl_c_may_come_twice_but_a_later_one_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("gramgan_cli.engines.train.time.monotonic", lambda: now[0])
     with stop_on_interrupt() as wanted:
-        for later in (0.0, 0.3):
-            now[0] = 100 + later
-            signal.raise_signal(signal.SIGINT)
+        ctrl_c = signal.getsignal(signal.SIGINT)
+        assert callable(ctrl_c)
+        assert not wanted.is_set()
+        monkeypatch.setattr(train, "SAME_CTRL_C", 60.0)
+        for _ in range(2):
+            ctrl_c(signal.SIGINT, None)
             assert wanted.is_set()
-        now[0] = 105.0
+        monkeypatch.setattr(train, "SAME_CTRL_C", 0.0)
         with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+            ctrl_c(signal.SIGINT, None)
 
 
 class NoFloat64(TorchDispatchMode):

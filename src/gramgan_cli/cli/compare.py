@@ -48,10 +48,10 @@ def compare(
     kind = target.suffix.lower()
     if kind not in (".png", ".jpg", ".jpeg", ".webp", ".html"):
         raise UsageError(f"-o writes .png, .jpg, .webp or .html, not '{target.name}'.", "Name the file accordingly.")
-    if target.exists() and photo.exists() and target.samefile(photo):
-        raise UsageError(f"The comparison would replace the photo {photo} itself.", "Give -o another name.")
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists already.", "Use --overwrite to replace it, or -o to name another file.")
+    if target.exists() and photo.exists() and target.samefile(photo):
+        raise UsageError(f"The comparison would replace the photo {photo} itself.", "Give -o another name.")
     names = [name for name in model or ["default"] if name != "bicubic"]
     opened = open_enlargers(names, pick_device(device), "auto" if tile is None else tile, note)
     enlargers = engine.with_bicubic(opened)
