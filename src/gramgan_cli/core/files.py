@@ -20,27 +20,31 @@ os.umask(_UMASK)
 
 
 @contextmanager
+def write_errors(path: Path, hint: str = _HINT) -> Iterator[None]:
+    """Errors of the disk while ``path`` is written, as one sentence; those too that safetensors has wrapped."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise GramganError(f"Can't write {path}: {getattr(error, 'strerror', None) or error}.", hint) from error
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; on success it takes ``path``'s place, on error it goes.
 
-    The temporary name is hidden and ends in ``.part``. Errors of the disk come out as one sentence, those too that
-    safetensors' writer has wrapped in its own.
+    The temporary name is hidden and ends in ``.part``. Errors of the disk come out as one sentence.
     """
-    try:
+    with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise GramganError(f"Can't write {path}: {error.strerror or error}.", _HINT) from error
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_UMASK)
-        _flush_to_disk(temporary)
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise GramganError(f"Can't write {path}: {reason}.", _HINT) from error
+        with write_errors(path):
+            yield temporary
+            temporary.chmod(0o666 & ~_UMASK)
+            _flush_to_disk(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

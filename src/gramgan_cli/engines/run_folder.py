@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.files import replacing, write_errors
 from gramgan_cli.recipes.convert import merge, read_toml, to_toml
 from gramgan_cli.recipes.schema import Recipe
 
@@ -69,14 +69,9 @@ class RunFolder:
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one row to the metrics."""
-        try:
-            with self.metrics_file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-        except OSError as error:
-            raise GramganError(
-                f"Can't write {self.metrics_file}: {error.strerror or error}.",
-                "Check the disk's free space and that you may write there, then go on with --resume.",
-            ) from error
+        hint = "Check the disk's free space and that you may write there, then go on with --resume."
+        with write_errors(self.metrics_file, hint), self.metrics_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
 
     def rewind_metrics(self, step: int) -> None:
         """Drop rows after ``step``, which a killed run wrote and a resumed one writes again, and half a last line."""

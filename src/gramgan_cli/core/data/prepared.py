@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -42,10 +43,15 @@ class PreparedPhoto:
 
 def read_rgb(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint8]:
     """A picture as 8-bit RGB (H, W, 3), turned upright by its EXIF orientation. Errors name the file (as ``name``)."""
-    path = name or str(file)
+    with picture_errors(name or str(file)), Image.open(file) as image:
+        return _in_8bit(ImageOps.exif_transpose(image))
+
+
+@contextmanager
+def picture_errors(path: str) -> Iterator[None]:
+    """What Pillow raises over a picture that it can't read, as one sentence that names it."""
     try:
-        with Image.open(file) as image:
-            return _in_8bit(ImageOps.exif_transpose(image))
+        yield
     except Image.DecompressionBombError as error:
         raise GramganError(f"{path} was refused: {error}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:

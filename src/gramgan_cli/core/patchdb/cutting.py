@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from gramgan_cli.core.data.prepared import read_rgb
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.data.prepared import picture_errors, read_rgb
 from gramgan_cli.core.gram import PACKED, packed_gram
 from gramgan_cli.core.patchdb.versions import VERSIONS, affine_patches, down_up_patches
 from gramgan_cli.core.patches import cut_patches
@@ -41,14 +40,9 @@ class PhotoPatches:
 
 def upright_size(path: Path) -> tuple[int, int]:
     """(height, width) of a picture turned upright by its EXIF orientation, without decoding it."""
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(_ORIENTATION) in _TURNED
-    except Image.DecompressionBombError as error:
-        raise GramganError(f"{path} was refused: {error}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise GramganError(f"{path} can't be read as a picture: {error}.") from error
+    with picture_errors(str(path)), Image.open(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(_ORIENTATION) in _TURNED
     return (width, height) if turned else (height, width)
 
 
