@@ -88,3 +88,15 @@ def test_mistakes_are_named() -> None:
         archs.build("compact", {"nff": 3})
     with pytest.raises(GramganError, match="scales 1, 2 and 4"):
         archs.build("rrdbnet", {"scale": 3})
+    for key, wrong in (("output", "Tanh"), ("input_range", "ImageNet")):
+        with pytest.raises(GramganError, match=f"{key} is '.*', not '{wrong}'"):
+            archs.build("srresnet", {key: wrong})
+    for arch, key, wrong, words in (
+        ("compact", "nf", -8, "at least 1, not -8"),
+        ("compact", "nf", 8.0, "takes int, not 8.0"),
+        ("rrdbnet", "upsampler", 2, "takes str, not 2"),
+        ("ttsr", "blocks", 2, "takes a list"),
+        ("ttsr", "blocks", [1, 2, 3, "4"], "takes int, not '4'"),
+    ):
+        with pytest.raises(GramganError, match=words):
+            archs.build(arch, {key: wrong})

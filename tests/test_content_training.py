@@ -23,9 +23,9 @@ from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import CropSampler
 from gramgan_cli.core.data.prepared import prepare_photos
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.schedules import warmup_cosine
-from gramgan_cli.core.weights.header import read_header
+from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.engines import train
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.train import Ledger, stop_on_interrupt
@@ -247,8 +247,52 @@ def test_weights_that_an_update_broke_are_not_saved(photos: Path, tmp_path: Path
     assert isinstance(result.exception, GramganError)
     assert "generator's weights are not finite after step 1" in result.exception.message
     assert "--set optimizer.clip=0.5" in (result.exception.hint or "")
-    assert not (tmp_path / "run" / "last.safetensors").exists()
+    assert not list((tmp_path / "run").glob("*.safetensors"))
     assert not (tmp_path / "run" / "state").exists()
+
+
+def test_photos_too_small_to_measure_are_left_out_of_validation(photos: Path, tmp_path: Path) -> None:
+    """SSIM needs 11 px between borders of 4: a thumbnail of 18 px among the held-out photos is none of them."""
+    held_out = tmp_path / "held-out"
+    held_out.mkdir()
+    Image.new("RGB", (18, 60), "red").save(held_out / "thumbnail.png")
+    words = ["--hr-dir", photos, "--valid-dir", held_out, "--steps", 1, *TINY]
+    result = CliRunner().invoke(app, command(*words, "--out", tmp_path / "none")[3:])
+    assert isinstance(result.exception, GramganError)
+    assert "None of the 1 photos to validate on has 19 pixels" in result.exception.message
+    for folder in (held_out, tmp_path / "large"):
+        folder.mkdir(exist_ok=True)
+        Image.open(photos / "0.png").save(folder / "large.png")
+    result = CliRunner().invoke(app, command(*words, "--out", tmp_path / "one")[3:], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "left out: 1 of 2" in result.output
+    words = ["--hr-dir", photos, "--valid-dir", tmp_path / "large", "--out", tmp_path / "alone", "--steps", 1]
+    run(*words, *TINY)
+    last = [(tmp_path / out / "metrics.jsonl").read_text().splitlines()[-1] for out in ("one", "alone")]
+    assert last[0] == last[1]
+
+
+@pytest.mark.parametrize("sort", ["of another network", "that needs a reference"])
+def test_weights_of_a_network_that_was_not_asked_for(sort: str, photos: Path, tmp_path: Path) -> None:
+    """A named architecture and that of the weights must be one; what the weights bring is checked as what is set is."""
+    out = ["--hr-dir", photos, "--steps", 1, "--out", tmp_path / "second"]
+    if sort == "of another network":
+        run("--hr-dir", photos, "--out", tmp_path / "first", "--steps", 1, *TINY)
+        words = ["--init", tmp_path / "first" / "last.safetensors", "--arch", "srresnet", "--hr-crop", 32, *out]
+        expected = "are of compact, not srresnet"
+    else:
+        network = archs.build("ttsr", {"nf": 4, "blocks": [1, 1, 1, 1]})
+        save_weights(
+            tmp_path / "ttsr.safetensors",
+            network.state_dict(),
+            WeightsHeader("ttsr", {"nf": 4, "blocks": [1, 1, 1, 1]}, 4),
+        )
+        words = ["--init", tmp_path / "ttsr.safetensors", *out]
+        expected = "The network ttsr needs references"
+    result = CliRunner().invoke(app, command(*words)[3:])
+    assert isinstance(result.exception, UsageError)
+    assert expected in result.exception.message
+    assert not (tmp_path / "second").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")

@@ -108,6 +108,14 @@ def test_a_file_without_its_pair_is_named(tmp_path: Path) -> None:
         open_dataset(tmp_path, 4)
 
 
+def test_two_pictures_of_one_name_are_named(tmp_path: Path) -> None:
+    """Results and reports tell pictures apart by their names."""
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "a.webp")
+    with pytest.raises(GramganError, match=r"a\.png and .*a\.webp are both called 'a'"):
+        open_dataset(tmp_path, 4)
+
+
 def test_a_pair_of_wrong_sizes_is_named(tmp_path: Path) -> None:
     picture(tmp_path / "HR" / "a.png", 27, 18)
     picture(tmp_path / "LR_x4" / "a.png", 7, 4)

@@ -26,15 +26,18 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.archs.discriminators.gramgan import DiscriminatorVGGStyle
 from gramgan_cli.core.data.crops import Batch
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.engines.build_db import build_bank
+from gramgan_cli.engines.check_recipe import check_recipe
 from gramgan_cli.engines.content_step import ContentTraining
 from gramgan_cli.engines.distributed import Group, TorchGroup
-from gramgan_cli.engines.gan_step import GanTraining, recipe_mask
-from gramgan_cli.engines.launch import Order, check_terms
+from gramgan_cli.engines.gan_step import GanTraining, jitter_corner, recipe_mask
+from gramgan_cli.engines.launch import Order
 from gramgan_cli.engines.processes import parse_gpus, start
 from gramgan_cli.engines.reporter import Reporter
+from gramgan_cli.engines.step_seed import step_seed
+from gramgan_cli.engines.texture_term import TextureTerm
 from gramgan_cli.engines.train import Outcome
 from gramgan_cli.engines.warm_start import find_content_weights
 from gramgan_cli.recipes.convert import merge
@@ -392,7 +395,53 @@ def test_gpus_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_terms_that_nothing_feeds_are_refused(bank: Path, changes: dict[str, Any], word: str) -> None:
     with pytest.raises(UsageError, match=word):
-        check_terms(tiny(bank, **changes))
+        check_recipe(tiny(bank, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"discriminator": {"arch": "esrgan"}, "loss": {"discriminator": 0.0}, "data": {"hr_crop": 96}}, "128 x 128"),
+        ({"discriminator": {"arch": "ttsr"}, "loss": {"discriminator": 0.0}, "data": {"hr_crop": 48}}, "divides by 32"),
+        ({"discriminator": {"jitter": 32}}, "leaves nothing of crops of 32"),
+        ({"texture": {"patches": "random"}}, "random:K"),
+        ({"texture": {"patch_size": 33}}, "33 px does not fit"),
+        ({"texture": {"alpha": 0.0, "beta": 0.0}}, "compare nothing"),
+        ({"mask": {"mode": "sliding", "cell": 10}}, "odd side, not 10"),
+        ({"mask": {"mode": "sliding", "cell": 65}}, "more than 32 px"),
+        ({"network": {"in_nc": 1}}, "3 channels"),
+    ],
+)
+def test_what_only_the_gan_stage_would_meet_is_refused_before_the_first_stage(
+    bank: Path, changes: dict[str, Any], words: str
+) -> None:
+    recipe = tiny(bank, **changes)
+    with pytest.raises(GramganError, match=words):
+        check_recipe(recipe)
+
+
+def test_ttsr_s_discriminator_is_as_large_as_what_it_sees(bank: Path) -> None:
+    """Crops of 40 px, seen from a corner that jitters by 8: 32 x 32, which its linear layer must take."""
+    recipe = tiny(bank, discriminator={"arch": "ttsr", "jitter": 8}, loss={"discriminator": 0.0}, data={"hr_crop": 40})
+    check_recipe(recipe)
+    hr = torch.rand(2, 3, 40, 40)
+    make_training(recipe).step(Batch(torch.rand(2, 3, 10, 10), hr, ("a.png",) * 2), 0)
+
+
+def test_runs_of_other_seeds_draw_other_numbers(bank: Path) -> None:
+    """torch's CPU generator keeps 32 bits of a seed, which must hold the run's as well as the step's."""
+    corners = {seed: [jitter_corner(16, seed, step) for step in range(8)] for seed in (0, 1, 2, 2**32 - 1)}
+    assert len({tuple(drawn) for drawn in corners.values()}) == 4
+    hr = torch.rand(2, 3, 32, 32)
+    places = [
+        TextureTerm(tiny(bank, seed=seed, texture={"patches": "random:4"}), CPU, Group())._places(hr, 3)
+        for seed in (0, 1)
+    ]
+    assert not torch.equal(*places)
+    mixes = [make_training(tiny(bank, seed=seed))._draw(3, 4) for seed in (0, 1)]
+    assert not torch.equal(*mixes)
+    drawn = {step_seed(seed, step, rank, 2) for seed in range(3) for step in range(500) for rank in range(2)}
+    assert len(drawn) == 3000
 
 
 def test_without_a_bank_the_error_names_the_command(photos: Path, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from PIL import Image
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.losses.colours import CHROMA, luma_and_differences
+from gramgan_cli.engines.check_recipe import check_recipe
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.generate import Generated
-from gramgan_cli.engines.launch import check_terms
 from gramgan_cli.engines.picture_terms import PictureTerms
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
@@ -49,4 +49,4 @@ def test_an_error_of_luma_counts_whole_and_one_of_colour_less() -> None:
 
 def test_colours_of_no_term_are_refused() -> None:
     with pytest.raises(GramganError, match=r"loss\.colours"):
-        check_terms(recipe_with(colours="ycbcr", content=0.0, texture=1.0))
+        check_recipe(recipe_with(colours="ycbcr", content=0.0, texture=1.0))

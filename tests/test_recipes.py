@@ -72,6 +72,24 @@ def test_another_architecture_drops_the_hyperparameters_of_the_old_one() -> None
         ("network=compact", ["network", "table", "network.arch"]),
         ("log_every=0", ["log_every", "at least 1"]),
         ("optimizer.accumulate=0", ["optimizer.accumulate", "at least 1"]),
+        ("seed=-1", ["seed", "from 0 to 4294967295"]),
+        ("seed=4294967296", ["seed", "from 0 to 4294967295"]),
+        ("compute.threads=-1", ["compute.threads", "at least 0"]),
+        ("data.hr_crop=0", ["data.hr_crop", "at least 1"]),
+        ("optimizer.rate=-1", ["optimizer.rate", "at least 0"]),
+        ("optimizer.rate=nan", ["optimizer.rate", "at least 0"]),
+        ("optimizer.rate=inf", ["optimizer.rate", "at least 0"]),
+        ("optimizer.beta1=1", ["optimizer.beta1", "from 0 to less than 1"]),
+        ("optimizer.ema=1.0", ["optimizer.ema", "less than 1"]),
+        ("loss.content=-1", ["loss.content", "at least 0"]),
+        ("mask.cell=0", ["mask.cell", "at least 1"]),
+        ("discriminator.jitter=-1", ["discriminator.jitter", "at least 0"]),
+        ("degradation.share=1.5", ["degradation.share", "from 0 to 1"]),
+        ("degradation.quality=200", ["degradation.quality", "from 1 to 97"]),
+        ("degradation.shrink=2", ["degradation.shrink", "from 0.05 to 1"]),
+        ("features.taps={}", ["features.taps", "one at least"]),
+        ('features.taps={conv1_1="a"}', ["features.taps", "float"]),
+        ("network.arch=5", ["network.arch", "str"]),
     ],
 )
 def test_a_wrong_setting_is_named(setting: str, words: list[str]) -> None:
@@ -83,6 +101,17 @@ def test_a_wrong_setting_is_named(setting: str, words: list[str]) -> None:
 def test_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(GramganError, match="psnr"):
         load_recipe("pnsr")
+
+
+def test_a_broken_recipe_of_one_s_own_is_named_and_leaves_the_others_alone(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("GRAMGAN_DATA", str(tmp_path))
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "latin.toml").write_bytes(b'summary = "\xe9t\xe9"\n')
+    assert load_recipe("psnr").name == "psnr"
+    with pytest.raises(GramganError, match="recipe latin can't be read"):
+        load_recipe("latin")
+    with pytest.raises(GramganError, match=r"latin\.toml can't be read"):
+        load_recipe(str(tmp_path / "recipes" / "latin.toml"))
 
 
 def test_differences_are_dotted_keys() -> None:

@@ -56,6 +56,16 @@ class Dataset:
     """Where in ``folder`` the pictures lie, in words."""
     pairs: tuple[PairOfFiles, ...]
 
+    def __post_init__(self) -> None:
+        """Names tell pictures apart in results and reports: two of one name are an error that names both files."""
+        seen: dict[str, Path] = {}
+        for pair in self.pairs:
+            if pair.name in seen:
+                raise GramganError(
+                    f"{seen[pair.name]} and {pair.hr} are both called '{pair.name}'.", "Rename one, or take it out."
+                )
+            seen[pair.name] = pair.hr
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -46,7 +46,8 @@ class GanTraining:
         self.recipe, self.device, self.group = recipe, device, group
         self.precision = resolve(recipe.compute.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
-        discriminator = build_discriminator(recipe.discriminator.arch, recipe.data.hr_crop, recipe.discriminator.nf)
+        side = recipe.data.hr_crop - recipe.discriminator.jitter
+        discriminator = build_discriminator(recipe.discriminator.arch, side, recipe.discriminator.nf)
         discriminator = discriminator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.generator, self.discriminator = generator, discriminator
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}

@@ -10,19 +10,19 @@ from typing import Any
 
 import torch
 
-from gramgan_cli.core import archs
 from gramgan_cli.core.data.shards import find_shards
 from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.engines import processes
+from gramgan_cli.engines.check_recipe import check_recipe
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.picture_terms import extractor_of
 from gramgan_cli.engines.reporter import Reporter
 from gramgan_cli.engines.run_folder import RunFolder
 from gramgan_cli.engines.shard_photos import shard_photos
 from gramgan_cli.engines.texture_term import with_bank
-from gramgan_cli.engines.train import LOSS_TERMS, Outcome, Run, split_photos
+from gramgan_cli.engines.train import Outcome, Run, split_photos
 from gramgan_cli.engines.warm_start import first_stage, needs_first_stage, with_start
 from gramgan_cli.recipes.convert import differences, merge
 from gramgan_cli.recipes.load import load_recipe
@@ -60,44 +60,34 @@ def resolve_recipe(order: Order) -> tuple[Recipe, RunFolder]:
             recipe = merge(recipe, setting)
         changed = [key for key in differences(recorded, recipe) if key not in MAY_CHANGE]
         if changed:
+            last = folder.weights("last")
+            start = f" with --init {last}" if last.is_file() else ""
             raise UsageError(
                 f"A resumed run keeps its recipe; {', '.join(changed)} can't change.",
-                f"What can: {', '.join(sorted(MAY_CHANGE))}. For another run use --init {folder.weights('last')}.",
+                f"What can: {', '.join(sorted(MAY_CHANGE))}. For another run name another --out{start}.",
             )
         return recipe, folder
     recipe = load_recipe(order.recipe)
     for setting in order.settings:
         recipe = merge(recipe, setting)
-    check_terms(recipe)
+    check_recipe(recipe)
     recipe = with_bank(recipe)
     if not recipe.data.hr_dir:
         raise UsageError("There are no photos to train on.", "Name their folder by --hr-dir DIR.")
-    return with_start(recipe), folder
+    recipe = with_start(recipe)
+    _check_stated_network(order, recipe)
+    check_recipe(recipe)  # once more: the network may have come with the weights
+    return recipe, folder
 
 
-def check_terms(recipe: Recipe) -> None:
-    """Loss terms that nothing could feed are refused before any work."""
-    loss, arch = recipe.loss, recipe.discriminator.arch
-    needs_reference = archs.describe(recipe.network["arch"], {}).needs_reference
-    if needs_reference != (recipe.data.references != "none"):
-        takes = "needs references: set data.references=crops or name --ref-dir" if needs_reference else "takes none"
-        raise UsageError(f"The network {recipe.network['arch']} {takes}.")
-    if loss.transferal and not needs_reference:
-        raise UsageError("loss.transferal needs a network that takes a reference.", "Set loss.transferal=0.")
-    if recipe.data.references == "folder" and not recipe.data.ref_dir:
-        raise UsageError("data.references=folder needs a folder.", "Name it by --ref-dir DIR.")
-    if (loss.adversarial or loss.discriminator) and arch == "none":
-        raise UsageError("loss.adversarial and loss.discriminator need a discriminator.", "Set discriminator.arch.")
-    if loss.discriminator and arch != "gramgan":
+def _check_stated_network(order: Order, recipe: Recipe) -> None:
+    """Weights to start from bring their architecture; another one that the person named is an error."""
+    stated = [setting["network"]["arch"] for setting in order.settings if "arch" in setting.get("network", {})]
+    if stated and stated[-1] != recipe.network["arch"]:
         raise UsageError(
-            f"The {arch} discriminator hands out no feature maps.", "Set loss.discriminator=0 or discriminator.arch."
+            f"The weights {recipe.init} are of {recipe.network['arch']}, not {stated[-1]}.",
+            "Leave out --arch, or start with --init none.",
         )
-    if arch != "none" and not (loss.adversarial or loss.discriminator):
-        raise UsageError("A discriminator without loss.adversarial or loss.discriminator trains nothing.")
-    if loss.colours != "rgb" and not (loss.content or loss.frequency):
-        raise UsageError("loss.colours is of loss.content and loss.frequency, which are both 0.", "Set one of them.")
-    if not any(getattr(loss, name) for name in LOSS_TERMS):
-        raise UsageError("All loss terms are 0: there is nothing to learn.")
 
 
 def plan(recipe: Recipe, folder: RunFolder, order: Order) -> dict[str, Any]:

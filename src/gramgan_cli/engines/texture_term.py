@@ -71,7 +71,8 @@ class TextureTerm:
         places = self._places(hr, step)
         sr_patches, hr_patches = cut_patches(sr, places, self.size), cut_patches(hr, places, self.size)
         assert self.targets.generator is not None
-        self.targets.generator.manual_seed(step_seed(self.seed, step) * self.group.processes + self.group.rank)
+        own = step_seed(self.seed, step, self.group.rank, self.group.processes)
+        self.targets.generator.manual_seed(own)
         target = self.targets.find_best(sr_patches.detach(), hr_patches, hr)
         return patch_texture(sr_patches, target, self.centered)
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -33,6 +33,7 @@ from gramgan_cli.core.folders import cache_dir
 from gramgan_cli.core.schedules import stepped, warmup_cosine
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines.check_recipe import LOSS_TERMS
 from gramgan_cli.engines.checkpoint import Progress, load_state, save_state
 from gramgan_cli.engines.content_step import ContentTraining
 from gramgan_cli.engines.distributed import Group
@@ -41,19 +42,16 @@ from gramgan_cli.engines.reporter import Reporter
 from gramgan_cli.engines.run_folder import RunFolder
 from gramgan_cli.engines.shard_photos import shard_photos, shard_sampler, validation_photos
 from gramgan_cli.engines.tensorboard import TensorBoard
-from gramgan_cli.engines.validate import sample_grid, validate
+from gramgan_cli.engines.validate import measurable, sample_grid, validate
 from gramgan_cli.engines.warm_start import initial_weights
 from gramgan_cli.recipes.convert import method
-from gramgan_cli.recipes.schema import Loss, Recipe
+from gramgan_cli.recipes.schema import Recipe
 
 MOST_NAMES = 1_000
 """Photos whose names a record lists; of larger sets it keeps the count and a hash of the names."""
 
 SAME_CTRL_C = 1.0
 """Seconds."""
-
-LOSS_TERMS = tuple(term.name for term in fields(Loss) if isinstance(term.default, float))
-"""The generator's terms, as recipes and records name them."""
 
 
 class Training(Protocol):
@@ -220,11 +218,12 @@ class Run:
         self._read_photos()
         generator = archs.build(arch, hyperparameters)
         resumed_state = resume and folder.state_file.is_file()
-        if isinstance(generator, TTSR) and recipe.features.weights == "imagenet" and not resumed_state:
+        brought = recipe.init not in ("", "none")
+        if isinstance(generator, TTSR) and recipe.features.weights == "imagenet" and not (brought or resumed_state):
             from gramgan_cli.core.features import official_weights  # brings torchvision, which most runs don't need
 
             generator.extractor.load_vgg19(official_weights("vgg19"))
-        if recipe.init not in ("", "none") and not resumed_state:
+        if brought and not resumed_state:
             start = load_model(initial_weights(recipe, folder))
             generator.load_state_dict(start.network.state_dict())
             self.progress.origin = {"model": start.name, **start.header.training}
@@ -265,6 +264,8 @@ class Run:
             self.valid = prepare_photos(held_out, scale, prepared, show)
         if wanted.references == "folder":
             photos, self.valid = (add_references(some, Path(wanted.ref_dir), show) for some in (photos, self.valid))
+        chosen = len(self.valid)
+        self.valid = measurable(self.valid, scale, wanted.hr_crop if wanted.references != "none" else 0)
         if wanted.references != "none":
             self.valid = [middle_crop(photo, scale, wanted.hr_crop, self.recipe.seed) for photo in self.valid]
         degradation = self.recipe.degradation if self.recipe.degradation.share else None
@@ -273,6 +274,8 @@ class Run:
         if self.group.is_main:
             self.group.barrier()
             self.reporter.note(line)
+            if len(self.valid) < chosen:
+                self.reporter.note(f"Too small to validate on, left out: {chosen - len(self.valid)} of {chosen}.")
         share = (self.group.rank, self.group.processes)
         recipe = self.recipe
 
@@ -408,6 +411,7 @@ class Run:
 
     def _validate(self) -> None:
         """Measure the averaged generator, keep it where it is the best so far, and save a grid of samples."""
+        self._check_weights()
         if self.group.is_main:
             progress = self.progress
             psnr, ssim = validate(self.average, self.valid, self.descriptor.scale, self.device)

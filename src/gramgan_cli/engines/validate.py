@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from gramgan_cli.core.data.crops import to_tensor
 from gramgan_cli.core.data.prepared import PreparedPhoto
+from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
+from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize import imresize
 
 
@@ -25,6 +27,24 @@ def enlarge(
     sr = network(to_tensor([lr]).to(device), *references)[0].float()
     levels = torch.floor(sr.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
     return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def measurable(photos: Sequence[PreparedPhoto], scale: int, crop: int = 0) -> list[PreparedPhoto]:
+    """The photos that are large enough: for the crop that is measured (0: the whole photo), and that for SSIM's window.
+
+    The window must fit in once the border is cut. A crop that is too small, and no photo at all, are errors.
+    """
+    window = WINDOW + 2 * scale
+    if 0 < crop < window:
+        raise GramganError(f"Validation measures crops of {window} px at least, not {crop}.", "Set --hr-crop.")
+    least = max(window, crop)
+    large = [photo for photo in photos if min(photo.hr.shape[:2]) >= least]
+    if not large:
+        raise GramganError(
+            f"None of the {len(photos)} photos to validate on has {least} pixels on both sides.",
+            "Name larger ones by --valid-dir DIR.",
+        )
+    return large
 
 
 def validate(

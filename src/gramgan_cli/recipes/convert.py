@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gramgan_cli.core.errors import GramganError, UsageError, nearest
-from gramgan_cli.recipes.schema import COUNTS, Recipe
+from gramgan_cli.recipes.schema import LIMITS, Recipe
 
 
 def _fits(kind: Any, value: Any) -> bool:
@@ -32,6 +32,9 @@ def _value(key: str, kind: Any, value: Any) -> Any:
     if get_origin(kind) is Mapping:
         if not isinstance(value, Mapping):
             raise UsageError(f"{key} is a table, not {value!r}.")
+        (of,) = get_args(kind)[1:]
+        if not value or not all(_fits(of, item) for item in value.values()):
+            raise UsageError(f"{key} takes a {of.__name__} for each of its names, one at least, not {dict(value)!r}.")
         return dict(value)
     if not _fits(kind, value):
         wanted = f"a list of {get_args(kind)[0].__name__}" if get_origin(kind) is tuple else kind.__name__
@@ -60,13 +63,15 @@ def _merge(record: Any, changes: Mapping[str, Any], prefix: str) -> Any:
             updated[name] = _merge_network(current, value)
         else:
             updated[name] = _value(key, kinds[name], value)
-            if key in COUNTS and updated[name] < 1:
-                raise UsageError(f"{key} is at least 1, not {value!r}.")
+            if key in LIMITS and updated[name] not in LIMITS[key]:
+                raise UsageError(f"{key} is {LIMITS[key]}, not {value!r}.")
     return dataclasses.replace(record, **updated)
 
 
 def _merge_network(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Hyperparameters of another architecture don't carry over."""
+    if not isinstance(changes.get("arch", ""), str):
+        raise UsageError(f"network.arch takes str, not {changes['arch']!r}.", "For example: --set network.arch=compact")
     if changes.get("arch", current["arch"]) != current["arch"]:
         return dict(changes)
     return {**current, **changes}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from gramgan_cli.core.errors import GramganError, nearest
 from gramgan_cli.core.folders import data_dir
@@ -16,23 +18,27 @@ def user_recipe_folder() -> Path:
     return data_dir() / "recipes"
 
 
-def _texts() -> dict[str, str]:
-    """Recipe name -> TOML text. The user's own stand before the package's of the same name."""
+def _files() -> dict[str, Traversable]:
+    """Recipe name -> TOML file. The user's own stand before the package's of the same name."""
     builtin = files("gramgan_cli.recipes") / "builtin"
-    texts = {
-        entry.name.removesuffix(".toml"): entry.read_text(encoding="utf-8")
-        for entry in builtin.iterdir()
-        if entry.name.endswith(".toml")
-    }
+    found = {entry.name.removesuffix(".toml"): entry for entry in builtin.iterdir() if entry.name.endswith(".toml")}
     own = user_recipe_folder()
     if own.is_dir():
-        texts |= {path.stem: path.read_text(encoding="utf-8") for path in sorted(own.glob("*.toml"))}
-    return texts
+        found |= {path.stem: path for path in sorted(own.glob("*.toml"))}
+    return found
+
+
+def _read(file: Traversable, origin: str) -> dict[str, Any]:
+    """A recipe file's tables; one that can't be read is an error that names it."""
+    try:
+        return read_toml(file.read_text(encoding="utf-8"), origin)
+    except (OSError, UnicodeDecodeError) as error:
+        raise GramganError(f"{origin} can't be read as a recipe: {error}.", "Save it as UTF-8 text.") from error
 
 
 def recipe_names() -> list[str]:
     """Names of all recipes that can be asked for."""
-    return sorted(_texts())
+    return sorted(_files())
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -41,8 +47,8 @@ def load_recipe(name_or_path: str) -> Recipe:
     if path.suffix == ".toml":
         if not path.is_file():
             raise GramganError(f"There is no recipe file {path}.")
-        return merge(Recipe(name=path.stem), read_toml(path.read_text(encoding="utf-8"), str(path)))
-    texts = _texts()
-    if name_or_path not in texts:
-        raise GramganError(f"There is no recipe '{name_or_path}'.", nearest(name_or_path, texts))
-    return merge(Recipe(name=name_or_path), read_toml(texts[name_or_path], f"recipe {name_or_path}"))
+        return merge(Recipe(name=path.stem), _read(path, str(path)))
+    found = _files()
+    if name_or_path not in found:
+        raise GramganError(f"There is no recipe '{name_or_path}'.", nearest(name_or_path, found))
+    return merge(Recipe(name=name_or_path), _read(found[name_or_path], f"recipe {name_or_path}"))

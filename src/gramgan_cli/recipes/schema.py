@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from gramgan_cli.core.data.degradation import Degradation
+from gramgan_cli.core.data.degradation import BEST_QUALITY, Degradation
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,44 @@ class Discriminator:
     """It looks from a corner that changes from step to step within this many pixels; 0 always from the first pixel."""
 
 
-COUNTS = {"steps", "batch_size", "valid_every", "save_every", "log_every", "optimizer.accumulate"}
-"""Keys that count something of which there is one at least."""
+@dataclass(frozen=True)
+class Limits:
+    """Which numbers a key takes."""
+
+    least: float
+    most: float = math.inf
+    included: bool = True
+    """Whether ``most`` itself is one of them."""
+
+    def __contains__(self, value: float) -> bool:
+        return math.isfinite(value) and self.least <= value <= self.most and (self.included or value != self.most)
+
+    def __str__(self) -> str:
+        if math.isinf(self.most):
+            return f"at least {self.least:g}"
+        return f"from {self.least:g} to {'' if self.included else 'less than '}{self.most:.10g}"
+
+
+_COUNT, _NOT_NEGATIVE, _SHARE, _DECAY = Limits(1), Limits(0), Limits(0, 1), Limits(0, 1, included=False)
+
+LIMITS: dict[str, Limits] = {
+    **dict.fromkeys(("steps", "batch_size", "valid_every", "save_every", "log_every"), _COUNT),
+    **dict.fromkeys(("data.hr_crop", "data.window", "data.crops_per_photo", "optimizer.accumulate"), _COUNT),
+    **dict.fromkeys(("texture.patch_size", "mask.cell"), _COUNT),
+    **dict.fromkeys(("stage_steps", "compute.threads", "schedule.warmup", "schedule.period"), _NOT_NEGATIVE),
+    **dict.fromkeys(("schedule.factor", "optimizer.clip", "mask.delta"), _NOT_NEGATIVE),
+    **dict.fromkeys(("texture.alpha", "texture.beta", "discriminator.nf", "discriminator.jitter"), _NOT_NEGATIVE),
+    **dict.fromkeys((f"loss.{term.name}" for term in fields(Loss) if isinstance(term.default, float)), _NOT_NEGATIVE),
+    **{f"optimizer.{rate}": _NOT_NEGATIVE for rate in ("rate", "discriminator_rate", "extractor_rate")},
+    **{f"optimizer.{decay}": _DECAY for decay in ("beta1", "beta2", "ema")},
+    **{f"optimizer.discriminator_{decay}": _DECAY for decay in ("beta1", "beta2")},
+    **{f"degradation.{share}": _SHARE for share in ("share", "chance")},
+    **{f"degradation.{strength}": _NOT_NEGATIVE for strength in ("blur", "noise")},
+    "degradation.shrink": Limits(0.05, 1),
+    "degradation.quality": Limits(1, BEST_QUALITY),
+    "seed": Limits(0, 2**32 - 1),
+}
+"""Numbers that the keys take; all others are refused."""
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,30 @@ def architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
+BLOCKS = ("nb", "nc")
+"""Hyperparameters that count what a network may have none of; all other numbers are at least 1."""
+
+
 def check_hyperparameters(name: str, hyperparameters: Hyperparameters) -> None:
-    """Raise for a hyperparameter that the architecture does not have."""
+    """Raise for a hyperparameter that the architecture does not have, of another type, or too small."""
     known = inspect.signature(architecture(name).build).parameters
-    for key in hyperparameters:
+    for key, value in hyperparameters.items():
         if key not in known:
             raise GramganError(f"{name} has no hyperparameter '{key}'.", nearest(key, known))
+        _check_value(f"{name}'s hyperparameter '{key}'", known[key].default, 0 if key in BLOCKS else 1, value)
+
+
+def _check_value(which: str, default: Any, least: int, value: Any) -> None:
+    """Raise for a value of another type than its default's, and for numbers below ``least``."""
+    if isinstance(default, tuple):
+        if not isinstance(value, list | tuple):
+            raise GramganError(f"{which} takes a list, not {value!r}.")
+        for member in value:
+            _check_value(which, default[0], 0, member)
+    elif type(value) is not type(default):
+        raise GramganError(f"{which} takes {type(default).__name__}, not {value!r}.")
+    elif isinstance(value, int) and value < least:
+        raise GramganError(f"{which} is at least {least}, not {value}.")
 
 
 def complete(name: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
@@ -54,7 +72,7 @@ def build(name: str, hyperparameters: Hyperparameters) -> nn.Module:
     check_hyperparameters(name, hyperparameters)
     try:
         return architecture(name).build(**hyperparameters)
-    except (TypeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         raise GramganError(f"{name} can't be built from {dict(hyperparameters)}: {error}.") from error
 
 

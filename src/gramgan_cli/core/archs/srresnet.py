@@ -75,6 +75,10 @@ class SRResNet(nn.Module):
         super().__init__()
         if scale not in (2, 4):
             raise ValueError(f"SRResNet has scales 2 and 4, not {scale}")
+        if input_range not in ("unit", "imagenet"):
+            raise ValueError(f"SRResNet's input_range is 'unit' or 'imagenet', not {input_range!r}")
+        if output not in ("linear", "tanh"):
+            raise ValueError(f"SRResNet's output is 'linear' or 'tanh', not {output!r}")
         self.input_range = input_range
         self.output = output
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)

@@ -1,6 +1,6 @@
 """The bank's file: safetensors, memory-mapped when read, with its provenance as JSON in the metadata.
 
-Nothing in it depends on when, where or with how many workers it was made, so equal inputs give equal bytes.
+Nothing in it depends on when or with how many workers it was made, so equal photos in the same folder give equal bytes.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ DISCRIMINATORS = ("gramgan", "srgan", "esrgan", "ttsr")
 """Names that recipes take."""
 
 
-def build_discriminator(name: str, hr_crop: int, nf: int = 0) -> nn.Module:
-    """A freshly initialised discriminator for HR crops of ``hr_crop`` pixels; impossible sizes are errors.
+def build_discriminator(name: str, side: int, nf: int = 0) -> nn.Module:
+    """A freshly initialised discriminator that sees ``side`` x ``side`` pixels; impossible sizes are errors.
 
     ``nf`` is the width of its first convolution, which all others follow; 0 is the paper's.
     """
@@ -28,7 +28,7 @@ def build_discriminator(name: str, hr_crop: int, nf: int = 0) -> nn.Module:
         return ESRGANDiscriminator(**width)
     if name == "ttsr":
         try:
-            return TTSRDiscriminator(size=hr_crop, **width)
+            return TTSRDiscriminator(size=side, **width)
         except ValueError as error:
             raise GramganError(f"{error}.", "Set --hr-crop.") from error
     raise GramganError(f"There is no discriminator '{name}'.", nearest(name, DISCRIMINATORS))
