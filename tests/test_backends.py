@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -183,6 +184,17 @@ def test_old_conversions_go(monkeypatch: pytest.MonkeyPatch) -> None:
         upscaler(model(name), "ncnn")
         made += [path for path in converted_folders() if path not in made]
     assert converted_folders() == sorted(made[1:])
+
+
+def test_what_killed_conversions_left_goes(backend: str) -> None:
+    old, young = (store.store_dir() / "converted" / f".{name}.gramgan.part" for name in ("old", "young"))
+    for left in (old, young):
+        left.mkdir(parents=True)
+        (left / "network.bin").touch()
+    os.utime(old, (1, 1))
+    upscaler(model("compact"), backend)
+    assert not old.exists()
+    assert young.exists(), "it may belong to a run that goes on"
 
 
 class Unusual(nn.Module):

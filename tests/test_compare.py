@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,6 +99,21 @@ def test_places_are_where_the_versions_differ_and_apart() -> None:
         assert top <= y < top + 72
         assert left <= x < left + 72
     assert places_to_look(np.ones((50, 40)), 72, 3) == [(0, 0)]
+
+
+def test_a_grid_that_its_format_can_not_hold_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 700)).save(tmp_path / "tall.png")
+    with pytest.raises(GramganError, match=r"The grid would be 896 x 26128, and WebP goes to 16383"):
+        run(tmp_path / "tall.png", "-m", "nearest", "-o", tmp_path / "grid.webp")
+    assert not (tmp_path / "grid.webp").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are text")
+def test_a_page_of_a_photo_whose_name_is_no_text(photo: Path, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    photo.rename(odd)
+    CliRunner().invoke(app, ["compare", str(odd), "-m", "nearest", "-o", str(tmp_path / "page.html")])
+    assert "caf\ufffd" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_refusals(photo: Path, tmp_path: Path) -> None:

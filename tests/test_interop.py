@@ -162,6 +162,43 @@ def test_a_key_that_does_not_fit_is_named(tmp_path: Path, change: Callable[[Tens
     assert store.find("x") is None
 
 
+@pytest.mark.parametrize(
+    ("arch", "hyperparameters", "channels"),
+    [
+        ("rrdbnet", {"in_nc": 1, "out_nc": 1}, "1 channels and gives 1"),
+        ("rrdbnet", {"in_nc": 3, "out_nc": 1}, "3 channels and gives 1"),
+        ("compact", {"in_nc": 4, "out_nc": 4}, "4 channels and gives 4"),
+    ],
+)
+def test_networks_of_other_channels_than_rgb_are_refused(
+    tmp_path: Path, arch: str, hyperparameters: dict[str, int], channels: str
+) -> None:
+    small = {"nf": 4, "nb": 1, "gc": 4, "upsampler": "nearest"} if arch == "rrdbnet" else {"nf": 4, "nc": 1}
+    torch.save(network_of(arch, small | hyperparameters).state_dict(), tmp_path / "x.pth")
+    with pytest.raises(GramganError, match=rf"x\.pth takes {channels}, not RGB"):
+        import_file(tmp_path / "x.pth", "x", None, overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("arch", "key", "shape"),
+    [("rrdbnet", "conv_first.weight", (16,)), ("compact", "body.0.weight", (8, 0, 3, 3))],
+)
+def test_kernels_that_are_none_are_named(tmp_path: Path, arch: str, key: str, shape: tuple[int, ...]) -> None:
+    tensors = network_of(arch, RRDBNET if arch == "rrdbnet" else {"nf": 8, "nc": 1}).state_dict()
+    torch.save(tensors | {key: torch.zeros(shape)}, tmp_path / "x.pth")
+    with pytest.raises(GramganError, match=rf"x\.pth: '{re.escape(key)}' has shape"):
+        import_file(tmp_path / "x.pth", "x", None, overwrite=False)
+
+
+def test_names_that_share_one_tensor_come_in(tmp_path: Path) -> None:
+    tensors = network_of("compact", {"nf": 8, "nc": 2}).state_dict()
+    tensors["body.4.weight"] = tensors["body.2.weight"]
+    torch.save(tensors, tmp_path / "x.pth")
+    stored = import_file(tmp_path / "x.pth", "x", None, overwrite=False)
+    found = load_file(stored.path)
+    assert torch.equal(found["body.4.weight"], found["body.2.weight"])
+
+
 class _Runs:
     """What a hostile pickle looks like: unpickling it makes a folder."""
 

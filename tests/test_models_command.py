@@ -91,6 +91,29 @@ def test_list_for_people_and_scripts(model_file: Path) -> None:
     assert "mine" in run("list", "--quiet").stdout.splitlines()
 
 
+def test_a_damaged_model_is_named_and_the_others_are_listed(model_file: Path) -> None:
+    for name in ("mine", "other"):
+        assert run("import", str(model_file), "--name", name).exit_code == 0
+    broken = store.get("mine").path
+    broken.write_bytes(broken.read_bytes()[:1000])
+    listed = run("list", "--quiet")
+    assert listed.exit_code == 0
+    assert {"default", "other", "bicubic"} <= set(listed.stdout.split())
+    assert "gramgan models rm mine" in " ".join(listed.stderr.split())
+    told = CliRunner().invoke(app, ["doctor"])
+    assert told.exit_code == 0
+    assert "a sound file of 'mine'" in " ".join(told.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"metrics": [1]}, {"metrics": {"Set5": 31.7}}, {"licence": ["MIT"]}, {"training": "none"}]
+)
+def test_a_header_whose_fields_are_of_other_types_is_refused(wrong: dict[str, Any], tmp_path: Path) -> None:
+    header = WeightsHeader(**{"arch": "compact", "hyperparameters": TINY, "scale": 4, **wrong})
+    save_weights(tmp_path / "x.safetensors", archs.build("compact", TINY).state_dict(), header)
+    assert "damaged gramgan header" in str(run("import", str(tmp_path / "x.safetensors"), "--name", "x").exception)
+
+
 def test_info_tells_the_training_record(model_file: Path) -> None:
     run("import", str(model_file), "--name", "mine")
     facts = json.loads(run("info", "mine", "--json").stdout)
@@ -175,6 +198,17 @@ def test_pull_by_catalogue_name_checks_the_catalogues_checksum(
     monkeypatch.setattr(engine, "read_catalogue", lambda: {entry.name: replace(entry, sha256="0" * 64)})
     assert isinstance(run("pull", entry.name).exception, GramganError)
     assert store.find(entry.name) is None
+
+
+def test_a_model_that_comes_with_the_checkout_keeps_its_terms() -> None:
+    assert run("pull", "rrdbnet-small").exit_code == 0
+    for words, said in (
+        (["--name", "foo"], "keeps its name"),
+        (["--licence", "CC0-1.0"], "keeps its name and licence"),
+        (["--sha256", "0" * 64], "does not have the SHA-256"),
+    ):
+        assert said in str(run("pull", "rrdbnet-small", *words).exception)
+    assert "not an address" in str(run("pull", "http://[abc/x.pth").exception)
 
 
 def test_offline_never_touches_the_network(model_file: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:

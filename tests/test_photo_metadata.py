@@ -230,6 +230,13 @@ def test_comments_and_iptc_of_jpeg(tmp_path):
     assert "IPTC" in record.warnings[0]
 
 
+def test_a_comment_that_is_not_utf_8_keeps_its_letters(tmp_path):
+    data = with_pillow(scene(3), "JPEG", comment="café © José".encode("latin-1"))
+    record = upscale_one(data, tmp_path, "a.jpg")
+    with Image.open(record.output) as found:
+        assert found.info["comment"].decode() == "café © José"
+
+
 def test_no_dark_rim_around_what_is_visible(tmp_path):
     """A red disc whose surroundings are transparent black: no visible pixel of the result darkens."""
     y, x = np.mgrid[0:40, 0:40]

@@ -135,6 +135,8 @@ def test_pipes(gramgan, tmp_path):
         (["--output-template", "{x}"], "no field {x}"),
         (["-", "--json"], "alone"),
         (["--format", "png", "--quality", "80"], "--quality changes nothing in PNG"),
+        (["-o", "q.png", "--quality", "80"], "--quality changes nothing in PNG"),
+        (["--output-template", "{stem:{foo}}"], "can't be read"),
         (["--model", "lanczos", "--tta"], "--tta changes nothing"),
         (["--model", "nearest", "--precision", "bf16"], "--precision changes nothing"),
     ],

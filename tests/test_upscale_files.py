@@ -490,10 +490,13 @@ def test_decoding_and_encoding_run_beside_the_network(tmp_path, monkeypatch):
 
 def test_leftovers_of_killed_runs_are_cleared_when_old(tmp_path):
     put(tmp_path / "a.png")
-    old, young = put(tmp_path / ".a_x4.png.abc.part"), put(tmp_path / ".a_x4.png.def.part")
-    os.utime(old, (1, 1))
+    old, young = put(tmp_path / ".a_x4.png.abc.gramgan.part"), put(tmp_path / ".a_x4.png.def.gramgan.part")
+    another = put(tmp_path / ".big-download.zip.part")
+    for path in (old, another):
+        os.utime(path, (1, 1))
     upscale([tmp_path / "a.png"])
     assert not old.exists()
+    assert another.exists(), "it is another program's"
     assert young.exists(), "it may belong to a run that goes on"
 
 

@@ -115,6 +115,13 @@ def test_attention_goes_on_after_a_stop_and_after_a_photo_that_fails(
     assert (tmp_path / "attention" / "face_where.png").is_file()
     again = run(*words[1:], "-o", str(tmp_path / "out"), "--skip-existing")
     assert again.exit_code == 0, again.exception
+    where, copied = (tmp_path / "attention" / f"face_{ending}.png" for ending in ("where", "copied"))
+    where.write_text("mine")
+    copied.unlink()
+    again = run(*words[1:], "-o", str(tmp_path / "elsewhere"), "--skip-existing")
+    assert again.exit_code == 0, again.exception
+    assert where.read_text() == "mine"
+    assert copied.is_file()
 
 
 def test_look_up_in_tiles_equals_the_whole(model: TTSR) -> None:

@@ -39,7 +39,9 @@ def list_(
     """List the models that are here, and those that can be fetched."""
     from gramgan_cli.engines import models as engine
 
-    rows = engine.list_models()
+    rows, problems = engine.list_models()
+    for problem in problems:
+        output.note(problem)
     if as_json:
         output.print_json({"models": [asdict(row) for row in rows]})
         return

@@ -191,8 +191,9 @@ def upscale(
     output = None if target is None else Path(target)
     size = (outscale, width, height, _box(fit))
     _check_options(output, inputs, overwrite, skip_existing, size, json)
-    if quality is not None and format in ("png", "tiff"):
-        raise UsageError(f"--quality changes nothing in {format.upper()}, which loses nothing.", "Leave it out.")
+    written = format or (output.suffix.lower().removeprefix(".") if output and not output.is_dir() else "")
+    if quality is not None and written in ("png", "apng", "tif", "tiff"):
+        raise UsageError(f"--quality changes nothing in {written.upper()}, which loses nothing.", "Leave it out.")
     _check_reference(ref, save_attention, inputs, backend)
     model = _styled(model, style, ref)
     sides = _tile(tile)
@@ -234,7 +235,7 @@ def upscale(
     to_stdout = any(job.expected == STANDARD for job in jobs)
     if to_stdout and json:
         raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")
-    attention = _attention_paths(save_attention, jobs, overwrite or skip_existing)
+    attention = _attention_paths(save_attention, jobs, overwrite, skip_existing)
     records: list[Record] = []
     with _bar(len(jobs)) as (bar, task), _told_where_it_stopped(records, len(jobs)):
         for record in upscale_files(jobs, machine, settings, lambda done: bar.update(task, completed=done)):
@@ -304,11 +305,13 @@ def _styled(model: str, style: float | None, ref: Path | None) -> str:
     return mixture.style(style)
 
 
-def _attention_paths(folder: Path | None, jobs: Sequence[Job], overwrite: bool) -> dict[str, dict[str, Path]]:
+def _attention_paths(
+    folder: Path | None, jobs: Sequence[Job], overwrite: bool, skip_existing: bool
+) -> dict[str, dict[str, Path]]:
     """The attention pictures of every job by its stem, none where none are wanted."""
     from gramgan_cli.engines.upscale_reference import attention_paths
 
-    return attention_paths(folder, [job.source.stem for job in jobs], overwrite) if folder else {}
+    return attention_paths(folder, [job.source.stem for job in jobs], overwrite, skip_existing) if folder else {}
 
 
 def _box(text: str | None) -> tuple[int, int] | None:

@@ -19,6 +19,13 @@ _UMASK = os.umask(0)
 os.umask(_UMASK)
 
 
+UNFINISHED = ".gramgan.part"
+"""Ending of the hidden names that are written under; no other program's."""
+
+LEFTOVER_AGE = 24 * 3600
+"""Seconds after which something unfinished belongs to no running process."""
+
+
 @contextmanager
 def write_errors(path: Path, hint: str = _HINT) -> Iterator[None]:
     """Errors of the disk while ``path`` is written, as one sentence; those too that safetensors has wrapped."""
@@ -32,11 +39,11 @@ def write_errors(path: Path, hint: str = _HINT) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; on success it takes ``path``'s place, on error it goes.
 
-    The temporary name is hidden and ends in ``.part``. Errors of the disk come out as one sentence.
+    The temporary name is hidden and ends in ``UNFINISHED``. Errors of the disk come out as one sentence.
     """
     with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:50]}.", suffix=UNFINISHED, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter
 
+from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.files import replacing
+from gramgan_cli.core.images.formats import format_of_suffix
 from gramgan_cli.engines.compare import Comparison, difference
 
 COLUMN = 288
@@ -43,8 +45,14 @@ def places_to_look(apart: NDArray[np.float64], side: int, count: int) -> list[tu
 
 
 def write_grid(path: Path, comparison: Comparison) -> None:
-    """Draw the grid and write it in the format of ``path``'s suffix."""
+    """Draw the grid and write it in the format of ``path``'s suffix; one that is too large for it is an error."""
     grid = draw_grid(comparison)
+    form = format_of_suffix(path.suffix)
+    if form is not None and max(grid.size) > form.max_side:
+        raise GramganError(
+            f"The grid would be {grid.width} x {grid.height}, and {form.label} goes to {form.max_side} to a side.",
+            "Write it as PNG (-o grid.png), or a page (-o page.html).",
+        )
     with replacing(path) as temporary:
         grid.save(temporary, format=Image.registered_extensions()[path.suffix.lower()])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -32,8 +33,9 @@ def check_size(height: int, width: int, photo: Path) -> None:
 def write_page(path: Path, comparison: Comparison) -> None:
     """Write the page; nothing that it shows lies outside it."""
     template = (resources.files("gramgan_cli.engines") / "compare_page.html").read_text(encoding="utf-8")
+    name = os.fsencode(comparison.name).decode("utf-8", "replace")  # file names may be no text
     facts = {
-        "name": comparison.name,
+        "name": name,
         "scale": comparison.scale,
         "versions": [
             {"label": version.label, "caption": version.caption, "source": _data_uri(version)}
@@ -41,7 +43,7 @@ def write_page(path: Path, comparison: Comparison) -> None:
         ],
     }
     # '<' can't end the script element when it is written as an escape.
-    text = template.replace("@@TITLE@@", escape(f"{comparison.name}, x{comparison.scale}"))
+    text = template.replace("@@TITLE@@", escape(f"{name}, x{comparison.scale}"))
     text = text.replace("@@FACTS@@", json.dumps(facts).replace("<", "\\u003c"))
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

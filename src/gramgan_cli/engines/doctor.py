@@ -14,11 +14,13 @@ from pathlib import Path
 import torch
 
 from gramgan_cli import __version__
+from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.device import available_devices
 from gramgan_cli.core.folders import cache_dir, data_dir
 from gramgan_cli.core.patchdb.bank import default_bank
+from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.embedded import DEFAULT, embedded_models
-from gramgan_cli.engines.models import list_models, verify
+from gramgan_cli.engines.models import verify
 
 DISTRIBUTION = "gramgan-cli"
 
@@ -120,7 +122,7 @@ def diagnose() -> Diagnosis:
     packages, extras = _requirements()
     devices = [_describe(name) for name in available_devices()]
     folders = [_folder("cache", cache_dir(), "GRAMGAN_CACHE"), _folder("data", data_dir(), "GRAMGAN_DATA")]
-    models = [row.name for row in list_models()] if folders[0].writable else []
+    models = [*(model.name for model in store.stored_models()), *BASELINES] if folders[0].writable else []
     return Diagnosis(
         gramgan=__version__,
         python=f"{platform.python_version()} ({sys.executable})",

@@ -48,9 +48,19 @@ class ModelRow:
     """Per dataset: {"Set5": {"psnr_y": ..., "ssim_y": ...}}."""
 
 
-def list_models() -> list[ModelRow]:
-    """The models that are here: those in the store, the embedded ones among them, then those without weights."""
-    return [*(_row(model) for model in store.stored_models()), *(_baseline_row(name) for name in BASELINES)]
+def list_models() -> tuple[list[ModelRow], list[str]]:
+    """The models that are here: those in the store, the embedded ones among them, then those without weights.
+
+    Beside them, what is wrong with stored models that can't be listed.
+    """
+    rows: list[ModelRow] = []
+    problems: list[str] = []
+    for model in store.stored_models():
+        try:
+            rows.append(_row(model))
+        except GramganError as error:
+            problems.append(f"{error} Remove it with: gramgan models rm {model.name}")
+    return [*rows, *(_baseline_row(name) for name in BASELINES)], problems
 
 
 def list_catalogue() -> list[CatalogueEntry]:
@@ -113,11 +123,15 @@ def pull(
         raise UsageError("--sha256 takes the 64 hexadecimal digits of a SHA-256.")
     entry = read_catalogue().get(source)
     if entry is not None and not entry.url:
-        return store.get(entry.name)
+        return _already_here(entry, name, sha256, licence)
     if entry is not None:
         source, name = entry.url, name or entry.name
         sha256, licence = sha256 or entry.sha256, licence or entry.licence
-    if urlsplit(source).scheme not in ("http", "https", "file"):
+    try:
+        scheme = urlsplit(source).scheme
+    except ValueError as error:
+        raise UsageError(f"'{source}' is not an address ({error}).", "Write it like https://host/file.pth.") from error
+    if scheme not in ("http", "https", "file"):
         return _pull_file(source, name, sha256, licence, overwrite)
     name = name or _name_from(unquote(Path(urlsplit(source).path).name))
     # The address only chooses the suffix of the file's name, never its place.
@@ -133,6 +147,17 @@ def pull(
             return _import(target, name, licence, record, entry.trained_for if entry else "")
         finally:
             target.unlink(missing_ok=True)
+
+
+def _already_here(entry: CatalogueEntry, name: str | None, sha256: str | None, licence: str | None) -> StoredModel:
+    """A model of the catalogue that came with the package or the checkout; it can't be had under other terms."""
+    if name not in (None, entry.name) or licence not in (None, entry.licence):
+        raise UsageError(
+            f"'{entry.name}' comes with gramgan; it keeps its name and licence.", "Leave out --name and --licence."
+        )
+    model = store.get(entry.name)
+    _checked(model.path, sha256)
+    return model
 
 
 def verify(names: list[str]) -> list[tuple[StoredModel, str | None]]:

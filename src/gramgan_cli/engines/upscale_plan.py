@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.files import LEFTOVER_AGE, UNFINISHED
 from gramgan_cli.core.images.formats import FORMATS, READ_SUFFIXES, Format, format_of_suffix
 from gramgan_cli.core.images.plan import FormatChoice
 
@@ -22,9 +23,6 @@ STANDARD = Path("-")
 
 LONGEST_NAME = 255
 """Bytes of a file name on the common file systems."""
-
-LEFTOVER_AGE = 24 * 3600
-"""Seconds after which an unfinished file of a run that was killed is cleared away."""
 
 FIELDS = ("stem", "scale", "model", "ext")
 """What an output template may contain."""
@@ -121,7 +119,7 @@ def check_template(template: str) -> None:
         raise UsageError("--output-template is a file name without folders.", "Name the folder with --output.")
     try:
         sample = template.format(stem="a", scale="4", model="b", ext="png")
-    except ValueError as error:
+    except (KeyError, ValueError) as error:
         raise UsageError(
             f"--output-template '{template}' can't be read ({error}).", "Its fields are texts: write {stem}_x{scale}."
         ) from error
@@ -293,7 +291,7 @@ def check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _clear_leftovers(folder)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".gramgan.", suffix=".part") as file:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=UNFINISHED) as file:
             file.write(bytes(2**16))
             file.flush()
             os.fsync(file.fileno())
@@ -305,7 +303,7 @@ def check_writable(folder: Path) -> None:
 
 def _clear_leftovers(folder: Path) -> None:
     """Delete the unfinished files that killed runs left, once they are too old to belong to a running one."""
-    for entry in folder.glob(".*.part"):
+    for entry in folder.glob(f".*{UNFINISHED}"):
         with suppress(FileNotFoundError):  # another process's, which has just been finished
             if entry.is_file() and time.time() - entry.stat().st_mtime > LEFTOVER_AGE:
                 entry.unlink()

@@ -195,8 +195,11 @@ def reduce_reference(reference: Pixels, note: Callable[[str], None]) -> Pixels:
     return smaller
 
 
-def attention_paths(folder: Path, stems: list[str], overwrite: bool) -> dict[str, dict[str, Path]]:
-    """Stem -> ending -> file in ``folder``; an error where two pictures share a stem or a file is there already."""
+def attention_paths(folder: Path, stems: list[str], overwrite: bool, skip_existing: bool) -> dict[str, dict[str, Path]]:
+    """Stem -> ending -> file in ``folder`` that is to be written; an error where two pictures share a stem.
+
+    A file that is there already is replaced, left out, or an error.
+    """
     for stem in stems:
         if stems.count(stem) > 1:
             raise UsageError(
@@ -205,8 +208,10 @@ def attention_paths(folder: Path, stems: list[str], overwrite: bool) -> dict[str
     paths = {stem: {ending: folder / f"{stem}_{ending}.png" for ending in PICTURES} for stem in stems}
     for files in paths.values():
         for path in files.values():
-            if path.exists() and not overwrite:
+            if path.exists() and not overwrite and not skip_existing:
                 raise UsageError(f"{path} exists already.", "Replace it with --overwrite.")
+    if skip_existing:
+        return {stem: {end: path for end, path in files.items() if not path.exists()} for stem, files in paths.items()}
     return paths
 
 
@@ -217,9 +222,10 @@ def save_attention(upscaler: ReferenceUpscaler, photo: Path, paths: dict[str, Pa
     """
     try:
         match = upscaler.look_up(read_picture(photo))
-        for ending, picture in attention_pictures(match, upscaler.reference_picture).items():
-            with replacing(paths[ending]) as temporary:
-                Image.fromarray(picture).save(temporary, format="PNG")
+        pictures = attention_pictures(match, upscaler.reference_picture)
+        for ending, path in paths.items():
+            with replacing(path) as temporary:
+                Image.fromarray(pictures[ending]).save(temporary, format="PNG")
     except GramganError as error:
         return str(error)
     return None

@@ -33,13 +33,14 @@ FORMATS: dict[str, Format] = {
     row.name: row
     for row in (
         Format("png", "PNG", (".png", ".apng"), 2**31 - 1, alpha=True, sixteen_bit=True, animated=True),
-        Format("jpg", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), 65535, alpha=False, sixteen_bit=False),
+        Format("jpg", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), 65500, alpha=False, sixteen_bit=False),
         Format("webp", "WebP", (".webp",), 16383, alpha=True, sixteen_bit=False, animated=True),
         Format("tiff", "TIFF", (".tif", ".tiff"), 2**31 - 1, alpha=True, sixteen_bit=True, floats=True, pages=True),
-        Format("avif", "AVIF", (".avif",), 65536, alpha=True, sixteen_bit=False),
+        Format("avif", "AVIF", (".avif",), 32768, alpha=True, sixteen_bit=False),
     )
 }
-"""JPEG: ITU-T T.81, B.2.2. WebP: RFC 9649, section 3.4. PNG: section 5.4 (31 bits). AVIF: AV1's 16-bit sizes."""
+"""JPEG: libjpeg's limit, a little below that of ITU-T T.81, B.2.2. WebP: RFC 9649, section 3.4. PNG: section 5.4 (31
+bits). AVIF: what libavif reads unless it is told otherwise; it writes twice as much."""
 
 READ_SUFFIXES = frozenset(
     {suffix for row in FORMATS.values() for suffix in row.suffixes}

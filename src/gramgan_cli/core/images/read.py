@@ -274,8 +274,16 @@ def _metadata_of(image: Image.Image) -> Metadata:
         icc = srgb_profile()
     comment = info.get("comment")
     if isinstance(comment, bytes):
-        comment = comment.decode("utf-8", "replace")
+        comment = _text(comment)
     return Metadata(icc=icc, exif=exif, xmp=xmp or None, dpi=_dpi(info.get("dpi")), comment=comment or None)
+
+
+def _text(written: bytes) -> str:
+    """A comment's text, whose encoding no format states: UTF-8, or else Latin-1, which any bytes are."""
+    try:
+        return written.decode("utf-8")
+    except UnicodeDecodeError:
+        return written.decode("latin-1")
 
 
 def _dpi(value: Any) -> tuple[float, float] | None:

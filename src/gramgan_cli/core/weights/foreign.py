@@ -89,7 +89,10 @@ def _recognise(
     path: Path, licence: str, record: dict[str, Any], trained_for: str
 ) -> tuple[WeightsHeader, dict[str, Tensor]]:
     tensors = read_state_dict(path)
-    known = recognise(tensors)
+    try:
+        known = recognise(tensors)
+    except GramganError as error:
+        raise GramganError(f"{path}: {error.message}") from error
     if known is None:
         found = interop.identify(tensors, path)
         return WeightsHeader(interop.ARCH, found, found["scale"], licence, trained_for, record), tensors

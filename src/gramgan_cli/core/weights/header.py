@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -55,16 +56,35 @@ def _parse(metadata: Mapping[str, str] | None, path: Path) -> WeightsHeader:
         fields = json.loads(metadata[KEY])
         if fields.pop("format") != FORMAT:
             raise GramganError(f"{path} was written by a newer gramgan.", "Upgrade with: pip install -U gramgan-cli")
-        return WeightsHeader(**fields)
+        header = WeightsHeader(**fields)
+        _check_types(header)
+        return header
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GramganError(f"{path} has a damaged gramgan header ({error}).") from error
+
+
+def _check_types(header: WeightsHeader) -> None:
+    """Raise ValueError for a field that is not what lists and tables take it for; files come from anywhere."""
+    for name in ("licence", "trained_for"):
+        if not isinstance(getattr(header, name), str):
+            raise ValueError(f"{name} is no text")
+    for name in ("training", "metrics"):
+        if not isinstance(getattr(header, name), dict):
+            raise ValueError(f"{name} is no table")
+    for dataset, values in header.metrics.items():
+        if not isinstance(values, dict) or not all(isinstance(value, int | float) for value in values.values()):
+            raise ValueError(f"the metrics of {dataset} are no numbers")
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeader) -> None:
     """Write tensors and header to ``path``, atomically."""
     with replacing(path) as temporary:
         save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+            # Clones: safetensors refuses tensors that share memory, which foreign checkpoints have.
+            {
+                name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+                for name, tensor in tensors.items()
+            },
             temporary,
             metadata=header.to_metadata(),
         )

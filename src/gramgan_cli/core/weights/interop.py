@@ -21,6 +21,9 @@ ARCH = "spandrel"
 HALO = 32
 """Input pixels around a tile. These networks don't say how far they look, so their tiles are an approximation."""
 
+FACTS = {"design", "scale", "multiple_of", "dtypes"}
+"""What a header stores of such a network in the place of hyperparameters (``identify``)."""
+
 INSTALL = "pip install 'gramgan-cli[interop]'"
 
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from torch import Tensor
 
+from gramgan_cli.core.errors import GramganError
+
 Tensors = Mapping[str, Tensor]
 
 _BASICSR = {
@@ -114,31 +116,38 @@ def _is_compact(tensors: Tensors) -> bool:
     return first is not None and first.ndim == 4 and activation is not None and activation.ndim == 1
 
 
+def _kernel(tensors: Tensors, name: str) -> Tensor:
+    """The kernel of a convolution, whose shape tells of the network; another shape is an error that names the key."""
+    if tensors[name].ndim != 4 or 0 in tensors[name].shape:
+        raise GramganError(f"'{name}' has shape {tuple(tensors[name].shape)}, which is no convolution's.")
+    return tensors[name]
+
+
 def _compact_hyperparameters(tensors: Tensors) -> dict[str, Any]:
     """``body`` is conv, PReLU, nc times the same, and a last conv of out_nc scale^2 channels; in_nc = out_nc."""
-    nf, in_nc = tensors["body.0.weight"].shape[:2]
+    nf, in_nc = _kernel(tensors, "body.0.weight").shape[:2]
     last = max(
         int(match[1])
         for name, tensor in tensors.items()
         if (match := re.fullmatch(r"body\.(\d+)\.weight", name)) and tensor.ndim == 4
     )
-    scale = math.isqrt(tensors[f"body.{last}.weight"].shape[0] // in_nc)
+    scale = math.isqrt(_kernel(tensors, f"body.{last}.weight").shape[0] // in_nc)
     return {"in_nc": in_nc, "out_nc": in_nc, "nf": nf, "nc": (last - 2) // 2, "scale": scale}
 
 
 def _rrdbnet_hyperparameters(tensors: Tensors) -> dict[str, Any]:
     """Input channels over output channels are the square of the pixel-unshuffling, 4 / scale."""
-    nf, first_in = tensors["conv_first.weight"].shape[:2]
-    out_nc = tensors["conv_last.weight"].shape[0]
+    nf, first_in = _kernel(tensors, "conv_first.weight").shape[:2]
+    out_nc = _kernel(tensors, "conv_last.weight").shape[0]
     unshuffle = math.isqrt(first_in // out_nc) if first_in > out_nc else 1
     blocks = {match[1] for name in tensors if (match := re.match(r"trunk\.(\d+)\.", name))}
-    upsampled = tensors["upconv1.weight"].shape[0] if "upconv1.weight" in tensors else nf
+    upsampled = _kernel(tensors, "upconv1.weight").shape[0] if "upconv1.weight" in tensors else nf
     return {
         "in_nc": first_in // unshuffle**2,
         "out_nc": out_nc,
         "nf": nf,
         "nb": len(blocks),
-        "gc": tensors["trunk.0.rdb1.conv1.weight"].shape[0],
+        "gc": _kernel(tensors, "trunk.0.rdb1.conv1.weight").shape[0],
         "scale": 4 // unshuffle,
         "upsampler": "pixelshuffle" if upsampled == 4 * nf else "nearest",
     }

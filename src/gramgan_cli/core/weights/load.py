@@ -110,9 +110,17 @@ def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], pa
     """
     tensors = {key: _fp32(tensor) for key, tensor in own_names(header.arch, tensors).items()}
     _check_header(header, path)
+    try:
+        described = describe(header)
+    except GramganError as error:
+        raise GramganError(f"{path}: {error.message}", error.hint) from error
+    if (described.in_channels, described.out_channels) != (3, 3):
+        raise GramganError(
+            f"{path} takes {described.in_channels} channels and gives {described.out_channels}, not RGB."
+        )
     if header.arch == interop.ARCH:
         network = interop.build(tensors, header.hyperparameters, path)
-        return LoadedModel(name, network, header, describe(header))
+        return LoadedModel(name, network, header, described)
     try:
         with torch.device("meta"), Uninitialised():
             skeleton = archs.build(header.arch, header.hyperparameters)
@@ -122,7 +130,7 @@ def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], pa
     with Uninitialised():
         network = archs.build(header.arch, header.hyperparameters)
     load_into(network, tensors, str(path))
-    return LoadedModel(name, network.eval(), header, describe(header))
+    return LoadedModel(name, network.eval(), header, described)
 
 
 def _check_header(header: WeightsHeader, path: Path) -> None:
@@ -133,6 +141,8 @@ def _check_header(header: WeightsHeader, path: Path) -> None:
     for value in header.hyperparameters.values():
         if isinstance(value, int) and not 0 <= value <= LARGEST_HYPERPARAMETER:
             raise wrong
+    if header.arch == interop.ARCH and not header.hyperparameters.keys() >= interop.FACTS:
+        raise wrong
     if header.scale != header.hyperparameters.get("scale", header.scale) or header.scale not in range(1, 17):
         raise wrong
 
