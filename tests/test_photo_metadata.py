@@ -112,6 +112,26 @@ def test_tags_of_a_tiff_become_exif(form, tmp_path):
     assert exif[315] == "An artist"
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_every_page_of_a_tiff_keeps_what_is_its_own(order, tmp_path):
+    """A grey page of 300 dpi without a profile, then one in colour with a profile, 72 dpi and a description."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, byteorder=order) as writer:
+        writer.write(scene(1)[:, :, 0], metadata=None, photometric="minisblack", resolution=(300, 300))
+        second = {"resolution": (72, 72), "iccprofile": DISPLAY_P3, "description": "page two"}
+        writer.write(scene(3), metadata=None, photometric="rgb", **second)
+    record = upscale_one(file.getvalue(), tmp_path, "a.tif")
+    assert record.error is None
+    assert record.warnings == []
+    with tifffile.TiffFile(record.output) as found:
+        first, second = ({tag.code: tag.value for tag in page.tags} for page in found.pages)
+    assert [page[282][0] / page[282][1] for page in (first, second)] == [300, 72]
+    assert 34675 not in first
+    assert second[34675] == DISPLAY_P3
+    assert 270 not in first
+    assert second[270] == "page two"
+
+
 def with_thumbnail(order: str) -> bytes:
     """EXIF with a maker's note in the middle and a thumbnail at the end."""
     mark = b"II" if order == "<" else b"MM"

@@ -84,8 +84,10 @@ class Photo:
     decode: Callable[[], Iterator[Array]]
     """Gives each frame as (H, W, channels), upright, C-contiguous. Raises GramganError for damaged files."""
     metadata: Metadata = field(default_factory=Metadata)
-    """What surrounds the pixels."""
+    """What surrounds the pixels; of several pages, those of the first."""
     animation: Animation | None = None
     """The timing, where the frames are one after another in time."""
     warnings: tuple[str, ...] = ()
     """What could not be kept while reading, one sentence each."""
+    further_pages: tuple[Metadata, ...] = ()
+    """What surrounds the pixels of each page after the first."""

@@ -35,7 +35,9 @@ class Target:
     frames: tuple[Frame, ...]
     """Their final sizes, channels and sample types."""
     metadata: Metadata
-    """Already that of the result."""
+    """Already that of the result; of several pages, that of the first."""
+    further_pages: tuple[Metadata, ...]
+    """That of each page after the first."""
     animation: Animation | None
     quality: int
     """1 to 100, for JPEG, AVIF and lossy WebP."""
@@ -81,10 +83,13 @@ def plan_target(
         notes.append(f"Transparency was laid on white: {form.label} has none.")
     if after.dtype != before.dtype:
         notes.append(f"{_depth(before)} samples were reduced to {_depth(after)}: {form.label} holds no more.")
-    metadata = _updated(photo.metadata, *sizes[0], notes)
-    metadata = _fitting(metadata, photo, form, notes)
+    metadata, *further = (
+        _fitting(_updated(metadata, *size, notes), photo, form, notes)
+        for metadata, size in zip((photo.metadata, *photo.further_pages), sizes, strict=False)
+    )
     lossless = form.name == "webp" and photo.lossless and quality is None
-    return Target(form, frames, metadata, photo.animation, quality or STANDARD_QUALITY, lossless), notes
+    target = Target(form, frames, metadata, tuple(further), photo.animation, quality or STANDARD_QUALITY, lossless)
+    return target, list(dict.fromkeys(notes))
 
 
 def _check_fits(photo: Photo, form: Format, sizes: tuple[tuple[int, int], ...]) -> None:

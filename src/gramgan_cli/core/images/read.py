@@ -22,7 +22,7 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images import apng, boxes, jxl, netpbm, png, tiff, webp
 from gramgan_cli.core.images.colour import srgb_profile, to_srgb
 from gramgan_cli.core.images.exif import DamagedExif, exif_orientation
-from gramgan_cli.core.images.ifd import Directory
+from gramgan_cli.core.images.ifd import Directory, Layout
 from gramgan_cli.core.images.orientation import upright, upright_size
 from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, Unsupported, plausible_dpi
 
@@ -649,14 +649,7 @@ def _open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
         width, height = upright_size(page.width, page.height, page.orientation)
         channels, dtype = _tiff_kind(data, page, lenient, notes)
         frames.append(Frame(width, height, channels, dtype))
-    directory = pages[0].directory
-    converted = pages[0].photometric in (5, 8)
-    metadata = Metadata(
-        icc=srgb_profile() if converted else _data(directory, tiff.ICC),
-        exif=tiff.descriptive_exif(directory, layout),
-        xmp=_data(directory, tiff.XMP),
-        dpi=tiff.resolution(directory, layout),
-    )
+    metadata, *further = (_tiff_metadata(page, layout) for page in pages)
 
     def decode() -> Iterator[Array]:
         for page, frame in zip(pages, frames, strict=True):
@@ -668,7 +661,19 @@ def _open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
                 yield np.ascontiguousarray(_array(image, frame.channels, _data(page.directory, tiff.ICC)))
 
     lossless = all(page.compression not in (6, 7) for page in pages)
-    return Photo(name, "tiff", tuple(frames), lossless, decode, metadata, warnings=tuple(dict.fromkeys(notes)))
+    warnings = tuple(dict.fromkeys(notes))
+    return Photo(name, "tiff", tuple(frames), lossless, decode, metadata, None, warnings, tuple(further))
+
+
+def _tiff_metadata(page: tiff.Page, layout: Layout) -> Metadata:
+    """What surrounds the pixels of one page."""
+    directory = page.directory
+    return Metadata(
+        icc=srgb_profile() if page.photometric in (5, 8) else _data(directory, tiff.ICC),
+        exif=tiff.descriptive_exif(directory, layout),
+        xmp=_data(directory, tiff.XMP),
+        dpi=tiff.resolution(directory, layout),
+    )
 
 
 def _data(directory: Directory, tag: int) -> bytes | None:

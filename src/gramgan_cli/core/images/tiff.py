@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.images import ifd
 from gramgan_cli.core.images.ifd import DamagedTiff, Directory, Layout, Value, number, numbers
-from gramgan_cli.core.images.photo import Unsupported, plausible_dpi
+from gramgan_cli.core.images.photo import Metadata, Unsupported, plausible_dpi
 
 Array = NDArray[Any]
 
@@ -240,18 +240,13 @@ class TiffWriter:
     Args:
         file: seekable, at its start.
         byte_count: bytes of all pixels, uncompressed.
-        exif: its descriptive tags go into the first directory; the file takes its byte order.
+        exif: of any page; the file takes its byte order, which the blocks of all pages must have.
     """
 
     def __init__(self, file: IO[bytes], byte_count: int, exif: bytes | None) -> None:
         self._file = file
         order = ifd.layout_of(exif).order if exif else "<"
         self._layout = Layout(order, big=byte_count > 3.9 * 2**30)
-        self._described: Directory = {}
-        if exif:
-            source = ifd.layout_of(exif)
-            directory, _ = ifd.read_directory(exif, ifd.first_directory(exif, source), source)
-            self._described = {tag: value for tag, value in directory.items() if tag in DESCRIPTIVE}
         mark = {"<": b"II", ">": b"MM"}[order]
         if self._layout.big:
             file.write(mark + self._layout.pack("HHHQ", 43, 8, 0, 0))
@@ -266,11 +261,12 @@ class TiffWriter:
         height: int,
         channels: int,
         dtype: np.dtype[Any],
-        dpi: tuple[float, float] | None = None,
-        icc: bytes | None = None,
-        xmp: bytes | None = None,
+        metadata: Metadata,
     ) -> None:
-        """Write one page from bands of (rows, width, channels) that follow one another from top to bottom."""
+        """Write one page from bands of (rows, width, channels) that follow one another from top to bottom.
+
+        Of ``metadata`` profile, XMP, resolution and the descriptive tags of EXIF go into its directory.
+        """
         offsets, counts = [], []
         predictor = 1 if dtype == np.float32 else 2
         for strip in _strips(bands):
@@ -284,8 +280,7 @@ class TiffWriter:
         def shorts(*values: int) -> Value:
             return Value(ifd.SHORT, layout.pack("H" * len(values), *values))
 
-        directory: Directory = dict(self._described)
-        directory |= {
+        directory = _descriptive(metadata.exif) | {
             WIDTH: number(width, layout),
             LENGTH: number(height, layout),
             BITS: shorts(*[8 * dtype.itemsize] * channels),
@@ -301,14 +296,14 @@ class TiffWriter:
         }
         if channels in (2, 4):
             directory[EXTRA_SAMPLES] = shorts(2)
-        if dpi:
+        if metadata.dpi:
             directory[RESOLUTION_UNIT] = shorts(2)
-            for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True):
+            for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), metadata.dpi, strict=True):
                 directory[tag] = Value(ifd.RATIONAL, layout.pack("II", round(value * 10000), 10000))
-        if icc:
-            directory[ICC] = Value(ifd.UNDEFINED, icc)
-        if xmp:
-            directory[XMP] = Value(ifd.BYTE, xmp)
+        if metadata.icc:
+            directory[ICC] = Value(ifd.UNDEFINED, metadata.icc)
+        if metadata.xmp:
+            directory[XMP] = Value(ifd.BYTE, metadata.xmp)
         self._append(directory)
 
     def _append(self, directory: Directory) -> None:
@@ -323,7 +318,6 @@ class TiffWriter:
         self._file.write(struct.pack(layout.order + layout.offset, at))
         self._file.seek(end)
         self._link = at + ifd.next_link(directory, layout)
-        self._described = {}
 
     def _strip_bytes(self, strip: Array, predictor: int) -> bytes:
         """Rows in the file's byte order; predictor 2 stores differences to the pixel on the left (section 14)."""
@@ -331,6 +325,15 @@ class TiffWriter:
             strip = np.concatenate((strip[:, :1], strip[:, 1:] - strip[:, :-1]), axis=1)
         stored = strip.dtype.newbyteorder("<" if self._layout.order == "<" else ">")
         return strip.astype(stored, copy=False).tobytes()
+
+
+def _descriptive(exif: bytes | None) -> Directory:
+    """The tags of an EXIF block that describe a picture, as a TIFF's directory takes them."""
+    if exif is None:
+        return {}
+    source = ifd.layout_of(exif)
+    directory, _ = ifd.read_directory(exif, ifd.first_directory(exif, source), source)
+    return {tag: value for tag, value in directory.items() if tag in DESCRIPTIVE}
 
 
 def _strips(bands: Iterable[Array]) -> Iterator[Array]:

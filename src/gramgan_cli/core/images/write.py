@@ -83,12 +83,11 @@ def _png_chunks(target: Target) -> list[png.Chunk]:
 
 
 def _tiff(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
-    metadata = target.metadata
-    writer = TiffWriter(file, sum(frame.byte_count for frame in target.frames), metadata.exif)
-    for bands, frame in zip(frames, target.frames, strict=True):
-        writer.write_page(
-            bands, frame.width, frame.height, frame.channels, frame.dtype, metadata.dpi, metadata.icc, metadata.xmp
-        )
+    pages = (target.metadata, *target.further_pages)
+    exif = next((page.exif for page in pages if page.exif), None)
+    writer = TiffWriter(file, sum(frame.byte_count for frame in target.frames), exif)
+    for bands, frame, metadata in zip(frames, target.frames, pages, strict=True):
+        writer.write_page(bands, frame.width, frame.height, frame.channels, frame.dtype, metadata)
 
 
 # ---- through Pillow ------------------------------------------------------------------------------------------------
