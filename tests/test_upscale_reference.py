@@ -60,6 +60,7 @@ def test_the_result_is_the_network_s(model: TTSR, photos: tuple[Path, Path], tmp
     assert result.exit_code == 0, result.exception
     facts = json.loads(result.stdout)
     assert facts["model"]["name"] == "ttsr"
+    assert facts["results"][0]["tile"] == 0, "so small a picture is taken whole"
     sr = np.asarray(Image.open(tmp_path / "face_x4.png")).astype(int)
     with torch.no_grad():
         lr, reference = (to_tensor([np.asarray(Image.open(path))]) for path in photos)

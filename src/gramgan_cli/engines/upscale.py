@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -111,6 +112,7 @@ class Upscaler:
 
         def smaller(tile: int) -> None:
             self.on_note(f"Out of memory: going on with tiles of {tile} pixels.")
+            self.tiling = replace(self.tiling, tile=tile)  # for the pictures that follow, too
 
         self._run.precision = self._precision_for(image)
         return upscaled_bands(image, self.scale, self.tiling, self._run, smaller)

@@ -97,6 +97,7 @@ class ReferenceUpscaler:
         self._bound = Bound(self._network, features)
         side = WINDOW - 2 * PRACTICAL_HALO if tile == "auto" else tile
         self._upscaler = Upscaler(_BoundModel(self._bound, descriptor), device, side, precision, tta, seamless)
+        self._last_tile = self._upscaler.tile
 
     @property
     def on_note(self) -> Callable[[str], None]:
@@ -109,8 +110,8 @@ class ReferenceUpscaler:
 
     @property
     def tile(self) -> int:
-        """The tile side that is used, 0 for the whole picture."""
-        return self._upscaler.tile
+        """The tile side that the last picture was worked through in, 0 for the whole picture."""
+        return self._last_tile
 
     def _tiling_for(self, image: Array) -> Tiling:
         whole = self._automatic and image.shape[0] * image.shape[1] <= WINDOW**2
@@ -119,11 +120,13 @@ class ReferenceUpscaler:
     def bands(self, image: Array) -> Iterator[Array]:
         """(H, W, C) uint8, uint16 or float32 -> finished rows of (4 H, 4 W, C), from top to bottom."""
         usual = self._upscaler.tiling
-        self._upscaler.tiling = self._tiling_for(image)
+        self._upscaler.tiling = chosen = self._tiling_for(image)
         try:
             yield from self._upscaler.bands(image)
         finally:
-            self._upscaler.tiling = usual
+            self._last_tile = self._upscaler.tile
+            if self._upscaler.tiling == chosen:  # else memory did not do for more
+                self._upscaler.tiling = usual
 
     @torch.inference_mode()
     def look_up(self, lr: Pixels) -> Match:
