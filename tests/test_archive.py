@@ -155,6 +155,32 @@ def test_results_inside_the_folder_of_photos_are_no_photos(tmp_path, output):
     assert work.counts.before == 3
 
 
+def test_results_may_lie_above_the_photos(tmp_path):
+    make_archive(tmp_path / "photos/in", 3)
+    for _ in range(2):
+        work, _ = run(tmp_path / "photos/in", tmp_path / "photos")
+        assert work.counts.photos == 3
+    assert work.counts.before == 3
+
+
+def test_a_folder_is_one_however_it_is_written(tmp_path, monkeypatch):
+    make_archive(tmp_path / "in", 2)
+    monkeypatch.chdir(tmp_path)
+    for text in ("in", "in/", "./in", tmp_path / "in"):
+        run(text, tmp_path / "out")
+        assert make_report([str(tmp_path / "out")]).left == 0
+
+
+def test_what_is_there_is_named_as_it_is_called(tmp_path):
+    """A TIFF of two pages becomes a TIFF, though its name alone promises a PNG."""
+    (tmp_path / "in").mkdir()
+    pages = [Image.new("RGB", (20, 16), colour) for colour in ("red", "blue")]
+    pages[0].save(tmp_path / "in/pages.tif", save_all=True, append_images=pages[1:])
+    words = ("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest", "--quiet")
+    for _ in range(2):
+        assert gramgan(*words).stdout.split() == [str(tmp_path / "out/pages_x4.tif")]
+
+
 @pytest.mark.parametrize(("numbers", "count"), [(range(4), 4), (range(1, 5), 4), (range(3), 3)])
 def test_shards_add_up_to_the_whole(tmp_path, numbers, count):
     make_archive(tmp_path / "in", 40, broken={7})
@@ -287,6 +313,11 @@ def test_one_photo_may_be_given_its_results_name(tmp_path):
     make_archive(tmp_path / "in", 2)
     with pytest.raises(UsageError, match="is a file"):
         run(tmp_path / "in", tmp_path / "out/big.webp")
+    one = tmp_path / "in/photo0000.png"
+    with pytest.raises(UsageError, match=r"does not write '\.bmp' files"):
+        run(one, tmp_path / "out/big.bmp")
+    with pytest.raises(UsageError, match="is a WebP file, but --format says png"):
+        run(one, tmp_path / "out/other.webp", settings=replace(Settings(), format="png"))
 
 
 def test_a_misnamed_photo_goes_by_its_content(tmp_path):

@@ -144,9 +144,13 @@ def test_mask_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
 
 def test_one_bad_picture_of_a_folder_fails_alone(photos: Path, tmp_path: Path) -> None:
     (photos / "c.png").write_text("no picture")
+    # ExtraSamples as text, which Pillow can't write again when it turns the photo.
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x52\0\x02\0\0\0\x02x\0\0\0\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    Image.open(photos / "a.png").convert("RGB").save(photos / "d.jpg", exif=exif)
     result = runner.invoke(app, ["mask", str(photos), "-o", str(tmp_path / "m")])
     assert result.exit_code == 1
     assert "c.png can't be read" in result.stderr
+    assert "d.jpg can't be read" in result.stderr
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["a.png", "b.png"]
 
 

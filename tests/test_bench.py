@@ -7,6 +7,8 @@ import html.parser
 import io
 import json
 import math
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +160,18 @@ def test_markdown_report_links_its_pictures(dataset: Path, tmp_path: Path) -> No
     assert Image.open(tmp_path / links[0]).size == (288, 288)
     assert "| Tiny <set> | bicubic |" in text
     assert "spectrum, dB" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are text")
+def test_a_report_and_a_degradation_of_a_photo_whose_name_is_no_text(tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    Image.effect_noise((64, 48), 60).save(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
+    run(folder, "-m", "nearest", "--report", tmp_path / "r.html")
+    assert r"caf\udce9" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    done = CliRunner().invoke(app, ["data", "degrade", str(folder), str(tmp_path / "LR_x4")])
+    assert done.exit_code == 0, done.output
+    assert len(list((tmp_path / "LR_x4").iterdir())) == 1
 
 
 def test_a_report_of_a_model_that_doubles(dataset: Path, tmp_path: Path) -> None:

@@ -92,6 +92,20 @@ def test_whole_file_and_progress(server: Server, tmp_path: Path) -> None:
     assert names(target.parent) == ["x.bin"]
 
 
+def test_addresses_may_hold_any_letter(server: Server, tmp_path: Path) -> None:
+    asked: list[str] = []
+    answer = server.answer
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        handler.path = "/file.bin"
+        answer(handler)
+
+    server.answer = note  # type: ignore[method-assign]
+    download(server.address.replace("file", "modèle a%20b"), tmp_path / "x.bin", sha256=SHA256)
+    assert asked == ["/mod%C3%A8le%20a%20b.bin"]
+
+
 @pytest.mark.parametrize("sha256", [SHA256, None])
 def test_cut_connection_goes_on_where_it_stopped(server: Server, tmp_path: Path, sha256: str | None) -> None:
     server.cuts = [300_000]

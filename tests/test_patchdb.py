@@ -357,15 +357,18 @@ def test_targets_say_what_they_need(bank: Bank) -> None:
         TextureTargets("database", 8, bank=bank)
 
 
-def test_photos_turned_by_exif_are_cut_upright(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_photos_turned_by_exif_are_cut_upright(suffix: str, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(textured(30, 60, 0)).save(folder / "turned.png", exif=exif)
+    Image.fromarray(textured(30, 60, 0)).save(folder / f"turned.{suffix}", exif=exif)
     bank = build_bank(folder, tmp_path / "bank.safetensors", max_patches=50)
     photo = bank.provenance.photos[0]
     assert (photo.height, photo.width) == (60, 30)
     upright = np.rot90(textured(30, 60, 0), k=-1)
-    _, y, x = bank.corners[7].tolist()
-    assert np.array_equal(bank.patches[0, 7].permute(1, 2, 0).numpy(), upright[y : y + 4, x : x + 4])
+    if suffix == "jpg":
+        upright = np.rot90(np.asarray(Image.open(folder / "turned.jpg")), k=-1)
+    for entry, (_, y, x) in enumerate(bank.corners.tolist()):
+        assert np.array_equal(bank.patches[0, entry].permute(1, 2, 0).numpy(), upright[y : y + 4, x : x + 4])

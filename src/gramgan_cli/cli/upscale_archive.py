@@ -189,8 +189,8 @@ class _Shown:
         """The photos that need nothing."""
         from gramgan_cli.engines.upscale_files import Record
 
-        for photo in work.there:
-            result = self._worded((work.output / photo.result).text)
+        for photo, output in work.there:
+            result = self._worded(output)
             if self._json:
                 record = Record(self._worded(photo.input), result, model=work.weights.name, skipped=True)
                 self._rows.append(asdict(record))

@@ -24,6 +24,9 @@ Progress = Callable[[int, int | None], None]
 """Called with the bytes that have come so far and the whole, ``None`` where the server does not say."""
 
 CHUNK = 1 << 18
+_ADDRESS = "%/:=&?~#+!$,;'@()*[]"
+"""What an address may hold beside letters and digits (RFC 3986, section 2); the rest is written as %XX."""
+
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 30
 OFFLINE = "GRAMGAN_OFFLINE"
@@ -132,7 +135,7 @@ def _open(url: str, have: int, tag: Path) -> http.client.HTTPResponse:
         headers["Range"] = f"bytes={have}-"
         if tag.exists():
             headers["If-Range"] = tag.read_text(encoding="utf-8")
-    request = urllib.request.Request(url, headers=headers)
+    request = urllib.request.Request(urllib.parse.quote(url, safe=_ADDRESS), headers=headers)
     response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     return response
 

@@ -140,7 +140,7 @@ def write_report(path: Path, scale: int, scores: Sequence[Score], rows: Sequence
     """Write the report, as one self-contained page or as Markdown with its pictures in a folder beside it."""
     text = _html(scale, scores, rows) if path.suffix.lower() == ".html" else _markdown(path, scale, scores, rows)
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # names may be no text
 
 
 def _facts(scale: int) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.files import LEFTOVER_AGE, UNFINISHED
@@ -204,16 +204,21 @@ def _fixed_output(naming: Naming, single: bool) -> Path | None:
         if output.suffix.lower() in READ_SUFFIXES or output.is_file():
             raise UsageError(f"--output {output} is a file, but there are several pictures.", "Name a folder.")
         return None
+    check_ending(str(output), form, naming.format)
+    return output
+
+
+def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None:
+    """Raise UsageError where the file that ``--output`` names, of this format, can't be written, or not as asked."""
     if form is None:
         raise UsageError(
-            f"gramgan does not write '{output.suffix}' files.",
+            f"gramgan does not write '{PurePosixPath(output).suffix}' files.",
             f"It writes: {', '.join(suffix for row in FORMATS.values() for suffix in row.suffixes)}.",
         )
-    if naming.format not in ("default", "same", form.name):
+    if choice not in ("default", "same", form.name):
         raise UsageError(
-            f"--output {output} is a {form.label} file, but --format says {naming.format}.", "Leave --format out."
+            f"--output {output} is a {form.label} file, but --format says {choice}.", "Leave --format out."
         )
-    return output
 
 
 def plan_job(source: Path, root: Path | None, naming: Naming, fixed: Path | None) -> Job:

@@ -26,8 +26,8 @@ NCNN_WITHOUT = (
     "use_winograd23_convolution",
     "use_winograd63_convolution",
 )
-"""What would round more than float32 does, and the Winograd forms besides 4x4: no faster (RRDBNet is a tenth slower with
-them), farther from torch, and each keeps transformed weights of its own."""
+"""What would round more than float32 does, and the Winograd forms besides 4x4: no faster (RRDBNet is a tenth
+slower with them), farther from torch, and each keeps transformed weights of its own."""
 
 
 def _unreadable(path: Path) -> GramganError:

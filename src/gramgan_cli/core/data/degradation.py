@@ -8,6 +8,7 @@ alone what is not broken. JPEG goes through Pillow's encoder (libjpeg), with its
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +117,7 @@ def degrade(hr: NDArray[np.uint8], scale: int, strength: Degradation, draw: np.r
 
 def picture_draw(name: str, seed: int) -> np.random.Generator:
     """The randomness of one whole picture: a function of its file name and the seed."""
-    return np.random.default_rng([seed, *name.encode()])
+    return np.random.default_rng([seed, *os.fsencode(name)])
 
 
 def degraded_crop(

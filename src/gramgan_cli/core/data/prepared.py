@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.errors import GramganError
@@ -54,7 +54,9 @@ def picture_errors(path: str) -> Iterator[None]:
         yield
     except Image.DecompressionBombError as error:
         raise GramganError(f"{path} was refused: {error}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except GramganError:
+        raise
+    except Exception as error:  # Pillow's readers raise errors of many kinds over damaged files
         raise GramganError(f"{path} can't be read as a picture: {error}.") from error
 
 

@@ -22,6 +22,8 @@ _AT_ONCE = 512
 
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
+_SIZE = (256, 257)
+"""TIFF's tags of width and height."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ class PhotoPatches:
 def upright_size(path: Path) -> tuple[int, int]:
     """(height, width) of a picture turned upright by its EXIF orientation, without decoding it."""
     with picture_errors(str(path)), Image.open(path) as image:
-        width, height = image.size
+        # As stored: newer versions of Pillow say a TIFF's size as it is when turned, of other formats they don't.
+        tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+        width, height = (int(tags.get(tag, side)) for tag, side in zip(_SIZE, image.size, strict=True))
         turned = image.getexif().get(_ORIENTATION) in _TURNED
     return (width, height) if turned else (height, width)
 

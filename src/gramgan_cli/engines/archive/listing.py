@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from gramgan_cli.core.addresses import LocalPlace, Place, is_address, place
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats import READ_SUFFIXES
-from gramgan_cli.engines.archive.records import FOLDER, pyarrow_parquet
+from gramgan_cli.engines.archive.records import FOLDER, read_table
 from gramgan_cli.engines.upscale_plan import Naming, check_template, plan_job
 
 MANIFESTS = (".txt", ".jsonl", ".parquet")
@@ -115,7 +114,7 @@ def _expanded(text: str, recursive: bool, output: Place) -> Iterator[tuple[Place
 def _is_picture(file: Place, folder: Place, output: Place) -> bool:
     """A visible picture, and not in the folder of results or of records where those lie inside ``folder``."""
     below = file.parts[len(folder.parts) :]
-    inside_output = output.parts != folder.parts and file.parts[: len(output.parts)] == output.parts
+    inside_output = len(output.parts) > len(folder.parts) and file.parts[: len(output.parts)] == output.parts
     hidden = any(part.startswith(".") or part == FOLDER for part in below)
     return not inside_output and not hidden and file.suffix.lower() in READ_SUFFIXES
 
@@ -155,9 +154,8 @@ def _json_paths(lines: Iterable[str], name: str) -> Iterator[str]:
 
 
 def _parquet_paths(content: bytes, name: str) -> Iterator[str]:
-    parquet = pyarrow_parquet()
     try:
-        table = parquet.read_table(io.BytesIO(content))
+        table = read_table(content)
     except (OSError, ValueError) as error:
         raise GramganError(f"{name} is not a readable Parquet file ({error}).") from error
     if "path" not in table.column_names:

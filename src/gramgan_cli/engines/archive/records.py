@@ -143,12 +143,18 @@ def part_names(folder: Place) -> list[str]:
     return [file.name for file in folder.files() if file.suffix == ".parquet" and file.name[0] not in "._"]
 
 
+def read_table(content: bytes) -> pa.Table:
+    """A Parquet file's table, read in this thread: pyarrow's own may still run when the process ends, and abort it."""
+    import pyarrow as pa
+
+    return pyarrow_parquet().ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
+
+
 def read_part(file: Place, columns: Sequence[str] | None = None) -> pa.Table:
     """One Parquet file of records (or of these columns of them). A file that holds none is an error that names it."""
-    parquet = pyarrow_parquet()
     content = file.read()
     try:
-        table = parquet.read_table(io.BytesIO(content))
+        table = read_table(content)
     except (OSError, ValueError) as error:
         raise GramganError(f"{file.text} is not a readable Parquet file ({error}).") from error
     if missing := [name for name in columns or schema().names if name not in table.column_names]:

@@ -18,7 +18,8 @@ from typing import Any, Literal, Protocol
 from gramgan_cli.core import baselines
 from gramgan_cli.core.addresses import LocalPlace, Place, place
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.formats import format_of_suffix
+from gramgan_cli.core.images.formats import READ_SUFFIXES, format_of_suffix
+from gramgan_cli.core.images.plan import FormatChoice
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model, weights_file
 from gramgan_cli.core.weights.mixture import Mixture
@@ -38,7 +39,7 @@ from gramgan_cli.engines.archive.records import (
 )
 from gramgan_cli.engines.archive.worker import Order, Outcome, Worker
 from gramgan_cli.engines.upscale_files import Machine, Settings
-from gramgan_cli.engines.upscale_plan import Naming, check_writable
+from gramgan_cli.engines.upscale_plan import Naming, check_ending, check_writable
 
 FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
 """How many rows, and for how long, may wait before they are written."""
@@ -143,7 +144,9 @@ class Run:
         scale = request.scale or f"{self.weights.scale:g}"
         form = request.settings.format
         naming = Naming(Path("results"), request.template, scale, self.weights.name, form, request.recursive)
-        self.output, photos = _with_place(list_photos(request.inputs, place(request.output), naming), request.output)
+        self.output, photos = _with_place(
+            list_photos(request.inputs, place(request.output), naming), request.output, form
+        )
         self.records = place(request.records) if request.records else self.output / FOLDER
         mine = of_shard(photos, *request.shard)
         self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
@@ -157,19 +160,22 @@ class Run:
         self._check_writable(mine)
         there = {storable(file.text) for file in self.output.files(recursive=True)} if merged.by_input else set()
         self._stopped = self._stopped_overwriting()
-        self.missing, self.there = list[Photo](), list[Photo]()
+        self.missing, self.there = list[Photo](), list[tuple[Photo, str]]()
         for photo in mine:
-            done = self._is_done(merged.by_input.get(storable(photo.input)), there)
-            (self.there if done else self.missing).append(photo)
+            row = merged.by_input.get(storable(photo.input))
+            if row is not None and row.output is not None and self._is_done(row, there):
+                self.there.append((photo, row.output))
+            else:
+                self.missing.append(photo)
         dangerous = claimed_keys(self.records)
         # What a worker may have died over comes last: should it happen again, everything else is done.
         self.missing.sort(key=lambda photo: key_of(photo.input) in dangerous if dangerous else False)
         self.counts = Counts(len(mine), len(self.there))
         self._in_all = len(photos)
 
-    def _is_done(self, row: Known | None, there: set[str]) -> bool:
+    def _is_done(self, row: Known, there: set[str]) -> bool:
         """Whether nothing is left to do. To overwrite is to do all again, but what a run did that was stopped at it."""
-        if row is None or row.error is not None or row.output not in there:
+        if row.error is not None or row.output not in there:
             return False
         if self.request.settings.overwrite and row.run not in self._stopped:
             return False
@@ -261,7 +267,7 @@ class Run:
             "run": self.name,
             "photos": self._in_all,
             "shard": _shard_text(request.shard),
-            "inputs": list(request.inputs),
+            "inputs": [place(text).text for text in request.inputs],  # however a folder is written, it is one
             "output": self.output.text,
             "model": self.weights.name,
             "model_sha256": self.weights.sha256,
@@ -317,14 +323,15 @@ def _difference(there: Work, wanted: Work) -> str:
     return f"made with other settings ({', '.join(names)})"
 
 
-def _with_place(photos: list[Photo], output: str) -> tuple[Place, list[Photo]]:
+def _with_place(photos: list[Photo], output: str, choice: FormatChoice) -> tuple[Place, list[Photo]]:
     """The folder of results, and the photos; one photo alone may be given its result's very name."""
     target = place(output)
     form = format_of_suffix(target.suffix)
-    if form is None or target.is_folder():
+    if target.is_folder() or (form is None and target.suffix.lower() not in READ_SUFFIXES):
         return target, photos
     if len(photos) > 1:
         raise UsageError(f"--output {output} is a file, but there are several pictures.", "Name a folder.")
+    check_ending(output, form, choice)
     name = target.name.removesuffix(target.suffix)
     return target.parent, [replace(photos[0], folder="", stem=name, suffix=target.suffix, named=True)]
 
