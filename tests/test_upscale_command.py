@@ -20,7 +20,9 @@ from PIL import Image
 from gramgan_cli.cli.app import main
 from gramgan_cli.core import archs
 from gramgan_cli.core.resize import imresize
+from gramgan_cli.core.weights.catalogue import unnamed_model
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
+from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale import Interpolator
 from photo_corpus import scene, with_pillow
 
@@ -118,6 +120,21 @@ def test_pipes(gramgan, tmp_path):
     assert done.returncode == 1
     assert done.stdout == b""
     assert b"standard input is not a picture" in done.stderr
+
+
+def test_without_a_model_the_catalogue_s_is_used(gramgan, tmp_path):
+    """Most people's photos are not clean; the catalogue says which model is for them."""
+    (tmp_path / "a.png").write_bytes(PNG)
+    done = gramgan(tmp_path / "a.png", "--json", "--device", "cpu")
+    assert json.loads(done.stdout)["model"]["name"] == unnamed_model() == "photo"
+    found = torch.from_numpy(np.array(Image.open(tmp_path / "a_x4.png")))
+    lr = torch.from_numpy(scene(3)).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        apart = {
+            name: (255 * load_model(name).network(lr)[0].clamp(0, 1).permute(1, 2, 0) - found).abs().max()
+            for name in ("photo", "default")
+        }
+    assert apart["photo"] < 1 < apart["default"]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def list_(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one name per line.")] = False,
 ) -> None:
     """List the models that are here, and those that can be fetched."""
+    from gramgan_cli.core.weights.catalogue import unnamed_model
     from gramgan_cli.engines import models as engine
 
     rows, problems = engine.list_models()
@@ -58,6 +59,7 @@ def list_(
             for row in rows
         ],
     )
+    output.note(f"gramgan upscale uses {unnamed_model()} where no model is named.")
     catalogue = engine.list_catalogue()
     if catalogue:
         output.print_table(

@@ -46,19 +46,19 @@ def upscale(
         ),
     ] = None,
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="A model of 'gramgan models list' (which says what each was trained for), a weights file, or nearest, "
-            "bilinear, bicubic, lanczos.",
+            help="A model of 'gramgan models list', a weights file, or nearest, bilinear, bicubic, lanczos. Without "
+            "it: photo, for photos as they are; default is for clean, sharp ones.",
         ),
-    ] = "default",
+    ] = None,
     style: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=1,
-            help="0: faithful (the default model), 1: rich in invented texture, between: a mixture of both.",
+            help="0: faithful (the model default), 1: rich in invented texture, between: a mixture of both.",
         ),
     ] = None,
     ref: Annotated[
@@ -195,7 +195,7 @@ def upscale(
     if quality is not None and written in ("png", "apng", "tif", "tiff"):
         raise UsageError(f"--quality changes nothing in {written.upper()}, which loses nothing.", "Leave it out.")
     _check_reference(ref, save_attention, inputs, backend)
-    model = _styled(model, style, ref)
+    chosen = _chosen(model, style, ref)
     sides = _tile(tile)
     memory = _bytes(max_memory)
 
@@ -215,7 +215,7 @@ def upscale(
     if wish:
         options = {"device": device, "tile": sides, "precision": precision, "tta": tta, "seamless": seamless}
         options |= {"max_memory": memory, "backend": backend}
-        archive.run(wish, on_ray, model, options, settings, f"{outscale:g}" if outscale else None, json, quiet)
+        archive.run(wish, on_ray, chosen, options, settings, f"{outscale:g}" if outscale else None, json, quiet)
         return
 
     from gramgan_cli.engines import upscale_reference as reference
@@ -223,10 +223,9 @@ def upscale(
     from gramgan_cli.engines.upscale_plan import STANDARD, Naming, plan_jobs
 
     if ref:
-        name = reference.DEFAULT_MODEL if model == "default" else model
-        machine = reference.open_reference_machine(name, ref, device, sides, precision, tta, seamless, out.note)
+        machine = reference.open_reference_machine(chosen, ref, device, sides, precision, tta, seamless, out.note)
     else:
-        machine = open_machine(model, device, sides, precision, tta, seamless, memory, backend)
+        machine = open_machine(chosen, device, sides, precision, tta, seamless, memory, backend)
         if not quiet and machine.backend:
             out.note(f"Running on {machine.device} with {machine.backend}.")
     scale = f"{outscale or machine.source.scale:g}"
@@ -294,15 +293,21 @@ def _check_reference(ref: Path | None, save_attention: Path | None, inputs: list
         raise UsageError("--save-attention can't read standard input again.", "Name a file.")
 
 
-def _styled(model: str, style: float | None, ref: Path | None) -> str:
-    """The model that ``--style`` means, or the one that was named."""
-    if style is None:
-        return model
-    if model != "default" or ref is not None:
-        raise UsageError("--style chooses the model itself.", "Leave out --model and --ref, or --style.")
-    from gramgan_cli.core.weights import mixture  # light: no torch
+def _chosen(model: str | None, style: float | None, ref: Path | None) -> str:
+    """The model that was named, the mixture that ``--style`` means, or what is used where nothing is said."""
+    from gramgan_cli.core.weights import catalogue, mixture  # light: no torch
 
-    return mixture.style(style)
+    if style is not None:
+        if model is not None or ref is not None:
+            raise UsageError("--style chooses the model itself.", "Leave out --model and --ref, or --style.")
+        return mixture.style(style)
+    if model is not None:
+        return model
+    if ref is not None:
+        from gramgan_cli.engines.upscale_reference import DEFAULT_MODEL
+
+        return DEFAULT_MODEL
+    return catalogue.unnamed_model()
 
 
 def _attention_paths(

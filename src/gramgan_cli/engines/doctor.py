@@ -19,7 +19,8 @@ from gramgan_cli.core.device import available_devices
 from gramgan_cli.core.folders import cache_dir, data_dir
 from gramgan_cli.core.patchdb.bank import default_bank
 from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.embedded import DEFAULT, embedded_models
+from gramgan_cli.core.weights.catalogue import unnamed_model
+from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.engines.models import verify
 
 DISTRIBUTION = "gramgan-cli"
@@ -230,7 +231,7 @@ def _bad_folders(folders: list[Folder]) -> list[Missing]:
 
 def _bad_models() -> list[Missing]:
     missing = []
-    if DEFAULT not in embedded_models():
+    if unnamed_model() not in embedded_models():
         missing.append(Missing("the embedded model", "gramgan upscale without --model", "Install a released package"))
     for model, problem in verify([]):
         if problem is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -33,5 +34,15 @@ class CatalogueEntry:
 
 def read_catalogue() -> dict[str, CatalogueEntry]:
     """Name -> entry, from ``gramgan_cli/weights/catalogue.toml``."""
+    return {name: CatalogueEntry(name=name, **fields) for name, fields in _read().items() if isinstance(fields, dict)}
+
+
+def unnamed_model() -> str:
+    """The embedded model that ``gramgan upscale`` uses when none is named."""
+    name: str = _read()["unnamed"]
+    return name
+
+
+def _read() -> dict[str, Any]:
     text = (resources.files("gramgan_cli") / "weights" / "catalogue.toml").read_text(encoding="utf-8")
-    return {name: CatalogueEntry(name=name, **fields) for name, fields in tomllib.loads(text).items()}
+    return tomllib.loads(text)

@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 SUFFIX = ".safetensors"
 
 DEFAULT = "default"
-"""The name of the model that works with nothing downloaded."""
+"""The model for clean photos, and the faithful end of ``--style``."""
 
 
 def embedded_models() -> dict[str, Traversable]:
