@@ -18,6 +18,7 @@ from gramgan_cli.cli import output as out
 from gramgan_cli.cli import upscale_archive as archive
 from gramgan_cli.cli.upscale_lines import enlarged, summarise, there_already
 from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.images.formats import FORMATS, format_of_suffix
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.upscale_files import Machine, Record
@@ -191,9 +192,10 @@ def upscale(
     output = None if target is None else Path(target)
     size = (outscale, width, height, _box(fit))
     _check_options(output, inputs, overwrite, skip_existing, size, json)
-    written = format or (output.suffix.lower().removeprefix(".") if output and not output.is_dir() else "")
-    if quality is not None and written in ("png", "apng", "tif", "tiff"):
-        raise UsageError(f"--quality changes nothing in {written.upper()}, which loses nothing.", "Leave it out.")
+    suffix = output.suffix if output and not output.is_dir() else ""
+    form = FORMATS.get(format) if format else format_of_suffix(suffix)
+    if quality is not None and form is not None and form.name in ("png", "tiff"):
+        raise UsageError(f"--quality changes nothing in {form.label}, which loses nothing.", "Leave it out.")
     _check_reference(ref, save_attention, inputs, backend)
     chosen = _chosen(model, style, ref)
     sides = _tile(tile)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class GramganError(Exception):
@@ -24,6 +26,15 @@ class UsageError(GramganError):
     """The command was called in a way that can't work (exit code 2)."""
 
     exit_code = 2
+
+
+@contextmanager
+def said_of(path: Path) -> Iterator[None]:
+    """Known failures over what a file holds, with the file's name before them."""
+    try:
+        yield
+    except GramganError as error:
+        raise GramganError(f"{path}: {error.message}", error.hint) from error
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> str:

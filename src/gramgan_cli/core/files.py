@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -22,8 +24,19 @@ os.umask(_UMASK)
 UNFINISHED = ".gramgan.part"
 """Ending of the hidden names that are written under; no other program's."""
 
-LEFTOVER_AGE = 24 * 3600
+_LEFTOVER_AGE = 24 * 3600
 """Seconds after which something unfinished belongs to no running process."""
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Delete the unfinished files and folders that killed runs left, once no running process can own them."""
+    for left in folder.glob(f".*{UNFINISHED}"):
+        with suppress(FileNotFoundError):  # another process's, which has just been finished
+            if time.time() - left.stat().st_mtime > _LEFTOVER_AGE:
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink()
 
 
 @contextmanager

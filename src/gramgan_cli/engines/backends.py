@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from gramgan_cli.core.backends.networks import NcnnNetwork, OnnxNetwork, OpenVin
 from gramgan_cli.core.backends.openvino_model import write_openvino
 from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.files import LEFTOVER_AGE, UNFINISHED
+from gramgan_cli.core.files import UNFINISHED, clear_leftovers
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.load import LoadedModel
 
@@ -161,6 +160,7 @@ def _convert(backend: Backend, model: LoadedModel, folder: Path) -> None:
     """Write the converted files into a folder that appears whole; of two processes doing so, the first one's stays."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(folder.parent)
         _forget_the_oldest(folder.parent)
         temporary = Path(tempfile.mkdtemp(prefix=".", suffix=UNFINISHED, dir=folder.parent))
     except OSError as error:
@@ -177,11 +177,7 @@ def _convert(backend: Backend, model: LoadedModel, folder: Path) -> None:
 
 
 def _forget_the_oldest(folder: Path) -> None:
-    """Mixed models come in any number; each is quick to convert again. What killed runs left goes, too."""
-    for left in folder.glob(f".*{UNFINISHED}"):
-        with suppress(FileNotFoundError):  # another process's, which has just been finished
-            if time.time() - left.stat().st_mtime > LEFTOVER_AGE:
-                shutil.rmtree(left, ignore_errors=True)
+    """Mixed models come in any number; each is quick to convert again."""
     made = sorted((path.stat().st_mtime, path) for path in folder.iterdir() if not path.name.startswith("."))
     for _, path in made[: max(0, len(made) + 1 - KEPT)]:
         shutil.rmtree(path, ignore_errors=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 
 import torch
 
@@ -13,10 +12,7 @@ from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.masks import texture_mask
 from gramgan_cli.core.patches import choose_places, parse_selection
-from gramgan_cli.recipes.schema import Loss, Recipe
-
-LOSS_TERMS = tuple(term.name for term in fields(Loss) if isinstance(term.default, float))
-"""The generator's terms, as recipes and records name them."""
+from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 COLOURS = 3
 """Channels of the photos that networks are trained on."""

@@ -33,7 +33,6 @@ from gramgan_cli.core.folders import cache_dir
 from gramgan_cli.core.schedules import stepped, warmup_cosine
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.check_recipe import LOSS_TERMS
 from gramgan_cli.engines.checkpoint import Progress, load_state, save_state
 from gramgan_cli.engines.content_step import ContentTraining
 from gramgan_cli.engines.distributed import Group
@@ -45,7 +44,7 @@ from gramgan_cli.engines.tensorboard import TensorBoard
 from gramgan_cli.engines.validate import measurable, sample_grid, validate
 from gramgan_cli.engines.warm_start import initial_weights
 from gramgan_cli.recipes.convert import method
-from gramgan_cli.recipes.schema import Recipe
+from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 MOST_NAMES = 1_000
 """Photos whose names a record lists; of larger sets it keeps the count and a hash of the names."""
@@ -331,6 +330,8 @@ class Run:
                 save = progress.step % recipe.save_every == 0 or last
                 if last or valid or save or progress.step % recipe.log_every == 0:
                     self._log(ledger, share)
+                if valid or save:
+                    self._check_weights()
                 if valid:
                     self._validate()
                 if save:
@@ -411,7 +412,6 @@ class Run:
 
     def _validate(self) -> None:
         """Measure the averaged generator, keep it where it is the best so far, and save a grid of samples."""
-        self._check_weights()
         if self.group.is_main:
             progress = self.progress
             psnr, ssim = validate(self.average, self.valid, self.descriptor.scale, self.device)
@@ -437,7 +437,6 @@ class Run:
 
     def _save(self) -> None:
         """Weights, then state: a kill between the two leaves an older state, from which the weights come out again."""
-        self._check_weights()
         if self.group.is_main:
             self.progress.scaler = self.training.scaler.state_dict()
             self._save_weights("last", {})

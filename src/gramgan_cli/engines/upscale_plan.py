@@ -7,14 +7,12 @@ import os
 import string
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.files import LEFTOVER_AGE, UNFINISHED
+from gramgan_cli.core.files import UNFINISHED, clear_leftovers
 from gramgan_cli.core.images.formats import FORMATS, READ_SUFFIXES, Format, format_of_suffix
 from gramgan_cli.core.images.plan import FormatChoice
 
@@ -295,7 +293,7 @@ def check_writable(folder: Path) -> None:
     """Make the folder, clear away old leftovers, and write a little file, so that a failure shows before the work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _clear_leftovers(folder)
+        clear_leftovers(folder)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=UNFINISHED) as file:
             file.write(bytes(2**16))
             file.flush()
@@ -304,11 +302,3 @@ def check_writable(folder: Path) -> None:
         raise GramganError(
             f"Can't write to the folder {folder}: {error.strerror or error}.", "Name another with --output."
         ) from error
-
-
-def _clear_leftovers(folder: Path) -> None:
-    """Delete the unfinished files that killed runs left, once they are too old to belong to a running one."""
-    for entry in folder.glob(f".*{UNFINISHED}"):
-        with suppress(FileNotFoundError):  # another process's, which has just been finished
-            if entry.is_file() and time.time() - entry.stat().st_mtime > LEFTOVER_AGE:
-                entry.unlink()

@@ -60,6 +60,10 @@ class Loss:
     """Which adversarial loss."""
 
 
+LOSS_TERMS = tuple(term.name for term in fields(Loss) if isinstance(term.default, float))
+"""The generator's terms, as recipes and records name them."""
+
+
 @dataclass(frozen=True)
 class Optimizer:
     """Adam, and Muon in its place where the recipe says so."""
@@ -203,7 +207,7 @@ LIMITS: dict[str, Limits] = {
     **dict.fromkeys(("stage_steps", "compute.threads", "schedule.warmup", "schedule.period"), _NOT_NEGATIVE),
     **dict.fromkeys(("schedule.factor", "optimizer.clip", "mask.delta"), _NOT_NEGATIVE),
     **dict.fromkeys(("texture.alpha", "texture.beta", "discriminator.nf", "discriminator.jitter"), _NOT_NEGATIVE),
-    **dict.fromkeys((f"loss.{term.name}" for term in fields(Loss) if isinstance(term.default, float)), _NOT_NEGATIVE),
+    **dict.fromkeys((f"loss.{term}" for term in LOSS_TERMS), _NOT_NEGATIVE),
     **{f"optimizer.{rate}": _NOT_NEGATIVE for rate in ("rate", "discriminator_rate", "extractor_rate")},
     **{f"optimizer.{decay}": _DECAY for decay in ("beta1", "beta2", "ema")},
     **{f"optimizer.discriminator_{decay}": _DECAY for decay in ("beta1", "beta2")},

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, said_of
 from gramgan_cli.core.weights import interop
 from gramgan_cli.core.weights.header import KEY, WeightsHeader, read_weights
 from gramgan_cli.core.weights.layouts import own_names, recognise
@@ -44,7 +44,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             raise GramganError(
                 f"{path} is not a plain checkpoint: '{name}' is a {type(tensor).__name__}, not a tensor."
             )
-        tensors[str(name).removeprefix(PREFIX)] = tensor
+        tensors[str(name).removeprefix(PREFIX)] = tensor.clone()  # two names may share one, which safetensors refuses
     return tensors
 
 
@@ -89,10 +89,8 @@ def _recognise(
     path: Path, licence: str, record: dict[str, Any], trained_for: str
 ) -> tuple[WeightsHeader, dict[str, Tensor]]:
     tensors = read_state_dict(path)
-    try:
+    with said_of(path):
         known = recognise(tensors)
-    except GramganError as error:
-        raise GramganError(f"{path}: {error.message}") from error
     if known is None:
         found = interop.identify(tensors, path)
         return WeightsHeader(interop.ARCH, found, found["scale"], licence, trained_for, record), tensors

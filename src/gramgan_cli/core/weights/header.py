@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -80,11 +79,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
     """Write tensors and header to ``path``, atomically."""
     with replacing(path) as temporary:
         save_file(
-            # Clones: safetensors refuses tensors that share memory, which foreign checkpoints have.
-            {
-                name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-                for name, tensor in tensors.items()
-            },
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
             temporary,
             metadata=header.to_metadata(),
         )

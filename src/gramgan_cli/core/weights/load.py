@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.initialise import Uninitialised
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, said_of
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import WeightsHeader, load_into, read_weights
 from gramgan_cli.core.weights.interpolate import check_alike, interpolate, interpolated_header
@@ -110,10 +110,8 @@ def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], pa
     """
     tensors = {key: _fp32(tensor) for key, tensor in own_names(header.arch, tensors).items()}
     _check_header(header, path)
-    try:
+    with said_of(path):
         described = describe(header)
-    except GramganError as error:
-        raise GramganError(f"{path}: {error.message}", error.hint) from error
     if (described.in_channels, described.out_channels) != (3, 3):
         raise GramganError(
             f"{path} takes {described.in_channels} channels and gives {described.out_channels}, not RGB."
@@ -121,11 +119,8 @@ def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], pa
     if header.arch == interop.ARCH:
         network = interop.build(tensors, header.hyperparameters, path)
         return LoadedModel(name, network, header, described)
-    try:
-        with torch.device("meta"), Uninitialised():
-            skeleton = archs.build(header.arch, header.hyperparameters)
-    except GramganError as error:
-        raise GramganError(f"{path}: {error.message}", error.hint) from error
+    with said_of(path), torch.device("meta"), Uninitialised():
+        skeleton = archs.build(header.arch, header.hyperparameters)
     load_into(skeleton, {key: tensor.to("meta") for key, tensor in tensors.items()}, str(path))
     with Uninitialised():
         network = archs.build(header.arch, header.hyperparameters)
