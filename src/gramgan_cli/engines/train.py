@@ -330,8 +330,6 @@ class Run:
                 save = progress.step % recipe.save_every == 0 or last
                 if last or valid or save or progress.step % recipe.log_every == 0:
                     self._log(ledger, share)
-                if valid or save:
-                    self._check_weights()
                 if valid:
                     self._validate()
                 if save:
@@ -412,6 +410,7 @@ class Run:
 
     def _validate(self) -> None:
         """Measure the averaged generator, keep it where it is the best so far, and save a grid of samples."""
+        self._check_weights()
         if self.group.is_main:
             progress = self.progress
             psnr, ssim = validate(self.average, self.valid, self.descriptor.scale, self.device)
@@ -437,6 +436,7 @@ class Run:
 
     def _save(self) -> None:
         """Weights, then state: a kill between the two leaves an older state, from which the weights come out again."""
+        self._check_weights()
         if self.group.is_main:
             self.progress.scaler = self.training.scaler.state_dict()
             self._save_weights("last", {})
