@@ -3,8 +3,10 @@
     python tools/grow_compact.py runs/psnr/last.safetensors runs/grown.safetensors 6 11
     gramgan train --recipe psnr --init runs/grown.safetensors --hr-dir DIR
 
-The numbers say after which of the middle convolutions (counted from 1) a new one goes: identity, with a PReLU of slope
-1, so the grown network gives what the first gave (Chen, Goodfellow, Shlens 2016, "Net2Net", section 2.3).
+The numbers say after which of the middle convolutions (counted from 1) a new one goes: the identity, so the grown
+network gives what the first gave (Chen, Goodfellow, Shlens 2016, "Net2Net", section 2.3). Net2Net grows ReLUs, which
+don't change when they come twice; a PReLU of slope a is shared out here between two, whose slopes have the product a,
+so that both bend from the first step on.
 """
 
 from __future__ import annotations
@@ -35,10 +37,21 @@ def grown(weights: Mapping[str, Tensor], nf: int, after: Collection[int]) -> dic
         result[f"body.{int(layer) + 2 * before}.{kind}"] = tensor
     for count, one in enumerate(sorted(after), start=1):
         place = 2 * (one + count)
+        first, second = shared(result[f"body.{place - 1}.weight"])
+        result[f"body.{place - 1}.weight"] = first
         result[f"body.{place}.weight"] = kernel.clone()
         result[f"body.{place}.bias"] = torch.zeros(nf)
-        result[f"body.{place + 1}.weight"] = torch.ones(nf)
+        result[f"body.{place + 1}.weight"] = second
     return result
+
+
+def shared(slopes: Tensor) -> tuple[Tensor, Tensor]:
+    """Slopes of two PReLUs in a row that do what one of these slopes does.
+
+    The first is at least 0 and leaves the sign, so the second sees what the first has bent: sqrt|a| and a / sqrt|a|.
+    """
+    root = slopes.abs().sqrt()
+    return root, torch.copysign(root, slopes)
 
 
 def main() -> None:
