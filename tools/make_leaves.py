@@ -19,6 +19,8 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
+from gramgan_cli.core.data.prepared import read_rgb
+
 SIDE, DRAWN = 352, 3
 WIDTH = SIDE * DRAWN
 """Pixels of a picture's side, as it is saved and as it is drawn."""
@@ -38,7 +40,7 @@ def some_photos(rng: Generator, folders: list[Path]) -> list[Image.Image]:
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.suffix.lower() in endings)
     photos = []
     for number in rng.permutation(len(files))[:PHOTOS]:
-        photo = Image.open(files[number]).convert("RGB")
+        photo = Image.fromarray(read_rgb(files[number]))
         factor = rng.uniform(0.9, 2.2)
         size = max(360, int(photo.width * factor)), max(360, int(photo.height * factor))
         photos.append(photo.resize(size, Image.Resampling.BICUBIC))
