@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from archive_helpers import command, contents, gramgan, make_archive, photo_bytes, report
-from gramgan_cli.core.addresses import Missing, place
 from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.io.locations import Missing, place
 from gramgan_cli.core.sizes import SizeChoice
 from gramgan_cli.engines.archive import claims
 from gramgan_cli.engines.archive.listing import list_photos, of_shard, parse_shard
@@ -351,7 +351,7 @@ def test_names_that_are_no_text_are_recorded(tmp_path):
 
 HOLDER = """
 import sys, time
-from gramgan_cli.core.addresses import place
+from gramgan_cli.core.io.locations import place
 from gramgan_cli.engines.archive.claims import Claimant
 claimant = Claimant(place(sys.argv[1]), sys.argv[2])
 print(claimant.take("photo", False), flush=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gramgan_cli.core.download import download
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.io.download import download
 
 CONTENT = np.random.default_rng(1).bytes(700_001)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -19,9 +19,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.core.archives import unpack
 from gramgan_cli.core.dataset_catalogue import SOURCES, Archive, Source
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.io.unpack import unpack
 from gramgan_cli.engines import prepare
 
 
@@ -153,7 +153,7 @@ def test_damaged_archives_are_named(tmp_path: Path, keep: int) -> None:
 
 
 def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gramgan_cli.core.archives.LARGEST_CONTENT", 1000)
+    monkeypatch.setattr("gramgan_cli.core.io.unpack.LARGEST_CONTENT", 1000)
     archive = make_zip(tmp_path / "x.zip", {"a": bytes(900), "b": bytes(101)})
     with pytest.raises(GramganError, match="unpacks to more than 1000 bytes"):
         unpack(archive, tmp_path / "out")

@@ -53,7 +53,7 @@ def bench(
     """Measure models: PSNR and SSIM on Y exactly as the papers' tables have them."""
     from gramgan_cli.core.datasets import find_dataset
     from gramgan_cli.core.device import pick_device
-    from gramgan_cli.core.folders import data_dir as default_dir
+    from gramgan_cli.core.io.folders import data_dir as default_dir
     from gramgan_cli.engines import bench as engine
     from gramgan_cli.engines import report as reporting
     from gramgan_cli.engines.enlargers import open_enlargers

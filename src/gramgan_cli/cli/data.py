@@ -92,7 +92,7 @@ def pull(
     json: Json = False,
 ) -> None:
     """Fetch a benchmark set from its public address; a fetch that was cut off goes on where it stopped."""
-    from gramgan_cli.core.folders import data_dir as default_dir
+    from gramgan_cli.core.io.folders import data_dir as default_dir
     from gramgan_cli.engines import prepare
 
     source = prepare.source_of(name)
@@ -115,7 +115,7 @@ def list_(
     ] = False,
 ) -> None:
     """Show which benchmark sets are here, and which can be fetched."""
-    from gramgan_cli.core.folders import data_dir as default_dir
+    from gramgan_cli.core.io.folders import data_dir as default_dir
     from gramgan_cli.engines.prepare import presence
 
     places = [data_dir or default_dir()]

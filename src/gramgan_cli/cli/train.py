@@ -13,7 +13,7 @@ from gramgan_cli.core.errors import UsageError
 
 def _settings(hr_dir: list[str] | None, named: dict[str, Any], chosen: list[str] | None) -> list[dict[str, Any]]:
     """What the options say, as changes to the recipe; ``--set`` comes last and wins."""
-    from gramgan_cli.core.addresses import place
+    from gramgan_cli.core.io.locations import place
     from gramgan_cli.recipes.convert import parse_setting
 
     settings = [parse_path(key, value) for key, value in named.items() if value is not None]

@@ -83,7 +83,7 @@ def wish(
 
 
 def _speaks_of_archive(inputs: Sequence[str], output: str | None) -> bool:
-    from gramgan_cli.core.addresses import is_address
+    from gramgan_cli.core.io.locations import is_address
 
     if any(is_address(text) for text in (*inputs, output or "")):
         return True

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.folders import cache_dir
+from gramgan_cli.core.io.folders import cache_dir
 
 Extractor = Literal["vgg19", "resnet18", "resnet34"]
 Weights = Literal["imagenet", "random"]

@@ -21,7 +21,7 @@ from gramgan_cli.core.backends.networks import NcnnNetwork, OnnxNetwork, OpenVin
 from gramgan_cli.core.backends.openvino_model import write_openvino
 from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.files import UNFINISHED, clear_leftovers
+from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.load import LoadedModel
 

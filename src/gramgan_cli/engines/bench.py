@@ -15,7 +15,7 @@ from PIL import Image
 
 from gramgan_cli.core.datasets import Dataset, Sample, read_sample
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.metrics import gram_distance, psnr_y, spectrum_distance, ssim_y
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.metrics.texture import PATCH_SIZES

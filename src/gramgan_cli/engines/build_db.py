@@ -12,7 +12,7 @@ import torch
 
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.datasets import NAMES, find_dataset
-from gramgan_cli.core.folders import data_dir
+from gramgan_cli.core.io.folders import data_dir
 from gramgan_cli.core.patchdb.bank import Bank, Photo, Provenance, save_bank
 from gramgan_cli.core.patchdb.cutting import cut_photo, upright_size
 from gramgan_cli.core.patchdb.sampling import draw_places

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 
 KEY = "gramgan-state"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 from gramgan_cli.engines.compare import Comparison, Version
 
 LARGEST = 40_000_000

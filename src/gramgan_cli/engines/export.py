@@ -12,7 +12,7 @@ from torch import nn
 from torch.export import Dim
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.weights import interop
 from gramgan_cli.core.weights.header import KEY, save_weights
 from gramgan_cli.core.weights.layouts import basicsr_names

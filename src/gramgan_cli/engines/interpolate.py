@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gramgan_cli.core.datasets import read_picture
 from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import save_weights
 from gramgan_cli.core.weights.interpolate import check_alike

@@ -14,7 +14,7 @@ from PIL import Image
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.masks import CELL, Mode, texture_mask
 
 _SHADE = np.array([40, 0, 90], dtype=np.float64)

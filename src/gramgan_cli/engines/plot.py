@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gramgan_cli.core.archives import unpack
 from gramgan_cli.core.data.degradation import Degradation, degrade, picture_draw
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.dataset_catalogue import SOURCES, Archive, Source
 from gramgan_cli.core.datasets import NAMES, open_dataset, read_picture
-from gramgan_cli.core.download import Progress, download
 from gramgan_cli.core.errors import GramganError, nearest
-from gramgan_cli.core.files import replacing
-from gramgan_cli.core.locks import exclusive
+from gramgan_cli.core.io.download import Progress, download
+from gramgan_cli.core.io.files import replacing
+from gramgan_cli.core.io.locks import exclusive
+from gramgan_cli.core.io.unpack import unpack
 from gramgan_cli.core.resize import Border, crop_to_multiple, make_lr
 
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.files import replacing, write_errors
+from gramgan_cli.core.io.files import replacing, write_errors
 from gramgan_cli.recipes.convert import merge, read_toml, to_toml
 from gramgan_cli.recipes.schema import Recipe
 

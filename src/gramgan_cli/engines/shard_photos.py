@@ -11,7 +11,7 @@ from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import PreparedPhoto, prepare_photos
 from gramgan_cli.core.data.shards import Shards, ShardSampler, count_photos, prepared_at
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.folders import cache_dir
+from gramgan_cli.core.io.folders import cache_dir
 from gramgan_cli.recipes.schema import Recipe
 
 Progress = Callable[[int, int], None] | None

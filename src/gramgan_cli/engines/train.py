@@ -28,8 +28,8 @@ from gramgan_cli.core.data.prepared import PreparedPhoto, add_references, prepar
 from gramgan_cli.core.data.shards import find_shards
 from gramgan_cli.core.ema import update_ema
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.files import replacing
-from gramgan_cli.core.folders import cache_dir
+from gramgan_cli.core.io.files import replacing
+from gramgan_cli.core.io.folders import cache_dir
 from gramgan_cli.core.schedules import stepped, warmup_cosine
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model

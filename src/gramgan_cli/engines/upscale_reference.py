@@ -19,7 +19,7 @@ from gramgan_cli.core.data.crops import to_tensor
 from gramgan_cli.core.datasets import read_picture
 from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.reference_search import Match, transfer
 from gramgan_cli.core.resize import imresize
 from gramgan_cli.core.tiling import Span, Tiling, spans

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gramgan_cli.core.errors import GramganError, nearest
-from gramgan_cli.core.folders import data_dir
+from gramgan_cli.core.io.folders import data_dir
 from gramgan_cli.recipes.convert import merge, read_toml
 from gramgan_cli.recipes.schema import Recipe
 

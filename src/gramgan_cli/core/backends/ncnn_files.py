@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from gramgan_cli.core.backends.layers import Layer
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 
 MAGIC = 7767517
 INPUT, OUTPUT = "data", "output"

@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from gramgan_cli.core.addresses import LocalPlace, place
 from gramgan_cli.core.data.crops import Batch, CropSampler
 from gramgan_cli.core.data.listing import SUFFIXES
 from gramgan_cli.core.data.prepared import PreparedPhoto, pair_of, read_rgb
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
+from gramgan_cli.core.io.locations import LocalPlace, place
 
 VERSION = 1
 

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.files import replacing
-from gramgan_cli.core.folders import data_dir
+from gramgan_cli.core.io.files import replacing
+from gramgan_cli.core.io.folders import data_dir
 
 KEY = "gramgan-bank"
 FORMAT = 1

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 
 KEY = "gramgan"
 FORMAT = 1

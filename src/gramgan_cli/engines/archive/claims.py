@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gramgan_cli.core.addresses import Missing, Place
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.locks import exclusive, is_held
+from gramgan_cli.core.io.locations import Missing, Place
+from gramgan_cli.core.io.locks import exclusive, is_held
 
 FOLDER, WORKERS = "_claims", "_workers"
 """Folders inside the folder of records."""

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gramgan_cli.core.addresses import Place, place
 from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.io.locations import Place, place
 from gramgan_cli.engines.archive.listing import Photo
 from gramgan_cli.engines.archive.run import CHUNK, Engine, Request, Run, Weights
 from gramgan_cli.engines.archive.worker import Order, Outcome, Worker

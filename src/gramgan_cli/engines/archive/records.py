@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gramgan_cli.core.addresses import Missing, Place
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.io.locations import Missing, Place
 
 if TYPE_CHECKING:
     import pyarrow as pa

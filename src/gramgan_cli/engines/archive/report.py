@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from gramgan_cli.core.addresses import Place, place
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.io.locations import Place, place
 from gramgan_cli.engines.archive.records import FOLDER, RUNS, Merged, noted_runs, part_names, read_part
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from gramgan_cli.core.addresses import LocalPlace, Place, place
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.read import open_photo
+from gramgan_cli.core.io.locations import LocalPlace, Place, place
 from gramgan_cli.engines.archive.claims import Claim, Claimant, key_of, release
 from gramgan_cli.engines.archive.listing import Photo
 from gramgan_cli.engines.archive.records import Merged, Row, Work, storable

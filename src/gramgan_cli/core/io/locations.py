@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.files import replacing
+from gramgan_cli.core.io.files import replacing
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "abfs", "abfs": "abfs", "abfss": "abfs"}
 """Protocol -> the extra that brings its library, called as fsspec calls it."""

@@ -1,0 +1,1 @@
+"""Files, folders, locks, locations, downloads: everything that touches a disk or a network."""
