@@ -67,7 +67,7 @@ def gramgan_run(backend: str, weights: Path, picture: bytes) -> tuple[Callable[[
     import numpy as np
     import torch
 
-    from gramgan_cli.core.images.plan import choose_format, plan_target
+    from gramgan_cli.core.images.output_format import choose_format, plan_target
     from gramgan_cli.core.images.read import open_photo
     from gramgan_cli.core.images.write import encode
     from gramgan_cli.core.weights.load import load_model

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.formats import FORMATS
-from gramgan_cli.core.images.plan import choose_format, plan_target
+from gramgan_cli.core.images.formats.capabilities import FORMATS
+from gramgan_cli.core.images.output_format import choose_format, plan_target
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.write import encode
 from photo_corpus import CASES, exif_with, scene, with_pillow

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gramgan_cli.core.images.png import delay
+from gramgan_cli.core.images.formats.png import delay
+from gramgan_cli.core.images.formats.webp import whole_milliseconds
 from gramgan_cli.core.images.read import open_photo
-from gramgan_cli.core.images.webp import whole_milliseconds
 from photo_corpus import HEIGHT, WIDTH, chunk, exif_with, scene, seen_upright, with_pillow
 from upscale_helpers import upscale_one
 

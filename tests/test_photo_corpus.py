@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from gramgan_cli.core.images.jxl import Header, read_header
+from gramgan_cli.core.images.formats.jxl import Header, read_header
 from photo_corpus import CASES, HEIGHT, WIDTH, Case, oriented_jpeg, scene, seen_upright, with_pillow, with_tifffile
 from upscale_helpers import decoded, upscale_one
 

@@ -13,8 +13,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from gramgan_cli.core.images.exif import DamagedExif, exif_orientation, updated_exif, with_resolution
-from gramgan_cli.core.images.xmp import updated_xmp
+from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_orientation, updated_exif, with_resolution
+from gramgan_cli.core.images.metadata.xmp import updated_xmp
 from photo_corpus import HEIGHT, WIDTH, chunk, exif_with, make_png, scene, with_pillow, with_tifffile
 from upscale_helpers import decoded, upscale_one
 

@@ -18,7 +18,7 @@ from gramgan_cli.cli import output as out
 from gramgan_cli.cli import upscale_archive as archive
 from gramgan_cli.cli.upscale_lines import enlarged, summarise, there_already
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.images.formats import FORMATS, format_of_suffix
+from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.upscale_files import Machine, Record

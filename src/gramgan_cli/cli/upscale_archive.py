@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from gramgan_cli.cli import output as out
 from gramgan_cli.cli.upscale_lines import enlarged, summarise, there_already
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.images.formats import format_of_suffix
+from gramgan_cli.core.images.formats.capabilities import format_of_suffix
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.archive.records import Row

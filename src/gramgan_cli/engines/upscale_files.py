@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.alpha import extend_colours
-from gramgan_cli.core.images.formats import format_of_suffix
+from gramgan_cli.core.images.formats.capabilities import format_of_suffix
+from gramgan_cli.core.images.output_format import FormatChoice, Target, choose_format, plan_target
 from gramgan_cli.core.images.photo import Frame, Photo
-from gramgan_cli.core.images.plan import FormatChoice, Target, choose_format, plan_target
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.write import encode
 from gramgan_cli.core.io.files import replacing

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.formats import FORMATS, READ_SUFFIXES, Format, format_of_suffix
-from gramgan_cli.core.images.plan import FormatChoice
+from gramgan_cli.core.images.formats.capabilities import FORMATS, READ_SUFFIXES, Format, format_of_suffix
+from gramgan_cli.core.images.output_format import FormatChoice
 from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
 
 STANDARD = Path("-")

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageSequence, UnidentifiedImageError
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images import apng, boxes, jxl, netpbm, png, tiff, webp
-from gramgan_cli.core.images.colour import srgb_profile, to_srgb
-from gramgan_cli.core.images.exif import DamagedExif, exif_orientation
-from gramgan_cli.core.images.ifd import Directory, Layout
-from gramgan_cli.core.images.orientation import upright, upright_size
+from gramgan_cli.core.images.formats.capabilities import apng, jxl, netpbm, png, tiff, webp
+from gramgan_cli.core.images.formats.capabilities import heif as boxes
+from gramgan_cli.core.images.metadata.colour import srgb_profile, to_srgb
+from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_orientation
+from gramgan_cli.core.images.metadata.ifd import Directory, Layout
+from gramgan_cli.core.images.metadata.orientation import upright, upright_size
 from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, Unsupported, plausible_dpi
 
 Array = NDArray[Any]

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gramgan_cli.core.images import png
 from gramgan_cli.core.images.alpha import flatten_on_white
+from gramgan_cli.core.images.formats.capabilities import png
+from gramgan_cli.core.images.formats.tiff import TiffWriter
+from gramgan_cli.core.images.formats.webp import WebpAnimation, whole_milliseconds
+from gramgan_cli.core.images.output_format import Target
 from gramgan_cli.core.images.photo import Frame
-from gramgan_cli.core.images.plan import Target
-from gramgan_cli.core.images.tiff import TiffWriter
-from gramgan_cli.core.images.webp import WebpAnimation, whole_milliseconds
 
 Array = NDArray[Any]
 Bands = Iterable[Array]

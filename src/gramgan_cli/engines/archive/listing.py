@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.formats import READ_SUFFIXES
+from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
 from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
 from gramgan_cli.engines.archive.records import FOLDER, read_table
 from gramgan_cli.engines.upscale_plan import Naming, check_template, plan_job

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import imagecodecs
 
-from gramgan_cli.core.images.boxes import walk
+from gramgan_cli.core.images.formats.heif import walk
 from gramgan_cli.core.images.photo import Unsupported
 
 CODESTREAM = b"\xff\x0a"

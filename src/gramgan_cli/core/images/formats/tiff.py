@@ -12,8 +12,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.images import ifd
-from gramgan_cli.core.images.ifd import DamagedTiff, Directory, Layout, Value, number, numbers
+from gramgan_cli.core.images.metadata import ifd
+from gramgan_cli.core.images.metadata.ifd import DamagedTiff, Directory, Layout, Value, number, numbers
 from gramgan_cli.core.images.photo import Metadata, Unsupported, plausible_dpi
 
 Array = NDArray[Any]

@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.colour import is_grey_profile, rgb_profile_like
-from gramgan_cli.core.images.exif import DamagedExif, updated_exif, with_resolution, without_orientation
-from gramgan_cli.core.images.formats import FORMATS, Format
+from gramgan_cli.core.images.formats.capabilities import FORMATS, Format
+from gramgan_cli.core.images.metadata.colour import is_grey_profile, rgb_profile_like
+from gramgan_cli.core.images.metadata.exif import DamagedExif, updated_exif, with_resolution, without_orientation
+from gramgan_cli.core.images.metadata.xmp import updated_xmp
 from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo
-from gramgan_cli.core.images.xmp import updated_xmp
 
 FormatChoice = Literal["default", "same", "png", "jpg", "webp", "tiff", "avif"]
 
