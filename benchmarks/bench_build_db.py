@@ -24,8 +24,8 @@ from common import keep, write_photos
 from PIL import Image
 
 from gramgan_cli.core.data.listing import list_pictures
-from gramgan_cli.core.patchdb.cutting import upright_size
-from gramgan_cli.core.patchdb.sampling import draw_places
+from gramgan_cli.core.texture.patchdb.cutting import upright_size
+from gramgan_cli.core.texture.patchdb.sampling import draw_places
 from gramgan_cli.engines.build_db import build_bank
 
 PLACES = 200_000

@@ -26,8 +26,8 @@ from torch.nn import functional as F
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import Batch
-from gramgan_cli.core.masks import grid_mask
-from gramgan_cli.core.patchdb.bank import load_bank
+from gramgan_cli.core.texture.masks import grid_mask
+from gramgan_cli.core.texture.patchdb.bank import load_bank
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.gan_step import GanTraining
 from gramgan_cli.recipes.convert import merge

@@ -28,11 +28,11 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
-from gramgan_cli.core.gram import packed_gram, unpack
-from gramgan_cli.core.patchdb.bank import Bank, load_bank
-from gramgan_cli.core.patchdb.query import build_index, combined_query
-from gramgan_cli.core.patches import choose_places, cut_patches, parse_selection
 from gramgan_cli.core.resize import imresize, make_lr
+from gramgan_cli.core.texture.gram import packed_gram, unpack
+from gramgan_cli.core.texture.patchdb.bank import Bank, load_bank
+from gramgan_cli.core.texture.patchdb.query import build_index, combined_query
+from gramgan_cli.core.texture.patches import choose_places, cut_patches, parse_selection
 from gramgan_cli.engines.build_db import build_bank
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.gan_step import GanTraining

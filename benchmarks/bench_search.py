@@ -24,7 +24,7 @@ import torch
 from common import Goal, keep, parser, seconds
 from scipy.spatial import cKDTree
 
-from gramgan_cli.core.patchdb.query import BoxIndex, TreeIndex
+from gramgan_cli.core.texture.patchdb.query import BoxIndex, TreeIndex
 
 PART = 256
 """Queries that the slow ways are timed on."""

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from gramgan_cli.core.archs.rrdbnet import RRDBNet
-from gramgan_cli.core.gram import gram, packed_gram, unpack
 from gramgan_cli.core.losses import adversarial, content
 from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perceptual
 from gramgan_cli.core.losses.perceptual import perceptual
 from gramgan_cli.core.losses.texture import patch_texture
-from gramgan_cli.core.patches import choose_places, cut_patches, parse_selection
+from gramgan_cli.core.texture.gram import gram, packed_gram, unpack
+from gramgan_cli.core.texture.patches import choose_places, cut_patches, parse_selection
 
 
 def numpy_gram(patch: np.ndarray, centered: bool) -> np.ndarray:

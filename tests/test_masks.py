@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gramgan_cli.core.masks import grid_mask, sliding_mask, texture_mask
+from gramgan_cli.core.texture.masks import grid_mask, sliding_mask, texture_mask
 
 
 def half_flat(height: int, width: int, seed: int = 0) -> torch.Tensor:

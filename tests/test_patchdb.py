@@ -14,13 +14,13 @@ import torch
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.gram import packed_gram, unpack
-from gramgan_cli.core.patchdb.bank import Bank, load_bank
-from gramgan_cli.core.patchdb.candidates import TextureTargets, image_candidates
-from gramgan_cli.core.patchdb.query import BoxIndex, TreeIndex, combined_query
-from gramgan_cli.core.patchdb.sampling import draw_places
-from gramgan_cli.core.patchdb.versions import MARGIN, affine_patches, down_up_patches
 from gramgan_cli.core.resize import imresize
+from gramgan_cli.core.texture.gram import packed_gram, unpack
+from gramgan_cli.core.texture.patchdb.bank import Bank, load_bank
+from gramgan_cli.core.texture.patchdb.candidates import TextureTargets, image_candidates
+from gramgan_cli.core.texture.patchdb.query import BoxIndex, TreeIndex, combined_query
+from gramgan_cli.core.texture.patchdb.sampling import draw_places
+from gramgan_cli.core.texture.patchdb.versions import MARGIN, affine_patches, down_up_patches
 from gramgan_cli.engines.build_db import build_bank
 
 

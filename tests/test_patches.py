@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.patches import Selection, choose_places, cut_patches, parse_selection
+from gramgan_cli.core.texture.patches import Selection, choose_places, cut_patches, parse_selection
 
 
 def test_dense_without_a_generator_tiles_from_the_corner() -> None:

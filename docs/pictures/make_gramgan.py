@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from gramgan_cli.core.gram import packed_gram
-from gramgan_cli.core.patchdb.query import build_index, combined_query
-from gramgan_cli.core.patches import cut_patches
 from gramgan_cli.core.resize import imresize, make_lr
+from gramgan_cli.core.texture.gram import packed_gram
+from gramgan_cli.core.texture.patchdb.query import build_index, combined_query
+from gramgan_cli.core.texture.patches import cut_patches
 from gramgan_cli.engines.build_db import build_bank
 from gramgan_cli.engines.mask import make_masks
 

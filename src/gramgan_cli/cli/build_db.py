@@ -14,7 +14,7 @@ from gramgan_cli.cli.progress import counting
 from gramgan_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from gramgan_cli.core.patchdb.bank import Bank
+    from gramgan_cli.core.texture.patchdb.bank import Bank
 
 
 def build_db(
@@ -44,7 +44,7 @@ def build_db(
 
     gramgan build-db --info bank.safetensors
     """
-    from gramgan_cli.core.patchdb.bank import default_bank, load_bank
+    from gramgan_cli.core.texture.patchdb.bank import default_bank, load_bank
 
     if info is not None:
         if hr_dir is not None or out is not None:

@@ -13,10 +13,10 @@ import torch
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.datasets import NAMES, find_dataset
 from gramgan_cli.core.io.folders import data_dir
-from gramgan_cli.core.patchdb.bank import Bank, Photo, Provenance, save_bank
-from gramgan_cli.core.patchdb.cutting import cut_photo, upright_size
-from gramgan_cli.core.patchdb.sampling import draw_places
-from gramgan_cli.core.patchdb.versions import ANGLE_DEGREES, SCALE, SHEAR_DEGREES, SHIFT_PIXELS, VERSIONS
+from gramgan_cli.core.texture.patchdb.bank import Bank, Photo, Provenance, save_bank
+from gramgan_cli.core.texture.patchdb.cutting import cut_photo, upright_size
+from gramgan_cli.core.texture.patchdb.sampling import draw_places
+from gramgan_cli.core.texture.patchdb.versions import ANGLE_DEGREES, SCALE, SHEAR_DEGREES, SHIFT_PIXELS, VERSIONS
 
 MAGNITUDES = {"angle_degrees": ANGLE_DEGREES, "shear_degrees": SHEAR_DEGREES, "scale": SCALE, "shift_px": SHIFT_PIXELS}
 LIBRARIES = ("gramgan-cli", "numpy", "pillow", "torch")

@@ -10,8 +10,8 @@ import torch
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.masks import texture_mask
-from gramgan_cli.core.patches import choose_places, parse_selection
+from gramgan_cli.core.texture.masks import texture_mask
+from gramgan_cli.core.texture.patches import choose_places, parse_selection
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 COLOURS = 3

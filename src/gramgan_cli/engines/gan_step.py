@@ -14,7 +14,7 @@ from gramgan_cli.core.archs.discriminators.gramgan import Judgement
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.losses.adversarial import gan_d, gan_g, gradient_penalty, ragan_d, ragan_g, wgan_d, wgan_g
 from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perceptual
-from gramgan_cli.core.masks import texture_mask
+from gramgan_cli.core.texture.masks import texture_mask
 from gramgan_cli.engines.content_step import adam, generator_optimisers, update
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.generate import Generated, generate

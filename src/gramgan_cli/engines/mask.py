@@ -15,7 +15,7 @@ from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import replacing
-from gramgan_cli.core.masks import CELL, Mode, texture_mask
+from gramgan_cli.core.texture.masks import CELL, Mode, texture_mask
 
 _SHADE = np.array([40, 0, 90], dtype=np.float64)
 """What covers untextured area in an overlay."""
@@ -83,7 +83,7 @@ def make_masks(
 
     Args:
         pairs: (picture, mask file), see ``plan_masks``.
-        mode, cell, delta: as in ``core.masks.texture_mask``; a sliding cell must be odd.
+        mode, cell, delta: as in ``core.texture.masks.texture_mask``; a sliding cell must be odd.
         overlay: the photo with its untextured area covered, instead of the mask.
         progress: told (pictures done, pictures in all).
     """

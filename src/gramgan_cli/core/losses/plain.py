@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from gramgan_cli.core.losses.content import l1
-from gramgan_cli.core.masks import sliding_mask
+from gramgan_cli.core.texture.masks import sliding_mask
 
 WINDOW = 5
 """Side in pixels of the window in which HR is called plain or not: small, so that plain places reach close to edges."""

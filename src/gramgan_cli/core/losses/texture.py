@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gramgan_cli.core.gram import gram, unpack
+from gramgan_cli.core.texture.gram import gram, unpack
 
 
 def patch_texture(sr_patches: Tensor, target: Tensor, centered: bool = False) -> Tensor:

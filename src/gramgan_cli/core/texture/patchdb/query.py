@@ -8,7 +8,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from gramgan_cli.core.gram import PACKED
+from gramgan_cli.core.texture.gram import PACKED
 
 
 def combined_query(gram_hr: Tensor, gram_sr: Tensor, alpha: float = 0.5, beta: float = 0.5) -> Tensor:

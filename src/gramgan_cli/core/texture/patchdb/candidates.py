@@ -7,11 +7,11 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from gramgan_cli.core.gram import packed_gram
-from gramgan_cli.core.patchdb.bank import Bank
-from gramgan_cli.core.patchdb.query import build_index, combined_query
-from gramgan_cli.core.patchdb.versions import AFFINE_NUMBERS, MARGIN, affine_patches, down_up_patches
-from gramgan_cli.core.patches import Selection, choose_places, cut_patches
+from gramgan_cli.core.texture.gram import packed_gram
+from gramgan_cli.core.texture.patchdb.bank import Bank
+from gramgan_cli.core.texture.patchdb.query import build_index, combined_query
+from gramgan_cli.core.texture.patchdb.versions import AFFINE_NUMBERS, MARGIN, affine_patches, down_up_patches
+from gramgan_cli.core.texture.patches import Selection, choose_places, cut_patches
 
 Source = Literal["database", "image", "both"]
 

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gramgan_cli.core.patches import cut_patches
 from gramgan_cli.core.resize import contributions
+from gramgan_cli.core.texture.patches import cut_patches
 
 VERSIONS = ("raw", "down-up", "affine")
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.patchdb.versions import AFFINE_NUMBERS, MARGIN
+from gramgan_cli.core.texture.patchdb.versions import AFFINE_NUMBERS, MARGIN
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from gramgan_cli.core.data.prepared import picture_errors, read_rgb
-from gramgan_cli.core.gram import PACKED, packed_gram
-from gramgan_cli.core.patchdb.versions import VERSIONS, affine_patches, down_up_patches
-from gramgan_cli.core.patches import cut_patches
+from gramgan_cli.core.texture.gram import PACKED, packed_gram
+from gramgan_cli.core.texture.patchdb.versions import VERSIONS, affine_patches, down_up_patches
+from gramgan_cli.core.texture.patches import cut_patches
 
 _AT_ONCE = 512
 """Places per piece, which bounds the memory that their surroundings take."""

@@ -1,0 +1,1 @@
+"""Texture: Gram matrices, patches, masks and the bank of real patches."""
