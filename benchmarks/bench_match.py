@@ -28,7 +28,7 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
-from gramgan_cli.core.resize import imresize, make_lr
+from gramgan_cli.core.resize.matlab import imresize, make_lr
 from gramgan_cli.core.texture.gram import packed_gram, unpack
 from gramgan_cli.core.texture.patchdb.bank import Bank, load_bank
 from gramgan_cli.core.texture.patchdb.query import build_index, combined_query

@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
-from gramgan_cli.core.resize import crop_to_multiple, make_lr
+from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale import Upscaler
 

@@ -24,7 +24,7 @@ from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
 from gramgan_cli.core.metrics import psnr_y
 from gramgan_cli.core.metrics.texture import gram_distance, spectrum_distance
-from gramgan_cli.core.resize import crop_to_multiple, imresize, make_lr
+from gramgan_cli.core.resize.matlab import crop_to_multiple, imresize, make_lr
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale import Upscaler
 

@@ -18,7 +18,7 @@ from PIL import Image
 from archive_helpers import command, contents, gramgan, make_archive, photo_bytes, report
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.locations import Missing, place
-from gramgan_cli.core.sizes import SizeChoice
+from gramgan_cli.core.resize.sizes import SizeChoice
 from gramgan_cli.engines.archive import claims
 from gramgan_cli.engines.archive.listing import list_photos, of_shard, parse_shard
 from gramgan_cli.engines.archive.records import note_run

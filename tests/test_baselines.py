@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gramgan_cli.core.baselines import BASELINES, REACH
+from gramgan_cli.core.resize.baselines import BASELINES, REACH
 
 
 def noise(height: int, width: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.datasets import open_dataset
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
-from gramgan_cli.core.resize import make_lr
+from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.engines import bench as engine
 from gramgan_cli.engines.enlargers import open_enlargers

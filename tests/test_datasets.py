@@ -10,7 +10,7 @@ from PIL import Image
 
 from gramgan_cli.core.datasets import find_dataset, open_dataset, read_sample
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.resize import make_lr
+from gramgan_cli.core.resize.matlab import make_lr
 
 
 def picture(path: Path, width: int = 24, height: int = 16, seed: int = 0) -> np.ndarray:

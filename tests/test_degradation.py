@@ -17,7 +17,7 @@ from gramgan_cli.core.data.crops import CropSampler, degraded_photo
 from gramgan_cli.core.data.degradation import BEST_QUALITY, Degradation, degrade, degraded_crop
 from gramgan_cli.core.data.prepared import PreparedPhoto
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.resize import make_lr
+from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 

@@ -14,9 +14,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.metrics.psnr import psnr_y
-from gramgan_cli.core.resize import crop_to_multiple, make_lr
+from gramgan_cli.core.resize.baselines import BASELINES
+from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 from gramgan_cli.core.weights.catalogue import read_catalogue
 from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.core.weights.load import LoadedModel, load_model

@@ -14,7 +14,7 @@ from skimage.metrics import structural_similarity
 
 from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.metrics.ssim import gaussian_window
-from gramgan_cli.core.resize import imresize, round_to_8bit
+from gramgan_cli.core.resize.matlab import imresize, round_to_8bit
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gramgan_cli.core import archs, resize
+from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators.esrgan import ESRGANDiscriminator
 from gramgan_cli.core.archs.discriminators.gramgan import DiscriminatorVGGStyle
 from gramgan_cli.core.archs.discriminators.srgan import SRGANDiscriminator
 from gramgan_cli.core.archs.discriminators.ttsr import TTSRDiscriminator
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.resize.matlab import matlab as resize
 
 TOLERANCE = 1e-6
 

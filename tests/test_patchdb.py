@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.resize import imresize
+from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.texture.gram import packed_gram, unpack
 from gramgan_cli.core.texture.patchdb.bank import Bank, load_bank
 from gramgan_cli.core.texture.patchdb.candidates import TextureTargets, image_candidates

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from gramgan_cli.core.archs.ttsr.extractor import TextureExtractor
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.reference_search import Match, search, transfer
-from gramgan_cli.core.resize_torch import imresize
+from gramgan_cli.core.resize.torch_matlab import imresize
 
 
 def direct_search(query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gramgan_cli.core import resize
-from gramgan_cli.core.resize_torch import imresize
+from gramgan_cli.core.resize.matlab import matlab as resize
+from gramgan_cli.core.resize.torch_matlab import imresize
 
 
 @pytest.mark.parametrize("scale", [0.25, 4.0, 0.37, 1.9, 1 / 3])

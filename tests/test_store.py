@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from gramgan_cli.core import archs
-from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights import checkout, embedded, store
 from gramgan_cli.core.weights.catalogue import CatalogueEntry
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights

@@ -12,7 +12,7 @@ from PIL import Image
 from gramgan_cli.core.data.crops import Batch, CropSampler, turn
 from gramgan_cli.core.data.prepared import PreparedPhoto, prepare_photos, read_rgb
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.resize import make_lr
+from gramgan_cli.core.resize.matlab import make_lr
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from PIL import Image
 
 from gramgan_cli.cli.app import main
 from gramgan_cli.core import archs
-from gramgan_cli.core.resize import imresize
+from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.weights.catalogue import unnamed_model
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model

@@ -16,8 +16,8 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.alpha import extend_colours
 from gramgan_cli.core.images.photo import Frame
 from gramgan_cli.core.images.write import encode
-from gramgan_cli.core.row_resize import resized_bands
-from gramgan_cli.core.sizes import SizeChoice
+from gramgan_cli.core.resize.rows import resized_bands
+from gramgan_cli.core.resize.sizes import SizeChoice
 from gramgan_cli.engines import upscale_files as engine
 from gramgan_cli.engines.upscale_files import open_machine
 from photo_corpus import scene, with_pillow, with_tifffile

@@ -18,7 +18,7 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import to_tensor
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.resize import make_lr
+from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model

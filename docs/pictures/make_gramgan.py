@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from gramgan_cli.core.resize import imresize, make_lr
+from gramgan_cli.core.resize.matlab import imresize, make_lr
 from gramgan_cli.core.texture.gram import packed_gram
 from gramgan_cli.core.texture.patchdb.query import build_index, combined_query
 from gramgan_cli.core.texture.patches import cut_patches

@@ -208,7 +208,7 @@ def upscale(
     if wish:
         _refuse("runs over archives", {"--ref": ref, "--save-attention": save_attention})
 
-    from gramgan_cli.core.sizes import SizeChoice
+    from gramgan_cli.core.resize.sizes import SizeChoice
     from gramgan_cli.engines.upscale_files import Settings
 
     settings = Settings(

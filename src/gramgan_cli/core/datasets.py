@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
 from gramgan_cli.core.errors import GramganError, nearest
-from gramgan_cli.core.resize import crop_to_multiple, make_lr
+from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 
 NAMES = ("Set5", "Set14", "BSD100", "Urban100", "Manga109", "DIV2K")
 """The sets that papers report on, by the folder name that they are looked for under."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.baselines import SCALE, bicubic
 from gramgan_cli.core.datasets import PairOfFiles, read_picture, read_sample
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.metrics.ssim import WINDOW
+from gramgan_cli.core.resize.baselines import SCALE, bicubic
 from gramgan_cli.engines.bench import Values, measure
 from gramgan_cli.engines.enlargers import Enlarger
 

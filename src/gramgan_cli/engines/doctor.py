@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from gramgan_cli import __version__
-from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.device import available_devices
 from gramgan_cli.core.io.folders import cache_dir, data_dir
+from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.texture.patchdb.bank import default_bank
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.catalogue import unnamed_model

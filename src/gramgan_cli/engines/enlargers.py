@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gramgan_cli.core import baselines
 from gramgan_cli.core.archs.ttsr import TTSR
-from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.resize.baselines import BASELINES
+from gramgan_cli.core.resize.matlab import baselines
 from gramgan_cli.core.weights.load import LoadedModel, load_model
 from gramgan_cli.engines.upscale import Upscaler
 from gramgan_cli.engines.upscale_reference import ReferenceUpscaler, reduce_reference

@@ -16,12 +16,12 @@ import torch
 from safetensors import safe_open
 
 from gramgan_cli.core import archs
-from gramgan_cli.core.baselines import BASELINES
-from gramgan_cli.core.baselines import SCALE as BASELINE_SCALE
 from gramgan_cli.core.errors import GramganError, UsageError, nearest
 from gramgan_cli.core.io.download import download
 from gramgan_cli.core.io.folders import cache_dir
 from gramgan_cli.core.io.locks import exclusive
+from gramgan_cli.core.resize.baselines import BASELINES
+from gramgan_cli.core.resize.baselines import SCALE as BASELINE_SCALE
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.catalogue import CatalogueEntry, read_catalogue
 from gramgan_cli.core.weights.embedded import embedded_models

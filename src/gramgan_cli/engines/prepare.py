@@ -21,7 +21,7 @@ from gramgan_cli.core.io.download import Progress, download
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.io.locks import exclusive
 from gramgan_cli.core.io.unpack import unpack
-from gramgan_cli.core.resize import Border, crop_to_multiple, make_lr
+from gramgan_cli.core.resize.matlab import Border, crop_to_multiple, make_lr
 
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
 """Pillow's names of pictures without colour: their LR has none either."""

@@ -15,9 +15,9 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 from gramgan_cli import __version__
-from gramgan_cli.core.baselines import bicubic
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.io.files import replacing
+from gramgan_cli.core.resize.baselines import bicubic
 from gramgan_cli.engines.bench import Result, Score, Values, convention
 
 Pixels = NDArray[np.uint8]

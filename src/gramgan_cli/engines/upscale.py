@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gramgan_cli.core import baselines
 from gramgan_cli.core.allocator import keep_freed_memory
 from gramgan_cli.core.archs import Descriptor
-from gramgan_cli.core.baselines import interpolated
 from gramgan_cli.core.inference import Precision, TileRunner, workspace_per_pixel
+from gramgan_cli.core.resize.baselines import interpolated
+from gramgan_cli.core.resize.matlab import baselines
 from gramgan_cli.core.tiling import Tiling, upscaled_bands
 
 Array = NDArray[Any]

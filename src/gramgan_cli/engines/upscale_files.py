@@ -18,7 +18,6 @@ from typing import Any, BinaryIO, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.alpha import extend_colours
 from gramgan_cli.core.images.formats.capabilities import format_of_suffix
@@ -27,9 +26,10 @@ from gramgan_cli.core.images.photo import Frame, Photo
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.write import encode
 from gramgan_cli.core.io.files import replacing
-from gramgan_cli.core.resize import Border
-from gramgan_cli.core.row_resize import resized_bands
-from gramgan_cli.core.sizes import SizeChoice
+from gramgan_cli.core.resize.baselines import BASELINES
+from gramgan_cli.core.resize.matlab import Border
+from gramgan_cli.core.resize.rows import resized_bands
+from gramgan_cli.core.resize.sizes import SizeChoice
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.backends import BackendChoice, choose_backend

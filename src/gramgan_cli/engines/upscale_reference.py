@@ -21,7 +21,7 @@ from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.reference_search import Match, transfer
-from gramgan_cli.core.resize import imresize
+from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.tiling import Span, Tiling, spans
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.load import load_model

@@ -15,7 +15,7 @@ from gramgan_cli.core.data.prepared import PreparedPhoto
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.metrics.ssim import WINDOW
-from gramgan_cli.core.resize import imresize
+from gramgan_cli.core.resize.matlab import imresize
 
 
 @torch.inference_mode()

@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.files import replacing
-from gramgan_cli.core.resize import crop_to_multiple, make_lr
+from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 
 VERSION = 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.resize import imresize, round_to_8bit
+from gramgan_cli.core.resize.matlab import imresize, round_to_8bit
 
 SHIFT = 0.25
 """Largest shift along each axis, in sides of the crop."""

@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gramgan_cli.core.baselines import BASELINES
 from gramgan_cli.core.errors import GramganError, nearest
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.io.folders import cache_dir
 from gramgan_cli.core.io.locks import exclusive
+from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights.catalogue import read_catalogue
 from gramgan_cli.core.weights.checkout import checkout_model
 from gramgan_cli.core.weights.embedded import SUFFIX, embedded_models

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gramgan_cli.core.resize import contributions
+from gramgan_cli.core.resize.matlab import contributions
 from gramgan_cli.core.texture.patches import cut_patches
 
 VERSIONS = ("raw", "down-up", "affine")
@@ -114,7 +114,7 @@ def _cubic_weights(fraction: Tensor) -> list[Tensor]:
 
 
 def affine_patches(images: Tensor, places: Tensor, size: int, normals: Tensor) -> Tensor:
-    """Patches under the small random affine map, read by bicubic interpolation (Keys 1981, as in ``core.resize``).
+    """Patches under the small random affine map, read by bicubic interpolation (Keys 1981, as in ``core.resize.matlab``).
 
     Args:
         images: (B, C, H, W), any range and dtype.

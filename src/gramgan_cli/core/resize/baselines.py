@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gramgan_cli.core.resize import imresize, round_to_8bit
+from gramgan_cli.core.resize.matlab import imresize, round_to_8bit
 
 SCALE = 4
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.resize import Border, contributions
+from gramgan_cli.core.resize.matlab import Border, contributions
 
 Array = NDArray[Any]
 

@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-from gramgan_cli.core.resize import Border, contributions
+from gramgan_cli.core.resize.matlab import Border, contributions
 
 
 def _resize_axis(image: Tensor, axis: int, out_length: int, scale: float, border: Border) -> Tensor:
-    """Weighted sum of shifted views along one axis, as in ``core.resize``.
+    """Weighted sum of shifted views along one axis, as in ``core.resize.matlab``.
 
     Plain sums rather than a matrix product: autocast and TF32 would take that in lower precision.
     """
@@ -29,7 +29,7 @@ def _resize_axis(image: Tensor, axis: int, out_length: int, scale: float, border
 def imresize(
     image: Tensor, scale: float, *, size: tuple[int, int] | None = None, border: Border = "symmetric"
 ) -> Tensor:
-    """Resize (..., H, W) by ``scale`` as ``core.resize.imresize`` does for floating point: antialiased, never rounded.
+    """Resize (..., H, W) by ``scale`` as ``core.resize.matlab.imresize`` does for floating point: antialiased, never rounded.
 
     Args:
         image: floating point, any range; the last two axes are resized.

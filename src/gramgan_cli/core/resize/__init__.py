@@ -1,0 +1,1 @@
+"""Resizing: MATLAB's bicubic, its torch form, row by row, and the interpolations to compare with."""
