@@ -126,8 +126,8 @@ def write_weights(folder: Path, models: list[str]) -> dict[str, Path]:
     import torch
 
     from gramgan_cli.core import archs
+    from gramgan_cli.core.weights.export import export
     from gramgan_cli.core.weights.header import WeightsHeader, save_weights
-    from gramgan_cli.engines.export import export
 
     files = {"compact": folder / "default-other.safetensors", "rrdbnet": folder / "rrdbnet-other.safetensors"}
     if "compact" in models:
@@ -168,7 +168,7 @@ def convolution_rates(repetitions: int) -> dict[str, float]:
     import torch
     from torch import nn
 
-    from gramgan_cli.core.allocator import keep_freed_memory
+    from gramgan_cli.core.backends.allocator import keep_freed_memory
     from gramgan_cli.core.backends.layers import layers_of
     from gramgan_cli.core.backends.ncnn_files import write_ncnn
     from gramgan_cli.core.backends.networks import NcnnNetwork

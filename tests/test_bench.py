@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
-from gramgan_cli.core.datasets import open_dataset
+from gramgan_cli.core.data.datasets import open_dataset
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.resize.matlab import make_lr

@@ -24,7 +24,7 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import CropSampler
 from gramgan_cli.core.data.prepared import prepare_photos
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.schedules import warmup_cosine
+from gramgan_cli.core.optim.schedules import warmup_cosine
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.engines import train
 from gramgan_cli.engines.distributed import Group

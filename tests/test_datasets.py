@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gramgan_cli.core.datasets import find_dataset, open_dataset, read_sample
+from gramgan_cli.core.data.datasets import find_dataset, open_dataset, read_sample
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.resize.matlab import make_lr
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.weights import store
+from gramgan_cli.core.weights.export import export
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.export import export
 from gramgan_cli.engines.models import import_file
 
 COMPACT = {"nf": 16, "nc": 3}

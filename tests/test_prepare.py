@@ -19,7 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.core.dataset_catalogue import SOURCES, Archive, Source
+from gramgan_cli.core.data.catalogue import SOURCES, Archive, Source
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.unpack import unpack
 from gramgan_cli.engines import prepare
@@ -217,6 +217,6 @@ def test_sets_without_an_address_say_so(tmp_path: Path) -> None:
 
 
 def test_the_catalogue_is_the_known_names() -> None:
-    from gramgan_cli.core.datasets import NAMES
+    from gramgan_cli.core.data.datasets import NAMES
 
     assert tuple(SOURCES) == NAMES

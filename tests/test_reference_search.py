@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gramgan_cli.core.archs.ttsr.extractor import TextureExtractor
+from gramgan_cli.core.archs.ttsr.search import Match, search, transfer
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.reference_search import Match, search, transfer
 from gramgan_cli.core.resize.torch_matlab import imresize
 
 

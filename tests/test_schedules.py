@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from gramgan_cli.core.ema import update_ema
-from gramgan_cli.core.schedules import stepped, warmup_cosine
+from gramgan_cli.core.optim.ema import update_ema
+from gramgan_cli.core.optim.schedules import stepped, warmup_cosine
 
 
 def test_corners_of_the_gramgan_schedule() -> None:

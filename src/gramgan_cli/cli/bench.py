@@ -51,8 +51,8 @@ def bench(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure models: PSNR and SSIM on Y exactly as the papers' tables have them."""
-    from gramgan_cli.core.datasets import find_dataset
-    from gramgan_cli.core.device import pick_device
+    from gramgan_cli.core.backends.device import pick_device
+    from gramgan_cli.core.data.datasets import find_dataset
     from gramgan_cli.core.io.folders import data_dir as default_dir
     from gramgan_cli.engines import bench as engine
     from gramgan_cli.engines import report as reporting

@@ -37,7 +37,7 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """See models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom."""
-    from gramgan_cli.core.device import pick_device
+    from gramgan_cli.core.backends.device import pick_device
     from gramgan_cli.engines import compare as engine
     from gramgan_cli.engines.bench import finite
     from gramgan_cli.engines.compare_grid import write_grid

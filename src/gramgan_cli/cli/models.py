@@ -146,7 +146,7 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for other tools: safetensors under BasicSR's names, or ONNX (extra \\[onnx])."""
-    from gramgan_cli.engines import export as engine
+    from gramgan_cli.core.weights import export as engine
 
     output.print_line(str(engine.export(name, out, file_format, overwrite)))
 

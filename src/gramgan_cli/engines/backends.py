@@ -15,11 +15,11 @@ from typing import Literal
 import torch
 from torch import nn
 
+from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.backends.layers import layers_of
 from gramgan_cli.core.backends.ncnn_files import write_ncnn
 from gramgan_cli.core.backends.networks import NcnnNetwork, OnnxNetwork, OpenVinoNetwork
 from gramgan_cli.core.backends.openvino_model import write_openvino
-from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
 from gramgan_cli.core.weights import store
@@ -49,7 +49,7 @@ class Backend:
 
 
 def _write_onnx(model: LoadedModel, folder: Path) -> None:
-    from gramgan_cli.engines.export import export_onnx
+    from gramgan_cli.core.weights.export import export_onnx
 
     export_onnx(model, folder / "network.onnx")
 

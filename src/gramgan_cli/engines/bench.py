@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gramgan_cli.core.datasets import Dataset, Sample, read_sample
+from gramgan_cli.core.data.datasets import Dataset, Sample, read_sample
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.metrics import gram_distance, psnr_y, spectrum_distance, ssim_y

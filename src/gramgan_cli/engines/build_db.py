@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gramgan_cli.core.data.datasets import NAMES, find_dataset
 from gramgan_cli.core.data.listing import list_pictures
-from gramgan_cli.core.datasets import NAMES, find_dataset
 from gramgan_cli.core.io.folders import data_dir
 from gramgan_cli.core.texture.patchdb.bank import Bank, Photo, Provenance, save_bank
 from gramgan_cli.core.texture.patchdb.cutting import cut_photo, upright_size

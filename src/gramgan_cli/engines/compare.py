@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.datasets import PairOfFiles, read_picture, read_sample
+from gramgan_cli.core.data.datasets import PairOfFiles, read_picture, read_sample
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.baselines import SCALE, bicubic

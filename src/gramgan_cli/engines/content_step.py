@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import Batch
-from gramgan_cli.core.muon import Muon
+from gramgan_cli.core.optim.muon import Muon
 from gramgan_cli.engines.distributed import Group
 from gramgan_cli.engines.generate import generate
 from gramgan_cli.engines.picture_terms import PictureTerms, weighted_sum

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from gramgan_cli import __version__
-from gramgan_cli.core.device import available_devices
+from gramgan_cli.core.backends.device import available_devices
 from gramgan_cli.core.io.folders import cache_dir, data_dir
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.texture.patchdb.bank import default_bank

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from gramgan_cli.core.datasets import read_picture
-from gramgan_cli.core.device import pick_device
+from gramgan_cli.core.backends.device import pick_device
+from gramgan_cli.core.data.datasets import read_picture
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.weights import interop, store

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.data.shards import find_shards
-from gramgan_cli.core.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.engines import processes

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gramgan_cli.core.data.catalogue import SOURCES, Archive, Source
+from gramgan_cli.core.data.datasets import NAMES, open_dataset, read_picture
 from gramgan_cli.core.data.degradation import Degradation, degrade, picture_draw
 from gramgan_cli.core.data.listing import list_pictures
-from gramgan_cli.core.dataset_catalogue import SOURCES, Archive, Source
-from gramgan_cli.core.datasets import NAMES, open_dataset, read_picture
 from gramgan_cli.core.errors import GramganError, nearest
 from gramgan_cli.core.io.download import Progress, download
 from gramgan_cli.core.io.files import replacing

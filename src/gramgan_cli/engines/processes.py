@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.distributed as dist
 
-from gramgan_cli.core.device import pick_device
+from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.engines.distributed import Group, TorchGroup
 from gramgan_cli.engines.reporter import Reporter

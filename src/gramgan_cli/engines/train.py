@@ -26,11 +26,11 @@ from gramgan_cli.core.data.crops import Batch, CropSampler, degraded_photo, midd
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import PreparedPhoto, add_references, prepare_photos
 from gramgan_cli.core.data.shards import find_shards
-from gramgan_cli.core.ema import update_ema
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.io.folders import cache_dir
-from gramgan_cli.core.schedules import stepped, warmup_cosine
+from gramgan_cli.core.optim.ema import update_ema
+from gramgan_cli.core.optim.schedules import stepped, warmup_cosine
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.checkpoint import Progress, load_state, save_state

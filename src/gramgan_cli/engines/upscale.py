@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from gramgan_cli.core.allocator import keep_freed_memory
 from gramgan_cli.core.archs import Descriptor
-from gramgan_cli.core.inference import Precision, TileRunner, workspace_per_pixel
+from gramgan_cli.core.backends.allocator import keep_freed_memory
 from gramgan_cli.core.resize.baselines import interpolated
 from gramgan_cli.core.resize.matlab import baselines
-from gramgan_cli.core.tiling import Tiling, upscaled_bands
+from gramgan_cli.core.tiling.inference import Precision, TileRunner, workspace_per_pixel
+from gramgan_cli.core.tiling.tiles import Tiling, upscaled_bands
 
 Array = NDArray[Any]
 PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]
@@ -65,7 +65,7 @@ class Upscaler:
 
     Args:
         model: a network with its descriptor; it is moved to ``device``.
-        device: from ``core.device.pick_device``.
+        device: from ``core.backends.device.pick_device``.
         tile: side of a tile in input pixels, 0 for the whole image at once, 'auto' for what memory allows.
         precision: 'fp32'; 'fp16' / 'bf16' under autocast; 'auto' takes fp16 for 8-bit images on CUDA, else fp32.
         tta: average over the eight flips and turns: slower by eight, a little better.

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.ttsr import TTSR, Reference
+from gramgan_cli.core.archs.ttsr.search import Match, transfer
+from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.data.crops import to_tensor
-from gramgan_cli.core.datasets import read_picture
-from gramgan_cli.core.device import pick_device
+from gramgan_cli.core.data.datasets import read_picture
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import replacing
-from gramgan_cli.core.reference_search import Match, transfer
 from gramgan_cli.core.resize.matlab import imresize
-from gramgan_cli.core.tiling import Span, Tiling, spans
+from gramgan_cli.core.tiling.tiles import Span, Tiling, spans
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale import PRACTICAL_HALO, PrecisionChoice, Upscaler
@@ -73,7 +73,7 @@ class ReferenceUpscaler:
         network: in evaluation mode; moved to ``device``.
         descriptor: its facts.
         reference: ``uint8`` RGB (H, W, 3).
-        device: from ``core.device.pick_device``.
+        device: from ``core.backends.device.pick_device``.
         tile: side of a tile in LR pixels, 0 for the whole picture; 'auto' tiles pictures of more than 256^2 pixels.
         precision, tta, seamless: as ``Upscaler`` has them.
     """

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from gramgan_cli.core.archs.descriptor import Descriptor
 from gramgan_cli.core.archs.ttsr.extractor import Levels, TextureExtractor
-from gramgan_cli.core.reference_search import Match, check_reference_size, search, transfer
+from gramgan_cli.core.archs.ttsr.search import Match, check_reference_size, search, transfer
 from gramgan_cli.core.resize.torch_matlab import imresize
 
 SCALE = 4

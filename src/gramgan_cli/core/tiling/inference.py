@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.tiling import OutOfMemory
+from gramgan_cli.core.tiling.tiles import OutOfMemory
 
 Array = NDArray[Any]
 Precision = Literal["fp32", "fp16", "bf16"]

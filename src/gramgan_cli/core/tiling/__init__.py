@@ -1,0 +1,1 @@
+"""Cutting a picture into tiles and putting the results together."""
