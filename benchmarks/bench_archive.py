@@ -37,8 +37,8 @@ def photo(side: int, seed: int) -> bytes:
 
 def archive_seconds(folder: Path, side: int, count: int, machine: object, model: str, form: str) -> float:
     """Seconds per photo of a run over ``count`` photos, records and all, without the loading of the model."""
-    from gramgan_cli.engines.archive.run import Request, Run
-    from gramgan_cli.engines.archive.worker import Worker
+    from gramgan_cli.engines.batch.run import Request, Run
+    from gramgan_cli.engines.batch.worker import Worker
     from gramgan_cli.engines.upscale_files import Settings
 
     source, output = folder / f"in{side}", folder / f"out{side}{form}"

@@ -19,11 +19,11 @@ from archive_helpers import command, contents, gramgan, make_archive, photo_byte
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.locations import Missing, place
 from gramgan_cli.core.resize.sizes import SizeChoice
-from gramgan_cli.engines.archive import claims
-from gramgan_cli.engines.archive.listing import list_photos, of_shard, parse_shard
-from gramgan_cli.engines.archive.records import note_run
-from gramgan_cli.engines.archive.report import make_report
-from gramgan_cli.engines.archive.run import Request, Run, local_engine, look_up
+from gramgan_cli.engines.batch import leases as claims
+from gramgan_cli.engines.batch.listing import list_photos, of_shard, parse_shard
+from gramgan_cli.engines.batch.records import note_run
+from gramgan_cli.engines.batch.report import make_report
+from gramgan_cli.engines.batch.run import Request, Run, local_engine, look_up
 from gramgan_cli.engines.upscale_files import Settings, open_machine
 from gramgan_cli.engines.upscale_plan import Naming
 
@@ -352,7 +352,7 @@ def test_names_that_are_no_text_are_recorded(tmp_path):
 HOLDER = """
 import sys, time
 from gramgan_cli.core.io.locations import place
-from gramgan_cli.engines.archive.claims import Claimant
+from gramgan_cli.engines.batch.leases import Claimant
 claimant = Claimant(place(sys.argv[1]), sys.argv[2])
 print(claimant.take("photo", False), flush=True)
 time.sleep(60)
@@ -468,7 +468,7 @@ def test_a_fault_nobody_knew_ends_one_photo_only(tmp_path, monkeypatch):
 
 def test_a_passing_trouble_is_tried_again(tmp_path, monkeypatch):
     make_archive(tmp_path / "in", 4)
-    import gramgan_cli.engines.archive.worker as worker
+    import gramgan_cli.engines.batch.worker as worker
 
     sound, failed = worker.LocalPlace.read, []
 

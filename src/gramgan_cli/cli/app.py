@@ -14,7 +14,8 @@ from typing import Annotated
 import typer
 
 from gramgan_cli import __version__
-from gramgan_cli.cli import archive, bench, build_db, compare, data, doctor, mask, models, plot, train, upscale
+from gramgan_cli.cli import batch as archive
+from gramgan_cli.cli import bench, build_db, compare, data, doctor, mask, models, plot, train, upscale
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from gramgan_cli.cli import output as out
-from gramgan_cli.cli import upscale_archive as archive
+from gramgan_cli.cli import upscale_batch as archive
 from gramgan_cli.cli.upscale_lines import enlarged, summarise, there_already
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix

@@ -23,9 +23,9 @@ from gramgan_cli.core.resize.matlab import baselines
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model, weights_file
 from gramgan_cli.core.weights.mixture import Mixture
-from gramgan_cli.engines.archive.claims import Sign, claimed_keys, clear_old_signs, is_taken, key_of, release
-from gramgan_cli.engines.archive.listing import Photo, list_photos, of_shard
-from gramgan_cli.engines.archive.records import (
+from gramgan_cli.engines.batch.leases import Sign, claimed_keys, clear_old_signs, is_taken, key_of, release
+from gramgan_cli.engines.batch.listing import Photo, list_photos, of_shard
+from gramgan_cli.engines.batch.records import (
     FOLDER,
     Known,
     Ledger,
@@ -37,7 +37,7 @@ from gramgan_cli.engines.archive.records import (
     pyarrow_parquet,
     storable,
 )
-from gramgan_cli.engines.archive.worker import Order, Outcome, Worker
+from gramgan_cli.engines.batch.worker import Order, Outcome, Worker
 from gramgan_cli.engines.upscale_files import Machine, Settings
 from gramgan_cli.engines.upscale_plan import Naming, check_ending, check_writable
 

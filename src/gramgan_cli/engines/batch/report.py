@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.locations import Place, place
-from gramgan_cli.engines.archive.records import FOLDER, RUNS, Merged, noted_runs, part_names, read_part
+from gramgan_cli.engines.batch.records import FOLDER, RUNS, Merged, noted_runs, part_names, read_part
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.formats.capabilities import format_of_suffix
 
 if TYPE_CHECKING:
-    from gramgan_cli.engines.archive.records import Row
-    from gramgan_cli.engines.archive.run import Counts, Engine, Run
+    from gramgan_cli.engines.batch.records import Row
+    from gramgan_cli.engines.batch.run import Counts, Engine, Run
     from gramgan_cli.engines.upscale_files import Settings
 
 LINE_EVERY = 30.0
@@ -77,7 +77,7 @@ def wish(
     if output is None:
         raise UsageError("An archive's results need a place.", "Name it by --output DIR, which may be an address.")
 
-    from gramgan_cli.engines.archive.listing import parse_shard
+    from gramgan_cli.engines.batch.listing import parse_shard
 
     return Wish(inputs, output, results, parse_shard(shard), engine or "local", template, recursive, plain)
 
@@ -108,7 +108,7 @@ def run(
     quiet: bool,
 ) -> None:
     """Run, show, and exit with 1 where photos failed."""
-    from gramgan_cli.engines.archive.run import Request, Run
+    from gramgan_cli.engines.batch.run import Request, Run
 
     request = Request(
         wish.inputs, wish.output, wish.results, model, machine, settings, wish.template, scale, wish.recursive,
@@ -134,7 +134,7 @@ def _engine(work: Run, on_ray: OnRay, quiet: bool, on_part: Callable[[float], No
     if not work.missing:
         yield None
     elif work.request.engine == "ray":
-        from gramgan_cli.engines.archive.ray_engine import Cluster, ray_engine
+        from gramgan_cli.engines.batch.ray_engine import Cluster, ray_engine
 
         # Ray prints its worries to standard output, which is for results.
         cluster = Cluster(on_ray.address, on_ray.workers, on_ray.cores)
@@ -145,7 +145,7 @@ def _engine(work: Run, on_ray: OnRay, quiet: bool, on_part: Callable[[float], No
         ):
             yield engine
     else:
-        from gramgan_cli.engines.archive.run import local_engine
+        from gramgan_cli.engines.batch.run import local_engine
         from gramgan_cli.engines.upscale_files import open_machine
 
         machine = open_machine(work.request.model, **work.request.machine)

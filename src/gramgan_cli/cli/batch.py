@@ -33,7 +33,7 @@ def report(
 
     Exits with 1 while photos have failed or are still to be done.
     """
-    from gramgan_cli.engines.archive.report import make_report
+    from gramgan_cli.engines.batch.report import make_report
 
     found = make_report(manifests)
     if json:

@@ -19,9 +19,9 @@ from typing import Any, Literal, TypeVar
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.io.locations import LocalPlace, Place, place
-from gramgan_cli.engines.archive.claims import Claim, Claimant, key_of, release
-from gramgan_cli.engines.archive.listing import Photo
-from gramgan_cli.engines.archive.records import Merged, Row, Work, storable
+from gramgan_cli.engines.batch.leases import Claim, Claimant, key_of, release
+from gramgan_cli.engines.batch.listing import Photo
+from gramgan_cli.engines.batch.records import Merged, Row, Work, storable
 from gramgan_cli.engines.upscale_files import Machine, Record, Settings, upscale_files
 from gramgan_cli.engines.upscale_plan import Job
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.locations import Place, place
-from gramgan_cli.engines.archive.listing import Photo
-from gramgan_cli.engines.archive.run import CHUNK, Engine, Request, Run, Weights
-from gramgan_cli.engines.archive.worker import Order, Outcome, Worker
+from gramgan_cli.engines.batch.listing import Photo
+from gramgan_cli.engines.batch.run import CHUNK, Engine, Request, Run, Weights
+from gramgan_cli.engines.batch.worker import Order, Outcome, Worker
 from gramgan_cli.engines.upscale_files import open_machine
 
 FEWEST_PER_TASK = 16
