@@ -39,7 +39,7 @@ def archive_seconds(folder: Path, side: int, count: int, machine: object, model:
     """Seconds per photo of a run over ``count`` photos, records and all, without the loading of the model."""
     from gramgan_cli.engines.batch.run import Request, Run
     from gramgan_cli.engines.batch.worker import Worker
-    from gramgan_cli.engines.upscale_files import Settings
+    from gramgan_cli.engines.upscale.pipeline import Settings
 
     source, output = folder / f"in{side}", folder / f"out{side}{form}"
     source.mkdir(exist_ok=True)
@@ -110,7 +110,7 @@ def main() -> None:
 
     import torch
 
-    from gramgan_cli.engines.upscale_files import open_machine
+    from gramgan_cli.engines.upscale.pipeline import open_machine
 
     torch.set_num_threads(asked.threads)
     machine = open_machine(asked.model, asked.device, None, backend=asked.backend)

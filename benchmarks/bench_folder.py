@@ -31,8 +31,8 @@ def folder_and_network(paths: list[Path], out: Path, backend: str) -> dict[str, 
     import numpy as np
     from PIL import Image
 
-    from gramgan_cli.engines.upscale_files import Settings, open_machine, upscale_files
-    from gramgan_cli.engines.upscale_plan import Naming, plan_jobs
+    from gramgan_cli.engines.upscale.pipeline import Settings, open_machine, upscale_files
+    from gramgan_cli.engines.upscale.plan import Naming, plan_jobs
 
     machine = open_machine("default", "cpu", None, backend=backend)  # type: ignore[arg-type]
     images = [np.asarray(Image.open(path)) for path in paths]
@@ -56,8 +56,8 @@ def folder_and_network(paths: list[Path], out: Path, backend: str) -> dict[str, 
 
 def child(photo: Path, out: Path, backend: str) -> dict[str, float]:
     """Seconds and peak memory of one photo, once everything is loaded."""
-    from gramgan_cli.engines.upscale_files import Settings, open_machine, upscale_files
-    from gramgan_cli.engines.upscale_plan import Naming, plan_jobs
+    from gramgan_cli.engines.upscale.pipeline import Settings, open_machine, upscale_files
+    from gramgan_cli.engines.upscale.plan import Naming, plan_jobs
 
     machine = open_machine("default", "cpu", None, backend=backend)  # type: ignore[arg-type]
     naming = Naming(out, "{stem}", "4", machine.name, "png", False)

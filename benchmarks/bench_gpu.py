@@ -17,7 +17,7 @@ from common import Goal, keep, parser, seconds
 from gramgan_cli.core import archs
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import LoadedModel
-from gramgan_cli.engines.upscale import Upscaler
+from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 SIDE = 512
 TRAINING = (

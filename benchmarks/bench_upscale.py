@@ -71,8 +71,8 @@ def gramgan_run(backend: str, weights: Path, picture: bytes) -> tuple[Callable[[
     from gramgan_cli.core.images.read import open_photo
     from gramgan_cli.core.images.write import encode
     from gramgan_cli.core.weights.load import load_model
-    from gramgan_cli.engines.backends import choose_backend
-    from gramgan_cli.engines.upscale import Upscaler
+    from gramgan_cli.engines.upscale.session import choose_backend
+    from gramgan_cli.engines.upscale.upscaler import Upscaler
 
     model = load_model(str(weights))
     converted = choose_backend(backend, model, "cpu", "fp32").converted  # type: ignore[arg-type]
@@ -172,7 +172,7 @@ def convolution_rates(repetitions: int) -> dict[str, float]:
     from gramgan_cli.core.backends.layers import layers_of
     from gramgan_cli.core.backends.ncnn_files import write_ncnn
     from gramgan_cli.core.backends.networks import NcnnNetwork
-    from gramgan_cli.engines.backends import is_installed
+    from gramgan_cli.engines.upscale.session import is_installed
 
     keep_freed_memory()
     torch.manual_seed(0)
@@ -210,7 +210,7 @@ def main() -> None:
 
 def measure(rounds: int, models: list[str], wanted: list[str], path: Path | None) -> None:
     """All tools on all models, in turn."""
-    from gramgan_cli.engines.backends import BACKENDS, is_installed
+    from gramgan_cli.engines.upscale.session import BACKENDS, is_installed
 
     tools = [tool for tool in TOOLS if tool in wanted and (tool not in BACKENDS or is_installed(tool))]
     rates = convolution_rates(7)

@@ -25,7 +25,7 @@ from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import read_rgb
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.upscale import Upscaler
+from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 SIDE, ENLARGED, PAIRS_A_ROW, ROWS, GAP = 160, 2, 2, 3, 12
 TEXTURED = 0.02

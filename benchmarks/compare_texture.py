@@ -26,7 +26,7 @@ from gramgan_cli.core.metrics import psnr_y
 from gramgan_cli.core.metrics.texture import gram_distance, spectrum_distance
 from gramgan_cli.core.resize.matlab import crop_to_multiple, imresize, make_lr
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.upscale import Upscaler
+from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 NONE = "no texture"
 VARIANTS: dict[str, dict[str, str]] = {

@@ -24,8 +24,8 @@ from gramgan_cli.engines.batch.listing import list_photos, of_shard, parse_shard
 from gramgan_cli.engines.batch.records import note_run
 from gramgan_cli.engines.batch.report import make_report
 from gramgan_cli.engines.batch.run import Request, Run, local_engine, look_up
-from gramgan_cli.engines.upscale_files import Settings, open_machine
-from gramgan_cli.engines.upscale_plan import Naming
+from gramgan_cli.engines.upscale.pipeline import Settings, open_machine
+from gramgan_cli.engines.upscale.plan import Naming
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra archive")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -448,7 +448,7 @@ def test_what_a_dead_worker_finished_is_recorded_not_repeated(tmp_path):
 
 def test_a_fault_nobody_knew_ends_one_photo_only(tmp_path, monkeypatch):
     make_archive(tmp_path / "in", 6)
-    import gramgan_cli.engines.upscale_files as files
+    import gramgan_cli.engines.upscale.pipeline as files
 
     sound = files.choose_format
 

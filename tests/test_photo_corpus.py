@@ -183,7 +183,7 @@ def test_a_ramp_of_16_bits_goes_through_a_network_without_steps_of_8_bits(tmp_pa
 
     from gramgan_cli.core import archs
     from gramgan_cli.core.weights.header import WeightsHeader, save_weights
-    from gramgan_cli.engines.upscale_files import open_machine
+    from gramgan_cli.engines.upscale.pipeline import open_machine
     from photo_corpus import make_png
 
     network = archs.build("compact", {"nf": 8, "nc": 1})

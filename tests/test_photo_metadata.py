@@ -262,7 +262,7 @@ def test_no_dark_rim_around_what_is_visible(tmp_path):
     y, x = np.mgrid[0:40, 0:40]
     inside = (x - 20) ** 2 + (y - 20) ** 2 < 150
     image = np.where(inside[:, :, None], np.array([220, 30, 30, 255]), 0).astype(np.uint8)
-    from gramgan_cli.engines.upscale_files import open_machine
+    from gramgan_cli.engines.upscale.pipeline import open_machine
 
     record = upscale_one(with_pillow(image, "PNG"), tmp_path, "a.png", machine=open_machine("lanczos", "cpu", None))
     found = decoded(Path(record.output))

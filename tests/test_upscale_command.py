@@ -23,7 +23,7 @@ from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.weights.catalogue import unnamed_model
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.upscale import Interpolator
+from gramgan_cli.engines.upscale.upscaler import Interpolator
 from photo_corpus import scene, with_pillow
 
 PNG = with_pillow(scene(3), "PNG")

@@ -22,7 +22,7 @@ from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.upscale_reference import ReferenceUpscaler
+from gramgan_cli.engines.upscale.reference import ReferenceUpscaler
 from photo_corpus import with_tifffile
 
 SMALL = {"nf": 4, "blocks": [1, 1, 1, 1]}

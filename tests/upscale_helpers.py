@@ -11,8 +11,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from gramgan_cli.engines.upscale_files import Machine, Record, Settings, open_machine, upscale_files
-from gramgan_cli.engines.upscale_plan import Naming, plan_jobs
+from gramgan_cli.engines.upscale.pipeline import Machine, Record, Settings, open_machine, upscale_files
+from gramgan_cli.engines.upscale.plan import Naming, plan_jobs
 
 
 def upscale(

@@ -18,7 +18,7 @@ from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.upscale import Upscaler
+from gramgan_cli.engines.upscale.upscaler import Upscaler
 from gramgan_cli.recipes.load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -21,8 +21,8 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix
 
 if TYPE_CHECKING:
-    from gramgan_cli.engines.upscale_files import Machine, Record
-    from gramgan_cli.engines.upscale_plan import Job
+    from gramgan_cli.engines.upscale.pipeline import Machine, Record
+    from gramgan_cli.engines.upscale.plan import Job
 
 PICTURE, RESULT, SIZE, WORK, REFERENCE = "Pictures", "Result", "Size", "Work", "Reference"
 ARCHIVE = "Archives"
@@ -209,7 +209,7 @@ def upscale(
         _refuse("runs over archives", {"--ref": ref, "--save-attention": save_attention})
 
     from gramgan_cli.core.resize.sizes import SizeChoice
-    from gramgan_cli.engines.upscale_files import Settings
+    from gramgan_cli.engines.upscale.pipeline import Settings
 
     settings = Settings(
         format or "default", quality, SizeChoice(*size), overwrite, skip_existing, allow_truncated, seamless, memory
@@ -220,9 +220,9 @@ def upscale(
         archive.run(wish, on_ray, chosen, options, settings, f"{outscale:g}" if outscale else None, json, quiet)
         return
 
-    from gramgan_cli.engines import upscale_reference as reference
-    from gramgan_cli.engines.upscale_files import open_machine, upscale_files
-    from gramgan_cli.engines.upscale_plan import STANDARD, Naming, plan_jobs
+    from gramgan_cli.engines.upscale.pipeline import open_machine, upscale_files
+    from gramgan_cli.engines.upscale.plan import STANDARD, Naming, plan_jobs
+    from gramgan_cli.engines.upscale.upscaler import reference as reference
 
     if ref:
         machine = reference.open_reference_machine(chosen, ref, device, sides, precision, tta, seamless, out.note)
@@ -306,7 +306,7 @@ def _chosen(model: str | None, style: float | None, ref: Path | None) -> str:
     if model is not None:
         return model
     if ref is not None:
-        from gramgan_cli.engines.upscale_reference import DEFAULT_MODEL
+        from gramgan_cli.engines.upscale.reference import DEFAULT_MODEL
 
         return DEFAULT_MODEL
     return catalogue.unnamed_model()
@@ -316,7 +316,7 @@ def _attention_paths(
     folder: Path | None, jobs: Sequence[Job], overwrite: bool, skip_existing: bool
 ) -> dict[str, dict[str, Path]]:
     """The attention pictures of every job by its stem, none where none are wanted."""
-    from gramgan_cli.engines.upscale_reference import attention_paths
+    from gramgan_cli.engines.upscale.reference import attention_paths
 
     return attention_paths(folder, [job.source.stem for job in jobs], overwrite, skip_existing) if folder else {}
 

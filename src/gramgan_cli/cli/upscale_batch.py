@@ -23,7 +23,7 @@ from gramgan_cli.core.images.formats.capabilities import format_of_suffix
 if TYPE_CHECKING:
     from gramgan_cli.engines.batch.records import Row
     from gramgan_cli.engines.batch.run import Counts, Engine, Run
-    from gramgan_cli.engines.upscale_files import Settings
+    from gramgan_cli.engines.upscale.pipeline import Settings
 
 LINE_EVERY = 30.0
 """Seconds between two lines of progress where standard error is no terminal (logs of batch systems)."""
@@ -146,7 +146,7 @@ def _engine(work: Run, on_ray: OnRay, quiet: bool, on_part: Callable[[float], No
             yield engine
     else:
         from gramgan_cli.engines.batch.run import local_engine
-        from gramgan_cli.engines.upscale_files import open_machine
+        from gramgan_cli.engines.upscale.pipeline import open_machine
 
         machine = open_machine(work.request.model, **work.request.machine)
         if not quiet and machine.backend:
@@ -187,7 +187,7 @@ class _Shown:
 
     def found(self, work: Run) -> None:
         """The photos that need nothing."""
-        from gramgan_cli.engines.upscale_files import Record
+        from gramgan_cli.engines.upscale.pipeline import Record
 
         for photo, output in work.there:
             result = self._worded(output)

@@ -15,8 +15,8 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.resize.matlab import baselines
 from gramgan_cli.core.weights.load import LoadedModel, load_model
-from gramgan_cli.engines.upscale import Upscaler
-from gramgan_cli.engines.upscale_reference import ReferenceUpscaler, reduce_reference
+from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
+from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 Pixels = NDArray[np.uint8]
 

@@ -18,7 +18,7 @@ from gramgan_cli.core.weights.header import save_weights
 from gramgan_cli.core.weights.interpolate import check_alike
 from gramgan_cli.core.weights.load import LoadedModel, assemble, load_model, mixed_weights
 from gramgan_cli.core.weights.store import StoredModel
-from gramgan_cli.engines.upscale import Upscaler
+from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 ALPHAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """What the strip shows, beside the alpha that was asked for."""

@@ -12,7 +12,7 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
 from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
 from gramgan_cli.engines.batch.records import FOLDER, read_table
-from gramgan_cli.engines.upscale_plan import Naming, check_template, plan_job
+from gramgan_cli.engines.upscale.plan import Naming, check_template, plan_job
 
 MANIFESTS = (".txt", ".jsonl", ".parquet")
 """Endings of files that list photos."""

@@ -22,7 +22,7 @@ from gramgan_cli.core.io.locations import Place, place
 from gramgan_cli.engines.batch.listing import Photo
 from gramgan_cli.engines.batch.run import CHUNK, Engine, Request, Run, Weights
 from gramgan_cli.engines.batch.worker import Order, Outcome, Worker
-from gramgan_cli.engines.upscale_files import open_machine
+from gramgan_cli.engines.upscale.pipeline import open_machine
 
 FEWEST_PER_TASK = 16
 """Photos of one task, where there are enough: the start of a task costs some milliseconds."""

@@ -38,8 +38,8 @@ from gramgan_cli.engines.batch.records import (
     storable,
 )
 from gramgan_cli.engines.batch.worker import Order, Outcome, Worker
-from gramgan_cli.engines.upscale_files import Machine, Settings
-from gramgan_cli.engines.upscale_plan import Naming, check_ending, check_writable
+from gramgan_cli.engines.upscale.pipeline import Machine, Settings
+from gramgan_cli.engines.upscale.plan import Naming, check_ending, check_writable
 
 FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
 """How many rows, and for how long, may wait before they are written."""

@@ -22,8 +22,8 @@ from gramgan_cli.core.io.locations import LocalPlace, Place, place
 from gramgan_cli.engines.batch.leases import Claim, Claimant, key_of, release
 from gramgan_cli.engines.batch.listing import Photo
 from gramgan_cli.engines.batch.records import Merged, Row, Work, storable
-from gramgan_cli.engines.upscale_files import Machine, Record, Settings, upscale_files
-from gramgan_cli.engines.upscale_plan import Job
+from gramgan_cli.engines.upscale.pipeline import Machine, Record, Settings, upscale_files
+from gramgan_cli.engines.upscale.plan import Job
 
 AHEAD = 3
 """Photos that are fetched while the network works, and results that may wait to be stored."""

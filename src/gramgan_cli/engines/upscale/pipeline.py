@@ -32,9 +32,9 @@ from gramgan_cli.core.resize.rows import resized_bands
 from gramgan_cli.core.resize.sizes import SizeChoice
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.backends import BackendChoice, choose_backend
-from gramgan_cli.engines.upscale import Interpolator, PrecisionChoice, Upscaler
-from gramgan_cli.engines.upscale_plan import STANDARD, Job, same_place
+from gramgan_cli.engines.upscale.plan import STANDARD, Job, same_place
+from gramgan_cli.engines.upscale.session import BackendChoice, choose_backend
+from gramgan_cli.engines.upscale.upscaler import Interpolator, PrecisionChoice, Upscaler
 
 Array = NDArray[Any]
 

@@ -25,8 +25,8 @@ from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.tiling.tiles import Span, Tiling, spans
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.upscale import PRACTICAL_HALO, PrecisionChoice, Upscaler
-from gramgan_cli.engines.upscale_files import Machine
+from gramgan_cli.engines.upscale.pipeline import Machine
+from gramgan_cli.engines.upscale.upscaler import PRACTICAL_HALO, PrecisionChoice, Upscaler
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]

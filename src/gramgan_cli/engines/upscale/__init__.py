@@ -1,0 +1,1 @@
+"""Upscaling photos on one machine: the plan, the session with model and device, the pipeline."""
