@@ -28,8 +28,8 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.texture.masks import grid_mask
 from gramgan_cli.core.texture.patchdb.bank import load_bank
-from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.gan_step import GanTraining
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.steps.gan import GanTraining
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 

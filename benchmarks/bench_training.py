@@ -25,9 +25,9 @@ from torch.nn import functional as F
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import CropSampler
 from gramgan_cli.core.data.prepared import prepare_photos
-from gramgan_cli.engines.content_step import ContentTraining
-from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.gan_step import GanTraining
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.steps.content import ContentTraining
+from gramgan_cli.engines.train.steps.gan import GanTraining
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 

@@ -16,9 +16,9 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import CropSampler
 from gramgan_cli.core.data.prepared import prepare_photos
 from gramgan_cli.engines.build_db import build_bank
-from gramgan_cli.engines.content_step import ContentTraining
-from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.gan_step import GanTraining
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.steps.content import ContentTraining
+from gramgan_cli.engines.train.steps.gan import GanTraining
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe, recipe_names
 from gramgan_cli.recipes.schema import Recipe

@@ -11,10 +11,10 @@ from PIL import Image
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.header import read_header
 from gramgan_cli.engines.build_db import build_bank
-from gramgan_cli.engines.launch import Order, train
-from gramgan_cli.engines.reporter import Reporter
-from gramgan_cli.engines.run_folder import RunFolder
-from gramgan_cli.engines.warm_start import FIRST_STAGE_END, first_stage, with_start
+from gramgan_cli.engines.train.callbacks import Reporter
+from gramgan_cli.engines.train.launch import Order, train
+from gramgan_cli.engines.train.run_folder import RunFolder
+from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, first_stage, with_start
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 

@@ -29,17 +29,17 @@ from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.engines.build_db import build_bank
-from gramgan_cli.engines.check_recipe import check_recipe
-from gramgan_cli.engines.content_step import ContentTraining
-from gramgan_cli.engines.distributed import Group, TorchGroup
-from gramgan_cli.engines.gan_step import GanTraining, jitter_corner, recipe_mask
-from gramgan_cli.engines.launch import Order
-from gramgan_cli.engines.processes import parse_gpus, start
-from gramgan_cli.engines.reporter import Reporter
-from gramgan_cli.engines.step_seed import step_seed
-from gramgan_cli.engines.texture_term import TextureTerm
-from gramgan_cli.engines.train import Outcome
-from gramgan_cli.engines.warm_start import find_content_weights
+from gramgan_cli.engines.train.callbacks import Reporter
+from gramgan_cli.engines.train.check_recipe import check_recipe
+from gramgan_cli.engines.train.launch import Order
+from gramgan_cli.engines.train.parallel.group import Group, TorchGroup
+from gramgan_cli.engines.train.parallel.processes import parse_gpus, start
+from gramgan_cli.engines.train.steps.content import ContentTraining
+from gramgan_cli.engines.train.steps.gan import GanTraining, jitter_corner, recipe_mask
+from gramgan_cli.engines.train.steps.step_seed import step_seed
+from gramgan_cli.engines.train.steps.texture_term import TextureTerm
+from gramgan_cli.engines.train.trainer import Outcome
+from gramgan_cli.engines.train.warm_start import find_content_weights
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 from gramgan_cli.recipes.schema import Recipe

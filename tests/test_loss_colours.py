@@ -10,10 +10,10 @@ from PIL import Image
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.losses.colours import CHROMA, luma_and_differences
-from gramgan_cli.engines.check_recipe import check_recipe
-from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.generate import Generated
-from gramgan_cli.engines.picture_terms import PictureTerms
+from gramgan_cli.engines.train.check_recipe import check_recipe
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.steps.generate import Generated
+from gramgan_cli.engines.train.steps.terms import PictureTerms
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 from gramgan_cli.recipes.schema import Recipe

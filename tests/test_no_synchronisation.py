@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.engines.train import Run
+from gramgan_cli.engines.train.trainer import Run
 
 WAITING = {
     getattr(Tensor, name)

@@ -18,10 +18,10 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.archs.ttsr.extractor import Levels
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.reporter import Reporter
-from gramgan_cli.engines.run_folder import RunFolder
-from gramgan_cli.engines.train import Run
+from gramgan_cli.engines.train.callbacks import Reporter
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.run_folder import RunFolder
+from gramgan_cli.engines.train.trainer import Run
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 

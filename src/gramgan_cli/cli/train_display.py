@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from gramgan_cli.cli.output import note, stderr
-from gramgan_cli.engines.reporter import Reporter
+from gramgan_cli.engines.train.callbacks import Reporter
 
 
 class TrainDisplay(Reporter):

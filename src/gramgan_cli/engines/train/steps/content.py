@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.optim.muon import Muon
-from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.generate import generate
-from gramgan_cli.engines.picture_terms import PictureTerms, weighted_sum
-from gramgan_cli.engines.precision import resolve
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.steps.generate import generate
+from gramgan_cli.engines.train.steps.precision import resolve
+from gramgan_cli.engines.train.steps.terms import PictureTerms, weighted_sum
 from gramgan_cli.recipes.schema import Recipe
 
 COLOURS = 3

@@ -16,10 +16,10 @@ from gramgan_cli.core.losses.perceptual import perceptual
 from gramgan_cli.core.losses.phase import phase_pattern
 from gramgan_cli.core.losses.plain import plain_l1
 from gramgan_cli.core.losses.transferal import transferal_perceptual
-from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.generate import Generated
-from gramgan_cli.engines.precision import autocast
-from gramgan_cli.engines.texture_term import TextureTerm
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.steps.generate import Generated
+from gramgan_cli.engines.train.steps.precision import autocast
+from gramgan_cli.engines.train.steps.texture_term import TextureTerm
 from gramgan_cli.recipes.schema import Recipe
 
 if TYPE_CHECKING:

@@ -33,16 +33,16 @@ from gramgan_cli.core.optim.ema import update_ema
 from gramgan_cli.core.optim.schedules import stepped, warmup_cosine
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.checkpoint import Progress, load_state, save_state
-from gramgan_cli.engines.content_step import ContentTraining
-from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.gan_step import GanTraining, recipe_mask
-from gramgan_cli.engines.reporter import Reporter
-from gramgan_cli.engines.run_folder import RunFolder
-from gramgan_cli.engines.shard_photos import shard_photos, shard_sampler, validation_photos
-from gramgan_cli.engines.tensorboard import TensorBoard
-from gramgan_cli.engines.validate import measurable, sample_grid, validate
-from gramgan_cli.engines.warm_start import initial_weights
+from gramgan_cli.engines.train.callbacks import Reporter
+from gramgan_cli.engines.train.checkpoint import Progress, load_state, save_state
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.run_folder import RunFolder
+from gramgan_cli.engines.train.shard_photos import shard_photos, shard_sampler, validation_photos
+from gramgan_cli.engines.train.steps.content import ContentTraining
+from gramgan_cli.engines.train.steps.gan import GanTraining, recipe_mask
+from gramgan_cli.engines.train.tensorboard import TensorBoard
+from gramgan_cli.engines.train.validate import measurable, sample_grid, validate
+from gramgan_cli.engines.train.warm_start import initial_weights
 from gramgan_cli.recipes.convert import method
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gramgan_cli.core.archs.ttsr import Texture
-from gramgan_cli.engines.precision import autocast
+from gramgan_cli.engines.train.steps.precision import autocast
 
 
 class Generated(NamedTuple):

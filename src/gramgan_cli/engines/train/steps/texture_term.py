@@ -13,8 +13,8 @@ from gramgan_cli.core.losses.texture import patch_texture
 from gramgan_cli.core.texture.patchdb.bank import default_bank, load_bank
 from gramgan_cli.core.texture.patchdb.candidates import TextureTargets
 from gramgan_cli.core.texture.patches import choose_places, cut_patches, parse_selection
-from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.step_seed import step_seed
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.steps.step_seed import step_seed
 from gramgan_cli.recipes.schema import Recipe
 
 

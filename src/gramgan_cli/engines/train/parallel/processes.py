@@ -15,12 +15,12 @@ import torch.distributed as dist
 
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.engines.distributed import Group, TorchGroup
-from gramgan_cli.engines.reporter import Reporter
-from gramgan_cli.engines.train import Outcome
+from gramgan_cli.engines.train.callbacks import Reporter
+from gramgan_cli.engines.train.parallel.group import Group, TorchGroup
+from gramgan_cli.engines.train.trainer import Outcome
 
 if TYPE_CHECKING:
-    from gramgan_cli.engines.launch import Order
+    from gramgan_cli.engines.train.launch import Order
 
 
 STOPPED = "stopped"
@@ -72,7 +72,7 @@ def leave() -> None:
 
 def _work(order: Order, messages: Path, make_reporter: Callable[[], Reporter]) -> Outcome:
     """One process of ``--gpus``: trains, and leaves a known failure's sentence, or how far it came, for the parent."""
-    from gramgan_cli.engines.launch import train
+    from gramgan_cli.engines.train.launch import train
 
     try:
         outcome = train(order, make_reporter)

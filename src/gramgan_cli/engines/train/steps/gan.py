@@ -15,12 +15,12 @@ from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.losses.adversarial import gan_d, gan_g, gradient_penalty, ragan_d, ragan_g, wgan_d, wgan_g
 from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perceptual
 from gramgan_cli.core.texture.masks import texture_mask
-from gramgan_cli.engines.content_step import adam, generator_optimisers, update
-from gramgan_cli.engines.distributed import Group
-from gramgan_cli.engines.generate import Generated, generate
-from gramgan_cli.engines.picture_terms import PictureTerms, weighted_sum
-from gramgan_cli.engines.precision import autocast, resolve
-from gramgan_cli.engines.step_seed import step_seed
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.steps.content import adam, generator_optimisers, update
+from gramgan_cli.engines.train.steps.generate import Generated, generate
+from gramgan_cli.engines.train.steps.precision import autocast, resolve
+from gramgan_cli.engines.train.steps.step_seed import step_seed
+from gramgan_cli.engines.train.steps.terms import PictureTerms, weighted_sum
 from gramgan_cli.recipes.schema import Recipe
 
 PENALTY = 10.0
