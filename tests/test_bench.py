@@ -24,9 +24,9 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
-from gramgan_cli.engines import bench as engine
-from gramgan_cli.engines.enlargers import open_enlargers
-from gramgan_cli.engines.report import busiest_place
+from gramgan_cli.engines.measure import bench as engine
+from gramgan_cli.engines.measure.enlargers import open_enlargers
+from gramgan_cli.engines.measure.report import busiest_place
 
 
 @pytest.fixture

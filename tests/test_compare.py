@@ -23,8 +23,8 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.resize.matlab import imresize, make_lr, round_to_8bit
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
-from gramgan_cli.engines.compare_grid import CROP, places_to_look
-from gramgan_cli.engines.compare_page import check_size
+from gramgan_cli.engines.measure.compare_grid import CROP, places_to_look
+from gramgan_cli.engines.measure.compare_page import check_size
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.engines.plot import check_output, draw_curves, panels_of, read_curves
+from gramgan_cli.engines.measure.plot import check_output, draw_curves, panels_of, read_curves
 
 
 def make_run(folder: Path, rows: list[dict[str, float]], tail: str = "") -> Path:

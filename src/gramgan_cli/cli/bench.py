@@ -54,9 +54,9 @@ def bench(
     from gramgan_cli.core.backends.device import pick_device
     from gramgan_cli.core.data.datasets import find_dataset
     from gramgan_cli.core.io.folders import data_dir as default_dir
-    from gramgan_cli.engines import bench as engine
-    from gramgan_cli.engines import report as reporting
-    from gramgan_cli.engines.enlargers import open_enlargers
+    from gramgan_cli.engines.measure import bench as engine
+    from gramgan_cli.engines.measure import report as reporting
+    from gramgan_cli.engines.measure.enlargers import open_enlargers
 
     if report:
         reporting.check_report_path(report, overwrite)

@@ -38,11 +38,11 @@ def compare(
 ) -> None:
     """See models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom."""
     from gramgan_cli.core.backends.device import pick_device
-    from gramgan_cli.engines import compare as engine
-    from gramgan_cli.engines.bench import finite
-    from gramgan_cli.engines.compare_grid import write_grid
-    from gramgan_cli.engines.compare_page import check_size, write_page
-    from gramgan_cli.engines.enlargers import open_enlargers
+    from gramgan_cli.engines.measure import compare as engine
+    from gramgan_cli.engines.measure.bench import finite
+    from gramgan_cli.engines.measure.compare_grid import write_grid
+    from gramgan_cli.engines.measure.compare_page import check_size, write_page
+    from gramgan_cli.engines.measure.enlargers import open_enlargers
 
     target = output or photo.with_name(f"{photo.stem}_compare.png")
     kind = target.suffix.lower()

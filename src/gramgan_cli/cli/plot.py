@@ -18,7 +18,7 @@ def plot(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
     """Draw losses and validation scores of one or more runs (needs the extra \\[plot])."""
-    from gramgan_cli.engines import plot as engine
+    from gramgan_cli.engines.measure import plot as engine
 
     engine.check_output(output, overwrite)
     engine.plot(runs, output)

@@ -18,7 +18,7 @@ from gramgan_cli import __version__
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.resize.baselines import bicubic
-from gramgan_cli.engines.bench import Result, Score, Values, convention
+from gramgan_cli.engines.measure.bench import Result, Score, Values, convention
 
 Pixels = NDArray[np.uint8]
 

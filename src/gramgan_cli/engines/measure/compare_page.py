@@ -14,7 +14,7 @@ from PIL import Image
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.files import replacing
-from gramgan_cli.engines.compare import Comparison, Version
+from gramgan_cli.engines.measure.compare import Comparison, Version
 
 LARGEST = 40_000_000
 """Pixels of a version that a browser still zooms smoothly, and that a page of some hundred megabytes holds."""

@@ -13,8 +13,8 @@ from gramgan_cli.core.data.datasets import PairOfFiles, read_picture, read_sampl
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.baselines import SCALE, bicubic
-from gramgan_cli.engines.bench import Values, measure
-from gramgan_cli.engines.enlargers import Enlarger
+from gramgan_cli.engines.measure.bench import Values, measure
+from gramgan_cli.engines.measure.enlargers import Enlarger
 
 Pixels = NDArray[np.uint8]
 

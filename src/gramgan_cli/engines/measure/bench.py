@@ -19,7 +19,7 @@ from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.metrics import gram_distance, psnr_y, spectrum_distance, ssim_y
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.metrics.texture import PATCH_SIZES
-from gramgan_cli.engines.enlargers import Enlarger
+from gramgan_cli.engines.measure.enlargers import Enlarger
 
 Pixels = NDArray[np.uint8]
 Values = dict[str, float]

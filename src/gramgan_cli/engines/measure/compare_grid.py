@@ -13,7 +13,7 @@ from scipy.ndimage import uniform_filter
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.formats.capabilities import format_of_suffix
 from gramgan_cli.core.io.files import replacing
-from gramgan_cli.engines.compare import Comparison, difference
+from gramgan_cli.engines.measure.compare import Comparison, difference
 
 COLUMN = 288
 """Width of a column in pixels."""
