@@ -26,7 +26,7 @@ from PIL import Image
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.texture.patchdb.cutting import upright_size
 from gramgan_cli.core.texture.patchdb.sampling import draw_places
-from gramgan_cli.engines.build_db import build_bank
+from gramgan_cli.engines.data.bank import build_bank
 
 PLACES = 200_000
 Place = tuple[Path, int, int, np.ndarray]

@@ -33,7 +33,7 @@ from gramgan_cli.core.texture.gram import packed_gram, unpack
 from gramgan_cli.core.texture.patchdb.bank import Bank, load_bank
 from gramgan_cli.core.texture.patchdb.query import build_index, combined_query
 from gramgan_cli.core.texture.patches import choose_places, cut_patches, parse_selection
-from gramgan_cli.engines.build_db import build_bank
+from gramgan_cli.engines.data.bank import build_bank
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.gan import GanTraining
 from gramgan_cli.recipes.convert import merge

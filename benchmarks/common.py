@@ -130,7 +130,7 @@ def write_photos(folder: Path, count: int, size: tuple[int, int], suffix: str = 
 
 def write_bank(folder: Path) -> Path:
     """A texture bank of such photos."""
-    from gramgan_cli.engines.build_db import build_bank
+    from gramgan_cli.engines.data.bank import build_bank
 
     photos = folder / "photos"
     photos.mkdir()

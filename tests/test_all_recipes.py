@@ -15,7 +15,7 @@ from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import CropSampler
 from gramgan_cli.core.data.prepared import prepare_photos
-from gramgan_cli.engines.build_db import build_bank
+from gramgan_cli.engines.data.bank import build_bank
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.content import ContentTraining
 from gramgan_cli.engines.train.steps.gan import GanTraining

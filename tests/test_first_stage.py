@@ -10,7 +10,7 @@ from PIL import Image
 
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.header import read_header
-from gramgan_cli.engines.build_db import build_bank
+from gramgan_cli.engines.data.bank import build_bank
 from gramgan_cli.engines.train.callbacks import Reporter
 from gramgan_cli.engines.train.launch import Order, train
 from gramgan_cli.engines.train.run_folder import RunFolder

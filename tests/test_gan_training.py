@@ -28,7 +28,7 @@ from gramgan_cli.core.archs.discriminators.gramgan import DiscriminatorVGGStyle
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
-from gramgan_cli.engines.build_db import build_bank
+from gramgan_cli.engines.data.bank import build_bank
 from gramgan_cli.engines.train.callbacks import Reporter
 from gramgan_cli.engines.train.check_recipe import check_recipe
 from gramgan_cli.engines.train.launch import Order

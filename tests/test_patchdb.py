@@ -21,7 +21,7 @@ from gramgan_cli.core.texture.patchdb.candidates import TextureTargets, image_ca
 from gramgan_cli.core.texture.patchdb.query import BoxIndex, TreeIndex, combined_query
 from gramgan_cli.core.texture.patchdb.sampling import draw_places
 from gramgan_cli.core.texture.patchdb.versions import MARGIN, affine_patches, down_up_patches
-from gramgan_cli.engines.build_db import build_bank
+from gramgan_cli.engines.data.bank import build_bank
 
 
 def textured(height: int, width: int, seed: int) -> np.ndarray:

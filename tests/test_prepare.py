@@ -22,7 +22,7 @@ from gramgan_cli.cli.app import app
 from gramgan_cli.core.data.catalogue import SOURCES, Archive, Source
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.unpack import unpack
-from gramgan_cli.engines import prepare
+from gramgan_cli.engines.data import prepare
 
 
 def png(seed: int = 0, size: tuple[int, int] = (24, 16)) -> bytes:

@@ -18,8 +18,8 @@ from gramgan_cli.core.resize.matlab import imresize, make_lr
 from gramgan_cli.core.texture.gram import packed_gram
 from gramgan_cli.core.texture.patchdb.query import build_index, combined_query
 from gramgan_cli.core.texture.patches import cut_patches
-from gramgan_cli.engines.build_db import build_bank
-from gramgan_cli.engines.mask import make_masks
+from gramgan_cli.engines.data.bank import build_bank
+from gramgan_cli.engines.data.mask import make_masks
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parents[1] / "examples"

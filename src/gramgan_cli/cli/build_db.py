@@ -53,7 +53,7 @@ def build_db(
         return
     if hr_dir is None:
         raise UsageError("build-db needs photos.", "Name their folder: --hr-dir DIR (or a bank to print: --info FILE)")
-    from gramgan_cli.engines.build_db import build_bank, find_photos
+    from gramgan_cli.engines.data.bank import build_bank, find_photos
 
     target = out or default_bank()
     if target.is_dir():

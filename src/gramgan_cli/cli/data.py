@@ -41,7 +41,7 @@ def make_lr(
     json: Json = False,
 ) -> None:
     """Reduce a folder of pictures as MATLAB's imresize does (bicubic, 8 bit)."""
-    from gramgan_cli.engines.prepare import make_lr_folder
+    from gramgan_cli.engines.data.prepare import make_lr_folder
 
     with counting("Reducing") as progress:
         written = make_lr_folder(hr_dir, lr_dir, scale, border.value, overwrite, progress)
@@ -65,7 +65,7 @@ def degrade(
 
     For measuring robust models: put HR and LR_x4 into one folder, then gramgan bench FOLDER.
     """
-    from gramgan_cli.engines.prepare import degrade_folder
+    from gramgan_cli.engines.data.prepare import degrade_folder
     from gramgan_cli.recipes.load import load_recipe
 
     strength = load_recipe(recipe).degradation
@@ -93,7 +93,7 @@ def pull(
 ) -> None:
     """Fetch a benchmark set from its public address; a fetch that was cut off goes on where it stopped."""
     from gramgan_cli.core.io.folders import data_dir as default_dir
-    from gramgan_cli.engines import prepare
+    from gramgan_cli.engines.data import prepare
 
     source = prepare.source_of(name)
     note(f"{source.name}: {source.licence} See {source.page}")
@@ -116,7 +116,7 @@ def list_(
 ) -> None:
     """Show which benchmark sets are here, and which can be fetched."""
     from gramgan_cli.core.io.folders import data_dir as default_dir
-    from gramgan_cli.engines.prepare import presence
+    from gramgan_cli.engines.data.prepare import presence
 
     places = [data_dir or default_dir()]
     sets = presence(places, scale=4)

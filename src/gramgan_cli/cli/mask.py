@@ -50,7 +50,7 @@ def mask(
 
     gramgan mask photos/ -o masks/ --overlay
     """
-    from gramgan_cli.engines.mask import make_masks, plan_masks
+    from gramgan_cli.engines.data.mask import make_masks, plan_masks
 
     pairs = plan_masks(source, output, overwrite)
     with counting("Masking") as progress:

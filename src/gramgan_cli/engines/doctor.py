@@ -21,7 +21,7 @@ from gramgan_cli.core.texture.patchdb.bank import default_bank
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.catalogue import unnamed_model
 from gramgan_cli.core.weights.embedded import embedded_models
-from gramgan_cli.engines.models import verify
+from gramgan_cli.engines.models.commands import verify
 
 DISTRIBUTION = "gramgan-cli"
 

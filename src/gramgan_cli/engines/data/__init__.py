@@ -1,0 +1,1 @@
+"""Data for training and measuring: LR pictures, downloads, the bank, masks."""

@@ -1,0 +1,1 @@
+"""Models in the store: list, fetch, import, export, interpolate."""
