@@ -21,9 +21,9 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import LoadedModel, load_model
+from gramgan_cli.engines.upscale import session as backends
 from gramgan_cli.engines.upscale.session import BACKENDS, choose_backend
 from gramgan_cli.engines.upscale.upscaler import Upscaler
-from gramgan_cli.engines.upscale.upscaler import session as backends
 
 CPU = torch.device("cpu")
 

@@ -26,9 +26,9 @@ from gramgan_cli.core.data.prepared import prepare_photos
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.optim.schedules import warmup_cosine
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
+from gramgan_cli.engines.train import trainer as train
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.trainer import Ledger, stop_on_interrupt
-from gramgan_cli.engines.train.trainer import trainer as train
 
 TINY = ["--arch", "compact", "--set", "network.nf=8", "--set", "network.nc=2", "--batch-size", "4", "--hr-crop", "32"]
 

@@ -25,7 +25,7 @@ from gramgan_cli.core.weights.catalogue import read_catalogue
 from gramgan_cli.core.weights.checkout import checkout_model
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.models.commands import commands as models
+from gramgan_cli.engines.models import commands as models
 
 TINY = {"nf": 4, "nc": 1}
 METRICS = {"Set5": {"psnr_y": 30.5, "ssim_y": 0.87}}
@@ -184,7 +184,7 @@ def test_pull_by_catalogue_name_checks_the_catalogues_checksum(
 ) -> None:
     from dataclasses import replace
 
-    from gramgan_cli.engines.models.commands import commands as engine
+    from gramgan_cli.engines.models import commands as engine
 
     entry = replace(
         read_catalogue()["realesrgan-x4plus"],

@@ -21,7 +21,7 @@ from gramgan_cli.core.archs.discriminators.srgan import SRGANDiscriminator
 from gramgan_cli.core.archs.discriminators.ttsr import TTSRDiscriminator
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.resize.matlab import matlab as resize
+from gramgan_cli.core.resize import matlab as resize
 
 TOLERANCE = 1e-6
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gramgan_cli.core.resize.matlab import matlab as resize
+from gramgan_cli.core.resize import matlab as resize
 from gramgan_cli.core.resize.torch_matlab import imresize
 
 

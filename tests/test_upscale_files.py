@@ -18,8 +18,8 @@ from gramgan_cli.core.images.photo import Frame
 from gramgan_cli.core.images.write import encode
 from gramgan_cli.core.resize.rows import resized_bands
 from gramgan_cli.core.resize.sizes import SizeChoice
+from gramgan_cli.engines.upscale import pipeline as engine
 from gramgan_cli.engines.upscale.pipeline import open_machine
-from gramgan_cli.engines.upscale.upscaler import pipeline as engine
 from photo_corpus import scene, with_pillow, with_tifffile
 from upscale_helpers import decoded, upscale
 

@@ -25,7 +25,7 @@ def interpolate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Mix two trainings of one network, such as a faithful and a vivid one."""
-    from gramgan_cli.engines.models.commands import interpolate as engine
+    from gramgan_cli.engines.models import interpolate as engine
 
     pair = engine.open_pair(first, second)
     picture = engine.check_strip(pair, strip, name, overwrite, device) if strip else None

@@ -38,7 +38,7 @@ def list_(
 ) -> None:
     """List the models that are here, and those that can be fetched."""
     from gramgan_cli.core.weights.catalogue import unnamed_model
-    from gramgan_cli.engines.models.commands import commands as engine
+    from gramgan_cli.engines.models import commands as engine
 
     rows, problems = engine.list_models()
     for problem in problems:
@@ -82,7 +82,7 @@ def list_(
 @models.command()
 def info(name: Name, as_json: Json = False) -> None:
     """Show all that is known of a model: network, licence, training record, metrics, file, checksum."""
-    from gramgan_cli.engines.models.commands import commands as engine
+    from gramgan_cli.engines.models import commands as engine
 
     facts = engine.info(name)
     if as_json:
@@ -95,7 +95,7 @@ def info(name: Name, as_json: Json = False) -> None:
 @models.command()
 def path(name: Name) -> None:
     """Print where a model's weights file lies."""
-    from gramgan_cli.engines.models.commands import commands as engine
+    from gramgan_cli.engines.models import commands as engine
 
     output.print_line(str(engine.path_of(name)))
 
@@ -113,7 +113,7 @@ def pull(
     overwrite: Overwrite = False,
 ) -> None:
     """Fetch a model into the store. A download that was cut off goes on where it stopped."""
-    from gramgan_cli.engines.models.commands import commands as engine
+    from gramgan_cli.engines.models import commands as engine
 
     with _progress_bar() as progress:
         model = engine.pull(source, name, sha256, licence, overwrite, progress)
@@ -129,7 +129,7 @@ def import_(
     overwrite: Overwrite = False,
 ) -> None:
     """Bring in weights of ESRGAN, BasicSR, Real-ESRGAN or Compact; of many more with the extra \\[interop]."""
-    from gramgan_cli.engines.models.commands import commands as engine
+    from gramgan_cli.engines.models import commands as engine
 
     model = engine.import_file(file, name, licence, overwrite)
     output.note(f"Stored as '{model.name}'. Use it with: gramgan upscale photo.png --model {model.name}")
@@ -168,7 +168,7 @@ def verify(
     ] = None,
 ) -> None:
     """Compare the stored files with their checksums. Exits with 1 where one is damaged."""
-    from gramgan_cli.engines.models.commands import commands as engine
+    from gramgan_cli.engines.models import commands as engine
 
     results = engine.verify(names or [])
     for model, problem in results:

@@ -108,8 +108,8 @@ def train(
     from functools import partial
 
     from gramgan_cli.cli.train_display import TrainDisplay
+    from gramgan_cli.engines.train import launch
     from gramgan_cli.engines.train.parallel.processes import parse_gpus
-    from gramgan_cli.engines.train.trainer import launch
 
     if gpus and device != "auto":
         raise UsageError("--gpus and --device exclude each other.")

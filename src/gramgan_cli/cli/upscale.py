@@ -220,9 +220,9 @@ def upscale(
         archive.run(wish, on_ray, chosen, options, settings, f"{outscale:g}" if outscale else None, json, quiet)
         return
 
+    from gramgan_cli.engines.upscale import reference
     from gramgan_cli.engines.upscale.pipeline import open_machine, upscale_files
     from gramgan_cli.engines.upscale.plan import STANDARD, Naming, plan_jobs
-    from gramgan_cli.engines.upscale.upscaler import reference as reference
 
     if ref:
         machine = reference.open_reference_machine(chosen, ref, device, sides, precision, tta, seamless, out.note)

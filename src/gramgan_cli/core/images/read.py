@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageSequence, UnidentifiedImageError
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.formats.capabilities import apng, jxl, netpbm, png, tiff, webp
-from gramgan_cli.core.images.formats.capabilities import heif as boxes
+from gramgan_cli.core.images.formats import apng, jxl, netpbm, png, tiff, webp
+from gramgan_cli.core.images.formats import heif as boxes
 from gramgan_cli.core.images.metadata.colour import srgb_profile, to_srgb
 from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_orientation
 from gramgan_cli.core.images.metadata.ifd import Directory, Layout

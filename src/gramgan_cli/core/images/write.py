@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gramgan_cli.core.images.alpha import flatten_on_white
-from gramgan_cli.core.images.formats.capabilities import png
+from gramgan_cli.core.images.formats import png
 from gramgan_cli.core.images.formats.tiff import TiffWriter
 from gramgan_cli.core.images.formats.webp import WebpAnimation, whole_milliseconds
 from gramgan_cli.core.images.output_format import Target

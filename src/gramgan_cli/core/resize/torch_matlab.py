@@ -29,7 +29,7 @@ def _resize_axis(image: Tensor, axis: int, out_length: int, scale: float, border
 def imresize(
     image: Tensor, scale: float, *, size: tuple[int, int] | None = None, border: Border = "symmetric"
 ) -> Tensor:
-    """Resize (..., H, W) by ``scale`` as ``core.resize.matlab.imresize`` does for floating point: antialiased, never rounded.
+    """Resize (..., H, W) by ``scale`` as ``core.resize.matlab.imresize`` does for floats: antialiased, not rounded.
 
     Args:
         image: floating point, any range; the last two axes are resized.

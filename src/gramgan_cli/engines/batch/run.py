@@ -19,7 +19,7 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES, format_of_suffix
 from gramgan_cli.core.images.output_format import FormatChoice
 from gramgan_cli.core.io.locations import LocalPlace, Place, place
-from gramgan_cli.core.resize.matlab import baselines
+from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model, weights_file
 from gramgan_cli.core.weights.mixture import Mixture

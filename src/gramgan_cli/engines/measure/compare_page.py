@@ -32,7 +32,7 @@ def check_size(height: int, width: int, photo: Path) -> None:
 
 def write_page(path: Path, comparison: Comparison) -> None:
     """Write the page; nothing that it shows lies outside it."""
-    template = (resources.files("gramgan_cli.engines") / "compare_page.html").read_text(encoding="utf-8")
+    template = (resources.files("gramgan_cli.engines.measure") / "compare_page.html").read_text(encoding="utf-8")
     name = os.fsencode(comparison.name).decode("utf-8", "replace")  # file names may be no text
     facts = {
         "name": name,

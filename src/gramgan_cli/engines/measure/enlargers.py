@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.resize.baselines import BASELINES
-from gramgan_cli.core.resize.matlab import baselines
 from gramgan_cli.core.weights.load import LoadedModel, load_model
 from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
 from gramgan_cli.engines.upscale.upscaler import Upscaler

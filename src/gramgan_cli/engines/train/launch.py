@@ -16,13 +16,13 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.engines.train.callbacks import Reporter
 from gramgan_cli.engines.train.check_recipe import check_recipe
+from gramgan_cli.engines.train.parallel import processes
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.run_folder import RunFolder
 from gramgan_cli.engines.train.shard_photos import shard_photos
 from gramgan_cli.engines.train.steps.terms import extractor_of
 from gramgan_cli.engines.train.steps.texture_term import with_bank
 from gramgan_cli.engines.train.trainer import Outcome, Run, split_photos
-from gramgan_cli.engines.train.trainer.parallel import processes
 from gramgan_cli.engines.train.warm_start import first_stage, needs_first_stage, with_start
 from gramgan_cli.recipes.convert import differences, merge
 from gramgan_cli.recipes.load import load_recipe

@@ -14,8 +14,8 @@ from torch import nn
 
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.backends.allocator import keep_freed_memory
+from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.resize.baselines import interpolated
-from gramgan_cli.core.resize.matlab import baselines
 from gramgan_cli.core.tiling.inference import Precision, TileRunner, workspace_per_pixel
 from gramgan_cli.core.tiling.tiles import Tiling, upscaled_bands
 

@@ -114,7 +114,7 @@ def _cubic_weights(fraction: Tensor) -> list[Tensor]:
 
 
 def affine_patches(images: Tensor, places: Tensor, size: int, normals: Tensor) -> Tensor:
-    """Patches under the small random affine map, read by bicubic interpolation (Keys 1981, as in ``core.resize.matlab``).
+    """Patches under the small random affine map, read by bicubic interpolation (Keys 1981; ``core.resize.matlab``).
 
     Args:
         images: (B, C, H, W), any range and dtype.
