@@ -149,7 +149,7 @@ class Mask:
     cell: int = 11
     """Side of the cells in HR pixels."""
     delta: float = 0.0
-    """Deviation from which a cell counts as textured, in [0, 1] values; 0: the mode's own (``core.texture.masks.DELTA``)."""
+    """Deviation from which a cell counts as textured, in [0, 1] values; 0: ``core.texture.masks.DELTA`` of the mode."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.core.weights.load import load_model
 
 UNPUBLISHED = [name for name, entry in read_catalogue().items() if not entry.url]
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.mark.parametrize("name", [*sorted(embedded_models()), *UNPUBLISHED])

@@ -10,13 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from archive_helpers import contents, make_archive, report
+from batch_helpers import contents, make_archive, report
 
 pytest.importorskip("pyarrow", reason="needs the extra archive")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="shell scripts")]
 
-LAUNCH = Path(__file__).resolve().parents[1] / "examples" / "launch"
+LAUNCH = Path(__file__).resolve().parents[3] / "examples" / "launch"
 TINY = ["--recipe", "psnr", "--arch", "compact", "--device", "cpu", "--set", "network.nf=8", "--set", "network.nc=2"]
 TINY += ["--batch-size", "4", "--hr-crop", "32", "--steps", "4", "--threads", "1"]
 

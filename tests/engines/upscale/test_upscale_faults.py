@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
-
 from photo_corpus import make_png, scene, with_pillow, with_tifffile
+from PIL import Image
 from upscale_helpers import decoded
 
 PHOTOS = 50

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from batch_helpers import command, contents, gramgan, make_archive, photo_bytes, report
 from PIL import Image
 
-from archive_helpers import command, contents, gramgan, make_archive, photo_bytes, report
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.locations import Missing, place
 from gramgan_cli.core.resize.sizes import SizeChoice

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from photo_corpus import scene, with_pillow
 from PIL import Image
 
 from gramgan_cli.cli.app import main
@@ -24,7 +25,6 @@ from gramgan_cli.core.weights.catalogue import unnamed_model
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale.upscaler import Interpolator
-from photo_corpus import scene, with_pillow
 
 PNG = with_pillow(scene(3), "PNG")
 

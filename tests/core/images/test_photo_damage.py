@@ -12,12 +12,12 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+from photo_corpus import CASES, chunk, make_png, scene, with_pillow, with_tifffile
 from PIL import Image
+from upscale_helpers import decoded, upscale_one
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.read import open_photo
-from photo_corpus import CASES, chunk, make_png, scene, with_pillow, with_tifffile
-from upscale_helpers import decoded, upscale_one
 
 ONE_OF_EACH = {
     "png": lambda: with_pillow(noise(), "PNG"),

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from chromium import Chromium
 from PIL import Image
 from skimage import data
 from typer.testing import CliRunner
 
-from chromium import Chromium
 from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError, UsageError

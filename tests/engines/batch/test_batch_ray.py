@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from archive_helpers import command, contents, gramgan, make_archive, report
+from batch_helpers import command, contents, gramgan, make_archive, report
 
 pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra archive")
 pytest.importorskip("ray", reason="needs the extra ray")

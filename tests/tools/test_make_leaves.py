@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "make_leaves.py"
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "make_leaves.py"
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ import hypothesis
 import imagecodecs
 import numpy as np
 from hypothesis import strategies as st
+from photo_corpus import CASES, exif_with, scene, with_pillow
+from photo_parts import ADOBE_RGB, XMP, drawn_frames, make_apng, with_thumbnail
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError
@@ -25,9 +27,6 @@ from gramgan_cli.core.images.formats.capabilities import FORMATS
 from gramgan_cli.core.images.output_format import choose_format, plan_target
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.write import encode
-from photo_corpus import CASES, exif_with, scene, with_pillow
-from test_photo_animations import drawn_frames, make_apng
-from test_photo_metadata import ADOBE_RGB, XMP, with_thumbnail
 
 TIME_LIMIT = 10
 

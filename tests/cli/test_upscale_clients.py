@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from chromium import Chromium
 from photo_corpus import exif_with, make_png, scene, with_pillow
-from test_photo_metadata import DISPLAY_P3, XMP
+from photo_parts import DISPLAY_P3, XMP
+from PIL import Image
 from upscale_helpers import upscale_one
 
 pytestmark = pytest.mark.slow

@@ -17,11 +17,11 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from gan_reference import plain_gram, plain_step
 from PIL import Image
 from safetensors.torch import load_file
 from torch.distributed.elastic.multiprocessing.api import SignalException
 
-from gan_reference import plain_gram, plain_step
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.archs.discriminators.gramgan import DiscriminatorVGGStyle

@@ -21,7 +21,7 @@ from gramgan_cli.core.weights.catalogue import read_catalogue
 from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.core.weights.load import LoadedModel, load_model
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 LARGEST = 3_000_000
 PHOTOS = ["chelsea.png", "coffee.png", "brick.png"]
 OURS = [*sorted(embedded_models()), *(name for name, entry in read_catalogue().items() if not entry.url)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from photo_corpus import with_tifffile
 from PIL import Image
 from skimage import data
 from typer.testing import CliRunner, Result
@@ -23,7 +24,6 @@ from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale.reference import ReferenceUpscaler
-from photo_corpus import with_tifffile
 
 SMALL = {"nf": 4, "blocks": [1, 1, 1, 1]}
 

@@ -14,7 +14,7 @@ from torch import nn
 from gramgan_cli.core import archs
 from gramgan_cli.core.weights.header import WeightsHeader, build_from_file, save_weights
 
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "grow_compact.py"
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "grow_compact.py"
 
 
 @pytest.fixture

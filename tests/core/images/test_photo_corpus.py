@@ -10,11 +10,11 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from photo_corpus import CASES, HEIGHT, WIDTH, Case, oriented_jpeg, scene, seen_upright, with_pillow, with_tifffile
 from PIL import Image
+from upscale_helpers import decoded, upscale_one
 
 from gramgan_cli.core.images.formats.jxl import Header, read_header
-from photo_corpus import CASES, HEIGHT, WIDTH, Case, oriented_jpeg, scene, seen_upright, with_pillow, with_tifffile
-from upscale_helpers import decoded, upscale_one
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -180,11 +180,11 @@ def test_formats_of_eight_bits_say_what_they_lose(form, tmp_path):
 def test_a_ramp_of_16_bits_goes_through_a_network_without_steps_of_8_bits(tmp_path):
     """4096 neighbouring levels between two 8-bit ones: the nearest-neighbour skip of the network must keep them."""
     import torch
+    from photo_corpus import make_png
 
     from gramgan_cli.core import archs
     from gramgan_cli.core.weights.header import WeightsHeader, save_weights
     from gramgan_cli.engines.upscale.pipeline import open_machine
-    from photo_corpus import make_png
 
     network = archs.build("compact", {"nf": 8, "nc": 1})
     with torch.no_grad():

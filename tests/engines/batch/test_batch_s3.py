@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_helpers import contents, gramgan, make_archive
 from PIL import Image
-
-from archive_helpers import contents, gramgan, make_archive
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra archive")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photo_corpus import scene, with_pillow, with_tifffile
 from PIL import Image
+from upscale_helpers import decoded, upscale
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.alpha import extend_colours
@@ -20,8 +22,6 @@ from gramgan_cli.core.resize.rows import resized_bands
 from gramgan_cli.core.resize.sizes import SizeChoice
 from gramgan_cli.engines.upscale import pipeline as engine
 from gramgan_cli.engines.upscale.pipeline import open_machine
-from photo_corpus import scene, with_pillow, with_tifffile
-from upscale_helpers import decoded, upscale
 
 PNG = with_pillow(scene(3), "PNG")
 JPEG = with_pillow(scene(3), "JPEG")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from fractions import Fraction
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import pytest
+from photo_corpus import HEIGHT, WIDTH, exif_with, scene, seen_upright, with_pillow
+from photo_parts import drawn_frames, make_apng
 from PIL import Image
+from upscale_helpers import upscale_one
 
 from gramgan_cli.core.images.formats.png import delay
 from gramgan_cli.core.images.formats.webp import whole_milliseconds
 from gramgan_cli.core.images.read import open_photo
-from photo_corpus import HEIGHT, WIDTH, chunk, exif_with, scene, seen_upright, with_pillow
-from upscale_helpers import upscale_one
 
 ANIMATED = [("gif", "GIF", ".png"), ("png", "PNG", ".png"), ("webp", "WEBP", ".webp")]
 
@@ -74,53 +74,6 @@ def frames_of(data: bytes) -> np.ndarray:
 def _seen(image: Image.Image, index: int) -> np.ndarray:
     image.seek(index)
     return np.asarray(image.convert("RGBA"))
-
-
-Drawn = tuple[np.ndarray, int, int, int, int]
-"""A frame's pixels, its place x and y, its disposal and its blending."""
-
-
-def make_apng(frames: list[Drawn], depth: int, colour: int, times: list[tuple[int, int]], still: bool = False) -> bytes:
-    """An animated PNG; the first frame covers all of it. ``still``: a picture before it that is not part of it."""
-
-    def packed(pixels: np.ndarray) -> bytes:
-        rows = pixels.astype(">u2" if depth == 16 else np.uint8)
-        return zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
-
-    height, width = frames[0][0].shape[:2]
-    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))]
-    parts.append(chunk(b"acTL", struct.pack(">II", len(frames), 5)))
-    if still:
-        parts.append(chunk(b"IDAT", packed(np.zeros_like(frames[0][0]))))
-    sequence = 0
-    for (pixels, x, y, disposal, blending), (above, below) in zip(frames, times, strict=True):
-        h, w = pixels.shape[:2]
-        parts.append(chunk(b"fcTL", struct.pack(">IIIIIHHBB", sequence, w, h, x, y, above, below, disposal, blending)))
-        sequence += 1
-        if sequence == 1 and not still:
-            parts.append(chunk(b"IDAT", packed(pixels)))
-        else:
-            parts.append(chunk(b"fdAT", struct.pack(">I", sequence) + packed(pixels)))
-            sequence += 1
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
-
-
-def drawn_frames(channels: int, seed: int) -> list[Drawn]:
-    """Random rectangles, opaque or absent, with every disposal and blending."""
-    rng = np.random.default_rng(seed)
-    frames: list[Drawn] = [(scene(channels), 0, 0, 0, 0)]
-    for disposal in (0, 1, 2):
-        for blending in (0, 1):
-            h, w = rng.integers(3, HEIGHT - 4), rng.integers(3, WIDTH - 4)
-            pixels = rng.integers(0, 256, (h, w, channels), np.uint8)
-            if channels in (2, 4):
-                pixels[:, :, -1] = np.where(pixels[:, :, -1] > 120, 255, 0)
-            x, y = rng.integers(0, WIDTH - w), rng.integers(0, HEIGHT - h)
-            frames.append((pixels, int(x), int(y), disposal, blending))
-    first = frames[0][0]
-    if channels in (2, 4):
-        first[:, :, -1] = np.where(first[:, :, -1] > 120, 255, 0)
-    return frames
 
 
 @pytest.mark.parametrize("seed", range(4))
