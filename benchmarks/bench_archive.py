@@ -1,6 +1,6 @@
 """What an archive costs: seconds per photo and per megapixel of one worker, by stage, and from them hours and money.
 
-    python benchmarks/bench_archive.py [--model default] [--device cpu] [--backend auto] [--side 1024] [--price 0.04]
+    python benchmarks/bench_archive.py [--model clean] [--device cpu] [--backend auto] [--side 1024] [--price 0.04]
 
 A worker's time for a photo is taken as a + b * megapixels (of input). Both are measured through the same code as a run
 over an archive: a by photos of 64 x 64, b by photos of SIDE x SIDE, JPEG in, JPEG or PNG out. On CPUs the seconds are
@@ -96,7 +96,7 @@ def stages(side: int, machine: object) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="default")
+    parser.add_argument("--model", default="clean")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--threads", type=int, default=1)

@@ -34,7 +34,7 @@ def folder_and_network(paths: list[Path], out: Path, backend: str) -> dict[str, 
     from gramgan_cli.engines.upscale.pipeline import Settings, open_machine, upscale_files
     from gramgan_cli.engines.upscale.plan import Naming, plan_jobs
 
-    machine = open_machine("default", "cpu", None, backend=backend)  # type: ignore[arg-type]
+    machine = open_machine("clean", "cpu", None, backend=backend)  # type: ignore[arg-type]
     images = [np.asarray(Image.open(path)) for path in paths]
 
     def network() -> None:
@@ -59,7 +59,7 @@ def child(photo: Path, out: Path, backend: str) -> dict[str, float]:
     from gramgan_cli.engines.upscale.pipeline import Settings, open_machine, upscale_files
     from gramgan_cli.engines.upscale.plan import Naming, plan_jobs
 
-    machine = open_machine("default", "cpu", None, backend=backend)  # type: ignore[arg-type]
+    machine = open_machine("clean", "cpu", None, backend=backend)  # type: ignore[arg-type]
     naming = Naming(out, "{stem}", "4", machine.name, "png", False)
     jobs = plan_jobs([str(photo)], naming)
     began = time.perf_counter()

@@ -122,16 +122,16 @@ def whole_once(whole: Callable[[], bytes]) -> float:
 
 
 def write_weights(folder: Path, models: list[str]) -> dict[str, Path]:
-    """The default model and a random RRDBNet-23, in files that both tools read."""
+    """The model clean and a random RRDBNet-23, in files that both tools read."""
     import torch
 
     from gramgan_cli.core import archs
     from gramgan_cli.core.weights.export import export
     from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 
-    files = {"compact": folder / "default-other.safetensors", "rrdbnet": folder / "rrdbnet-other.safetensors"}
+    files = {"compact": folder / "clean-other.safetensors", "rrdbnet": folder / "rrdbnet-other.safetensors"}
     if "compact" in models:
-        export("default", files["compact"], "safetensors", overwrite=True)
+        export("clean", files["compact"], "safetensors", overwrite=True)
     if "rrdbnet" in models:
         torch.manual_seed(0)
         hyperparameters = {"upsampler": "nearest"}
@@ -236,12 +236,12 @@ def measure(rounds: int, models: list[str], wanted: list[str], path: Path | None
                     f"{row['peak_gib']:10.2f}{row['ratio_network']:10.2f}{row['ratio_whole']:10.2f}{row['levels']:>10}"
                 )
     goals = []
-    for model, label, goal, required in (("compact", "default model", 2.2, 2.0), ("rrdbnet", "RRDBNet-23", 1.8, 1.4)):
+    for model, label, goal, required in (("compact", "model clean", 2.2, 2.0), ("rrdbnet", "RRDBNet-23", 1.8, 1.4)):
         fastest = max(
             (ratio for (of, tool), ratio in ratios.items() if of == model and tool != "spandrel"), default=None
         )
         goals.append(Goal(f"{label}, best backend, over spandrel eager", fastest, ">=", goal, required))
-    goals.append(Goal("default model, torch alone, over spandrel eager", ratios.get(("compact", "torch")), ">=", 1.6))
+    goals.append(Goal("model clean, torch alone, over spandrel eager", ratios.get(("compact", "torch")), ">=", 1.6))
     keep("upscale", path, rows, goals)
 
 

@@ -1,6 +1,6 @@
 """A blind left/right choice between two models, for eyes that trained neither.
 
-    python benchmarks/blind_choice.py make --hr-dir HELD_OUT --first default --second gramgan-compact --out choice
+    python benchmarks/blind_choice.py make --hr-dir HELD_OUT --first clean --second clean-gan --out choice
     python benchmarks/blind_choice.py score --out choice --answers answers.txt
 
 ``make`` writes sheets of pairs (crops of held-out photos, reduced and enlarged again; which model is left is drawn

@@ -2,7 +2,7 @@
 
     python benchmarks/compare_texture.py --hr-dir TRAIN --valid-dir VALID --out FOLDER [--steps 500] [--seeds 0 1]
 
-Builds a bank per patch size, trains every variant with every seed by `gramgan train` from the embedded default, and
+Builds a bank per patch size, trains every variant with every seed by `gramgan train` from the embedded model clean, and
 measures the held-out photos: distance of mean-removed Grams at patch sizes 4, 8 and 16, distance of spectra, Y-PSNR
 (docs/metrics.md defines them). Prints, per variant, the mean and the paired difference per image from the variant
 without texture loss, with its standard error over the images. What is finished is not done again.
@@ -68,7 +68,7 @@ def train(name: str, seed: int, options: argparse.Namespace) -> Path:
     if (run / "done").exists():
         return weights
     resume = ["--resume"] if (run / "recipe.toml").exists() else [
-        *("--recipe", "gramgan", "--hr-dir", options.hr_dir, "--valid-dir", options.valid_dir, "--init", "default"),
+        *("--recipe", "gramgan", "--hr-dir", options.hr_dir, "--valid-dir", options.valid_dir, "--init", "clean"),
         *("--db", bank, "--steps", options.steps, "--seed", seed, "--batch-size", 4, "--hr-crop", 96),
         *("--valid-every", options.steps, *(word for pair in settings.items() for word in ("--set", "=".join(pair)))),
     ]  # fmt: skip

@@ -1,9 +1,9 @@
 """Put a run's weights into the package as an embedded model, with the numbers that bench measures of them.
 
-    python tools/embed_weights.py runs/default/last.safetensors default "clean photos, reduced by bicubic" DATA_DIR
+    python tools/embed_weights.py runs/clean/last.safetensors clean "clean photos, reduced by bicubic" DATA_DIR
 
-DATA_DIR holds the folders Set5 and Set14. ``--from default --alpha 0.65`` first mixes the run's weights with those of
-an embedded model, 0.65 of the run (network interpolation), and the header says so. ``--from default --since OLD
+DATA_DIR holds the folders Set5 and Set14. ``--from clean --alpha 0.65`` first mixes the run's weights with those of
+an embedded model, 0.65 of the run (network interpolation), and the header says so. ``--from clean --since OLD
 --alpha 1.15`` carries what a training changed since the weights OLD, 1.15 times, to an embedded model that was
 trained on after OLD (task arithmetic; Ilharco et al. 2023, "Editing models with task arithmetic", section 2).
 ``--half`` writes half precision. ``--checkout`` does too, puts the weights into the repository's folder ``weights``

@@ -50,9 +50,9 @@ class Sheet:
 
 
 SHEETS = (
-    Sheet("gallery", ("default", "gramgan-compact")),
-    Sheet("gallery_photo", ("default", "photo"), degraded=True),
-    Sheet("gallery_rrdbnet_small", ("default", "rrdbnet-small")),
+    Sheet("gallery", ("clean", "clean-gan")),
+    Sheet("gallery_photo", ("clean", "photo"), degraded=True),
+    Sheet("gallery_rrdbnet_small", ("clean", "rrdbnet-small")),
 )
 
 

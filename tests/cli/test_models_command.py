@@ -98,7 +98,7 @@ def test_a_damaged_model_is_named_and_the_others_are_listed(model_file: Path) ->
     broken.write_bytes(broken.read_bytes()[:1000])
     listed = run("list", "--quiet")
     assert listed.exit_code == 0
-    assert {"default", "other", "bicubic"} <= set(listed.stdout.split())
+    assert {"clean", "other", "bicubic"} <= set(listed.stdout.split())
     assert "gramgan models rm mine" in " ".join(listed.stderr.split())
     told = CliRunner().invoke(app, ["doctor"])
     assert told.exit_code == 0

@@ -132,9 +132,9 @@ def test_without_a_model_the_catalogue_s_is_used(gramgan, tmp_path):
     with torch.no_grad():
         apart = {
             name: (255 * load_model(name).network(lr)[0].clamp(0, 1).permute(1, 2, 0) - found).abs().max()
-            for name in ("photo", "default")
+            for name in ("photo", "clean")
         }
-    assert apart["photo"] < 1 < apart["default"]
+    assert apart["photo"] < 1 < apart["clean"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ def bench(
         typer.Option(
             "--model",
             "-m",
-            help="A model's name or file, or nearest, bilinear, bicubic, lanczos. Repeatable. \\[bicubic and default]",
+            help="A model's name or file, or nearest, bilinear, bicubic, lanczos. Repeatable. "
+            "\\[bicubic and what `gramgan upscale` uses]",
         ),
     ] = None,
     data_dir: Annotated[
@@ -54,6 +55,7 @@ def bench(
     from gramgan_cli.core.backends.device import pick_device
     from gramgan_cli.core.data.datasets import find_dataset
     from gramgan_cli.core.io.folders import data_dir as default_dir
+    from gramgan_cli.core.weights.catalogue import unnamed_model
     from gramgan_cli.engines.measure import bench as engine
     from gramgan_cli.engines.measure import report as reporting
     from gramgan_cli.engines.measure.enlargers import open_enlargers
@@ -61,7 +63,7 @@ def bench(
     if report:
         reporting.check_report_path(report, overwrite)
     enlargers = open_enlargers(
-        model or ["bicubic", "default"], pick_device(device), "auto" if tile is None else tile, note
+        model or ["bicubic", unnamed_model()], pick_device(device), "auto" if tile is None else tile, note
     )
     scale = enlargers[0].scale
     sets = [find_dataset(name, [data_dir] if data_dir else [default_dir()], scale) for name in datasets]

@@ -38,6 +38,7 @@ def compare(
 ) -> None:
     """See models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom."""
     from gramgan_cli.core.backends.device import pick_device
+    from gramgan_cli.core.weights.catalogue import unnamed_model
     from gramgan_cli.engines.measure import compare as engine
     from gramgan_cli.engines.measure.bench import finite
     from gramgan_cli.engines.measure.compare_grid import write_grid
@@ -52,7 +53,7 @@ def compare(
         raise UsageError(f"{target} exists already.", "Use --overwrite to replace it, or -o to name another file.")
     if target.exists() and photo.exists() and target.samefile(photo):
         raise UsageError(f"The comparison would replace the photo {photo} itself.", "Give -o another name.")
-    names = [name for name in model or ["default"] if name != "bicubic"]
+    names = [name for name in model or [unnamed_model()] if name != "bicubic"]
     opened = open_enlargers(names, pick_device(device), "auto" if tile is None else tile, note)
     enlargers = engine.with_bicubic(opened)
     for enlarger in enlargers:

@@ -51,7 +51,7 @@ def upscale(
         typer.Option(
             metavar="NAME|FILE",
             help="A model of 'gramgan models list', a weights file, or nearest, bilinear, bicubic, lanczos. Without "
-            "it: photo, for photos as they are; default is for clean, sharp ones.",
+            "it: photo, for photos as they are; clean is for clean, sharp ones.",
         ),
     ] = None,
     style: Annotated[
@@ -59,7 +59,7 @@ def upscale(
         typer.Option(
             min=0,
             max=1,
-            help="0: faithful (the model default), 1: rich in invented texture, between: a mixture of both.",
+            help="0: faithful (the model clean), 1: rich in invented texture, between: a mixture of both.",
         ),
     ] = None,
     ref: Annotated[

@@ -125,7 +125,7 @@ def photo() -> np.ndarray:
 
 
 def test_the_default_model_on_a_photo(photo: np.ndarray, backend: str, kept: None) -> None:
-    loaded = load_model("default")
+    loaded = load_model("clean")
     expected = upscaler(loaded, "torch").upscale(photo)
     assert apart(upscaler(loaded, backend).upscale(photo), expected) <= 1
 
@@ -138,7 +138,7 @@ def test_half_precisions_stay_near(photo: np.ndarray, name: str, precision: str,
     """Greatest and mean difference in 8-bit levels, as docs/performance.md states them."""
     if name in BACKENDS and not backends.is_installed(name):
         pytest.skip(f"the extra [{name}] is not installed")
-    loaded = load_model("default")
+    loaded = load_model("clean")
     expected = upscaler(loaded, "torch").upscale(photo)
     found = upscaler(loaded, name, precision).upscale(photo)
     assert apart(found, expected) <= most

@@ -31,10 +31,10 @@ def tiny_file(path: Path, seed: int = 0) -> Path:
 
 @pytest.fixture
 def package_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for the package's folder of embedded models, with one model 'default' in it."""
+    """A stand-in for the package's folder of embedded models, with one model 'clean' in it."""
     root = tmp_path / "package"
     (root / "weights").mkdir(parents=True)
-    tiny_file(root / "weights" / "default.safetensors", seed=1)
+    tiny_file(root / "weights" / "clean.safetensors", seed=1)
     (root / "weights" / "catalogue.toml").write_text("")
     monkeypatch.setattr(embedded.resources, "files", lambda _: root)
     return root / "weights"
@@ -141,25 +141,25 @@ def test_a_missing_file_and_a_pickle_are_named(tmp_path: Path) -> None:
 
 def test_the_embedded_model_comes_at_first_use(package_folder: Path) -> None:
     assert not store.store_dir().exists()
-    model = store.get("default")
-    assert model.path.read_bytes() == (package_folder / "default.safetensors").read_bytes()
-    assert load_model("default").header.licence == "MIT"
-    assert [m.name for m in store.stored_models()] == ["default"]
+    model = store.get("clean")
+    assert model.path.read_bytes() == (package_folder / "clean.safetensors").read_bytes()
+    assert load_model("clean").header.licence == "MIT"
+    assert [m.name for m in store.stored_models()] == ["clean"]
 
 
 def test_a_newer_package_refreshes_the_embedded_model(package_folder: Path) -> None:
-    before = store.get("default")
-    tiny_file(package_folder / "default.safetensors", seed=5)
-    after = store.get("default")
+    before = store.get("clean")
+    tiny_file(package_folder / "clean.safetensors", seed=5)
+    after = store.get("clean")
     assert after.sha256 != before.sha256
     assert not before.path.exists()
 
 
 def test_the_embedded_name_is_taken_and_comes_back(package_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(GramganError, match="built-in"):
-        store.put("default", tiny_file(tmp_path / "a.safetensors"))
-    store.remove("default")
-    assert store.get("default").path.is_file()
+        store.put("clean", tiny_file(tmp_path / "a.safetensors"))
+    store.remove("clean")
+    assert store.get("clean").path.is_file()
 
 
 WRITER = """

@@ -330,10 +330,10 @@ def test_a_misnamed_photo_goes_by_its_content(tmp_path):
 
 
 def test_a_mixture_is_known_by_its_weights():
-    first, second = look_up("default+default@0.5"), look_up("default+default@0.5")
-    assert first.name == "default+default@0.5"
+    first, second = look_up("clean+clean@0.5"), look_up("clean+clean@0.5")
+    assert first.name == "clean+clean@0.5"
     assert first.sha256 == second.sha256 == hashlib.sha256(first.content or b"").hexdigest()
-    assert first.sha256 != look_up("default").sha256
+    assert first.sha256 != look_up("clean").sha256
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")

@@ -28,8 +28,8 @@ OURS = [*sorted(embedded_models()), *(name for name, entry in read_catalogue().i
 
 
 @pytest.fixture
-def default() -> LoadedModel:
-    return load_model("default")
+def clean() -> LoadedModel:
+    return load_model("clean")
 
 
 @pytest.mark.parametrize("name", sorted(embedded_models()))
@@ -69,15 +69,15 @@ def test_bench_gives_the_numbers_on_the_card(name: str, dataset: str, shared_dat
     assert row["ssim_y"] == pytest.approx(card["ssim_y"], abs=0.0005)
 
 
-def test_spandrel_loads_the_file_as_it_is(default: LoadedModel, tmp_path: Path) -> None:
+def test_spandrel_loads_the_file_as_it_is(clean: LoadedModel, tmp_path: Path) -> None:
     spandrel = pytest.importorskip("spandrel")
-    file = tmp_path / "default.safetensors"
-    file.write_bytes((resources.files("gramgan_cli") / "weights" / "default.safetensors").read_bytes())
+    file = tmp_path / "clean.safetensors"
+    file.write_bytes((resources.files("gramgan_cli") / "weights" / "clean.safetensors").read_bytes())
     theirs = spandrel.ModelLoader(device="cpu").load_from_file(file)
-    assert theirs.scale == default.descriptor.scale
+    assert theirs.scale == clean.descriptor.scale
     x = torch.rand(1, 3, 24, 20)
     with torch.no_grad():
-        assert torch.equal(theirs.model(x), default.network(x))
+        assert torch.equal(theirs.model(x), clean.network(x))
 
 
 def example(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -94,9 +94,9 @@ def result_psnr(network: torch.nn.Module, hr: NDArray[np.uint8], lr: NDArray[np.
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-def test_it_is_better_than_every_interpolation(default: LoadedModel, name: str) -> None:
+def test_it_is_better_than_every_interpolation(clean: LoadedModel, name: str) -> None:
     hr, lr = example(name)
-    ours = result_psnr(default.network, hr, lr)
+    ours = result_psnr(clean.network, hr, lr)
     assert all(ours > psnr_y(enlarge(lr), hr, 4) + 0.3 for enlarge in BASELINES.values())
 
 
@@ -104,7 +104,7 @@ def test_style_goes_from_the_faithful_to_the_rich_without_a_dip() -> None:
     """Along a straight way the squared error grows faster and faster, so no quarter costs less than the one before;
     between trainings that went apart the mixtures fall first and recover."""
     photos = [example(name) for name in PHOTOS]
-    styles = ["default", *(f"default+gramgan-compact@{share}" for share in (0.25, 0.5, 0.75)), "gramgan-compact"]
+    styles = ["clean", *(f"clean+clean-gan@{share}" for share in (0.25, 0.5, 0.75)), "clean-gan"]
     networks = [load_model(style).network for style in styles]
     means = [np.mean([result_psnr(network, *photo) for photo in photos]) for network in networks]
     costs = -np.diff(means)

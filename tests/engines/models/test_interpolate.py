@@ -154,9 +154,9 @@ def test_a_mixture_is_a_model(tmp_path: Path) -> None:
 
 
 def test_style_names_the_models_between(tmp_path: Path) -> None:
-    assert style(0) == "default"
-    assert style(1) == "gramgan-compact"
-    assert Mixture.parse(style(0.25)) == Mixture("default", "gramgan-compact", 0.25)
+    assert style(0) == "clean"
+    assert style(1) == "clean-gan"
+    assert Mixture.parse(style(0.25)) == Mixture("clean", "clean-gan", 0.25)
     Image.fromarray(data.chelsea()[:24, :24]).save(tmp_path / "cat.png")
     for words in (["--model", "bicubic"], ["--ref", str(tmp_path / "cat.png")]):
         done = CliRunner().invoke(app, ["upscale", str(tmp_path / "cat.png"), "--style", "0.5", *words])

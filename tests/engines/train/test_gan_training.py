@@ -324,13 +324,13 @@ def test_the_first_stage_trains_what_the_store_lacks(photos: Path, bank: Path, t
 
 
 def test_the_compact_recipe_starts_from_the_embedded_default() -> None:
-    """Which was trained with the loss between spectra too; gramgan-compact and photo have the same network."""
-    assert find_content_weights(load_recipe("gramgan-compact").network) == "default"
+    """Which was trained with the loss between spectra too; clean-gan and photo have the same network."""
+    assert find_content_weights(load_recipe("gramgan-compact").network) == "clean"
 
 
 def test_weights_for_degraded_photos_are_no_first_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without ``default`` there is none to start from: photo learnt pixels, but of LR that isn't sharp."""
-    others = [model for model in store.stored_models() if model.name != "default"]
+    """Without ``clean`` there is none to start from: photo learnt pixels, but of LR that isn't sharp."""
+    others = [model for model in store.stored_models() if model.name != "clean"]
     assert "photo" in {model.name for model in others}
     monkeypatch.setattr(store, "stored_models", lambda: others)
     assert find_content_weights(load_recipe("gramgan-compact").network) is None

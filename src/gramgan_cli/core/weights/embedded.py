@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 
 SUFFIX = ".safetensors"
 
-DEFAULT = "default"
+CLEAN = "clean"
 """The model for clean photos, and the faithful end of ``--style``."""
 
 

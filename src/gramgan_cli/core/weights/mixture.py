@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.weights.embedded import DEFAULT
+from gramgan_cli.core.weights.embedded import CLEAN
 
-RICH = "gramgan-compact"
-"""The embedded default's network after GramGAN training."""
+CLEAN_GAN = "clean-gan"
+"""The embedded model clean's network after GramGAN training."""
 
 _NOTATION = re.compile(r"([a-z0-9._-]+)\+([a-z0-9._-]+)@(.+)")
 
@@ -48,7 +48,7 @@ class Mixture:
 
 
 def style(amount: float) -> str:
-    """The model of a style: 0 faithful (the embedded default), 1 rich in texture, a mixture between."""
+    """The model of a style: 0 faithful (the embedded model clean), 1 rich in texture, a mixture between."""
     if amount in (0, 1):
-        return RICH if amount else DEFAULT
-    return str(Mixture(DEFAULT, RICH, amount))
+        return CLEAN_GAN if amount else CLEAN
+    return str(Mixture(CLEAN, CLEAN_GAN, amount))
