@@ -35,26 +35,23 @@ def photo(side: int, seed: int) -> bytes:
     return content.getvalue()
 
 
-def archive_seconds(folder: Path, side: int, count: int, machine: object, model: str, form: str) -> float:
+def archive_seconds(folder: Path, side: int, count: int, session: object, model: str, form: str) -> float:
     """Seconds per photo of a run over ``count`` photos, records and all, without the loading of the model."""
-    from gramgan_cli.engines.batch.run import Request, Run
+    from gramgan_cli.engines.batch.run import BatchOptions, Run
     from gramgan_cli.engines.batch.worker import Worker
-    from gramgan_cli.engines.upscale.pipeline import Settings
+    from gramgan_cli.engines.upscale.options import UpscaleOptions
 
     source, output = folder / f"in{side}", folder / f"out{side}{form}"
     source.mkdir(exist_ok=True)
     for index in range(count):
         (source / f"{index}.jpg").write_bytes(photo(side, index))
-    options = {"device": "cpu", "tile": None, "precision": "auto", "tta": False, "seamless": False}
-    options |= {"max_memory": None, "backend": "torch"}
-    request = Request(
-        [str(source)], str(output), None, model, options, Settings(form), "{stem}", None, False, (0, 1), "local"
-    )
+    upscale = UpscaleOptions(model=model, device="cpu", backend="torch", format=form, template="{stem}")  # type: ignore[arg-type]
+    options = BatchOptions(inputs=[str(source)], output=str(output), upscale=upscale)
     began = clock()
-    work = Run(request, lambda _row: None, lambda _counts: None)
+    work = Run(options, lambda _row: None, lambda _counts: None)
 
     def engine(order, photos):  # type: ignore[no-untyped-def]
-        worker = Worker(order, machine)  # type: ignore[arg-type]
+        worker = Worker(order, session)  # type: ignore[arg-type]
         yield from worker.process(photos)
         worker.close()
 
@@ -72,7 +69,7 @@ def timed(work: Callable[[], object], rounds: int = 3) -> float:
     return min(times)
 
 
-def stages(side: int, machine: object) -> dict[str, float]:
+def stages(side: int, session: object) -> dict[str, float]:
     """Seconds of each stage for one photo of SIDE x SIDE."""
     import hashlib
 
@@ -82,13 +79,13 @@ def stages(side: int, machine: object) -> dict[str, float]:
 
     content = photo(side, 0)
     image = next(iter(open_photo(content, "photo.jpg", False).decode()))
-    list(machine.source.bands(image[:64, :64]))  # type: ignore[attr-defined]
+    list(session.source.bands(image[:64, :64]))  # type: ignore[attr-defined]
     result = Image.fromarray(image).resize((4 * side, 4 * side), Image.Resampling.BICUBIC)
     jpeg = io.BytesIO()
     result.save(jpeg, "JPEG", quality=95)
     return {
         "decode (JPEG)": timed(lambda: next(iter(open_photo(content, "photo.jpg", False).decode()))),
-        "network": timed(lambda: list(machine.source.bands(image)), 2),  # type: ignore[attr-defined]
+        "network": timed(lambda: list(session.source.bands(image)), 2),  # type: ignore[attr-defined]
         "encode (JPEG)": timed(lambda: result.save(io.BytesIO(), "JPEG", quality=95)),
         "SHA-256 of both": timed(lambda: (hashlib.sha256(content), hashlib.sha256(jpeg.getvalue()))),
     }
@@ -110,23 +107,24 @@ def main() -> None:
 
     import torch
 
-    from gramgan_cli.engines.upscale.pipeline import open_machine
+    from gramgan_cli.engines.upscale.options import UpscaleOptions
+    from gramgan_cli.engines.upscale.session import open_session
 
     torch.set_num_threads(asked.threads)
-    machine = open_machine(asked.model, asked.device, None, backend=asked.backend)
-    if machine.device != "cpu":
+    session = open_session(UpscaleOptions(model=asked.model, device=asked.device, backend=asked.backend))
+    if session.device != "cpu":
         clock = time.perf_counter
     megapixels = asked.side**2 / 1e6
-    how = f"on {machine.device} with {machine.backend or 'numpy'}, {asked.threads} threads"
+    how = f"on {session.device} with {session.backend or 'numpy'}, {asked.threads} threads"
     print(f"{asked.model} {how}, {asked.side} x {asked.side}")
-    for name, seconds in stages(asked.side, machine).items():
+    for name, seconds in stages(asked.side, session).items():
         print(f"  {name:16} {seconds / megapixels:8.3f} s per megapixel of input")
     for form in ("jpg", "png"):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            archive_seconds(folder, SMALL // 2, 4, machine, asked.model, form)
-            small = archive_seconds(folder, SMALL, 40, machine, asked.model, form)
-            large = archive_seconds(folder, asked.side, asked.count, machine, asked.model, form)
+            archive_seconds(folder, SMALL // 2, 4, session, asked.model, form)
+            small = archive_seconds(folder, SMALL, 40, session, asked.model, form)
+            large = archive_seconds(folder, asked.side, asked.count, session, asked.model, form)
             read = (folder / f"in{asked.side}/0.jpg").stat().st_size / megapixels / 1e6
             written = next((folder / f"out{asked.side}{form}").glob("0.*")).stat().st_size / megapixels / 1e6
         per_megapixel = (large - small) / (megapixels - SMALL**2 / 1e6)

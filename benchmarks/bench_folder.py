@@ -31,39 +31,51 @@ def folder_and_network(paths: list[Path], out: Path, backend: str) -> dict[str, 
     import numpy as np
     from PIL import Image
 
-    from gramgan_cli.engines.upscale.pipeline import Settings, open_machine, upscale_files
-    from gramgan_cli.engines.upscale.plan import Naming, plan_jobs
+    from gramgan_cli.engines.upscale.options import UpscaleOptions
+    from gramgan_cli.engines.upscale.pipeline import upscale_files
+    from gramgan_cli.engines.upscale.plan import plan_jobs
+    from gramgan_cli.engines.upscale.session import open_session
 
-    machine = open_machine("clean", "cpu", None, backend=backend)  # type: ignore[arg-type]
+    options = UpscaleOptions(model="clean", device="cpu", backend=backend, overwrite=True)  # type: ignore[arg-type]
+    session = open_session(options)
     images = [np.asarray(Image.open(path)) for path in paths]
 
     def network() -> None:
         for image in images:
-            for _ in machine.source.bands(image):
+            for _ in session.source.bands(image):
                 pass
 
     def folder() -> None:
-        naming = Naming(out, "{stem}_x{scale}", "4", machine.name, "default", False)
-        records = list(upscale_files(plan_jobs([str(paths[0].parent)], naming), machine, Settings(overwrite=True)))
+        jobs = plan_jobs([str(paths[0].parent)], out, options, session)
+        records = list(upscale_files(jobs, session, options))
         assert len(records) == len(paths)
         assert not any(record.error for record in records)
 
-    for _ in machine.source.bands(images[0]):
+    for _ in session.source.bands(images[0]):
         pass
     pure, whole = seconds(network), seconds(folder)
-    return {"photos": len(paths), "backend": machine.backend, "network": pure, "folder": whole, "ratio": whole / pure}
+    return {"photos": len(paths), "backend": session.backend, "network": pure, "folder": whole, "ratio": whole / pure}
 
 
 def child(photo: Path, out: Path, backend: str) -> dict[str, float]:
     """Seconds and peak memory of one photo, once everything is loaded."""
-    from gramgan_cli.engines.upscale.pipeline import Settings, open_machine, upscale_files
-    from gramgan_cli.engines.upscale.plan import Naming, plan_jobs
+    from gramgan_cli.engines.upscale.options import UpscaleOptions
+    from gramgan_cli.engines.upscale.pipeline import upscale_files
+    from gramgan_cli.engines.upscale.plan import plan_jobs
+    from gramgan_cli.engines.upscale.session import open_session
 
-    machine = open_machine("clean", "cpu", None, backend=backend)  # type: ignore[arg-type]
-    naming = Naming(out, "{stem}", "4", machine.name, "png", False)
-    jobs = plan_jobs([str(photo)], naming)
+    options = UpscaleOptions(
+        model="clean",
+        device="cpu",
+        backend=backend,
+        format="png",
+        template="{stem}",
+        overwrite=True,  # type: ignore[arg-type]
+    )
+    session = open_session(options)
+    jobs = plan_jobs([str(photo)], out, options, session)
     began = time.perf_counter()
-    (record,) = upscale_files(jobs, machine, Settings("png", overwrite=True))
+    (record,) = upscale_files(jobs, session, options)
     assert record.error is None, record.error
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {"seconds": time.perf_counter() - began, "peak_gib": peak / 2**30}

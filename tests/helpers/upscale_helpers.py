@@ -11,25 +11,32 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from gramgan_cli.engines.upscale.pipeline import Machine, Record, Settings, open_machine, upscale_files
-from gramgan_cli.engines.upscale.plan import Naming, plan_jobs
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.pipeline import upscale_files
+from gramgan_cli.engines.upscale.plan import plan_jobs
+from gramgan_cli.engines.upscale.result import Result
+from gramgan_cli.engines.upscale.session import Session, open_session
+
+
+def session_of(model: str, tile: Any = "auto") -> Session:
+    """A model on the CPU."""
+    return open_session(UpscaleOptions(model=model, device="cpu", tile=tile))
 
 
 def upscale(
     inputs: Sequence[Path | str],
     output: Path | None = None,
-    machine: Machine | None = None,
-    template: str = "{stem}_x{scale}",
-    recursive: bool = False,
-    **settings: Any,
-) -> list[Record]:
-    """The records of ``gramgan upscale --model nearest INPUT...``."""
-    naming = Naming(output, template, "4", "nearest", settings.get("format", "default"), recursive)
-    jobs = plan_jobs([str(path) for path in inputs], naming)
-    return list(upscale_files(jobs, machine or open_machine("nearest", "cpu", None), Settings(**settings)))
+    session: Session | None = None,
+    **options: Any,
+) -> list[Result]:
+    """The results of ``gramgan upscale --model nearest INPUT...``."""
+    chosen = UpscaleOptions(model="nearest", device="cpu", **options)
+    session = session or open_session(chosen)
+    jobs = plan_jobs([str(path) for path in inputs], output, chosen, session)
+    return list(upscale_files(jobs, session, chosen))
 
 
-def upscale_one(data: bytes, folder: Path, name: str, **options: Any) -> Record:
+def upscale_one(data: bytes, folder: Path, name: str, **options: Any) -> Result:
     """Write ``data`` under ``name`` and upscale it by repeating pixels."""
     (folder / name).write_bytes(data)
     return upscale([folder / name], **options)[0]

@@ -19,10 +19,13 @@ from gramgan_cli.cli import upscale_batch as archive
 from gramgan_cli.cli.upscale_lines import enlarged, summarise, there_already
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix
+from gramgan_cli.core.resize.sizes import SizeChoice
 
 if TYPE_CHECKING:
-    from gramgan_cli.engines.upscale.pipeline import Machine, Record
+    from gramgan_cli.engines.upscale.options import TileChoice, UpscaleOptions
     from gramgan_cli.engines.upscale.plan import Job
+    from gramgan_cli.engines.upscale.result import Result
+    from gramgan_cli.engines.upscale.session import Session
 
 PICTURE, RESULT, SIZE, WORK, REFERENCE = "Pictures", "Result", "Size", "Work", "Reference"
 ARCHIVE = "Archives"
@@ -190,64 +193,76 @@ def upscale(
 ) -> None:
     """Make photographs four times larger; metadata, colours, transparency and bit depth are kept."""
     output = None if target is None else Path(target)
-    size = (outscale, width, height, _box(fit))
+    size = SizeChoice(outscale, width, height, _box(fit))
     _check_options(output, inputs, overwrite, skip_existing, size, json)
     suffix = output.suffix if output and not output.is_dir() else ""
     form = FORMATS.get(format) if format else format_of_suffix(suffix)
     if quality is not None and form is not None and form.name in ("png", "tiff"):
         raise UsageError(f"--quality changes nothing in {form.label}, which loses nothing.", "Leave it out.")
-    _check_reference(ref, save_attention, inputs, backend)
-    chosen = _chosen(model, style, ref)
-    sides = _tile(tile)
-    memory = _bytes(max_memory)
+    _check_attention(ref, save_attention, inputs)
 
+    from gramgan_cli.engines.upscale.options import UpscaleOptions, chosen_model
+
+    options = UpscaleOptions(
+        model=chosen_model(model, style, ref),
+        reference=ref,
+        device=device,
+        backend=backend,
+        precision=precision,
+        tile=_tile(tile),
+        tta=tta,
+        seamless=seamless,
+        max_memory=_bytes(max_memory),
+        format=format or "default",
+        quality=quality,
+        size=size,
+        template=output_template,
+        recursive=recursive,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        allow_truncated=allow_truncated,
+    )
     on_ray = archive.OnRay(address, workers, cores_per_worker)
-    wish = archive.wish(tuple(inputs), target, results, shard, engine, output_template, recursive, on_ray)
+    wish = archive.wish(tuple(inputs), target, results, shard, engine, on_ray)
     if wish and wish.plain and ref:
         wish = None
     if wish:
-        _refuse("runs over archives", {"--ref": ref, "--save-attention": save_attention})
-
-    from gramgan_cli.core.resize.sizes import SizeChoice
-    from gramgan_cli.engines.upscale.pipeline import Settings
-
-    settings = Settings(
-        format or "default", quality, SizeChoice(*size), overwrite, skip_existing, allow_truncated, seamless, memory
-    )
-    if wish:
-        options = {"device": device, "tile": sides, "precision": precision, "tta": tta, "seamless": seamless}
-        options |= {"max_memory": memory, "backend": backend}
-        archive.run(wish, on_ray, chosen, options, settings, f"{outscale:g}" if outscale else None, json, quiet)
+        _refuse("batch runs", {"--ref": ref, "--save-attention": save_attention})
+        archive.run(wish, on_ray, options, json, quiet)
         return
+    _run_files(inputs, output, options, save_attention, json, quiet)
 
-    from gramgan_cli.engines.upscale import reference
-    from gramgan_cli.engines.upscale.pipeline import open_machine, upscale_files
-    from gramgan_cli.engines.upscale.plan import STANDARD, Naming, plan_jobs
 
-    if ref:
-        machine = reference.open_reference_machine(chosen, ref, device, sides, precision, tta, seamless, out.note)
-    else:
-        machine = open_machine(chosen, device, sides, precision, tta, seamless, memory, backend)
-        if not quiet and machine.backend:
-            out.note(f"Running on {machine.device} with {machine.backend}.")
-    scale = f"{outscale or machine.source.scale:g}"
-    naming = Naming(output, output_template, scale, machine.name, format or "default", recursive)
-    jobs = plan_jobs(inputs, naming)
+def _run_files(
+    inputs: list[str],
+    output: Path | None,
+    options: UpscaleOptions,
+    save_attention: Path | None,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Upscale pictures without records, show each result, and exit with 1 where one failed."""
+    from gramgan_cli.engines.upscale.pipeline import upscale_files
+    from gramgan_cli.engines.upscale.plan import STANDARD, plan_jobs
+    from gramgan_cli.engines.upscale.session import open_session
+
+    session = open_session(options, out.note)
+    if not quiet and session.backend and options.reference is None:
+        out.note(f"Running on {session.device} with {session.backend}.")
+    jobs = plan_jobs(inputs, output, options, session)
     to_stdout = any(job.expected == STANDARD for job in jobs)
     if to_stdout and json:
         raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")
-    attention = _attention_paths(save_attention, jobs, overwrite, skip_existing)
-    records: list[Record] = []
+    attention = _attention_paths(save_attention, jobs, options)
+    records: list[Result] = []
     with _bar(len(jobs)) as (bar, task), _told_where_it_stopped(records, len(jobs)):
-        for record in upscale_files(jobs, machine, settings, lambda done: bar.update(task, completed=done)):
+        for record in upscale_files(jobs, session, options, lambda done: bar.update(task, completed=done)):
             records.append(record)
             if attention and not record.error and not record.skipped:
-                assert isinstance(machine.source, reference.ReferenceUpscaler)
-                photo = Path(record.input)
-                record.error = reference.save_attention(machine.source, photo, attention[photo.stem])
+                record.error = _save_attention(session, Path(record.input), attention)
             _tell(record, quiet, json, to_stdout)
     if json:
-        out.print_json({"model": _model_facts(machine), "results": [asdict(record) for record in records]})
+        out.print_json({"model": _model_facts(session), "results": [asdict(record) for record in records]})
     elif len(records) > 1:
         failed = [record.input for record in records if record.error]
         skipped = sum(record.skipped for record in records)
@@ -268,11 +283,11 @@ def _check_options(
     inputs: list[str],
     overwrite: bool,
     skip_existing: bool,
-    size: tuple[float | None, int | None, int | None, tuple[int, int] | None],
+    size: SizeChoice,
     json: bool,
 ) -> None:
     """Contradictions that need no look at any file."""
-    factor, width, height, fit = size
+    factor, width, height, fit = size.factor, size.width, size.height, size.fit
     if overwrite and skip_existing:
         raise UsageError("--overwrite and --skip-existing contradict each other.", "Give one of them.")
     if sum((factor is not None, width is not None or height is not None, fit is not None)) > 1:
@@ -285,40 +300,30 @@ def _check_options(
         raise UsageError("The picture would be printed to the terminal.", "Name a file with --output.")
 
 
-def _check_reference(ref: Path | None, save_attention: Path | None, inputs: list[str], backend: str) -> None:
-    """``--save-attention`` needs something to look at, twice; a search in a reference runs in torch alone."""
-    if ref and backend not in ("auto", "torch"):
-        raise UsageError(f"--backend {backend} can't search a reference.", "Leave out --backend, or --ref.")
+def _check_attention(ref: Path | None, save_attention: Path | None, inputs: list[str]) -> None:
+    """``--save-attention`` needs something to look at, twice."""
     if save_attention and ref is None:
         raise UsageError("--save-attention shows what came from a reference.", "Name one with --ref.")
     if save_attention and "-" in inputs:
         raise UsageError("--save-attention can't read standard input again.", "Name a file.")
 
 
-def _chosen(model: str | None, style: float | None, ref: Path | None) -> str:
-    """The model that was named, the mixture that ``--style`` means, or what is used where nothing is said."""
-    from gramgan_cli.core.weights import catalogue, mixture  # light: no torch
-
-    if style is not None:
-        if model is not None or ref is not None:
-            raise UsageError("--style chooses the model itself.", "Leave out --model and --ref, or --style.")
-        return mixture.style(style)
-    if model is not None:
-        return model
-    if ref is not None:
-        from gramgan_cli.engines.upscale.reference import DEFAULT_MODEL
-
-        return DEFAULT_MODEL
-    return catalogue.unnamed_model()
-
-
-def _attention_paths(
-    folder: Path | None, jobs: Sequence[Job], overwrite: bool, skip_existing: bool
-) -> dict[str, dict[str, Path]]:
+def _attention_paths(folder: Path | None, jobs: Sequence[Job], options: UpscaleOptions) -> dict[str, dict[str, Path]]:
     """The attention pictures of every job by its stem, none where none are wanted."""
-    from gramgan_cli.engines.upscale.reference import attention_paths
+    if folder is None:
+        return {}
+    from gramgan_cli.engines.upscale.attention import attention_paths
 
-    return attention_paths(folder, [job.source.stem for job in jobs], overwrite, skip_existing) if folder else {}
+    return attention_paths(folder, [job.source.stem for job in jobs], options.overwrite, options.skip_existing)
+
+
+def _save_attention(session: Session, photo: Path, paths: dict[str, dict[str, Path]]) -> str | None:
+    """Write one photo's attention pictures; what went wrong."""
+    from gramgan_cli.engines.upscale.attention import save_attention
+    from gramgan_cli.engines.upscale.reference import ReferenceUpscaler
+
+    assert isinstance(session.source, ReferenceUpscaler)
+    return save_attention(session.source, photo, paths[photo.stem])
 
 
 def _box(text: str | None) -> tuple[int, int] | None:
@@ -331,10 +336,10 @@ def _box(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def _tile(text: str) -> int | None:
-    """'auto' as None, else the number."""
+def _tile(text: str) -> TileChoice:
+    """'auto', or the number."""
     if text == "auto":
-        return None
+        return "auto"
     if not re.fullmatch(r"\d{1,6}", text) or 0 < int(text) < 16:
         raise UsageError(f"--tile '{text}' is not a tile size.", "Give auto, 0, or at least 16.")
     return int(text)
@@ -351,7 +356,7 @@ def _bytes(text: str | None) -> int | None:
 
 
 @contextmanager
-def _told_where_it_stopped(records: list[Record], total: int) -> Iterator[None]:
+def _told_where_it_stopped(records: list[Result], total: int) -> Iterator[None]:
     """After Ctrl-C, how far it came and how to go on."""
     try:
         yield
@@ -398,7 +403,7 @@ class _bar:
         self._progress.stop()
 
 
-def _tell(record: Record, quiet: bool, json: bool, to_stdout: bool) -> None:
+def _tell(record: Result, quiet: bool, json: bool, to_stdout: bool) -> None:
     """One picture's outcome: its result to stdout, everything else to stderr."""
     if record.error:
         out.fail(record.error)
@@ -419,12 +424,12 @@ def _tell(record: Record, quiet: bool, json: bool, to_stdout: bool) -> None:
         out.print_line(enlarged(record.output, record.input_size, record.output_size, record.seconds))
 
 
-def _model_facts(machine: Machine) -> dict[str, Any]:
+def _model_facts(session: Session) -> dict[str, Any]:
     """What the results were made with."""
-    header = machine.header
+    header = session.header
     return {
-        "name": machine.name,
-        "scale": machine.source.scale,
+        "name": session.name,
+        "scale": session.source.scale,
         "arch": header.arch if header else None,
         "trained_for": header.trained_for if header else "an interpolation: not trained",
         "licence": header.licence if header else None,

@@ -23,7 +23,7 @@ from gramgan_cli.core.images.formats.capabilities import format_of_suffix
 if TYPE_CHECKING:
     from gramgan_cli.engines.batch.records import Row
     from gramgan_cli.engines.batch.run import Counts, Engine, Run
-    from gramgan_cli.engines.upscale.pipeline import Settings
+    from gramgan_cli.engines.upscale.options import UpscaleOptions
 
 LINE_EVERY = 30.0
 """Seconds between two lines of progress where standard error is no terminal (logs of batch systems)."""
@@ -38,8 +38,6 @@ class Wish:
     results: str | None
     shard: tuple[int, int]
     engine: Literal["local", "ray"]
-    template: str
-    recursive: bool
     plain: bool
     """Whether nothing in the call speaks of an archive: it is a folder, and told of as single pictures are."""
 
@@ -59,8 +57,6 @@ def wish(
     results: str | None,
     shard: str | None,
     engine: Literal["local", "ray"] | None,
-    template: str,
-    recursive: bool,
     on_ray: OnRay,
 ) -> Wish | None:
     """What the call says of an archive; None where it is not about one.
@@ -79,7 +75,7 @@ def wish(
 
     from gramgan_cli.engines.batch.listing import parse_shard
 
-    return Wish(inputs, output, results, parse_shard(shard), engine or "local", template, recursive, plain)
+    return Wish(inputs, output, results, parse_shard(shard), engine or "local", plain)
 
 
 def _speaks_of_archive(inputs: Sequence[str], output: str | None) -> bool:
@@ -100,22 +96,23 @@ def _folder_into_folder(inputs: Sequence[str], output: str) -> bool:
 def run(
     wish: Wish,
     on_ray: OnRay,
-    model: str,
-    machine: dict[str, Any],
-    settings: Settings,
-    scale: str | None,
+    options: UpscaleOptions,
     json: bool,
     quiet: bool,
 ) -> None:
     """Run, show, and exit with 1 where photos failed."""
-    from gramgan_cli.engines.batch.run import Request, Run
+    from gramgan_cli.engines.batch.run import BatchOptions, Run
 
-    request = Request(
-        wish.inputs, wish.output, wish.results, model, machine, settings, wish.template, scale, wish.recursive,
-        wish.shard, wish.engine,
-    )  # fmt: skip
+    batch = BatchOptions(
+        inputs=wish.inputs,
+        output=wish.output,
+        upscale=options,
+        records=wish.results,
+        shard=wish.shard,
+        engine=wish.engine,
+    )
     shown = _Shown(wish, json, quiet)
-    work = Run(request, shown.row, shown.progress)
+    work = Run(batch, shown.row, shown.progress)
     try:
         shown.found(work)
         with shown.showing(work), _engine(work, on_ray, quiet, shown.part) as engine:
@@ -133,7 +130,7 @@ def _engine(work: Run, on_ray: OnRay, quiet: bool, on_part: Callable[[float], No
     """The engine that was asked for; none where nothing is missing."""
     if not work.missing:
         yield None
-    elif work.request.engine == "ray":
+    elif work.options.engine == "ray":
         from gramgan_cli.engines.batch.ray_engine import Cluster, ray_engine
 
         # Ray prints its worries to standard output, which is for results.
@@ -146,12 +143,12 @@ def _engine(work: Run, on_ray: OnRay, quiet: bool, on_part: Callable[[float], No
             yield engine
     else:
         from gramgan_cli.engines.batch.run import local_engine
-        from gramgan_cli.engines.upscale.pipeline import open_machine
+        from gramgan_cli.engines.upscale.session import open_session
 
-        machine = open_machine(work.request.model, **work.request.machine)
-        if not quiet and machine.backend:
-            out.note(f"Running on {machine.device} with {machine.backend}.")
-        yield local_engine(machine, on_part)
+        session = open_session(work.options.upscale)
+        if not quiet and session.backend:
+            out.note(f"Running on {session.device} with {session.backend}.")
+        yield local_engine(session, on_part)
 
 
 class _Shown:
@@ -187,12 +184,12 @@ class _Shown:
 
     def found(self, work: Run) -> None:
         """The photos that need nothing."""
-        from gramgan_cli.engines.upscale.pipeline import Record
+        from gramgan_cli.engines.upscale.result import Result
 
         for photo, output in work.there:
             result = self._worded(output)
             if self._json:
-                record = Record(self._worded(photo.input), result, model=work.weights.name, skipped=True)
+                record = Result(self._worded(photo.input), result, model=work.weights.name, skipped=True)
                 self._rows.append(asdict(record))
             elif self._plain:
                 self._line(result if self._quiet else there_already(result))

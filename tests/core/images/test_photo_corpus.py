@@ -181,10 +181,10 @@ def test_a_ramp_of_16_bits_goes_through_a_network_without_steps_of_8_bits(tmp_pa
     """4096 neighbouring levels between two 8-bit ones: the nearest-neighbour skip of the network must keep them."""
     import torch
     from photo_corpus import make_png
+    from upscale_helpers import session_of
 
     from gramgan_cli.core import archs
     from gramgan_cli.core.weights.header import WeightsHeader, save_weights
-    from gramgan_cli.engines.upscale.pipeline import open_machine
 
     network = archs.build("compact", {"nf": 8, "nc": 1})
     with torch.no_grad():
@@ -192,8 +192,8 @@ def test_a_ramp_of_16_bits_goes_through_a_network_without_steps_of_8_bits(tmp_pa
         network.body[-1].bias.zero_()
     save_weights(tmp_path / "skip.safetensors", network.state_dict(), WeightsHeader("compact", {"nf": 8, "nc": 1}, 4))
     ramp = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64, 1).repeat(3, 2) + 30000
-    machine = open_machine(str(tmp_path / "skip.safetensors"), "cpu", 32)
-    record = upscale_one(make_png(ramp, 16, 2), tmp_path, "ramp.png", machine=machine)
+    session = session_of(str(tmp_path / "skip.safetensors"), 32)
+    record = upscale_one(make_png(ramp, 16, 2), tmp_path, "ramp.png", session=session)
     found = decoded(Path(record.output))
     assert np.array_equal(found[::4, ::4], ramp)
     assert len(np.unique(found)) == 4096

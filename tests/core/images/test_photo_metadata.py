@@ -208,9 +208,9 @@ def test_no_dark_rim_around_what_is_visible(tmp_path):
     y, x = np.mgrid[0:40, 0:40]
     inside = (x - 20) ** 2 + (y - 20) ** 2 < 150
     image = np.where(inside[:, :, None], np.array([220, 30, 30, 255]), 0).astype(np.uint8)
-    from gramgan_cli.engines.upscale.pipeline import open_machine
+    from upscale_helpers import session_of
 
-    record = upscale_one(with_pillow(image, "PNG"), tmp_path, "a.png", machine=open_machine("lanczos", "cpu", None))
+    record = upscale_one(with_pillow(image, "PNG"), tmp_path, "a.png", session=session_of("lanczos"))
     found = decoded(Path(record.output))
     visible = found[:, :, 3] > 0
     assert np.array_equal(np.unique(found[visible][:, :3], axis=0), [[220, 30, 30]])

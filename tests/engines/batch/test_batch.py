@@ -23,31 +23,27 @@ from gramgan_cli.engines.batch import leases as claims
 from gramgan_cli.engines.batch.listing import list_photos, of_shard, parse_shard
 from gramgan_cli.engines.batch.records import note_run
 from gramgan_cli.engines.batch.report import make_report
-from gramgan_cli.engines.batch.run import Request, Run, local_engine, look_up
-from gramgan_cli.engines.upscale.pipeline import Settings, open_machine
+from gramgan_cli.engines.batch.run import BatchOptions, Run, local_engine, look_up
+from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.plan import Naming
+from gramgan_cli.engines.upscale.session import open_session
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra archive")
 pq = pytest.importorskip("pyarrow.parquet")
 
 NAMING = Naming(Path("results"), "{stem}_x{scale}", "4", "nearest", "default", False)
-MACHINE = {"device": "cpu", "tile": None, "precision": "auto", "tta": False, "seamless": False, "max_memory": None}
-MACHINE |= {"backend": "auto"}
 
 
-def request(inputs: object, output: object, **changes: object) -> Request:
+def batch_options(inputs: object, output: object, shard: tuple[int, int] = (0, 1), **options: object) -> BatchOptions:
     inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
-    texts = [str(text) for text in inputs]
-    asked = Request(
-        texts, str(output), None, "nearest", MACHINE, Settings(), "{stem}_x{scale}", None, False, (0, 1), "local"
-    )
-    return replace(asked, **changes)
+    upscale = replace(UpscaleOptions(model="nearest", device="cpu"), **options)
+    return BatchOptions(inputs=[str(text) for text in inputs], output=str(output), upscale=upscale, shard=shard)
 
 
-def run(inputs: object, output: object, **changes: object) -> tuple[Run, list]:
+def run(inputs: object, output: object, **options: object) -> tuple[Run, list]:
     rows: list = []
-    work = Run(request(inputs, output, **changes), rows.append, lambda _counts: None)
-    work.go(local_engine(open_machine(work.request.model, **work.request.machine)))
+    work = Run(batch_options(inputs, output, **options), rows.append, lambda _counts: None)
+    work.go(local_engine(open_session(work.options.upscale)))
     return work, rows
 
 
@@ -216,9 +212,9 @@ def test_other_settings_are_refused_or_replace(tmp_path):
     with pytest.raises(GramganError, match="has results of the model 'nearest', not of 'bicubic'"):
         run(tmp_path / "in", tmp_path / "out", model="bicubic")
     with pytest.raises(GramganError, match=r"made with other settings \(size\)"):
-        run(tmp_path / "in", tmp_path / "out", settings=Settings(size=SizeChoice(2.0)))
+        run(tmp_path / "in", tmp_path / "out", size=SizeChoice(2.0))
     before = contents(tmp_path / "out")
-    _, rows = run(tmp_path / "in", tmp_path / "out", model="bicubic", settings=Settings(overwrite=True))
+    _, rows = run(tmp_path / "in", tmp_path / "out", model="bicubic", overwrite=True)
     assert len(rows) == 3
     assert contents(tmp_path / "out") != before
     _, rows = run(tmp_path / "in", tmp_path / "out", model="bicubic")
@@ -231,19 +227,19 @@ def test_overwriting_does_all_again_but_what_a_stopped_run_did(tmp_path):
     damaged = tmp_path / "out/photo0003_x4.png"
     whole = damaged.read_bytes()
     damaged.write_bytes(photo_bytes(99, "png"))
-    asked = request(tmp_path / "in", tmp_path / "out", settings=Settings(overwrite=True))
+    asked = batch_options(tmp_path / "in", tmp_path / "out", overwrite=True)
 
     def stop_after_one(_row: object) -> None:
         raise KeyboardInterrupt
 
     stopped = Run(asked, stop_after_one, lambda _counts: None)
     with pytest.raises(KeyboardInterrupt):
-        stopped.go(local_engine(open_machine(asked.model, **asked.machine)))
-    work, rows = run(tmp_path / "in", tmp_path / "out", settings=Settings(overwrite=True))
+        stopped.go(local_engine(open_session(asked.upscale)))
+    work, rows = run(tmp_path / "in", tmp_path / "out", overwrite=True)
     assert 1 <= work.counts.before < 4
     assert len(rows) == 4 - work.counts.before
     assert damaged.read_bytes() == whole
-    _, rows = run(tmp_path / "in", tmp_path / "out", settings=Settings(overwrite=True))
+    _, rows = run(tmp_path / "in", tmp_path / "out", overwrite=True)
     assert len(rows) == 4
 
 
@@ -301,7 +297,7 @@ def test_what_is_foreign_is_not_replaced(tmp_path):
     _, rows = run(tmp_path / "in", tmp_path / "out")
     assert foreign.read_bytes() == photo_bytes(99, "png")
     assert next(row.error for row in rows if row.error).startswith(f"{foreign} exists already.")
-    _, rows = run(tmp_path / "in", tmp_path / "out", settings=Settings(skip_existing=True))
+    _, rows = run(tmp_path / "in", tmp_path / "out", skip_existing=True)
     assert [(row.output, row.model, row.error) for row in rows] == [(str(foreign), None, None)]
     assert foreign.read_bytes() == photo_bytes(99, "png")
 
@@ -317,7 +313,7 @@ def test_one_photo_may_be_given_its_results_name(tmp_path):
     with pytest.raises(UsageError, match=r"does not write '\.bmp' files"):
         run(one, tmp_path / "out/big.bmp")
     with pytest.raises(UsageError, match="is a WebP file, but --format says png"):
-        run(one, tmp_path / "out/other.webp", settings=replace(Settings(), format="png"))
+        run(one, tmp_path / "out/other.webp", format="png")
 
 
 def test_a_misnamed_photo_goes_by_its_content(tmp_path):
@@ -448,7 +444,7 @@ def test_what_a_dead_worker_finished_is_recorded_not_repeated(tmp_path):
 
 def test_a_fault_nobody_knew_ends_one_photo_only(tmp_path, monkeypatch):
     make_archive(tmp_path / "in", 6)
-    import gramgan_cli.engines.upscale.pipeline as files
+    import gramgan_cli.engines.upscale.opening as files
 
     sound = files.choose_format
 
@@ -495,9 +491,9 @@ def test_an_interrupted_run_goes_on(tmp_path):
             if len(rows) == count:
                 raise KeyboardInterrupt
 
-        work = Run(request(tmp_path / "in", tmp_path / "out"), on_row, lambda _counts: None)
+        work = Run(batch_options(tmp_path / "in", tmp_path / "out"), on_row, lambda _counts: None)
         with pytest.raises(KeyboardInterrupt):
-            work.go(local_engine(open_machine(work.request.model, **work.request.machine)))
+            work.go(local_engine(open_session(work.options.upscale)))
 
     for count in (3, 2, 1):
         stop_at(count)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from photo_corpus import scene, with_pillow, with_tifffile
 from PIL import Image
-from upscale_helpers import decoded, upscale
+from upscale_helpers import decoded, session_of, upscale
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.alpha import extend_colours
@@ -20,8 +20,7 @@ from gramgan_cli.core.images.photo import Frame
 from gramgan_cli.core.images.write import encode
 from gramgan_cli.core.resize.rows import resized_bands
 from gramgan_cli.core.resize.sizes import SizeChoice
-from gramgan_cli.engines.upscale import pipeline as engine
-from gramgan_cli.engines.upscale.pipeline import open_machine
+from gramgan_cli.engines.upscale import limits, opening, writing
 
 PNG = with_pillow(scene(3), "PNG")
 JPEG = with_pillow(scene(3), "JPEG")
@@ -278,18 +277,18 @@ def test_max_memory_refuses_before_the_work(tmp_path):
 def test_max_memory_counts_what_encoders_hold(tmp_path):
     """16 megapixels of result: libwebp and libavif hold more than half a gigabyte, the others do not."""
     put(tmp_path / "a.png", with_pillow(scene(3, height=1000, width=1000), "PNG"))
-    machine = open_machine("nearest", "cpu", 64)
+    session = session_of("nearest", 64)
     refused = {}
     for form in ("png", "tiff", "jpg", "webp", "avif"):
         options = {"format": form, "max_memory": 1200 * 2**20, "size": SizeChoice(fit=(8000, 4000))}
-        record = upscale([tmp_path / "a.png"], tmp_path / "out", machine=machine, **options)[0]
+        record = upscale([tmp_path / "a.png"], tmp_path / "out", session=session, **options)[0]
         refused[form] = record.error is not None and "--max-memory" in record.error
     assert refused == {"png": False, "tiff": False, "jpg": False, "webp": True, "avif": True}
 
 
 def test_with_limited_memory_one_picture_is_in_memory_at_a_time(tmp_path, monkeypatch):
     opened, written = [], []
-    real_open, real_write = engine.open_photo, engine.encode
+    real_open, real_write = opening.open_photo, writing.encode
 
     def open_photo(data, name, lenient):
         opened.append((Path(name).stem, list(written)))
@@ -300,8 +299,8 @@ def test_with_limited_memory_one_picture_is_in_memory_at_a_time(tmp_path, monkey
         time.sleep(0.05)  # others have time to begin
         written.append(len(written))
 
-    monkeypatch.setattr(engine, "open_photo", open_photo)
-    monkeypatch.setattr(engine, "encode", encode)
+    monkeypatch.setattr(opening, "open_photo", open_photo)
+    monkeypatch.setattr(writing, "encode", encode)
     for name in "abc":
         put(tmp_path / f"{name}.png")
     records = upscale([tmp_path], tmp_path / "out", max_memory=10**10)
@@ -318,20 +317,20 @@ def test_hidden_colours_count_as_memory(tmp_path):
     extend_colours(picture)
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    counted = engine._alpha_memory(Frame(1000, 800, 4, picture.dtype))
+    counted = limits.alpha_memory(Frame(1000, 800, 4, picture.dtype))
     assert taken <= counted <= 1.25 * taken
-    assert engine._alpha_memory(Frame(1000, 800, 3, picture.dtype)) == 0
+    assert limits.alpha_memory(Frame(1000, 800, 3, picture.dtype)) == 0
 
 
 def test_too_little_memory_costs_one_picture(tmp_path, monkeypatch):
-    real = engine.open_photo
+    real = opening.open_photo
 
     def open_photo(data, name, lenient):
         if Path(name).stem == "b":
             raise MemoryError
         return real(data, name, lenient)
 
-    monkeypatch.setattr(engine, "open_photo", open_photo)
+    monkeypatch.setattr(opening, "open_photo", open_photo)
     for name in "abc":
         put(tmp_path / f"{name}.png")
     records = upscale([tmp_path], tmp_path / "out")
@@ -386,7 +385,7 @@ def test_a_disk_that_fills_up_fails_that_picture_and_leaves_nothing(tmp_path, mo
         encode(target, frames, file)
 
     full_once.calls = 0
-    monkeypatch.setattr(engine, "encode", full_once)
+    monkeypatch.setattr(writing, "encode", full_once)
     records = upscale([tmp_path], tmp_path / "out")
     assert [record.error is None for record in records] == [True, False, True]
     assert "1_x4.png: No space left on device" in records[1].error
@@ -403,7 +402,7 @@ def test_an_encoder_that_fails_fails_that_picture_only(error, tmp_path, monkeypa
         if "1_x4" in str(file.name):
             raise error
 
-    monkeypatch.setattr(engine, "encode", failing)
+    monkeypatch.setattr(writing, "encode", failing)
     records = upscale([tmp_path], tmp_path / "out")
     assert [record.error is None for record in records] == [True, False, True]
     assert "1_x4.png as PNG" in records[1].error
@@ -413,8 +412,8 @@ def test_an_encoder_that_fails_fails_that_picture_only(error, tmp_path, monkeypa
 def test_a_device_that_fails_is_named_and_the_others_are_tried(tmp_path, monkeypatch):
     for index in range(3):
         put(tmp_path / f"{index}.png")
-    machine = open_machine("nearest", "cpu", None)
-    real, calls = machine.source.bands, []
+    session = session_of("nearest")
+    real, calls = session.source.bands, []
 
     def failing(image):
         calls.append(1)
@@ -422,8 +421,8 @@ def test_a_device_that_fails_is_named_and_the_others_are_tried(tmp_path, monkeyp
             raise RuntimeError("driver shut down\nmore lines")
         return real(image)
 
-    monkeypatch.setattr(machine.source, "bands", failing)
-    records = upscale([tmp_path], tmp_path / "out", machine=machine)
+    monkeypatch.setattr(session.source, "bands", failing)
+    records = upscale([tmp_path], tmp_path / "out", session=session)
     assert [record.error is None for record in records] == [True, False, True]
     assert "1.png: the device cpu failed (driver shut down)." in records[1].error
     assert files(tmp_path / "out") == ["0_x4.png", "2_x4.png"]
@@ -432,8 +431,8 @@ def test_a_device_that_fails_is_named_and_the_others_are_tried(tmp_path, monkeyp
 def test_interrupted_in_the_middle_nothing_half_written_stays(tmp_path, monkeypatch):
     for index in range(4):
         put(tmp_path / f"{index}.png")
-    machine = open_machine("nearest", "cpu", 16)
-    real = machine.source.bands
+    session = session_of("nearest", 16)
+    real = session.source.bands
 
     def interrupted(image):
         for number, band in enumerate(real(image)):
@@ -443,9 +442,9 @@ def test_interrupted_in_the_middle_nothing_half_written_stays(tmp_path, monkeypa
         seen.append(image)
 
     seen: list[np.ndarray] = []
-    monkeypatch.setattr(machine.source, "bands", interrupted)
+    monkeypatch.setattr(session.source, "bands", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        upscale([tmp_path], tmp_path / "out", machine=machine)
+        upscale([tmp_path], tmp_path / "out", session=session)
     assert files(tmp_path / "out") == ["0_x4.png", "1_x4.png"]
     monkeypatch.undo()
     records = upscale([tmp_path], tmp_path / "out", skip_existing=True)
@@ -468,12 +467,12 @@ def test_decoding_and_encoding_run_beside_the_network(tmp_path, monkeypatch):
 
         return run
 
-    monkeypatch.setattr(engine, "open_photo", timed("read", engine.open_photo))
-    monkeypatch.setattr(engine, "encode", timed("write", engine.encode))
-    machine = open_machine("nearest", "cpu", None)
-    real = machine.source.bands
-    monkeypatch.setattr(machine.source, "bands", lambda image: iter(timed("work", lambda: list(real(image)))()))
-    assert all(record.error is None for record in upscale([tmp_path], tmp_path / "out", machine=machine))
+    monkeypatch.setattr(opening, "open_photo", timed("read", opening.open_photo))
+    monkeypatch.setattr(writing, "encode", timed("write", writing.encode))
+    session = session_of("nearest")
+    real = session.source.bands
+    monkeypatch.setattr(session.source, "bands", lambda image: iter(timed("work", lambda: list(real(image)))()))
+    assert all(record.error is None for record in upscale([tmp_path], tmp_path / "out", session=session))
 
     def overlap(a: str, b: str) -> bool:
         return any(
@@ -598,7 +597,7 @@ def test_memory_does_not_grow_with_the_result(tmp_path):
         name = f"{height}.png"
         put(tmp_path / name, with_pillow(np.random.default_rng(0).integers(0, 9, (height, 512, 3), np.uint8), "PNG"))
         tracemalloc.start()
-        record = upscale([tmp_path / name], machine=open_machine("nearest", "cpu", 64))[0]
+        record = upscale([tmp_path / name], session=session_of("nearest", 64))[0]
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert record.output_size == (2048, 4 * height)

@@ -13,16 +13,17 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.locations import Place, place
 from gramgan_cli.engines.batch.listing import Photo
-from gramgan_cli.engines.batch.run import CHUNK, Engine, Request, Run, Weights
+from gramgan_cli.engines.batch.run import CHUNK, Engine, Run, Weights
 from gramgan_cli.engines.batch.worker import Order, Outcome, Worker
-from gramgan_cli.engines.upscale.pipeline import open_machine
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.session import open_session
 
 FEWEST_PER_TASK = 16
 """Photos of one task, where there are enough: the start of a task costs some milliseconds."""
@@ -39,7 +40,7 @@ MODELS = "_models"
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the person says of the cluster."""
+    """What the user says of the cluster."""
 
     address: str | None
     """As ``ray.init`` takes it; None: the one of this computer if it runs one, else one of our own."""
@@ -52,7 +53,7 @@ class Cluster:
 class _Actor:
     """A worker behind the interface of Ray Data."""
 
-    def __init__(self, order: Order, model: str, weights: str | None, machine: Mapping[str, Any], cores: int) -> None:
+    def __init__(self, order: Order, weights: str | None, options: UpscaleOptions, cores: int) -> None:
         import torch
 
         torch.set_num_threads(cores)
@@ -60,8 +61,8 @@ class _Actor:
             if weights is not None:
                 path = Path(folder) / "weights.safetensors"
                 path.write_bytes(place(weights).read())
-                model = str(path)
-            self._worker = Worker(order, open_machine(model, **machine))
+                options = replace(options, model=str(path))
+            self._worker = Worker(order, open_session(options))
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """{"photo": [Photo, ...]} -> {"outcome": [Outcome, ...]}."""
@@ -91,9 +92,9 @@ def ray_engine(run: Run, cluster: Cluster) -> Iterator[Engine]:
 
 
 def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
-    request, weights = run.request, run.weights
+    options, weights = run.options.upscale, run.weights
     resources = ray.cluster_resources()
-    on_gpus = _wants_gpus(request, weights, resources)
+    on_gpus = _wants_gpus(options.device, weights, resources)
     needs: dict[str, Any] = {"num_cpus": cluster.cores}
     room = int(resources.get("CPU", 0)) // cluster.cores
     if on_gpus:
@@ -104,11 +105,11 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
             f"The Ray cluster has {resources.get('CPU', 0):g} CPUs, too few for a worker of {cluster.cores}.",
             "Set --cores-per-worker.",
         )
-    if memory := request.settings.max_memory:
-        needs["memory"] = memory
-    machine = {**request.machine, "device": "auto" if on_gpus else "cpu"}
+    if options.max_memory:
+        needs["memory"] = options.max_memory
+    options = replace(options, device="auto" if on_gpus else "cpu")
     if weights.content is None:
-        open_machine(weights.name, **machine)  # says here, not in every worker, which options an interpolation lacks
+        open_session(options)  # says here, not in every worker, which options an interpolation lacks
     shipped = _shipped(run.records, weights)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -120,7 +121,7 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
         dataset = ray.data.from_items([{"photo": photo} for photo in photos], override_num_blocks=tasks).map_batches(
             _Actor,
             batch_size=None,
-            fn_constructor_args=(order, weights.name, shipped, machine, cluster.cores),
+            fn_constructor_args=(order, shipped, options, cluster.cores),
             compute=ray.data.ActorPoolStrategy(size=min(workers, tasks), max_tasks_in_flight_per_actor=2),
             **needs,
         )
@@ -180,8 +181,7 @@ def _connect(ray: Any, address: str | None) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _wants_gpus(request: Request, weights: Weights, resources: Mapping[str, float]) -> bool:
-    device = request.machine["device"]
+def _wants_gpus(device: str, weights: Weights, resources: Mapping[str, float]) -> bool:
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(
             f"--engine ray hands out GPUs itself and takes no --device {device}.", "Use auto, cpu or cuda."

@@ -38,8 +38,9 @@ from gramgan_cli.engines.batch.records import (
     storable,
 )
 from gramgan_cli.engines.batch.worker import Order, Outcome, Worker
-from gramgan_cli.engines.upscale.pipeline import Machine, Settings
+from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.plan import Naming, check_ending, check_writable
+from gramgan_cli.engines.upscale.session import Session
 
 FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
 """How many rows, and for how long, may wait before they are written."""
@@ -51,25 +52,19 @@ POLL_SECONDS = 2.0
 """Between two looks at photos that another run has in work."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """One call of ``gramgan upscale`` over an archive."""
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """One call of ``gramgan upscale`` over folders, lists or URLs, with records."""
 
     inputs: Sequence[str]
     output: str
-    """Folder of results, path or address."""
-    records: str | None
+    """Folder of results, path or URL."""
+    upscale: UpscaleOptions
+    records: str | None = None
     """Folder of records; None: inside the folder of results."""
-    model: str
-    machine: dict[str, Any]
-    """What ``open_machine`` is told besides the model."""
-    settings: Settings
-    template: str
-    scale: str | None
-    """What {scale} stands for in names; None is the model's own."""
-    recursive: bool
-    shard: tuple[int, int]
-    engine: Literal["local", "ray"]
+    shard: tuple[int, int] = (0, 1)
+    """Number and count of the fixed parts of which one is done."""
+    engine: Literal["local", "ray"] = "local"
 
 
 @dataclass(frozen=True)
@@ -130,31 +125,31 @@ class Run:
     """One run over an archive.
 
     Args:
-        request: what is wanted.
+        options: what is wanted.
         on_row: told every photo's row as it comes.
         on_progress: told the counts, now and then.
 
     Raises GramganError for everything that can be known before the work.
     """
 
-    def __init__(self, request: Request, on_row: Callable[[Row], None], on_progress: Callable[[Counts], None]) -> None:
+    def __init__(
+        self, options: BatchOptions, on_row: Callable[[Row], None], on_progress: Callable[[Counts], None]
+    ) -> None:
         pyarrow_parquet()  # says what is missing before the work
-        self.request, self._on_row, self._on_progress = request, on_row, on_progress
-        self.weights = look_up(request.model)
-        scale = request.scale or f"{self.weights.scale:g}"
-        form = request.settings.format
-        naming = Naming(Path("results"), request.template, scale, self.weights.name, form, request.recursive)
+        self.options, self._on_row, self._on_progress = options, on_row, on_progress
+        self.weights = look_up(options.upscale.model)
+        naming = Naming.of(Path("results"), options.upscale, self.weights)
         self.output, photos = _with_place(
-            list_photos(request.inputs, place(request.output), naming), request.output, form
+            list_photos(options.inputs, place(options.output), naming), options.output, options.upscale.format
         )
-        self.records = place(request.records) if request.records else self.output / FOLDER
-        mine = of_shard(photos, *request.shard)
+        self.records = place(options.records) if options.records else self.output / FOLDER
+        mine = of_shard(photos, *options.shard)
         self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
         merged = Merged()
         merged.read(self.records)
         self.order = Order(
             self.name, self.output.text, self.records.text, self.weights.name, self.weights.sha256,
-            request.settings, _described(request), "", tuple(merged.seen),
+            options.upscale, described(options.upscale), "", tuple(merged.seen),
         )  # fmt: skip
         self._check_same_work(merged, {storable(photo.input) for photo in mine})
         self._check_writable(mine)
@@ -177,21 +172,21 @@ class Run:
         """Whether nothing is left to do. To overwrite is to do all again, but what a run did that was stopped at it."""
         if row.error is not None or row.output not in there:
             return False
-        if self.request.settings.overwrite and row.run not in self._stopped:
+        if self.options.upscale.overwrite and row.run not in self._stopped:
             return False
-        return row.work == self.order.work or (row.work.model is None and self.request.settings.skip_existing)
+        return row.work == self.order.work or (row.work.model is None and self.options.upscale.skip_existing)
 
     def _stopped_overwriting(self) -> set[str]:
         """The runs over this part that were to overwrite and were stopped, since one such came to its end."""
         names: set[str] = set()
         for run in noted_runs(self.records):
-            if run.get("overwrite") and run["shard"] == _shard_text(self.request.shard):
+            if run.get("overwrite") and run["shard"] == _shard_text(self.options.shard):
                 names = set() if run.get("ended") else names | {run["run"]}
         return names
 
     def _check_same_work(self, merged: Merged, inputs: set[str]) -> None:
         """Results of another model or of other settings are replaced only by the person's wish."""
-        if self.request.settings.overwrite or self.request.settings.skip_existing:
+        if self.options.upscale.overwrite or self.options.upscale.skip_existing:
             return
         for name, row in merged.by_input.items():
             if row.error is None and row.work.model is not None and row.work != self.order.work and name in inputs:
@@ -262,18 +257,18 @@ class Run:
         return [], []
 
     def _facts(self) -> dict[str, Any]:
-        request = self.request
+        options = self.options
         return {
             "run": self.name,
             "photos": self._in_all,
-            "shard": _shard_text(request.shard),
-            "inputs": [place(text).text for text in request.inputs],  # however a folder is written, it is one
+            "shard": _shard_text(options.shard),
+            "inputs": [place(text).text for text in options.inputs],  # however a folder is written, it is one
             "output": self.output.text,
             "model": self.weights.name,
             "model_sha256": self.weights.sha256,
             "settings": self.order.described,
-            "overwrite": request.settings.overwrite,
-            "engine": request.engine,
+            "overwrite": options.upscale.overwrite,
+            "engine": options.engine,
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
@@ -336,19 +331,18 @@ def _with_place(photos: list[Photo], output: str, choice: FormatChoice) -> tuple
     return target.parent, [replace(photos[0], folder="", stem=name, suffix=target.suffix, named=True)]
 
 
-def _described(request: Request) -> str:
-    """The settings that decide how results look."""
-    settings = asdict(request.settings)
-    own = {name: settings[name] for name in ("format", "quality", "size", "allow_truncated")}
-    options = {name: request.machine[name] for name in ("precision", "tta", "seamless", "backend")}
-    return json.dumps({**own, **options}, sort_keys=True)
+def described(options: UpscaleOptions) -> str:
+    """The options that decide how results look, as records say them."""
+    names = ("format", "quality", "size", "allow_truncated", "precision", "tta", "seamless", "backend")
+    every = asdict(options)
+    return json.dumps({name: every[name] for name in names}, sort_keys=True)
 
 
-def local_engine(machine: Machine, on_part: Callable[[float], None] = lambda _through: None) -> Engine:
+def local_engine(session: Session, on_part: Callable[[float], None] = lambda _through: None) -> Engine:
     """Everything in this process, one photo after the other; ``on_part`` is told how many, in parts."""
 
     def outcomes(order: Order, photos: Sequence[Photo]) -> Iterator[Outcome]:
-        worker = Worker(order, machine, on_part)
+        worker = Worker(order, session, on_part)
         try:
             for first in range(0, len(photos), CHUNK):
                 yield from worker.process(photos[first : first + CHUNK])

@@ -22,8 +22,11 @@ from gramgan_cli.core.io.locations import LocalPlace, Place, place
 from gramgan_cli.engines.batch.leases import Claim, Claimant, key_of, release
 from gramgan_cli.engines.batch.listing import Photo
 from gramgan_cli.engines.batch.records import Merged, Row, Work, storable
-from gramgan_cli.engines.upscale.pipeline import Machine, Record, Settings, upscale_files
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.pipeline import upscale_files
 from gramgan_cli.engines.upscale.plan import Job
+from gramgan_cli.engines.upscale.result import Result
+from gramgan_cli.engines.upscale.session import Session
 
 AHEAD = 3
 """Photos that are fetched while the network works, and results that may wait to be stored."""
@@ -47,7 +50,7 @@ class Order:
     model: str
     """Name of the model, as records say it."""
     model_sha256: str | None
-    settings: Settings
+    options: UpscaleOptions
     described: str
     """The settings that decide how results look, as records say them."""
     speaker: str
@@ -90,12 +93,12 @@ class _Task:
 
 
 class Worker:
-    """Upscales photos by the order's settings, on one machine; tells ``on_part`` how many went through, in parts."""
+    """Upscales photos by the order's settings, in one session; tells ``on_part`` how many went through, in parts."""
 
     def __init__(
-        self, order: Order, machine: Machine, on_part: Callable[[float], None] = lambda _through: None
+        self, order: Order, session: Session, on_part: Callable[[float], None] = lambda _through: None
     ) -> None:
-        self._order, self._machine, self._on_part = order, machine, on_part
+        self._order, self._session, self._on_part = order, session, on_part
         self._through = 0
         self._output, self._records = place(order.output), place(order.records)
         self._merged, self._reading = Merged(order.seen), threading.Lock()
@@ -166,7 +169,7 @@ class Worker:
                 def on_progress(done: float) -> None:
                     self._on_part(before + done)
 
-                for record in upscale_files(jobs(), self._machine, self._order.settings, on_progress):
+                for record in upscale_files(jobs(), self._session, self._order.options, on_progress):
                     self._through += 1
                     storing.append(storers.submit(self._finish, working.popleft(), record))
                     while settled:
@@ -183,10 +186,10 @@ class Worker:
     def _begin(self, task: _Task) -> _Task:
         """Claim, look whether the result is there, fetch."""
         photo = task.photo
-        task.row = Row(photo.input, settings=self._order.described, device=self._machine.device)
-        task.row.backend = self._machine.backend
+        task.row = Row(photo.input, settings=self._order.described, device=self._session.device)
+        task.row.backend = self._session.backend
         task.row.model, task.row.model_sha256 = self._order.model, self._order.model_sha256
-        task.row.tile = self._machine.source.tile
+        task.row.tile = self._session.source.tile
         try:
             self._begin_claimed(task)
         except Exception as error:  # as above: nothing about one photo ends the run
@@ -223,10 +226,10 @@ class Worker:
             task.state = "elsewhere"
         elif (claim.deaths or task.tries > 1) and not claim.existed:
             self._adopt(task, result)
-        elif self._order.settings.skip_existing:
+        elif self._order.options.skip_existing:
             self._adopt(task, result)
             task.row.model = task.row.model_sha256 = None
-        elif not self._order.settings.overwrite:
+        elif not self._order.options.overwrite:
             raise GramganError(
                 f"{result.text} exists already.", "Replace it with --overwrite, or pass --skip-existing."
             )
@@ -242,7 +245,7 @@ class Worker:
         """Record a result that is there already. It was renamed into its place, so it is whole."""
         before, after = place(task.photo.input).read(), result.read()
         for content, text, kind in ((before, task.photo.input, "input"), (after, result.text, "output")):
-            frame = open_photo(content, text, self._order.settings.allow_truncated).frames[0]
+            frame = open_photo(content, text, self._order.options.allow_truncated).frames[0]
             setattr(task.row, f"{kind}_width", frame.width)
             setattr(task.row, f"{kind}_height", frame.height)
         _note_content(task.row, "input", before)
@@ -264,7 +267,7 @@ class Worker:
         local_source = source.path if isinstance(source, LocalPlace) else copy
         return _job(local_source, folder.path if isinstance(folder, LocalPlace) else copy.parent / "results", photo)
 
-    def _finish(self, task: _Task, record: Record) -> _Task:
+    def _finish(self, task: _Task, record: Result) -> _Task:
         """Turn the upscaler's record into a row; bring the result to its place where it is not there yet."""
         task.state, task.row.error = "row", record.error
         try:
@@ -281,7 +284,7 @@ class Worker:
                 task.scratch.cleanup()
         return task
 
-    def _store(self, task: _Task, record: Record) -> None:
+    def _store(self, task: _Task, record: Result) -> None:
         row = task.row
         assert record.output is not None
         assert record.input_size is not None
@@ -290,7 +293,7 @@ class Worker:
         _note_content(row, "output", written.read_bytes())
         target = self._output / task.photo.folder / written.name
         if not isinstance(target, LocalPlace):
-            target.put(written, self._order.settings.overwrite)
+            target.put(written, self._order.options.overwrite)
         row.output = target.text
         (row.input_width, row.input_height), (row.output_width, row.output_height) = (
             record.input_size,

@@ -10,11 +10,13 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Protocol, Self
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, READ_SUFFIXES, Format, format_of_suffix
 from gramgan_cli.core.images.output_format import FormatChoice
 from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
+from gramgan_cli.engines.upscale.options import UpscaleOptions
 
 STANDARD = Path("-")
 """Standard input or output."""
@@ -24,6 +26,18 @@ LONGEST_NAME = 255
 
 FIELDS = ("stem", "scale", "model", "ext")
 """What an output template may contain."""
+
+
+class Named(Protocol):
+    """What names of results need of a model: a ``Session``, or the weights of a batch run."""
+
+    @property
+    def name(self) -> str:
+        """What {model} stands for."""
+
+    @property
+    def scale(self) -> int:
+        """What {scale} stands for, where the user asks for no other factor."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,12 @@ class Naming:
     recursive: bool
     """Whether folders inside folders are searched."""
 
+    @classmethod
+    def of(cls, output: Path | None, options: UpscaleOptions, model: Named) -> Self:
+        """The names that results of these options and this model have."""
+        scale = f"{options.size.factor or model.scale:g}"
+        return cls(output, options.template, scale, model.name, options.format, options.recursive)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -55,7 +75,7 @@ class Job:
     stem: str
     """The result's file name without ending."""
     fixed: Path | None
-    """The result's exact path, where the person gave one; ``STANDARD`` for standard output."""
+    """The result's exact path, where the user gave one; ``STANDARD`` for standard output."""
     suffix: str
     """The ending that the result is expected to have."""
     found: bool = False
@@ -81,14 +101,21 @@ def _shortened(stem: str, room: int) -> str:
     return stem if len(stored) <= room else stored[:room].decode("utf-8", "ignore")
 
 
-def plan_jobs(inputs: Sequence[str], naming: Naming) -> list[Job]:
+def plan_jobs(inputs: Sequence[str], output: Path | None, options: UpscaleOptions, model: Named) -> list[Job]:
     """All pictures that the inputs name, each once, in order.
+
+    Args:
+        inputs: pictures, folders and globs; ``-`` is standard input.
+        output: a file or folder for the results, ``STANDARD`` for standard output; None puts them beside the pictures.
+        options: template, format, size and recursive count.
+        model: its name and scale, for names of results.
 
     Raises:
         GramganError: an input that is not there or holds no picture; two results at one path; a result that would
             replace an input; a folder that can't be written to.
         UsageError: options that contradict each other.
     """
+    naming = Naming.of(output, options, model)
     check_template(naming.template)
     found = list(_sources(inputs, naming))
     single = len(found) == 1 and not any(Path(text).is_dir() for text in inputs)

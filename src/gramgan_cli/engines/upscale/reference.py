@@ -1,38 +1,33 @@
-"""Upscaling with a reference photo: the model bound to it, its tiles, and pictures of what came from where."""
+"""Upscaling with a reference photo: the model bound to it, its tiles, and where each patch of a result came from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.ttsr import TTSR, Reference
-from gramgan_cli.core.archs.ttsr.search import Match, transfer
+from gramgan_cli.core.archs.ttsr.search import Match
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.data.crops import to_tensor
 from gramgan_cli.core.data.datasets import read_picture
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.tiling.tiles import Span, Tiling, spans
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.upscale.pipeline import Machine
-from gramgan_cli.engines.upscale.upscaler import PRACTICAL_HALO, PrecisionChoice, Upscaler
+from gramgan_cli.engines.upscale.options import REFERENCE_MODEL, PrecisionChoice, TileChoice, UpscaleOptions
+from gramgan_cli.engines.upscale.session import Session
+from gramgan_cli.engines.upscale.upscaler import PRACTICAL_HALO, Upscaler
 
 Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
-
-DEFAULT_MODEL = "ttsr"
-"""The model that ``--ref`` alone means."""
 
 WINDOW = 256
 """Pictures of up to WINDOW^2 LR pixels are enlarged as a whole, larger ones through windows of this side: with a
@@ -40,9 +35,6 @@ WINDOW = 256
 
 LARGEST_REFERENCE = 2**21
 """Pixels; a larger reference is reduced. Its features take half a kilobyte for each."""
-
-PICTURES = ("where", "sure", "copied", "reference")
-"""Endings of the attention pictures."""
 
 
 class Bound(nn.Module):
@@ -84,7 +76,7 @@ class ReferenceUpscaler:
         descriptor: Descriptor,
         reference: Pixels,
         device: torch.device,
-        tile: int | Literal["auto"] = "auto",
+        tile: TileChoice = "auto",
         precision: PrecisionChoice = "fp32",
         tta: bool = False,
         seamless: bool = False,
@@ -101,7 +93,7 @@ class ReferenceUpscaler:
 
     @property
     def on_note(self) -> Callable[[str], None]:
-        """Told what the person should know while it runs."""
+        """Called with what the user should know while it runs."""
         return self._upscaler.on_note
 
     @on_note.setter
@@ -152,39 +144,28 @@ def _kept(span: Span) -> slice:
     return slice(span.start - span.window, span.stop - span.window)
 
 
-def open_reference_machine(
-    model: str,
-    reference: Path,
-    device: str,
-    tile: int | None,
-    precision: PrecisionChoice = "auto",
-    tta: bool = False,
-    seamless: bool = False,
-    note: Callable[[str], None] = lambda _text: None,
-) -> Machine:
-    """The model of that name or file with the reference photo, on the device; ``tile`` None chooses by size."""
-    if model == DEFAULT_MODEL and store.find(model) is None:
+def open_reference_session(options: UpscaleOptions, on_note: Callable[[str], None]) -> Session:
+    """The model of ``options`` with its reference photo, on its device. See ``open_session``."""
+    assert options.reference is not None
+    if options.backend not in ("auto", "torch"):
+        raise UsageError(f"--backend {options.backend} can't search a reference.", "Leave out --backend, or --ref.")
+    if options.model == REFERENCE_MODEL and store.find(options.model) is None:
         raise GramganError(
-            f"There is no model '{model}' here, the one that --ref takes.",
-            f"Train it with: gramgan train --recipe ttsr-rec --out runs/{model}, or name another with --model.",
+            f"There is no model '{options.model}' here, the one that --ref takes.",
+            f"Train it with: gramgan train --recipe ttsr-rec --out runs/{options.model}, or name another with --model.",
         )
-    loaded = load_model(model)
+    loaded = load_model(options.model)
     if not isinstance(loaded.network, TTSR):
         raise UsageError(
             f"The model '{loaded.name}' takes no reference.", "Leave --ref out, or name one that does with --model."
         )
-    picture = reduce_reference(read_picture(reference), note)
+    picture = reduce_reference(read_picture(options.reference), on_note)
+    device = pick_device(options.device)
     upscaler = ReferenceUpscaler(
-        loaded.network,
-        loaded.descriptor,
-        picture,
-        pick_device(device),
-        "auto" if tile is None else tile,
-        precision,
-        tta,
-        seamless,
-    )
-    return Machine(loaded.name, str(pick_device(device)), "torch", upscaler, loaded.header)
+        loaded.network, loaded.descriptor, picture, device, options.tile, options.precision, options.tta,
+        options.seamless,
+    )  # fmt: skip
+    return Session(loaded.name, str(device), "torch", upscaler, loaded.header)
 
 
 def reduce_reference(reference: Pixels, note: Callable[[str], None]) -> Pixels:
@@ -196,78 +177,3 @@ def reduce_reference(reference: Pixels, note: Callable[[str], None]) -> Pixels:
     smaller = imresize(reference, factor, size=(int(height * factor), int(width * factor)))
     note(f"The reference was reduced from {width}x{height} to {smaller.shape[1]}x{smaller.shape[0]} for the search.")
     return smaller
-
-
-def attention_paths(folder: Path, stems: list[str], overwrite: bool, skip_existing: bool) -> dict[str, dict[str, Path]]:
-    """Stem -> ending -> file in ``folder`` that is to be written; an error where two pictures share a stem.
-
-    A file that is there already is replaced, left out, or an error.
-    """
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise UsageError(
-                f"Two pictures are called '{stem}'.", "Call the command once for each with --save-attention."
-            )
-    paths = {stem: {ending: folder / f"{stem}_{ending}.png" for ending in PICTURES} for stem in stems}
-    for files in paths.values():
-        for path in files.values():
-            if path.exists() and not overwrite and not skip_existing:
-                raise UsageError(f"{path} exists already.", "Replace it with --overwrite.")
-    if skip_existing:
-        return {stem: {end: path for end, path in files.items() if not path.exists()} for stem, files in paths.items()}
-    return paths
-
-
-def save_attention(upscaler: ReferenceUpscaler, photo: Path, paths: dict[str, Path]) -> str | None:
-    """Look the photo up once more and write where each patch came from, how sure the match is, and what was copied.
-
-    Returns what went wrong, so that the other photos can go on.
-    """
-    try:
-        match = upscaler.look_up(read_picture(photo))
-        pictures = attention_pictures(match, upscaler.reference_picture)
-        for ending, path in paths.items():
-            with replacing(path) as temporary:
-                Image.fromarray(pictures[ending]).save(temporary, format="PNG")
-    except GramganError as error:
-        return str(error)
-    return None
-
-
-def attention_pictures(match: Match, reference: Pixels) -> dict[str, Pixels]:
-    """The pictures of one match (batch of one), of the size of SR except for the last one.
-
-    Args:
-        match: over the grid of ``reference``.
-        reference: ``uint8`` RGB, sides that divide by 4.
-
-    Returns:
-        ``where``: the place in the reference as a colour, red grows to the right and green downwards.
-        ``sure``: S from black (0 or less) to white (1).
-        ``copied``: the reference's pixels, brought over by the same attention as its features.
-        ``reference``: the reference under its own colours, the key to ``where``.
-    """
-    hk, wk = match.reference_size
-    y, x = match.positions[0] // wk, match.positions[0] % wk
-    copied = transfer(to_tensor([reference]), match)[0].permute(1, 2, 0).numpy()
-    own_y, own_x = np.mgrid[0:hk, 0:wk]
-    key = reference * 0.5 + _blocks(_place_colours(own_y, own_x, (hk, wk))) * 0.5
-    sure = (match.scores[0, 0].clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    return {
-        "where": _blocks(_place_colours(y.numpy(), x.numpy(), (hk, wk))),
-        "sure": _blocks(sure),
-        "copied": (copied * 255 + 0.5).clip(0, 255).astype(np.uint8),
-        "reference": (key + 0.5).astype(np.uint8),
-    }
-
-
-def _place_colours(y: Array, x: Array, size: tuple[int, int]) -> Pixels:
-    """Positions (h, w) in a grid -> (h, w, 3): red is x and green is y over the grid, blue falls with both."""
-    red, green = x / max(1, size[1] - 1), y / max(1, size[0] - 1)
-    colours = np.stack((red, green, 1 - (red + green) / 2), axis=-1)
-    return (colours * 255 + 0.5).astype(np.uint8)
-
-
-def _blocks(picture: Pixels) -> Pixels:
-    """Each pixel as a square of 4 x 4."""
-    return np.asarray(picture.repeat(4, axis=0).repeat(4, axis=1))

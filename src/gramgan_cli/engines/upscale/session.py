@@ -1,4 +1,4 @@
-"""What runs a network: torch, or a converted copy of it in a runtime that is faster on the CPU."""
+"""A model on a device, ready to run: in torch, or as a converted copy in a runtime that is faster on the CPU."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import hashlib
 import importlib.util
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from gramgan_cli.core.backends.device import pick_device
@@ -22,16 +23,104 @@ from gramgan_cli.core.backends.networks import NcnnNetwork, OnnxNetwork, OpenVin
 from gramgan_cli.core.backends.openvino_model import write_openvino
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
+from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.load import LoadedModel
+from gramgan_cli.core.weights.header import WeightsHeader
+from gramgan_cli.core.weights.load import LoadedModel, load_model
+from gramgan_cli.engines.upscale.limits import tile_budget
+from gramgan_cli.engines.upscale.options import BackendChoice, UpscaleOptions
+from gramgan_cli.engines.upscale.upscaler import Interpolator, Upscaler
 
-BackendChoice = Literal["auto", "torch", "ncnn", "openvino", "onnx"]
+Array = NDArray[Any]
 
 FORMAT = 1
 """Counted up when converted networks change; older ones are then made again."""
 
 KEPT = 24
 """Converted networks that the store keeps; beyond, those that were made first go."""
+
+
+class BandSource(Protocol):
+    """An ``Upscaler``, an ``Interpolator`` or a ``ReferenceUpscaler``."""
+
+    scale: int
+    on_note: Callable[[str], None]
+
+    @property
+    def tile(self) -> int:
+        """Tile side in input pixels, 0 for the whole image."""
+
+    def bands(self, image: Array) -> Iterator[Array]:
+        """Finished rows, from top to bottom."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A model on a device, ready to run."""
+
+    name: str
+    """The model's."""
+    device: str
+    backend: str
+    """What runs the network; empty for interpolations."""
+    source: BandSource
+    header: WeightsHeader | None
+    """What its weights say of themselves; None for interpolations."""
+
+    @property
+    def scale(self) -> int:
+        """Output side over input side."""
+        return self.source.scale
+
+
+def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambda _text: None) -> Session:
+    """Load the model of ``options`` (or take the interpolation) for its device and backend.
+
+    Args:
+        options: model, reference, device, backend, precision, tile, tta, seamless and max_memory count.
+        on_note: called with what the user should know, such as that the reference was reduced.
+
+    Raises:
+        GramganError: there is no such model, or its backend is not installed.
+        UsageError: options that contradict the model or one another, or a device that is not there.
+    """
+    if options.reference is not None:
+        from gramgan_cli.engines.upscale.reference import open_reference_session
+
+        return open_reference_session(options, on_note)
+    if options.model in BASELINES:
+        return _open_interpolation(options)
+    loaded = load_model(options.model)
+    if loaded.descriptor.needs_reference:
+        raise UsageError(f"The model '{loaded.name}' needs a reference picture.", "Name one with --ref PHOTO.")
+    chosen = choose_backend(options.backend, loaded, options.device, options.precision)
+    limited = options.max_memory is not None and chosen.device.type == "cpu"
+    upscaler = Upscaler(
+        loaded,
+        chosen.device,
+        options.tile,
+        options.precision,
+        tta=options.tta,
+        seamless=options.seamless,
+        max_memory=tile_budget(options.max_memory or 0) if limited else None,
+        converted=chosen.converted,
+    )
+    return Session(loaded.name, str(chosen.device), chosen.name, upscaler, loaded.header)
+
+
+def _open_interpolation(options: UpscaleOptions) -> Session:
+    """An interpolation is a formula: what would change a network changes nothing."""
+    pick_device(options.device)
+    if options.tta or options.precision != "auto":
+        raise UsageError(
+            f"{'--tta' if options.tta else '--precision'} changes nothing for an interpolation.", "Leave it out."
+        )
+    if options.backend not in ("auto", "torch"):
+        raise UsageError(
+            f"'{options.model}' is a formula: {options.backend} has nothing to run.", "Leave out --backend."
+        )
+    source = Interpolator(options.model, options.tile, options.seamless)
+    return Session(options.model, "cpu", "", source, None)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,9 +18,9 @@ from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.resize.baselines import interpolated
 from gramgan_cli.core.tiling.inference import Precision, TileRunner, workspace_per_pixel
 from gramgan_cli.core.tiling.tiles import Tiling, upscaled_bands
+from gramgan_cli.engines.upscale.options import PrecisionChoice, TileChoice
 
 Array = NDArray[Any]
-PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]
 
 PRACTICAL_HALO = 64
 """The largest halo that is used: networks that see further (RRDBNet-23: 349 pixels) are tiled approximately."""
@@ -71,7 +71,7 @@ class Upscaler:
         tta: average over the eight flips and turns: slower by eight, a little better.
         seamless: the image wraps around, as textures do that are laid side by side.
         max_memory: bytes that a tile's work may take; what the device has free by default.
-        on_note: told, in a sentence, what the person should know: a smaller tile, a repeated one.
+        on_note: called with what the user should know, in a sentence: a smaller tile, a repeated one.
         converted: what runs in the place of the model's network, on the CPU, in a precision of its own.
     """
 
@@ -79,7 +79,7 @@ class Upscaler:
         self,
         model: Model,
         device: torch.device,
-        tile: int | Literal["auto"] = "auto",
+        tile: TileChoice = "auto",
         precision: PrecisionChoice = "fp32",
         tta: bool = False,
         seamless: bool = False,
@@ -134,7 +134,7 @@ class Upscaler:
 class Interpolator:
     """An interpolation behind the interface of ``Upscaler``; tiled, so that memory is bounded for it too."""
 
-    def __init__(self, name: str, tile: int | Literal["auto"] = "auto", seamless: bool = False) -> None:
+    def __init__(self, name: str, tile: TileChoice = "auto", seamless: bool = False) -> None:
         self.scale = baselines.SCALE
         self.device = torch.device("cpu")
         self.on_note: Callable[[str], None] = lambda _text: None

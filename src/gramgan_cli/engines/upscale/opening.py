@@ -1,0 +1,142 @@
+"""Opening one picture for the network: read, look at its result's path, decide its result, check limits, decode."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.images.alpha import extend_colours
+from gramgan_cli.core.images.formats.capabilities import Format, format_of_suffix
+from gramgan_cli.core.images.output_format import Target, choose_format, plan_target
+from gramgan_cli.core.images.photo import Frame, Photo
+from gramgan_cli.core.images.read import open_photo
+from gramgan_cli.engines.upscale.limits import TOO_LARGE, check_memory, check_space
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.plan import STANDARD, Job
+from gramgan_cli.engines.upscale.result import Result
+from gramgan_cli.engines.upscale.session import Session
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Opened:
+    """A picture that is ready for the network, or why it is not."""
+
+    job: Job
+    result: Result
+    path: Path | None = None
+    target: Target | None = None
+    frames: Iterator[Array] | None = None
+
+
+def open_job(job: Job, session: Session, options: UpscaleOptions) -> Opened:
+    """Read, check, plan and decode one picture; what fails is noted in its result."""
+    name = "standard input" if job.source == STANDARD else str(job.source)
+    result = Result(name, model=session.name, device=session.device, backend=session.backend, tile=session.source.tile)
+    opened = Opened(job, result)
+    try:
+        if options.skip_existing and job.expected != STANDARD and job.expected.is_file():
+            result.skipped, result.output = True, str(job.expected)
+            return opened
+        data = _bytes(job.source, name)
+        photo = open_photo(data, name, options.allow_truncated)
+        form = choose_format(photo, options.format)
+        if job.fixed is not None and job.fixed != STANDARD:
+            form = format_of_suffix(job.fixed.suffix) or form
+        opened.path = job.path(form)
+        result.output = str(opened.path)
+        _check_output(opened, options)
+        if not result.skipped:
+            _decide(opened, photo, form, len(data), session, options)
+    except GramganError as error:
+        result.error = str(error)
+    except MemoryError:
+        result.error = f"{name} {TOO_LARGE}"
+    return opened
+
+
+def _decide(
+    opened: Opened, photo: Photo, form: Format, file_bytes: int, session: Session, options: UpscaleOptions
+) -> None:
+    """Decide the result, check what it takes, and decode the first frame."""
+    result, path, scale = opened.result, opened.path, session.scale
+    assert path is not None
+    sizes = tuple(options.size.of(frame.width, frame.height, scale) for frame in photo.frames)
+    opened.target, notes = plan_target(photo, form, sizes, options.quality)
+    result.input_size = (photo.frames[0].width, photo.frames[0].height)
+    result.output_size, result.frames = sizes[0], len(photo.frames)
+    result.warnings += [*photo.warnings, *notes, *_scale_note(photo.frames[0], sizes[0], scale)]
+    check_memory(photo, opened.target, scale, session.source.tile, file_bytes, options.max_memory)
+    if path != STANDARD:
+        check_space(path, opened.target)
+    opened.frames = _prepared(photo, result)
+
+
+def _bytes(source: Path, name: str) -> bytes:
+    if source == STANDARD:
+        return sys.stdin.buffer.read()
+    if source.exists() and not source.is_file():  # reading a pipe would wait for ever
+        raise GramganError(f"{name} is not a regular file.", "Pipe it in, with - for its name.")
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise GramganError(
+            f"Can't read {name}: {error.strerror or error}.", "Check that it is there and that you may read it."
+        ) from error
+
+
+def _check_output(opened: Opened, options: UpscaleOptions) -> None:
+    """An existing result is skipped, replaced or refused, as the user chose."""
+    path, source = opened.path, opened.job.source
+    assert path is not None
+    if path == STANDARD:
+        return
+    if path.is_dir():
+        raise GramganError(
+            f"{path} is a folder, so the result of {source} can't be written there.",
+            "Choose another --output-template.",
+        )
+    if not path.exists():
+        return
+    if source != STANDARD and path.samefile(source):
+        raise GramganError(f"The result of {source} would replace the picture itself.", "Choose another --output.")
+    if options.skip_existing:
+        opened.result.skipped = True
+    elif not options.overwrite:
+        raise GramganError(f"{path} exists already.", "Replace it with --overwrite, or pass --skip-existing.")
+
+
+def _scale_note(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:
+    """Said where the user asks for more than the model gives."""
+    if size[0] <= frame.width * scale and size[1] <= frame.height * scale:
+        return []
+    return [f"The model enlarges by {scale}; the rest is bicubic interpolation."]
+
+
+def _prepared(photo: Photo, result: Result) -> Iterator[Array]:
+    """The decoded frames, ready for the network; the first one is decoded now, in the reading thread."""
+    frames = photo.decode()
+    first = _ready(next(frames), result)
+
+    def all_frames() -> Iterator[Array]:
+        yield first
+        for frame in frames:
+            yield _ready(frame, result)
+
+    return all_frames()
+
+
+def _ready(image: Array, result: Result) -> Array:
+    """Colours extended under transparency; numbers that are not finite replaced."""
+    if image.dtype == np.float32 and not np.isfinite(image).all():
+        result.warnings.append("Values that are not finite were replaced by 0.")
+        image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
+    return extend_colours(image) if image.shape[2] in (2, 4) else image
