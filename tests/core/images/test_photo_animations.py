@@ -15,7 +15,7 @@ from photo_parts import drawn_frames, make_apng
 from PIL import Image
 from upscale_helpers import upscale_one
 
-from gramgan_cli.core.images.formats.png import delay
+from gramgan_cli.core.images.formats.png.write import delay
 from gramgan_cli.core.images.formats.webp import whole_milliseconds
 from gramgan_cli.core.images.read import open_photo
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, Format
 from gramgan_cli.core.images.metadata.colour import is_grey_profile, rgb_profile_like
 from gramgan_cli.core.images.metadata.exif import DamagedExif, updated_exif, with_resolution, without_orientation
 from gramgan_cli.core.images.metadata.xmp import updated_xmp
 from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo
+from gramgan_cli.core.images.samples import EIGHT, FLOAT, SIXTEEN
 
 FormatChoice = Literal["default", "same", "png", "jpg", "webp", "tiff", "avif"]
-
-EIGHT, SIXTEEN, FLOAT = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)
 
 STANDARD_QUALITY = 95
 

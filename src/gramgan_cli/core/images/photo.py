@@ -21,6 +21,10 @@ class Unsupported(ValueError):
     """The file is whole, but of a kind that is not read; the text says which."""
 
 
+class Unreadable(Exception):
+    """Why a file can't be read, without its name."""
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What surrounds the pixels. None or empty: the file has none."""

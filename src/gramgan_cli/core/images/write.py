@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gramgan_cli.core.images.alpha import flatten_on_white
-from gramgan_cli.core.images.formats import png
-from gramgan_cli.core.images.formats.tiff import TiffWriter
+from gramgan_cli.core.images.formats.png.chunks import Chunk, pack_profile, pack_xmp
+from gramgan_cli.core.images.formats.png.write import PngWriter, Timing
+from gramgan_cli.core.images.formats.tiff.write import TiffWriter
 from gramgan_cli.core.images.formats.webp import WebpAnimation, whole_milliseconds
 from gramgan_cli.core.images.output_format import Target
 from gramgan_cli.core.images.photo import Frame
+from gramgan_cli.core.images.samples import WHITE
 
 Array = NDArray[Any]
 Bands = Iterable[Array]
 """(rows, width, channels) arrays that follow one another from top to bottom."""
-
-WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
 
 
 def encode(target: Target, frames: Iterable[Bands], file: IO[bytes]) -> None:
@@ -54,26 +54,26 @@ def _fitted(bands: Bands, frame: Frame) -> Iterator[Array]:
 
 def _png(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
     first, animation = target.frames[0], target.animation
-    timing = png.Timing(animation.durations, animation.plays) if animation else None
-    writer = png.PngWriter(file, first.width, first.height, first.channels, first.dtype, _png_chunks(target), timing)
+    timing = Timing(animation.durations, animation.plays) if animation else None
+    writer = PngWriter(file, first.width, first.height, first.channels, first.dtype, _png_chunks(target), timing)
     for bands in frames:
         writer.write_frame(bands)
     writer.close()
 
 
-def _png_chunks(target: Target) -> list[png.Chunk]:
+def _png_chunks(target: Target) -> list[Chunk]:
     """The ancillary chunks, those about colour first, as the specification orders them."""
     metadata = target.metadata
-    chunks: list[png.Chunk] = [c for c in metadata.png_chunks if c[0] in (b"gAMA", b"cHRM", b"sRGB", b"cICP")]
+    chunks: list[Chunk] = [c for c in metadata.png_chunks if c[0] in (b"gAMA", b"cHRM", b"sRGB", b"cICP")]
     if metadata.icc:
-        chunks.append((b"iCCP", png.pack_profile(metadata.icc)))
+        chunks.append((b"iCCP", pack_profile(metadata.icc)))
     if metadata.dpi:
         x, y = (round(value / 0.0254) for value in metadata.dpi)
         chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
     if metadata.exif:
         chunks.append((b"eXIf", metadata.exif))
     if metadata.xmp:
-        chunks.append((b"iTXt", png.pack_xmp(metadata.xmp)))
+        chunks.append((b"iTXt", pack_xmp(metadata.xmp)))
     if metadata.comment and not metadata.png_chunks:
         chunks.append((b"iTXt", b"Comment\0\0\0\0\0" + metadata.comment.encode()))
     return chunks + [c for c in metadata.png_chunks if c not in chunks]

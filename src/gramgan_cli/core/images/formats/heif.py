@@ -1,12 +1,78 @@
-"""What the boxes of AVIF and HEIC say of the picture (ISO/IEC 14496-12, 4.2; ISO/IEC 23008-12, 6.5; AV1-ISOBMFF)."""
+"""Reading AVIF and HEIC, and what their boxes say (ISO/IEC 14496-12, 4.2; ISO/IEC 23008-12, 6.5; AV1-ISOBMFF)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from gramgan_cli.core.images.formats import pillow
+from gramgan_cli.core.images.formats.jpeg import other_pictures
+from gramgan_cli.core.images.metadata.orientation import upright, upright_size
+from gramgan_cli.core.images.photo import Frame, Metadata, Photo, Unreadable
+from gramgan_cli.core.images.samples import SIXTEEN, stretched, with_axis
+
+Array = NDArray[Any]
 
 SRGB_PRIMARIES = (1, 2)
 SRGB_TRANSFERS = (1, 2, 6, 13, 14, 15)
 """CICP codes (ITU-T H.273) that viewers show as sRGB: BT.709's and its kin, and 'unspecified'."""
+
+
+def open_avif(data: bytes, name: str, lenient: bool) -> Photo:
+    """A still or animated AVIF of 8, 10 or 12 bits; animated ones are reduced to 8."""
+    raster = pillow.opened(data, name, lenient)
+    if not lenient and not boxes_end(data):
+        raise Unreadable("the file ends early")
+    raster = replace(raster, metadata=_with_cicp(data, raster.metadata), lossless=False)
+    bits = sample_bits(data)
+    if getattr(raster.image, "n_frames", 1) > 1:
+        if bits > 8:
+            raster = replace(raster, notes=(*raster.notes, f"{bits}-bit samples were reduced to 8 bits."))
+        return raster.animated()
+    return raster.still() if bits == 8 else _deep(raster, lambda: stretched(imagecodecs.avif_decode(data), 2**bits - 1))
+
+
+def open_heic(data: bytes, name: str, lenient: bool) -> Photo:
+    """The main picture of an HEIC file, of 8, 10 or 12 bits."""
+    raster = pillow.opened(data, name, lenient)
+    notes = (*raster.notes, *other_pictures(raster.image))
+    # Its reader turns the picture itself.
+    raster = replace(raster, metadata=_with_cicp(data, raster.metadata), orientation=1, notes=notes, lossless=False)
+    bits = int(raster.image.info.get("bit_depth", 8))
+    return raster.still() if bits == 8 else _deep(raster, lambda: _deep_heic(data, bits))
+
+
+def _deep(raster: pillow.Raster, samples: Callable[[], Array]) -> Photo:
+    """The picture with samples of 16 bits that Pillow would reduce to 8."""
+    channels, _ = pillow.kind_of(raster.image)
+
+    def decode() -> Iterator[Array]:
+        yield upright(with_axis(samples())[:, :, :channels], raster.orientation)
+
+    width, height = upright_size(raster.image.width, raster.image.height, raster.orientation)
+    return replace(raster.still(), frames=(Frame(width, height, channels, SIXTEEN),), decode=decode)
+
+
+def _deep_heic(data: bytes, bits: int) -> Array:
+    import pillow_heif
+
+    stored = np.asarray(pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)) >> (16 - bits)
+    return stretched(stored, 2**bits - 1)
+
+
+def _with_cicp(data: bytes, metadata: Metadata) -> Metadata:
+    """What the file says of its colours by numbers, as PNG's cICP chunk (primaries, transfer, matrix, range)."""
+    codes = None if metadata.icc else unusual_colours(data)
+    if codes is None or max(codes) > 255:
+        return metadata
+    chunk = (b"cICP", bytes([*codes, 0, 1]))
+    return replace(metadata, png_chunks=(*metadata.png_chunks, chunk))
 
 
 def walk(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:

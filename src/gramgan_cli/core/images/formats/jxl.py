@@ -1,14 +1,24 @@
-"""JPEG XL: what its header says before anything is decoded (ISO/IEC 18181-1, annex D; boxes: ISO/IEC 18181-2)."""
+"""Reading JPEG XL, and what its header says before anything is decoded (ISO/IEC 18181-1, annex D; -2)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
 
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.images.formats import pillow
 from gramgan_cli.core.images.formats.heif import walk
-from gramgan_cli.core.images.photo import Unsupported
+from gramgan_cli.core.images.limits import check_size
+from gramgan_cli.core.images.photo import Frame, Photo, Unreadable, Unsupported
+from gramgan_cli.core.images.samples import with_axis
+
+Array = NDArray[Any]
 
 CODESTREAM = b"\xff\x0a"
 CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
@@ -49,6 +59,31 @@ class _Bits:
         self._value >>= count
         self._left -= count
         return taken
+
+
+def open_jxl(data: bytes, name: str, lenient: bool) -> Photo:
+    """JPEG XL: Pillow's plug-in knows the profile, imagecodecs all bits and the orientation."""
+    header = read_header(data)
+    check_size(name, header.width, header.height, len(data))
+    if header.animated:
+        raise GramganError(
+            f"{name} is an animated JPEG XL, which gramgan does not read.", "Convert it to APNG first, with djxl."
+        )
+    try:
+        metadata = pillow.metadata_of(pillow.image_of(data, lenient))
+    except Exception as error:  # the plug-in raises errors of its own, whose texts are for its builders
+        raise Unreadable("its codestream is damaged") from error
+    exif, xmp = exif_and_xmp(data)
+    _, metadata, notes = pillow.oriented(replace(metadata, exif=exif or metadata.exif, xmp=xmp or metadata.xmp))
+    stored = imagecodecs.jpegxl_decode(data)
+    array = stored.astype(np.float32) if stored.dtype == np.float16 else stored
+    array = with_axis(array)
+    height, width, channels = array.shape
+
+    def decode() -> Iterator[Array]:
+        yield array
+
+    return Photo(name, "jxl", (Frame(width, height, channels, array.dtype),), False, decode, metadata, warnings=notes)
 
 
 def read_header(data: bytes) -> Header:

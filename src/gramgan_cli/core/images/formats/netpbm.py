@@ -1,13 +1,21 @@
-"""PPM and PGM of more than eight bits, which Pillow would reduce (Netpbm: ppm(5), pgm(5))."""
+"""Reading PPM, PGM and PBM; those of more than eight bits, which Pillow would reduce, here (Netpbm: ppm(5), pgm(5))."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gramgan_cli.core.images.formats import pillow
+from gramgan_cli.core.images.limits import check_size
+from gramgan_cli.core.images.photo import Frame, Photo, Unreadable
+from gramgan_cli.core.images.samples import SIXTEEN, stretched
+
+Array = NDArray[Any]
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _HEADER = re.compile(rb"P([2356])" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,5})\s")
@@ -41,7 +49,33 @@ def read_header(data: bytes) -> Header | None:
     return Header(width, height, 3 if kind in (3, 6) else 1, top, kind < 4, match.end())
 
 
-def decode(data: bytes, header: Header, lenient: bool) -> NDArray[Any]:
+def open_netpbm(data: bytes, name: str, lenient: bool) -> Photo:
+    """PPM, PGM, PBM."""
+    if (header := read_header(data)) and header.top > 255:
+        return open_deep_netpbm(data, name, lenient)
+    return pillow.opened(data, name, lenient).photo()
+
+
+def open_deep_netpbm(data: bytes, name: str, lenient: bool) -> Photo:
+    """PPM or PGM of more than eight bits."""
+    header = read_header(data)
+    if header is None or not header.width or not header.height or header.top > 65535:
+        raise Unreadable("its header makes no sense")
+    check_size(name, header.width, header.height, len(data))
+    if (
+        not header.plain
+        and not lenient
+        and len(data) - header.start < 2 * header.width * header.height * header.channels
+    ):
+        raise Unreadable("the file ends early")
+
+    def decode() -> Iterator[Array]:
+        yield samples_of(data, header, lenient)
+
+    return Photo(name, "ppm", (Frame(header.width, header.height, header.channels, SIXTEEN),), True, decode)
+
+
+def samples_of(data: bytes, header: Header, lenient: bool) -> Array:
     """Samples stretched to 16 bits: (H, W, 1 or 3) uint16; where ``lenient``, missing ones are 0.
 
     Raises DamagedNetpbm.
@@ -59,6 +93,4 @@ def decode(data: bytes, header: Header, lenient: bool) -> NDArray[Any]:
         if not lenient:
             raise DamagedNetpbm("the file ends early")
         stored = np.pad(stored, (0, count - len(stored)))
-    top = header.top
-    scaled = (np.minimum(stored, top) * 65535 + top // 2) // top
-    return scaled.astype(np.uint16).reshape(header.height, header.width, header.channels)
+    return stretched(stored, header.top).reshape(header.height, header.width, header.channels)

@@ -1,14 +1,28 @@
-"""Animated WebP from still ones, frame by frame (RFC 9649, sections 2.7 and 3)."""
+"""Reading WebP, and writing animated WebP from still ones, frame by frame (RFC 9649, sections 2.7 and 3)."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import accumulate
 from typing import IO
 
+from gramgan_cli.core.images.formats import pillow
+from gramgan_cli.core.images.photo import Photo, Unreadable
+
 ALPHA, ANIMATION, EXIF, ICC, XMP = 0x10, 0x02, 0x08, 0x20, 0x04
 """Flags of the VP8X chunk."""
+
+
+def open_webp(data: bytes, name: str, lenient: bool) -> Photo:
+    """A still or animated WebP."""
+    if lenient:
+        data = completed(data)
+    raster = pillow.opened(data, name, lenient)
+    if not lenient and len(data) < 8 + int.from_bytes(data[4:8], "little"):
+        raise Unreadable("the file ends early")
+    return replace(raster, lossless=is_lossless(data)).photo()
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -6,12 +6,13 @@ Layout: TIFF 6.0, section 2; tags: EXIF 2.32.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+
+from gramgan_cli.core.images.metadata import ifd
+from gramgan_cli.core.images.metadata.ifd import EXIF_IFD, LONG, RATIONAL, SHORT, DamagedTiff, Entry
 
 ORIENTATION = 0x0112
-EXIF_IFD = 0x8769
 THUMBNAIL_START = 0x0201
 THUMBNAIL_LENGTH = 0x0202
 WIDTHS = {0x0100, 0xA002}
@@ -21,20 +22,9 @@ HEIGHTS = {0x0101, 0xA003}
 
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 
-SHORT, LONG, RATIONAL = 3, 4, 5
-
 
 class DamagedExif(ValueError):
     """The block is not a TIFF structure that can be followed."""
-
-
-@dataclass(frozen=True)
-class _Entry:
-    tag: int
-    kind: int
-    count: int
-    at: int
-    """Where its twelve bytes begin."""
 
 
 class _Block:
@@ -42,42 +32,52 @@ class _Block:
 
     def __init__(self, data: bytes) -> None:
         self.data = bytearray(data)
-        self.order = {b"II": "<", b"MM": ">"}.get(data[:2], "")
-        if not self.order or self.read("H", 2) != 42:
+        with _as_damage():
+            self.layout = ifd.layout_of(data)
+        if self.layout.big:
             raise DamagedExif("no TIFF header")
 
+    @property
+    def first(self) -> int:
+        """Offset of the first directory."""
+        return self.read("I", 4)
+
     def read(self, kind: str, at: int) -> int:
-        try:
-            value: int = struct.unpack_from(self.order + kind, self.data, at)[0]
-        except struct.error as error:
-            raise DamagedExif("an offset points outside the block") from error
-        return value
+        with _as_damage():
+            return self.layout.unpack(kind, self.data, at)[0]
 
-    def entries(self, ifd: int) -> Iterator[_Entry]:
-        for index in range(self.read("H", ifd)):
-            at = ifd + 2 + 12 * index
-            yield _Entry(self.read("H", at), self.read("H", at + 2), self.read("I", at + 4), at)
+    def entries(self, at: int) -> Iterator[Entry]:
+        with _as_damage():
+            yield from ifd.entries(self.data, at, self.layout)
 
-    def next_ifd_at(self, ifd: int) -> int:
+    def next_ifd_at(self, at: int) -> int:
         """Where the offset of the following directory is stored."""
-        return ifd + 2 + 12 * self.read("H", ifd)
+        with _as_damage():
+            return ifd.link_at(self.data, at, self.layout)
 
-    def value(self, entry: _Entry) -> int:
+    def value(self, entry: Entry) -> int:
         """The number of a SHORT or LONG entry."""
         return self.read("H" if entry.kind == SHORT else "I", entry.at + 8)
 
-    def set_value(self, entry: _Entry, value: int) -> None:
+    def set_value(self, entry: Entry, value: int) -> None:
         """Store one number; it becomes a LONG where it does not fit a SHORT."""
         kind = SHORT if value <= 0xFFFF and entry.kind == SHORT else LONG
-        packed = struct.pack(self.order + ("H" if kind == SHORT else "I"), value).ljust(4, b"\0")
-        struct.pack_into(self.order + "HHI", self.data, entry.at, entry.tag, kind, 1)
-        self.data[entry.at + 8 : entry.at + 12] = packed
+        packed = self.layout.pack("H" if kind == SHORT else "I", value).ljust(4, b"\0")
+        self.data[entry.at : entry.at + 12] = self.layout.pack("HHI", entry.tag, kind, 1) + packed
+
+
+@contextmanager
+def _as_damage() -> Iterator[None]:
+    try:
+        yield
+    except DamagedTiff as error:
+        raise DamagedExif(str(error)) from error
 
 
 def exif_orientation(exif: bytes) -> int:
     """The orientation, 1 to 8; 1 where there is none or where it makes no sense. Raises DamagedExif."""
     block = _Block(exif)
-    for entry in block.entries(block.read("I", 4)):
+    for entry in block.entries(block.first):
         if entry.tag == ORIENTATION and entry.kind in (SHORT, LONG):
             value = block.value(entry)
             return value if 1 <= value <= 8 else 1
@@ -90,9 +90,9 @@ def updated_exif(exif: bytes, width: int, height: int) -> bytes:
     Raises DamagedExif.
     """
     block = _Block(exif)
-    first = block.read("I", 4)
+    first = block.first
     pending = [first]
-    for entry in [entry for ifd in pending for entry in _with_children(block, ifd, pending)]:
+    for entry in [entry for at in pending for entry in _with_children(block, at, pending)]:
         if entry.tag == ORIENTATION:
             block.set_value(entry, 1)
         elif entry.tag in WIDTHS:
@@ -103,7 +103,7 @@ def updated_exif(exif: bytes, width: int, height: int) -> bytes:
     return bytes(block.data)
 
 
-def _with_children(block: _Block, ifd: int, pending: list[int]) -> Iterator[_Entry]:
+def _with_children(block: _Block, ifd: int, pending: list[int]) -> Iterator[Entry]:
     """The entries of a directory; the EXIF directory that the first one points to is added to ``pending``."""
     for entry in block.entries(ifd):
         if entry.tag == EXIF_IFD and ifd == pending[0] and len(pending) == 1:
@@ -134,13 +134,13 @@ def without_orientation(exif: bytes) -> bytes:
     Raises DamagedExif.
     """
     block = _Block(exif)
-    first = block.read("I", 4)
+    first = block.first
     entries = list(block.entries(first))
     link = block.next_ifd_at(first)
     for entry in entries:
         if entry.tag == ORIENTATION:
             block.data[entry.at : link + 4] = block.data[entry.at + 12 : link + 4] + bytes(12)
-            struct.pack_into(block.order + "H", block.data, first, len(entries) - 1)
+            block.data[first : first + 2] = block.layout.pack("H", len(entries) - 1)
             break
     return bytes(block.data)
 
@@ -151,7 +151,7 @@ def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
     The first directory is written anew behind the block's end, so that all else stays where it is. Raises DamagedExif.
     """
     block = _Block(exif or b"II*\0" + (8).to_bytes(4, "little") + bytes(6))
-    first = block.read("I", 4)
+    first = block.first
     entries = {
         entry.tag: bytes(block.data[entry.at : entry.at + 12].ljust(12, b"\0")) for entry in block.entries(first)
     }
@@ -163,9 +163,7 @@ def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
     at = len(block.data)
     values_at = at + 2 + 12 * len({*entries, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}) + 4
 
-    def packed(codes: str, *values: int) -> bytes:
-        return struct.pack(block.order + codes, *values)
-
+    packed = block.layout.pack
     entries[X_RESOLUTION] = packed("HHII", X_RESOLUTION, RATIONAL, 1, values_at)
     entries[Y_RESOLUTION] = packed("HHII", Y_RESOLUTION, RATIONAL, 1, values_at + 8)
     entries[RESOLUTION_UNIT] = packed("HHIHH", RESOLUTION_UNIT, SHORT, 1, 2, 0)

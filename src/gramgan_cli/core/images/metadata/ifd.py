@@ -1,9 +1,9 @@
-"""TIFF's image file directories as raw entries, to carry tags between files byte for byte (TIFF 6.0, section 2)."""
+"""TIFF's image file directories as raw entries, of TIFF files and of EXIF blocks (TIFF 6.0, section 2)."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -71,7 +71,7 @@ class Layout:
         """struct.pack in this byte order."""
         return struct.pack(self.order + codes, *values)
 
-    def unpack(self, codes: str, data: bytes, at: int) -> tuple[int, ...]:
+    def unpack(self, codes: str, data: bytes | bytearray, at: int) -> tuple[int, ...]:
         """struct.unpack_from in this byte order; raises DamagedTiff outside the data."""
         try:
             return struct.unpack_from(self.order + codes, data, at)
@@ -79,9 +79,9 @@ class Layout:
             raise DamagedTiff("an offset points outside the file") from error
 
 
-def layout_of(data: bytes) -> Layout:
+def layout_of(data: bytes | bytearray) -> Layout:
     """The layout that a structure's first bytes declare; raises DamagedTiff where they are no TIFF header."""
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    order = {b"II": "<", b"MM": ">"}.get(bytes(data[:2]))
     if order is None or len(data) < 8:
         raise DamagedTiff("no TIFF header")
     magic = struct.unpack_from(order + "H", data, 2)[0]
@@ -90,7 +90,7 @@ def layout_of(data: bytes) -> Layout:
     return Layout(order, magic == 43)
 
 
-def first_directory(data: bytes, layout: Layout) -> int:
+def first_directory(data: bytes | bytearray, layout: Layout) -> int:
     """Offset of the first directory."""
     return layout.unpack(layout.offset, data, layout.header)[0]
 
@@ -101,37 +101,68 @@ def read_directory(data: bytes, at: int, layout: Layout) -> tuple[Directory, int
     Entries of unknown type, and values and children that lie outside the data, are left out. Raises DamagedTiff where
     the directory itself does.
     """
-    entries, following = _entries(data, at, layout)
+    directory, following = _values(data, at, layout)
     for tag in SUB_DIRECTORIES:
-        if tag in entries:
+        if tag in directory:
             try:
-                children, _ = _entries(data, numbers(entries[tag], layout)[0], layout)
+                children, _ = _values(data, numbers(directory[tag], layout)[0], layout)
             except DamagedTiff:
-                del entries[tag]
+                del directory[tag]
                 continue
             flat = {key: value for key, value in children.items() if key not in SUB_DIRECTORIES}
-            entries[tag] = Value(entries[tag].kind, entries[tag].data, flat)
-    return entries, following
+            directory[tag] = Value(directory[tag].kind, directory[tag].data, flat)
+    return directory, following
 
 
-def _entries(data: bytes, at: int, layout: Layout) -> tuple[Directory, int]:
-    """The entries of one directory, and the offset of the next one."""
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a directory, as it lies in the data."""
+
+    tag: int
+    kind: int
+    """TIFF type."""
+    count: int
+    """Number of values."""
+    at: int
+    """Where the entry begins."""
+    where: int
+    """Where its values begin: in the entry itself, or elsewhere."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of its values; 0 for an unknown type."""
+        return SIZES.get(self.kind, 0) * self.count
+
+
+def entries(data: bytes | bytearray, at: int, layout: Layout) -> Iterator[Entry]:
+    """The entries of the directory at offset ``at``; raises DamagedTiff where it runs past the end."""
     (count,) = layout.unpack(layout.count, data, at)
     start = at + struct.calcsize("=" + layout.count)
-    end = start + count * layout.entry
+    head = 4 + struct.calcsize("=" + layout.offset)
+    for place in range(start, start + count * layout.entry, layout.entry):
+        tag, kind, number = layout.unpack("HH" + layout.offset, data, place)
+        long = SIZES.get(kind, 0) * number > layout.entry - head
+        yield Entry(
+            tag, kind, number, place, layout.unpack(layout.offset, data, place + head)[0] if long else place + head
+        )
+
+
+def link_at(data: bytes | bytearray, at: int, layout: Layout) -> int:
+    """Where the directory at offset ``at`` stores the offset of the next one."""
+    return at + struct.calcsize("=" + layout.count) + layout.unpack(layout.count, data, at)[0] * layout.entry
+
+
+def _values(data: bytes, at: int, layout: Layout) -> tuple[Directory, int]:
+    """The values of one directory, and the offset of the next one."""
+    end = link_at(data, at, layout)
     if end > len(data):
         raise DamagedTiff("a directory runs past the end")
-    directory: Directory = {}
-    for place in range(start, end, layout.entry):
-        tag, kind, number = layout.unpack("HH" + layout.offset, data, place)
-        length = SIZES.get(kind, 0) * number
-        field = place + 4 + struct.calcsize("=" + layout.offset)
-        inline = layout.entry - 4 - struct.calcsize("=" + layout.offset)
-        where = field if length <= inline else layout.unpack(layout.offset, data, field)[0]
-        if length > 0 and where + length <= len(data):
-            directory[tag] = Value(kind, data[where : where + length])
-    following = layout.unpack(layout.offset, data, end)[0] if end + 4 <= len(data) else 0
-    return directory, following
+    directory = {
+        entry.tag: Value(entry.kind, data[entry.where : entry.where + entry.length])
+        for entry in entries(data, at, layout)
+        if entry.length > 0 and entry.where + entry.length <= len(data)
+    }
+    return directory, layout.unpack(layout.offset, data, end)[0] if end + 4 <= len(data) else 0
 
 
 def numbers(value: Value, layout: Layout) -> tuple[int, ...]:

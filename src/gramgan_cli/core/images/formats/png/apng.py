@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.images.formats.png import INFLATION, Chunk, DamagedPng, Header, pack_header, rebuilt
+from gramgan_cli.core.images.formats.png.chunks import INFLATION, Chunk, DamagedPng, Header, pack_header, rebuilt
 
 Array = NDArray[Any]
 

@@ -1,0 +1,231 @@
+"""What is read through Pillow: eight bits per sample, frames as Pillow composes them."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageSequence
+
+from gramgan_cli.core.images.limits import LARGEST_PIXELS, check_size
+from gramgan_cli.core.images.metadata.colour import srgb_profile, to_srgb
+from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_orientation
+from gramgan_cli.core.images.metadata.orientation import upright, upright_size
+from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, plausible_dpi
+from gramgan_cli.core.images.samples import EIGHT, FLOAT, SIXTEEN, with_axis
+
+Array = NDArray[Any]
+
+FORMATS = {
+    "PNG": "png",
+    "JPEG": "jpg",
+    "MPO": "jpg",
+    "WEBP": "webp",
+    "TIFF": "tiff",
+    "GIF": "gif",
+    "BMP": "bmp",
+    "DIB": "bmp",
+    "PPM": "ppm",
+    "AVIF": "avif",
+    "HEIF": "heic",
+    "JXL": "jxl",
+}
+"""Pillow's names of what is read, and ours."""
+
+# Pillow's own limit lies below what a 100-megapixel camera makes; limits.check_size stands in for it.
+Image.MAX_IMAGE_PIXELS = LARGEST_PIXELS
+# What Pillow finds odd in a file reaches the user as an error or as a warning of ours, or does not matter.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def register_optional_readers() -> None:
+    """HEIC and JPEG XL, where the extras [heic] and [jxl] are installed."""
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    with suppress(ImportError):
+        importlib.import_module("pillow_jxl")  # registers itself
+
+
+def open_image(source: Path | IO[bytes]) -> Image.Image:
+    """Pillow's image of a file, opened by none but the readers of the formats that gramgan reads.
+
+    Pillow chooses a reader by the file's first bytes, whatever its name: some of those readers start other programs
+    (Ghostscript for EPS). Everything that opens a picture with Pillow goes through here.
+
+    Raises:
+        PIL.UnidentifiedImageError: it is none of these formats.
+        OSError: it can't be read.
+    """
+    register_optional_readers()
+    Image.init()
+    return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
+
+
+def image_of(data: bytes, lenient: bool) -> Image.Image:
+    """The same of a file's bytes; where ``lenient``, decoders fill in what is missing."""
+    # The one switch that Pillow has for this is global; a run of gramgan sets it one way.
+    ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+    return open_image(io.BytesIO(data))
+
+
+def kind_of(image: Image.Image) -> tuple[int, np.dtype[Any]]:
+    """Channels and sample type that the image will have as an array."""
+    if image.mode in ("1", "L", "LA", "La"):
+        return (2 if image.has_transparency_data else 1), EIGHT
+    if image.mode.startswith("I"):
+        return 1, SIXTEEN
+    if image.mode == "F":
+        return 1, FLOAT
+    return (4 if image.has_transparency_data else 3), EIGHT
+
+
+def array_of(image: Image.Image, channels: int, icc: bytes | None) -> Array:
+    """The image's pixels, (H, W, channels); ``icc`` is the profile that CMYK is converted through."""
+    if image.mode.startswith("I"):
+        deep: Array = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[:, :, None]
+        return deep
+    if image.mode == "F":
+        return np.asarray(image)[:, :, None]
+    if image.mode in ("CMYK", "LAB"):
+        image = to_srgb(image, icc)
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    if image.mode == "1" and mode == "LA":
+        image = image.convert("RGBA")
+    return with_axis(np.asarray(image if image.mode == mode else image.convert(mode)))
+
+
+def metadata_of(image: Image.Image) -> Metadata:
+    """What Pillow says of the picture's surroundings."""
+    info = image.info
+    exif = info.get("exif")
+    if isinstance(exif, bytes):
+        exif = exif.removeprefix(b"Exif\0\0") or None
+    xmp = info.get("xmp")
+    if isinstance(xmp, str):
+        xmp = xmp.encode()
+    icc = info.get("icc_profile") or None
+    if image.mode in ("CMYK", "LAB"):
+        icc = srgb_profile()
+    comment = info.get("comment")
+    if isinstance(comment, bytes):
+        comment = text_of(comment)
+    return Metadata(icc=icc, exif=exif, xmp=xmp or None, dpi=_dpi(info.get("dpi")), comment=comment or None)
+
+
+def text_of(written: bytes) -> str:
+    """A comment's text, whose encoding no format states: UTF-8, or else Latin-1, which any bytes are."""
+    try:
+        return written.decode("utf-8")
+    except UnicodeDecodeError:
+        return written.decode("latin-1")
+
+
+def _dpi(value: Any) -> tuple[float, float] | None:
+    """Pillow's resolution, where it is two numbers."""
+    return plausible_dpi(float(value[0]), float(value[1])) if isinstance(value, tuple) and len(value) == 2 else None
+
+
+def oriented(metadata: Metadata) -> tuple[int, Metadata, tuple[str, ...]]:
+    """The orientation; an EXIF block that can't be followed is left out with a warning."""
+    if metadata.exif is None:
+        return 1, metadata, ()
+    try:
+        return exif_orientation(metadata.exif), metadata, ()
+    except DamagedExif:
+        return 1, replace(metadata, exif=None), ("Its EXIF block is damaged and was left out.",)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A file that Pillow has opened, and what is known of it."""
+
+    data: bytes
+    name: str
+    lenient: bool
+    image: Image.Image
+    format: str
+    """As ``Photo.format``."""
+    metadata: Metadata
+    orientation: int
+    notes: tuple[str, ...]
+    lossless: bool = True
+
+    def still(self) -> Photo:
+        """Its only picture, or the first one."""
+        channels, dtype = kind_of(self.image)
+        icc = self.image.info.get("icc_profile")
+
+        def decode() -> Iterator[Array]:
+            yield upright(array_of(image_of(self.data, self.lenient), channels, icc), self.orientation)
+
+        width, height = upright_size(self.image.width, self.image.height, self.orientation)
+        frames = (Frame(width, height, channels, dtype),)
+        return Photo(self.name, self.format, frames, self.lossless, decode, self.metadata, warnings=self.notes)
+
+    def animated(self) -> Photo:
+        """An animation: each frame as it is seen, composed of those before it.
+
+        Where ``lenient``, the frames are kept: decoding them later, when another picture is being opened, would meet
+        Pillow's global switch set for that one.
+        """
+        durations, transparent, kept = list[float](), False, list[Array]()
+        for frame in ImageSequence.Iterator(self.image):
+            picture = frame.convert("RGBA")
+            transparent = transparent or np.asarray(picture.getchannel("A")).min() < 255
+            if self.lenient:
+                kept.append(np.asarray(picture))
+            durations.append(float(frame.info.get("duration", 100)))
+        channels = 4 if transparent else 3
+
+        def decode() -> Iterator[Array]:
+            again = (np.asarray(frame.convert("RGBA")) for frame in ImageSequence.Iterator(self.image))
+            for frame in kept if self.lenient else again:
+                yield upright(frame[:, :, :channels], self.orientation)
+
+        width, height = upright_size(self.image.width, self.image.height, self.orientation)
+        frames = (Frame(width, height, channels, EIGHT),) * len(durations)
+        timing = Animation(tuple(durations), self._plays())
+        return Photo(self.name, self.format, frames, self.lossless, decode, self.metadata, timing, self.notes)
+
+    def _plays(self) -> int:
+        """How often the animation runs; 0 is for ever."""
+        loop = self.image.info.get("loop")
+        if self.format == "gif":  # absent: once; n: n times more
+            return 1 if loop is None else (loop + 1 if loop else 0)
+        return int(loop or 0)
+
+    def photo(self) -> Photo:
+        """The animation where there are several frames, else the picture."""
+        return self.animated() if getattr(self.image, "n_frames", 1) > 1 else self.still()
+
+
+def opened(data: bytes, name: str, lenient: bool) -> Raster:
+    """Open a file and find out what surrounds its pixels.
+
+    Raises:
+        GramganError: it claims an absurd size.
+    """
+    image = image_of(data, lenient)
+    check_size(name, image.width, image.height, len(data))
+    metadata, notes = metadata_of(image), list[str]()
+    if image.mode in ("CMYK", "LAB"):
+        notes.append(f"{image.mode} was converted to sRGB.")
+    orientation, metadata, more = oriented(metadata)
+    return Raster(data, name, lenient, image, FORMATS[image.format or ""], metadata, orientation, (*notes, *more))
+
+
+def open_bmp(data: bytes, name: str, lenient: bool) -> Photo:
+    """BMP."""
+    return opened(data, name, lenient).photo()

@@ -1,0 +1,170 @@
+"""Reading PNG and animated PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.images.formats import pillow
+from gramgan_cli.core.images.formats.png.apng import Part, composed, plays, read_parts
+from gramgan_cli.core.images.formats.png.chunks import (
+    INFLATION,
+    SAMPLES,
+    Chunk,
+    Header,
+    header_of,
+    interlacing_passes,
+    read_chunks,
+    rebuilt,
+    repaired,
+    unpack_profile,
+    unpack_xmp,
+)
+from gramgan_cli.core.images.limits import IF_REAL, check_size
+from gramgan_cli.core.images.metadata.orientation import upright, upright_size
+from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, plausible_dpi
+from gramgan_cli.core.images.samples import EIGHT, SIXTEEN
+
+Array = NDArray[Any]
+
+KEPT_PNG_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME"))
+"""Chunks that stay true of a larger picture, whatever its colour type (pHYs, eXIf, iCCP are handled apart)."""
+
+IMAGE_PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+"""Chunks that make the (still) picture itself."""
+
+
+def open_png(data: bytes, name: str, lenient: bool) -> Photo:
+    """A still or animated PNG."""
+    chunks = read_chunks(data, whole=not lenient)
+    header = header_of(chunks)
+    chunks = [_scaled_key(chunk, header) for chunk in chunks]
+    check_size(name, header.width, header.height, len(data))
+    if not lenient and header.raw_size() > INFLATION * len(data):
+        claim = f"{header.width}x{header.height} pixels in {len(data)} bytes"
+        raise GramganError(f"{name} claims {claim}, so it is refused.", IF_REAL)
+    metadata, notes = _png_metadata(chunks)
+    orientation, metadata, damaged = pillow.oriented(metadata)
+    notes += damaged
+    parts = [] if lenient else read_parts(chunks, header)
+    if len(parts) > 1:
+        return _animated_png(chunks, header, parts, name, metadata, orientation, notes)
+    # Text and profiles may unpack to gigabytes, at which decoders balk: they get what makes the picture.
+    essential = (chunk for chunk in chunks if chunk[0] in IMAGE_PNG_CHUNKS)
+    image_data = repaired(chunks) if lenient else rebuilt(essential)
+    key = next((content for kind, content in chunks if kind == b"tRNS"), None)
+    if header.depth == 16:
+        channels, dtype = SAMPLES[header.colour] + (key is not None and header.colour in (0, 2)), SIXTEEN
+    else:
+        channels, dtype = pillow.kind_of(pillow.image_of(image_data, False))
+
+    def decode() -> Iterator[Array]:
+        if header.depth == 16:
+            stored = _deep_png(image_data, header, key)
+        else:
+            stored = pillow.array_of(pillow.image_of(image_data, False), channels, None)
+        yield upright(stored, orientation)
+
+    frame = Frame(*upright_size(header.width, header.height, orientation), channels, dtype)
+    return Photo(name, "png", (frame,), True, decode, metadata, warnings=tuple(notes))
+
+
+def _scaled_key(chunk: Chunk, header: Header) -> Chunk:
+    """The transparent grey of 2 or 4 bits as Pillow compares it: with samples stretched to 8 bits."""
+    kind, content = chunk
+    if kind != b"tRNS" or header.colour != 0 or header.depth not in (2, 4):
+        return chunk
+    stretched = int.from_bytes(content[:2], "big") * 255 // (2**header.depth - 1)
+    return kind, stretched.to_bytes(4, "big")[-2:]
+
+
+def _animated_png(
+    chunks: Sequence[Chunk],
+    header: Header,
+    parts: Sequence[Part],
+    name: str,
+    metadata: Metadata,
+    orientation: int,
+    notes: list[str],
+) -> Photo:
+    palette = [chunk for chunk in chunks if chunk[0] in (b"PLTE", b"tRNS")]
+    key = next((content for kind, content in palette if kind == b"tRNS"), None)
+    deep = header.depth == 16
+
+    def pixels(part: Part) -> Array:
+        file = part.file(palette)
+        if deep:
+            return _deep_png(file, part.header, key)
+        image = pillow.image_of(file, False)
+        return pillow.array_of(image, pillow.kind_of(image)[0], None)
+
+    white = 65535 if deep else 255
+    opaque = all(frame[:, :, -1].min() == white for frame in composed(header, parts, pixels, white))
+    channels = (1 if header.colour in (0, 4) else 3) + (not opaque)
+
+    def decode() -> Iterator[Array]:
+        for frame in composed(header, parts, pixels, white):
+            yield upright(frame[:, :, :channels], orientation)
+
+    kinds = [kind for kind, _ in chunks]
+    if kinds.index(b"IDAT") < kinds.index(b"fcTL"):
+        notes.append("The still picture for programs that show no animation was left out.")
+    width, height = upright_size(header.width, header.height, orientation)
+    frames = (Frame(width, height, channels, SIXTEEN if deep else EIGHT),) * len(parts)
+    timing = Animation(tuple(part.milliseconds for part in parts), plays(chunks))
+    return Photo(name, "png", frames, True, decode, metadata, timing, tuple(notes))
+
+
+def _deep_png(data: bytes, header: Header, key: bytes | None) -> Array:
+    """16-bit samples, (H, W, C); a transparent colour (tRNS) becomes an alpha channel."""
+    essential = [chunk for chunk in read_chunks(data) if chunk[0] in (b"IHDR", b"IDAT", b"IEND")]
+    # Without tRNS: the decoder swaps the bytes of pictures that have it. Pass by pass: it grumbles at interlaced ones.
+    array = np.empty((header.height, header.width, SAMPLES[header.colour]), np.uint16)
+    if header.interlaced:
+        for (first_x, first_y, step_x, step_y), part in interlacing_passes(essential):
+            place = array[first_y::step_y, first_x::step_x]
+            place[...] = imagecodecs.png_decode(part).reshape(place.shape)
+    else:
+        array[...] = imagecodecs.png_decode(rebuilt(essential)).reshape(array.shape)
+    if key is None or header.colour not in (0, 2):
+        return array
+    colour = np.frombuffer(key[: 2 * array.shape[2]], ">u2")
+    alpha = np.where((array == colour).all(axis=2, keepdims=True), 0, 65535).astype(np.uint16)
+    return np.concatenate((array, alpha), axis=2)
+
+
+def _png_metadata(chunks: Sequence[Chunk]) -> tuple[Metadata, list[str]]:
+    first: dict[bytes, bytes] = {}
+    for kind, content in chunks:
+        first.setdefault(kind, content)
+    notes = []
+    icc = unpack_profile(first[b"iCCP"]) if b"iCCP" in first else None
+    if b"iCCP" in first and icc is None:
+        notes.append("Its ICC profile is damaged and was left out.")
+    xmp, passed = None, []
+    for kind, content in chunks:
+        if kind == b"iTXt" and (packet := unpack_xmp(content)) is not None:
+            xmp = packet
+        elif kind in KEPT_PNG_CHUNKS or (kind == b"pHYs" and _png_resolution(content) is None):
+            passed.append((kind, content))
+    comment = next((c[8:].decode("latin-1") for k, c in passed if k == b"tEXt" and c.startswith(b"Comment\0")), None)
+    return Metadata(
+        icc=icc,
+        exif=first.get(b"eXIf"),
+        xmp=xmp,
+        dpi=_png_resolution(first.get(b"pHYs", b"")),
+        comment=comment,
+        png_chunks=tuple(passed),
+    ), notes
+
+
+def _png_resolution(content: bytes) -> tuple[float, float] | None:
+    """pHYs with the metre as its unit, in pixels per inch."""
+    if len(content) != 9 or content[8] != 1:
+        return None
+    return plausible_dpi(*(int.from_bytes(content[at : at + 4], "big") * 0.0254 for at in (0, 4)))

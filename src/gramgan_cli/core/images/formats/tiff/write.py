@@ -1,0 +1,138 @@
+"""Writing TIFF in deflated strips, row bands as they come (TIFF 6.0)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramgan_cli.core.images.formats.tiff import structure as tags
+from gramgan_cli.core.images.metadata import ifd
+from gramgan_cli.core.images.metadata.ifd import Directory, Layout, Value, number
+from gramgan_cli.core.images.photo import Metadata
+
+Array = NDArray[Any]
+
+
+DEFLATE = 8
+ROWS = 64
+"""Rows per strip when writing."""
+
+
+class TiffWriter:
+    """Writes a TIFF page by page, in deflated strips as the rows come; BigTIFF where 4 GB might not do.
+
+    Args:
+        file: seekable, at its start.
+        byte_count: bytes of all pixels, uncompressed.
+        exif: of any page; the file takes its byte order, which the blocks of all pages must have.
+    """
+
+    def __init__(self, file: IO[bytes], byte_count: int, exif: bytes | None) -> None:
+        self._file = file
+        order = ifd.layout_of(exif).order if exif else "<"
+        self._layout = Layout(order, big=byte_count > 3.9 * 2**30)
+        mark = {"<": b"II", ">": b"MM"}[order]
+        if self._layout.big:
+            file.write(mark + self._layout.pack("HHHQ", 43, 8, 0, 0))
+        else:
+            file.write(mark + self._layout.pack("HI", 42, 0))
+        self._link = self._layout.header
+
+    def write_page(
+        self,
+        bands: Iterable[Array],
+        width: int,
+        height: int,
+        channels: int,
+        dtype: np.dtype[Any],
+        metadata: Metadata,
+    ) -> None:
+        """Write one page from bands of (rows, width, channels) that follow one another from top to bottom.
+
+        Of ``metadata`` profile, tags.XMP, resolution and the descriptive tags of EXIF go into its directory.
+        """
+        offsets, counts = [], []
+        predictor = 1 if dtype == np.float32 else 2
+        for strip in _strips(bands):
+            packed = zlib.compress(self._strip_bytes(strip, predictor), 3)
+            offsets.append(self._file.tell())
+            counts.append(len(packed))
+            self._file.write(packed)
+        layout = self._layout
+        offset_kind = ifd.LONG8 if layout.big else ifd.LONG
+
+        def shorts(*values: int) -> Value:
+            return Value(ifd.SHORT, layout.pack("H" * len(values), *values))
+
+        directory = _descriptive(metadata.exif) | {
+            tags.WIDTH: number(width, layout),
+            tags.LENGTH: number(height, layout),
+            tags.BITS: shorts(*[8 * dtype.itemsize] * channels),
+            tags.COMPRESSION: shorts(DEFLATE),
+            tags.PHOTOMETRIC: shorts(1 if channels < 3 else 2),
+            tags.STRIP_OFFSETS: Value(offset_kind, layout.pack(layout.offset * len(offsets), *offsets)),
+            tags.SAMPLES: shorts(channels),
+            tags.ROWS_PER_STRIP: number(ROWS, layout),
+            tags.STRIP_COUNTS: Value(ifd.LONG, layout.pack("I" * len(counts), *counts)),
+            tags.PLANAR: shorts(1),
+            tags.PREDICTOR: shorts(predictor),
+            tags.SAMPLE_FORMAT: shorts(*[3 if dtype == np.float32 else 1] * channels),
+        }
+        if channels in (2, 4):
+            directory[tags.EXTRA_SAMPLES] = shorts(2)
+        if metadata.dpi:
+            directory[tags.RESOLUTION_UNIT] = shorts(2)
+            for tag, value in zip((tags.X_RESOLUTION, tags.Y_RESOLUTION), metadata.dpi, strict=True):
+                directory[tag] = Value(ifd.RATIONAL, layout.pack("II", round(value * 10000), 10000))
+        if metadata.icc:
+            directory[tags.ICC] = Value(ifd.UNDEFINED, metadata.icc)
+        if metadata.xmp:
+            directory[tags.XMP] = Value(ifd.BYTE, metadata.xmp)
+        self._append(directory)
+
+    def _append(self, directory: Directory) -> None:
+        """Write the directory at the end and link it from the one before."""
+        layout = self._layout
+        if self._file.tell() % 2:
+            self._file.write(b"\0")
+        at = self._file.tell()
+        self._file.write(ifd.pack_directory(directory, at, layout))
+        end = self._file.tell()
+        self._file.seek(self._link)
+        self._file.write(struct.pack(layout.order + layout.offset, at))
+        self._file.seek(end)
+        self._link = at + ifd.next_link(directory, layout)
+
+    def _strip_bytes(self, strip: Array, predictor: int) -> bytes:
+        """Rows in the file's byte order; predictor 2 stores differences to the pixel on the left (section 14)."""
+        if predictor == 2:
+            strip = np.concatenate((strip[:, :1], strip[:, 1:] - strip[:, :-1]), axis=1)
+        stored = strip.dtype.newbyteorder("<" if self._layout.order == "<" else ">")
+        return strip.astype(stored, copy=False).tobytes()
+
+
+def _descriptive(exif: bytes | None) -> Directory:
+    """The tags of an EXIF block that describe a picture, as a TIFF's directory takes them."""
+    if exif is None:
+        return {}
+    source = ifd.layout_of(exif)
+    directory, _ = ifd.read_directory(exif, ifd.first_directory(exif, source), source)
+    return {tag: value for tag, value in directory.items() if tag in tags.DESCRIPTIVE}
+
+
+def _strips(bands: Iterable[Array]) -> Iterator[Array]:
+    """Rows regrouped into strips of one height (the last may be lower)."""
+    rest: Array | None = None
+    for band in bands:
+        rows = band if rest is None or not len(rest) else np.concatenate((rest, band))
+        whole = len(rows) // ROWS * ROWS
+        for start in range(0, whole, ROWS):
+            yield rows[start : start + ROWS]
+        rest = rows[whole:]
+    if rest is not None and len(rest):
+        yield rest

@@ -1,0 +1,143 @@
+"""What a file is, by its first bytes: the kinds of pictures that are read, and those that are known but not read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+HEAD = 4096
+"""Bytes of a file's beginning that tell its kind."""
+
+EXTRAS = {"heic": ("heic", "pillow_heif"), "jxl": ("jxl", "pillow_jxl")}
+"""The extra that a format needs, and the package that it brings."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a file is."""
+
+    name: str
+    """As ``Photo.format`` for what is read: 'png', 'jpg', ...; else a short name of its own."""
+    label: str
+    """As messages say it: 'JPEG', 'Photoshop document', ..."""
+    read: bool
+    """Whether gramgan reads it (HEIC and JPEG XL: with the extra that is installed)."""
+
+
+LABELS = {
+    "png": "PNG",
+    "jpg": "JPEG",
+    "webp": "WebP",
+    "tiff": "TIFF",
+    "gif": "GIF",
+    "bmp": "BMP",
+    "ppm": "PPM",
+    "avif": "AVIF",
+    "heic": "HEIC",
+    "jxl": "JPEG XL",
+}
+"""The kinds that are read."""
+
+_READ = (
+    ("png", rb"\x89PNG\r\n\x1a\n"),
+    ("jpg", rb"\xff\xd8\xff"),
+    ("gif", rb"GIF8[79]a"),
+    ("webp", rb"RIFF....WEBP"),
+    ("tiff", rb"II[*+]\0|MM\0[*+]"),
+    ("jxl", rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
+    ("ppm", rb"P[1-6f]\s"),
+    ("bmp", rb"BM|[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
+)
+
+RAW = "camera raw picture"
+
+_NOT_READ = (
+    ("raw", RAW, rb"II\*\0....CR\x02|FUJIFILMCCD-RAW|IIR[OS]\x08\0|MMOR|IIU\0|FOVb|\0MRM|....ftypcrx "),
+    ("psd", "Photoshop document", rb"8BPS\0[\x01\x02]"),
+    ("jp2", "JPEG 2000 picture", rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
+    ("jxr", "JPEG XR picture", rb"II\xbc"),
+    ("exr", "OpenEXR picture", rb"v/1\x01"),
+    ("hdr", "Radiance picture", rb"#\?(RADIANCE|RGBE)"),
+    ("dds", "DirectDraw texture", rb"DDS "),
+    ("ico", "icon", rb"\0\0[\x01\x02]\0[\x01-\xff]\0|icns"),
+    ("xcf", "GIMP document", rb"gimp xcf "),
+    ("eps", "PostScript document", rb"%!PS|\xc5\xd0\xd3\xc6"),
+    ("svg", "SVG drawing", rb"\s*(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]"),
+    ("qoi", "QOI picture", rb"qoif"),
+    ("pam", "PAM picture", rb"P7\n"),
+    ("pfm", "PFM picture with colours", rb"PF\s"),
+    ("fits", "FITS picture", rb"SIMPLE  ="),
+    ("dicom", "DICOM picture", rb".{128}DICM"),
+    ("sgi", "SGI picture", rb"\x01\xda[\0\x01][\x01\x02]"),
+    ("sun", "Sun raster picture", rb"\x59\xa6\x6a\x95"),
+    ("pcx", "PCX picture", rb"\x0a[\0\x02-\x05]\x01[\x01\x02\x04\x08]"),
+    ("flif", "FLIF picture", rb"FLIF"),
+    ("bpg", "BPG picture", rb"BPG\xfb"),
+    ("ff", "farbfeld picture", rb"farbfeld"),
+    ("djvu", "DjVu document", rb"AT&TFORM"),
+    ("wmf", "Windows metafile", rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF"),
+    ("xpm", "XPM picture", rb"/\* XPM \*/"),
+)
+"""Name, label and beginning of pictures that are known, but not read."""
+
+_RAW_SUFFIXES = frozenset(
+    {".3fr", ".ari", ".arw", ".bay", ".cap", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq"}
+    | {".k25", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".ptx", ".pxn", ".raf", ".raw", ".rw2"}
+    | {".rwl", ".sr2", ".srf", ".srw", ".x3f"}
+)
+"""Endings of camera raw files, most of which begin like a TIFF."""
+
+_HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
+
+
+def kind_of_bytes(head: bytes) -> Kind | None:
+    """The kind of a file that begins so; None: it is no picture of a known kind.
+
+    Args:
+        head: at least the first ``HEAD`` bytes, or the whole file.
+    """
+    for name, label, beginning in _NOT_READ:
+        if re.match(beginning, head[:HEAD], re.DOTALL):
+            return Kind(name, label, read=False)
+    for name, beginning in _READ:
+        if re.match(beginning, head[:32], re.DOTALL):
+            return _readable(name)
+    if head[4:8] == b"ftyp":
+        return _with_boxes(head)
+    return None
+
+
+def _readable(name: str) -> Kind:
+    read = name not in EXTRAS or find_spec(EXTRAS[name][1]) is not None
+    return Kind(name, LABELS[name], read)
+
+
+def _with_boxes(head: bytes) -> Kind | None:
+    """AVIF or HEIC, by the brands in its first box (ISO/IEC 14496-12, 4.3)."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
+    if {b"avif", b"avis"} & set(brands):
+        return _readable("avif")
+    return _readable("heic") if _HEIF_BRANDS & set(brands) else None
+
+
+def kind_of(path: Path) -> Kind | None:
+    """The kind of a file by its content; None: it is no picture of a known kind, or can't be read.
+
+    Camera raw files, most of which begin like a TIFF, and TGA, which has no mark at its beginning, are known by the
+    name's ending.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:
+        return None
+    kind = kind_of_bytes(head)
+    suffix = path.suffix.lower()
+    if suffix in _RAW_SUFFIXES and (kind is None or kind.name == "tiff"):
+        return Kind("raw", RAW, read=False)
+    if kind is None and suffix in (".tga", ".vda", ".icb", ".vst"):
+        return Kind("tga", "TGA picture", read=False)
+    return kind

@@ -1,0 +1,42 @@
+"""How large a picture may claim to be: a small file must not fill the memory."""
+
+from __future__ import annotations
+
+from gramgan_cli.core.errors import GramganError
+
+LARGEST_PIXELS = 500_000_000
+"""A picture that claims more pixels is refused."""
+
+UNQUESTIONED_PIXELS = 25_000_000
+"""Up to here the size of the file does not matter."""
+
+PIXELS_PER_BYTE = 1500
+"""Beyond, a file must have a byte for so many pixels: real photographs need one for ten."""
+
+IF_REAL = "If it is real, cut it into parts, or save it as an uncompressed TIFF."
+
+
+def too_large(name: str) -> GramganError:
+    """The error for a picture of more than ``LARGEST_PIXELS``."""
+    return GramganError(
+        f"{name} claims to have more than {LARGEST_PIXELS // 10**6} megapixels, so it is refused.",
+        "If it is real, cut it into parts.",
+    )
+
+
+def check_size(name: str, width: int, height: int, byte_count: int) -> None:
+    """Refuse what would fill the memory: no photograph is so large, or so small for its size.
+
+    Args:
+        name: what messages call the file.
+        width, height: in pixels.
+        byte_count: size of the file.
+
+    Raises:
+        GramganError: the picture is refused.
+    """
+    pixels = width * height
+    if pixels > LARGEST_PIXELS:
+        raise too_large(name)
+    if pixels > UNQUESTIONED_PIXELS and pixels > PIXELS_PER_BYTE * byte_count:
+        raise GramganError(f"{name} claims {width}x{height} pixels in {byte_count} bytes, so it is refused.", IF_REAL)
