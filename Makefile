@@ -2,7 +2,7 @@
 #
 #   make demo        upscale an example photo
 #   make test        all that is checked before a change is taken: lint, tests, packages
-#   make test-slow   tests that take minutes
+#   make test-slow   tests that take minutes or need the computer for themselves, one after the other
 #   make fuzz        long random tests
 #   make bench       measure speed, each ratio beside its goal; half an hour on two idle cores
 #   make gallery     make the pictures of the README again
@@ -39,7 +39,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed-dev
-	$(PY) -m pytest
+	$(PY) -m pytest -n logical --dist loadfile
 
 package: $(VENV)/.installed-dev
 	rm -rf dist

@@ -130,6 +130,9 @@ class Texture:
     """'center', 'dense', or 'random:K'; dense and centred by comparison (docs/gramgan.md)."""
     candidates: Literal["database", "image", "both"] = "database"
     """Where the real patches come from."""
+    search: Literal["auto", "tree", "boxes", "faiss"] = "auto"
+    """Which index finds the nearest candidate: a k-d tree or boxes (both exact; 'auto' takes the tree on the CPU and
+    the boxes on GPUs), or FAISS on the CPU (exact, but approximate for banks from 10 million entries)."""
     patch_size: int = 4
     """Side of a patch; a database has one of its own."""
     centered: bool = True

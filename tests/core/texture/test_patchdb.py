@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.texture.gram import packed_gram, unpack
 from gramgan_cli.core.texture.patchdb.bank import Bank, load_bank
 from gramgan_cli.core.texture.patchdb.candidates import TextureTargets, image_candidates
-from gramgan_cli.core.texture.patchdb.query import BoxIndex, TreeIndex, combined_query
+from gramgan_cli.core.texture.patchdb.faiss_index import APPROXIMATE_FROM, FaissIndex
+from gramgan_cli.core.texture.patchdb.query import BoxIndex, TreeIndex, build_index, combined_query
 from gramgan_cli.core.texture.patchdb.sampling import draw_places
 from gramgan_cli.core.texture.patchdb.versions import MARGIN, affine_patches, down_up_patches
 from gramgan_cli.engines.data.bank import build_bank
@@ -249,11 +251,13 @@ def random_grams(count: int, seed: int, clustered: bool = False) -> torch.Tensor
     return packed_gram((brightness + 0.1 * torch.randn(count, 3, 4, 4, generator=generator)).clamp(0, 1))
 
 
-@pytest.mark.parametrize("index_type", [TreeIndex, BoxIndex])
+IndexType = type[TreeIndex] | type[BoxIndex] | type[FaissIndex]
+INDEX_TYPES: list[IndexType] = [TreeIndex, BoxIndex, FaissIndex]
+
+
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
 @pytest.mark.parametrize("clustered", [False, True])
-def test_find_best_is_brute_force_over_the_two_term_score(
-    index_type: type[TreeIndex] | type[BoxIndex], clustered: bool
-) -> None:
+def test_find_best_is_brute_force_over_the_two_term_score(index_type: IndexType, clustered: bool) -> None:
     entries = random_grams(2000, 0, clustered)
     full = unpack(entries.double())
     index = index_type(entries)
@@ -281,14 +285,53 @@ def test_box_index_with_equal_entries() -> None:
     assert BoxIndex(entries).find_best(torch.full((1, 6), 0.49)).item() == 417
 
 
-@pytest.mark.parametrize("index_type", [TreeIndex, BoxIndex])
-def test_queries_that_are_not_finite_do_not_stop_the_search(index_type: type[TreeIndex] | type[BoxIndex]) -> None:
+@pytest.mark.parametrize("index_type", INDEX_TYPES)
+def test_queries_that_are_not_finite_do_not_stop_the_search(index_type: IndexType) -> None:
     entries = random_grams(300, 5)
     queries = entries[[7, 8, 9]].clone()
     queries[0, 2], queries[1, 0] = float("nan"), float("inf")
     found = index_type(entries).find_best(queries)
     assert found[2] == 9
     assert ((found >= 0) & (found < 300)).all()
+
+
+@pytest.mark.parametrize("count", [1, 7, 20_000])
+def test_the_exact_faiss_index_finds_what_the_tree_finds_among_near_ties(count: int) -> None:
+    """Entries so close to each other that float32 sums of squares can't tell them apart."""
+    generator = torch.Generator().manual_seed(8)
+    entries = 5 + 1e-3 * torch.rand(count, 6, generator=generator)
+    queries = 5 + 1e-3 * torch.rand(500, 6, dtype=torch.float64, generator=generator)
+    distances = torch.cdist(queries, entries.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    found = FaissIndex(entries).find_best(queries)
+    assert torch.equal(found, distances.argmin(dim=1))
+    assert torch.equal(found, TreeIndex(entries).find_best(queries))
+
+
+def test_the_approximate_faiss_index_finds_nearly_all_and_more_with_more_probes() -> None:
+    entries, queries = random_grams(20_000, 9), random_grams(1000, 10)
+    exact = TreeIndex(entries).find_best(queries)
+    few, usual, all_cells = (
+        (FaissIndex(entries, approximate=True, probes=probes).find_best(queries) == exact).double().mean().item()
+        for probes in (1, 32, 10_000)
+    )
+    assert few < usual
+    assert usual > 0.98
+    assert all_cells == 1
+
+
+def test_faiss_is_approximate_for_very_large_banks_only() -> None:
+    entries = torch.zeros(10, 6)
+    assert not FaissIndex(entries).approximate
+    assert not FaissIndex(entries, approximate=False).approximate
+    assert FaissIndex(entries, approximate=True).approximate
+    assert APPROXIMATE_FROM == 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"), [("auto", TreeIndex), ("tree", TreeIndex), ("boxes", BoxIndex), ("faiss", FaissIndex)]
+)
+def test_the_index_is_the_one_that_was_asked_for(search: Any, expected: type) -> None:
+    assert isinstance(build_index(random_grams(20, 0), torch.device("cpu"), search), expected)
 
 
 def test_weights_must_make_sense() -> None:
@@ -348,6 +391,21 @@ def test_both_takes_the_nearer_candidate(bank: Bank) -> None:
     wanted = torch.cat((from_image, from_bank), dim=1)
     found = TextureTargets("both", 4, bank=bank, generator=torch.Generator()).find_best(wanted, wanted, hr)
     torch.testing.assert_close(found, packed_gram(wanted), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("source", ["database", "image", "both"])
+def test_every_exact_search_gives_the_same_targets(bank: Bank, source: Any) -> None:
+    torch.manual_seed(0)
+    hr = torch.rand(2, 3, 32, 32)
+    sr = torch.rand(2, 12, 3, 4, 4)
+    found = [
+        TextureTargets(source, 4, bank=bank, generator=torch.Generator().manual_seed(1), search=search).find_best(
+            sr, hr[:, None, :, 4:8, 4:8].expand(-1, 12, -1, -1, -1), hr
+        )
+        for search in ("tree", "boxes", "faiss")
+    ]
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
 
 
 def test_targets_say_what_they_need(bank: Bank) -> None:

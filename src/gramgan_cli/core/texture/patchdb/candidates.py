@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from gramgan_cli.core.texture.gram import packed_gram
 from gramgan_cli.core.texture.patchdb.bank import Bank
-from gramgan_cli.core.texture.patchdb.query import build_index, combined_query
+from gramgan_cli.core.texture.patchdb.query import Search, build_index, combined_query
 from gramgan_cli.core.texture.patchdb.versions import AFFINE_NUMBERS, MARGIN, affine_patches, down_up_patches
 from gramgan_cli.core.texture.patches import Selection, choose_places, cut_patches
 
@@ -48,6 +48,7 @@ class TextureTargets:
         bank: needed for 'database' and 'both'.
         device: where the patches will be.
         generator: CPU generator for the affine maps of 'image' and 'both'.
+        search: which index finds p*, as in ``build_index``.
 
     Raises:
         ValueError: the source needs a bank and there is none, or its patch size is another.
@@ -64,6 +65,7 @@ class TextureTargets:
         bank: Bank | None = None,
         device: torch.device | None = None,
         generator: Generator | None = None,
+        search: Search = "auto",
     ) -> None:
         if source != "image" and bank is None:
             raise ValueError(f"candidates '{source}' need a bank")
@@ -74,10 +76,11 @@ class TextureTargets:
         self.centered = centered
         self.alpha, self.beta = alpha, beta
         self.generator = generator
+        self._search: Search = search
         if bank is not None and source != "image":
             place = device or torch.device("cpu")
             self._entries = bank.grams(centered).to(place)
-            self._index = build_index(self._entries, place)
+            self._index = build_index(self._entries, place, search)
 
     @torch.no_grad()
     def find_best(self, sr_patches: Tensor, hr_patches: Tensor, hr: Tensor) -> Tensor:
@@ -103,5 +106,8 @@ class TextureTargets:
         """The nearest of each image's own candidates to its queries: (B, K, 6) -> (B, K, 6)."""
         candidates = image_candidates(hr.float(), self.patch_size, self.centered, self.generator)
         return torch.stack(
-            [own[build_index(own, own.device).find_best(wanted)] for own, wanted in zip(candidates, query, strict=True)]
+            [
+                own[build_index(own, own.device, self._search).find_best(wanted)]
+                for own, wanted in zip(candidates, query, strict=True)
+            ]
         )

@@ -1,14 +1,18 @@
-"""Exact nearest-neighbour search among packed Gram matrices."""
+"""Nearest-neighbour search among packed Gram matrices: which index, and the two exact ones of our own choice."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from gramgan_cli.core.texture.gram import PACKED
+from gramgan_cli.core.texture.patchdb.faiss_index import FaissIndex
+
+Search = Literal["auto", "tree", "boxes", "faiss"]
+"""Which index searches a bank."""
 
 
 def combined_query(gram_hr: Tensor, gram_sr: Tensor, alpha: float = 0.5, beta: float = 0.5) -> Tensor:
@@ -32,16 +36,30 @@ class Index(Protocol):
         """Number of the entry nearest to each query: (..., 6) -> (...), int64, on the queries' device."""
 
 
-def build_index(entries: Tensor, device: torch.device) -> Index:
-    """The fastest exact index of the entries (N, 6) for queries on ``device``: a k-d tree on the CPU, else boxes."""
-    return TreeIndex(entries) if device.type == "cpu" else BoxIndex(entries.to(device))
+def build_index(entries: Tensor, device: torch.device, search: Search = "auto") -> Index:
+    """An index of the entries for queries on ``device``.
+
+    Args:
+        entries: packed Gram matrices, (N, 6).
+        device: where the queries will be.
+        search: 'tree' (exact, on the CPU), 'boxes' (exact, on ``device``), 'faiss' (on the CPU; exact below
+            ``faiss_index.APPROXIMATE_FROM`` entries, approximate from there), or 'auto': the fastest exact one, which
+            is the tree for queries on the CPU and the boxes elsewhere.
+    """
+    if search == "auto":
+        search = "tree" if device.type == "cpu" else "boxes"
+    if search == "tree":
+        return TreeIndex(entries)
+    if search == "boxes":
+        return BoxIndex(entries.to(device))
+    return FaissIndex(entries)
 
 
 class TreeIndex:
     """scipy's k-d tree, float64, on as many threads as torch uses."""
 
     def __init__(self, entries: Tensor) -> None:
-        self._tree = cKDTree(entries.detach().double().numpy(), leafsize=32, balanced_tree=False)
+        self._tree = cKDTree(entries.detach().cpu().double().numpy(), leafsize=32, balanced_tree=False)
 
     def find_best(self, queries: Tensor) -> Tensor:
         """(..., 6) -> (...), int64: numbers of the nearest entries. A query that is not finite gets any entry."""

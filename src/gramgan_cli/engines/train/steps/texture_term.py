@@ -64,6 +64,7 @@ class TextureTerm:
             bank=load_bank(Path(recipe.texture.db)) if _needs_bank(recipe) else None,
             device=device,
             generator=torch.Generator(),
+            search=recipe.texture.search,
         )
 
     def __call__(self, sr: Tensor, hr: Tensor, step: int) -> Tensor:
