@@ -24,7 +24,7 @@ PY := $(BIN)/python
 EXTRAS := archive,heic,interop,jxl,ncnn,onnx,openvino,plot,ray,s3,shards,tensorboard
 PIP := $(PY) -m pip --disable-pip-version-check
 
-.PHONY: demo test lint unit package test-slow fuzz bench gallery install install-dev clean
+.PHONY: demo test lint unit package test-bare test-slow fuzz bench gallery install install-dev clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gramgan upscale examples/chelsea.png -o demo-output/chelsea_x4.png --overwrite
@@ -46,6 +46,11 @@ package: $(VENV)/.installed-dev
 	$(PY) -m build
 	$(PY) -m twine check --strict dist/*
 	$(PY) tools/check_wheel.py dist
+
+# In an environment without any extra: tests that need one skip.
+test-bare: $(VENV)/.installed
+	$(PIP) install --quiet --group dev
+	$(PY) -m pytest -n logical --dist loadfile
 
 test-slow: $(VENV)/.installed-dev
 	$(PY) -m pytest -m slow
