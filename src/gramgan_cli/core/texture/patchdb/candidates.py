@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -35,6 +36,20 @@ def image_candidates(hr: Tensor, size: int, centered: bool, generator: Generator
     return torch.cat([packed_gram(patches, centered) for patches in versions], dim=1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MatchOptions:
+    """What makes a candidate the best one, and how it is found."""
+
+    centered: bool = False
+    """Compare Gram matrices of patches with their channels' means removed."""
+    alpha: float = 0.5
+    """Weight of the distance from the HR patch's Gram; not negative."""
+    beta: float = 0.5
+    """Weight of the distance from the SR patch's Gram; not negative, and not 0 together with ``alpha``."""
+    search: Search = "auto"
+    """Which index finds it, as in ``build_index``."""
+
+
 class TextureTargets:
     """Finds, for every pair of an SR and an HR patch, the candidate p* that fits both.
 
@@ -43,12 +58,10 @@ class TextureTargets:
     Args:
         source: candidates from the 'database', from the 'image' itself, or from 'both' (the nearer of the two).
         patch_size: side of a patch, the bank's own where there is one.
-        centered: compare Gram matrices of patches with their channels' means taken off.
-        alpha, beta: weights of the HR and the SR term.
+        options: what is compared, and how the nearest is found.
         bank: needed for 'database' and 'both'.
         device: where the patches will be.
         generator: CPU generator for the affine maps of 'image' and 'both'.
-        search: which index finds p*, as in ``build_index``.
 
     Raises:
         ValueError: the source needs a bank and there is none, or its patch size is another.
@@ -58,14 +71,11 @@ class TextureTargets:
         self,
         source: Source,
         patch_size: int,
+        options: MatchOptions | None = None,
         *,
-        centered: bool = False,
-        alpha: float = 0.5,
-        beta: float = 0.5,
         bank: Bank | None = None,
         device: torch.device | None = None,
         generator: Generator | None = None,
-        search: Search = "auto",
     ) -> None:
         if source != "image" and bank is None:
             raise ValueError(f"candidates '{source}' need a bank")
@@ -73,14 +83,12 @@ class TextureTargets:
             raise ValueError(f"the bank's patches are {bank.provenance.patch_size} px, not {patch_size}")
         self.source = source
         self.patch_size = patch_size
-        self.centered = centered
-        self.alpha, self.beta = alpha, beta
+        self.options = options or MatchOptions()
         self.generator = generator
-        self._search: Search = search
         if bank is not None and source != "image":
             place = device or torch.device("cpu")
-            self._entries = bank.grams(centered).to(place)
-            self._index = build_index(self._entries, place, search)
+            self._entries = bank.grams(self.options.centered).to(place)
+            self._index = build_index(self._entries, place, self.options.search)
 
     @torch.no_grad()
     def find_best(self, sr_patches: Tensor, hr_patches: Tensor, hr: Tensor) -> Tensor:
@@ -90,9 +98,9 @@ class TextureTargets:
             sr_patches, hr_patches: (B, K, 3, size, size) in [0, 1], at the same places.
             hr: the images that ``hr_patches`` come from, (B, 3, H, W); read by 'image' and 'both' alone.
         """
-        query = combined_query(
-            packed_gram(hr_patches, self.centered), packed_gram(sr_patches, self.centered), self.alpha, self.beta
-        )
+        match = self.options
+        hr_grams, sr_grams = (packed_gram(patches, match.centered) for patches in (hr_patches, sr_patches))
+        query = combined_query(hr_grams, sr_grams, match.alpha, match.beta)
         if self.source == "database":
             return self._entries[self._index.find_best(query)]
         own = self._from_images(query, hr)
@@ -104,10 +112,10 @@ class TextureTargets:
 
     def _from_images(self, query: Tensor, hr: Tensor) -> Tensor:
         """The nearest of each image's own candidates to its queries: (B, K, 6) -> (B, K, 6)."""
-        candidates = image_candidates(hr.float(), self.patch_size, self.centered, self.generator)
+        candidates = image_candidates(hr.float(), self.patch_size, self.options.centered, self.generator)
         return torch.stack(
             [
-                own[build_index(own, own.device, self._search).find_best(wanted)]
+                own[build_index(own, own.device, self.options.search).find_best(wanted)]
                 for own, wanted in zip(candidates, query, strict=True)
             ]
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.losses.texture import patch_texture
 from gramgan_cli.core.texture.patchdb.bank import default_bank, load_bank
-from gramgan_cli.core.texture.patchdb.candidates import TextureTargets
+from gramgan_cli.core.texture.patchdb.candidates import MatchOptions, TextureTargets
 from gramgan_cli.core.texture.patches import choose_places, cut_patches, parse_selection
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.step_seed import step_seed
@@ -58,13 +58,15 @@ class TextureTerm:
         self.targets = TextureTargets(
             recipe.texture.candidates,
             recipe.texture.patch_size,
-            centered=recipe.texture.centered,
-            alpha=recipe.texture.alpha,
-            beta=recipe.texture.beta,
+            MatchOptions(
+                centered=recipe.texture.centered,
+                alpha=recipe.texture.alpha,
+                beta=recipe.texture.beta,
+                search=recipe.texture.search,
+            ),
             bank=load_bank(Path(recipe.texture.db)) if _needs_bank(recipe) else None,
             device=device,
             generator=torch.Generator(),
-            search=recipe.texture.search,
         )
 
     def __call__(self, sr: Tensor, hr: Tensor, step: int) -> Tensor:

@@ -1,0 +1,119 @@
+"""The measures of STYLE.md: files in a folder, lines in a file, lines and parameters of a function, words."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "gramgan_cli"
+PYTHON = sorted(path for folder in ("src", "tests", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+
+FILES_IN_A_FOLDER = 12
+LINES_OF_A_FILE = 400
+LINES_OF_A_FUNCTION = 60
+PARAMETERS = 8
+
+EXCEPTIONS = {
+    "src/gramgan_cli/cli": "a file for each command",
+    "src/gramgan_cli/cli/upscale.py": "unfinished",
+    "src/gramgan_cli/engines/train/trainer.py": "unfinished",
+    "src/gramgan_cli/engines/data/bank.py:build_bank": "unfinished",
+    "src/gramgan_cli/engines/upscale/upscaler.py:__init__": "unfinished",
+    "tests/core/archs/test_networks_exact.py": "unfinished",
+    "tests/engines/batch/test_batch.py": "unfinished",
+    "tests/engines/train/test_gan_training.py": "unfinished",
+    "tests/engines/upscale/test_upscale_faults.py:mixed_folder": "unfinished",
+    "tests/engines/upscale/test_upscale_files.py": "unfinished",
+    "tests/helpers/photo_corpus.py": "unfinished",
+}
+"""What is larger than the measures, and why. The list gets shorter, not longer."""
+
+WORDS = {
+    r"persons?|whoever": "user",
+    r"wish(es|ed)?": "options",
+    r"ledgers?": "loss log",
+    r"(?<=: )told|(?<=is )told|(?<=are )told": "called with",
+    r"addresses|an address|the address": "location, URL",
+    r"stored without loss|without losses": "lossless",
+}
+"""What STYLE.md replaces -> by what; in help, messages, docstrings and documentation."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def functions(paths: list[Path]) -> Iterator[tuple[str, Function, bool]]:
+    """(name with its file, function, whether it is a command of the command line)."""
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, Function):
+                yield f"{name(path)}:{node.name}", node, is_command(path, node)
+
+
+def is_command(path: Path, function: Function) -> bool:
+    """Whether the parameters are options of the command line."""
+    annotations = " ".join(ast.unparse(one.annotation) for one in parameters(function) if one.annotation)
+    return path.parent.name == "cli" and "typer." in annotations
+
+
+def parameters(function: Function) -> list[ast.arg]:
+    every = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return [one for one in every if one.arg not in ("self", "cls")]
+
+
+def length(function: Function, command: bool) -> int:
+    """Lines from ``def`` to the end; of a command without the list of its options and without its help."""
+    first = function.lineno
+    if command:
+        first = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0].lineno
+    assert function.end_lineno is not None
+    return function.end_lineno - first + 1
+
+
+def _blank(match: re.Match[str]) -> str:
+    return "\n" * match[0].count("\n")
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) that users and readers see: documentation, or the strings of a source file."""
+    if path.suffix == ".md":
+        plain = re.sub(
+            r"```.*?```", lambda match: "\n" * match[0].count("\n"), path.read_text("utf-8"), flags=re.DOTALL
+        )
+        yield from enumerate((re.sub(r"`[^`]*`", "", line) for line in plain.splitlines()), start=1)
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.lineno, node.value
+
+
+def beyond(measured: Mapping[str, int], limit: int) -> dict[str, int]:
+    return {what: size for what, size in measured.items() if size > limit and what not in EXCEPTIONS}
+
+
+def test_folders_are_small() -> None:
+    counts = Counter(name(path.parent) for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+    assert beyond(counts, FILES_IN_A_FOLDER) == {}
+
+
+def test_files_are_short() -> None:
+    lines = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PYTHON}
+    assert beyond(lines, LINES_OF_A_FILE) == {}
+
+
+def test_functions_are_short() -> None:
+    found = {called: length(one, command) for called, one, command in functions(PYTHON)}
+    assert beyond(found, LINES_OF_A_FUNCTION) == {}
+
+
+def test_functions_have_few_parameters() -> None:
+    source = [path for path in PYTHON if path.is_relative_to(SOURCE)]
+    found = {called: len(parameters(one)) for called, one, command in functions(source) if not command}
+    assert beyond(found, PARAMETERS) == {}
