@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gramgan_cli.cli.output import note, print_json, print_table
+from gramgan_cli.cli.output import note, print_json, print_table, warn
 from gramgan_cli.cli.progress import counting
+
+if TYPE_CHECKING:
+    from gramgan_cli.engines.measure.bench import Enlarged, Measured
+
+MEASURE, WRITE, RUN = "What is measured", "What is written", "How it runs"
 
 
 class Metric(StrEnum):
@@ -17,6 +22,15 @@ class Metric(StrEnum):
 
     gram = "gram"
     spectrum = "spectrum"
+    niqe = "niqe"
+
+
+class Convention(StrEnum):
+    """How PSNR and SSIM are measured."""
+
+    modern = "modern"
+    classic = "classic"
+    rgb = "rgb"
 
 
 def bench(
@@ -30,69 +44,142 @@ def bench(
             "-m",
             help="A model's name or file, or nearest, bilinear, bicubic, lanczos. Repeatable. "
             "\\[bicubic and what `gramgan upscale` uses]",
+            rich_help_panel=MEASURE,
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            "--scale",
+            "-s",
+            min=2,
+            max=16,
+            help="The factor, for interpolations. \\[the models', else 4]",
+            rich_help_panel=MEASURE,
+        ),
+    ] = None,
+    convention: Annotated[
+        Convention,
+        typer.Option(
+            help="modern: Y (brightness) of pictures that were reduced in colour, as in papers since 2017. classic: Y "
+            "reduced alone, grey as grey, as in the tables from SRCNN to VDSR. rgb: all three colours, no border cut.",
+            rich_help_panel=MEASURE,
+        ),
+    ] = Convention.modern,
+    metric: Annotated[
+        list[Metric] | None,
+        typer.Option(
+            help="Also measure: texture (gram: colour covariance of small patches; spectrum: power at each frequency), "
+            "niqe (naturalness of the result alone). Repeatable.",
+            rich_help_panel=MEASURE,
         ),
     ] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where named sets lie. \\[GRAMGAN_DATA, else the user's data folder]"),
-    ] = None,
-    metric: Annotated[
-        list[Metric] | None,
-        typer.Option(help="Also measure texture: distance of mean-removed Grams, or of power spectra. Repeatable."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.")] = "auto",
-    tile: Annotated[int | None, typer.Option(min=0, help="Side of a tile, 0 for whole images. \\[what fits]")] = None,
-    save_images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write every result as DIR/DATASET/MODEL/NAME.png.")
+        typer.Option(
+            metavar="DIR",
+            help="Where named sets lie. \\[GRAMGAN_DATA, else the user's data folder]",
+            rich_help_panel=MEASURE,
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a report with pictures: FILE.html or FILE.md.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a report: .html or .md with pictures, .csv, or .tex. Means have their 95 % interval, models "
+            "their paired differences.",
+            rich_help_panel=WRITE,
+        ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results and reports that exist.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    save_images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write every result as DIR/DATASET/MODEL/NAME.png.", rich_help_panel=WRITE),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results and reports that exist.", rich_help_panel=WRITE)
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=WRITE)] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=RUN)] = "auto",
+    tile: Annotated[
+        int | None,
+        typer.Option(min=0, help="Side of a tile, 0 for whole images. \\[what fits]", rich_help_panel=RUN),
+    ] = None,
 ) -> None:
-    """Measure models: PSNR and SSIM on Y exactly as the papers' tables have them."""
+    """Measure models: PSNR and SSIM as the papers' tables have them, and more.
+
+    [bold]gramgan bench Set5[/bold]
+
+    [bold]gramgan bench Set5 photos/ -m photo -m other.safetensors --report report.html[/bold]
+
+    [bold]gramgan bench Set5 -m bicubic --convention classic --scale 3[/bold]
+
+    HR is a sharp original, LR the same picture made smaller: models enlarge LR, and the result is compared with HR.
+    PSNR (dB) and SSIM (at most 1) are larger where it is nearer.
+    """
     from gramgan_cli.core.backends.device import pick_device
     from gramgan_cli.core.data.datasets import find_dataset
     from gramgan_cli.core.io.folders import data_dir as default_dir
     from gramgan_cli.core.weights.catalogue import unnamed_model
     from gramgan_cli.engines.measure import bench as engine
     from gramgan_cli.engines.measure import report as reporting
+    from gramgan_cli.engines.measure.conventions import CONVENTIONS
     from gramgan_cli.engines.measure.enlargers import open_enlargers
+    from gramgan_cli.engines.measure.metrics import open_metrics
 
     if report:
         reporting.check_report_path(report, overwrite)
+    place = pick_device(device)
     enlargers = open_enlargers(
-        model or ["bicubic", unnamed_model()], pick_device(device), "auto" if tile is None else tile, note
+        model or ["bicubic", unnamed_model()], place, "auto" if tile is None else tile, note, scale
     )
-    scale = enlargers[0].scale
-    sets = [find_dataset(name, [data_dir] if data_dir else [default_dir()], scale) for name in datasets]
-    engine.check_names(sets)
+    factor = enlargers[0].scale
+    folders = [data_dir] if data_dir else [default_dir()]
+    sets = engine.with_distinct_names([find_dataset(name, folders, factor) for name in datasets])
     if save_images:
         engine.check_images(save_images, sets, enlargers, overwrite)
+    options = engine.BenchOptions(
+        convention=CONVENTIONS[convention.value],
+        metrics=open_metrics([one.value for one in metric or []]),
+    )
     gallery = reporting.Gallery()
 
-    def on_result(result: engine.Result) -> None:
-        if report:
+    def on_result(result: Enlarged) -> None:
+        if report and report.suffix.lower() in reporting.WITH_PICTURES:
             gallery.add(result)
         if save_images:
             engine.save_image(save_images, result)
 
     with counting("Measuring") as progress:
-        scores, grey = engine.bench(sets, enlargers, [one.value for one in metric or []], on_result, progress)
+        measured = engine.bench(sets, enlargers, options, on_result=on_result, on_progress=progress)
     if report:
-        reporting.write_report(report, scale, scores, gallery.rows)
-        note(f"Report: {report}")
+        for file in reporting.write_report(report, measured, gallery.rows):
+            note(f"Report: {file}")
+    _print(measured, json)
+    if measured.failures:
+        raise typer.Exit(1)
+
+
+def _print(measured: Measured, json: bool) -> None:
+    """What was found, on stdout; how, and what could not be measured, on stderr."""
+    from gramgan_cli.engines.measure import tables
+
+    for failure in measured.failures:
+        warn(f"Not measured: {failure.reason}")
     if json:
-        print_json(engine.as_document(scale, scores, grey))
+        print_json(tables.as_document(measured))
         return
-    print_table("", *reporting.accuracy_table(scores))
-    texture = reporting.texture_table(scores)
-    if texture:
-        print_table(reporting.TEXTURE_TITLE, *texture)
-    note(
-        f"x{scale}; Y of BT.601, not rounded; {scale} px cut from each border; SSIM Gaussian 11x11, sigma 1.5; "
-        "results rounded to 8 bit; mean of per-image values."
+    accuracy, other, apart = (
+        tables.accuracy_table(measured),
+        tables.other_table(measured),
+        tables.differences_table(measured),
     )
-    if grey:
-        note(f"Grey images count as RGB: {', '.join(grey)}.")
+    print_table("", accuracy.headings, accuracy.rows)
+    if other:
+        print_table(tables.OTHER_TITLE, other.headings, other.rows)
+    if apart:
+        print_table(tables.DIFFERENCES_TITLE, apart.headings, apart.rows)
+    note(f"x{measured.scale}, {measured.options.convention.sentence(measured.scale)}")
+    for metric in measured.options.metrics:
+        note(f"{metric.name}: {metric.convention}.")
+    if measured.grey:
+        note(f"Grey images count as {measured.options.convention.grey_counts_as}: {', '.join(measured.grey)}.")

@@ -14,11 +14,21 @@ from gramgan_cli.core.errors import UsageError
 def compare(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to enlarge in several ways.")],
     hr: Annotated[
-        bool, typer.Option("--hr", help="The photo is the sharp original: reduce it first, and measure against it.")
+        bool,
+        typer.Option(
+            "--hr", help="The photo is a sharp original (HR): reduce it first, and measure the results against it."
+        ),
+    ] = False,
+    halve: Annotated[
+        bool, typer.Option("--halve", help="Make the photo half as wide and high first (Lanczos).")
     ] = False,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="A model's name or file. Repeatable; bicubic is always shown. \\[default]"),
+        typer.Option(
+            "--model",
+            "-m",
+            help="A model's name or file. Repeatable; bicubic is always shown. \\[what `gramgan upscale` uses]",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -36,14 +46,22 @@ def compare(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """See models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom."""
+    """See models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom.
+
+    [bold]gramgan compare photo.jpg[/bold]
+
+    [bold]gramgan compare photo.jpg -m photo -m clean -o page.html[/bold]
+
+    [bold]gramgan compare sharp.png --hr --halve[/bold]
+    """
     from gramgan_cli.core.backends.device import pick_device
+    from gramgan_cli.core.io.files import check_regular_target
     from gramgan_cli.core.weights.catalogue import unnamed_model
     from gramgan_cli.engines.measure import compare as engine
-    from gramgan_cli.engines.measure.bench import finite
     from gramgan_cli.engines.measure.compare_grid import write_grid
     from gramgan_cli.engines.measure.compare_page import check_size, write_page
     from gramgan_cli.engines.measure.enlargers import open_enlargers
+    from gramgan_cli.engines.measure.tables import finite
 
     target = output or photo.with_name(f"{photo.stem}_compare.png")
     kind = target.suffix.lower()
@@ -51,6 +69,7 @@ def compare(
         raise UsageError(f"-o writes .png, .jpg, .webp or .html, not '{target.name}'.", "Name the file accordingly.")
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists already.", "Use --overwrite to replace it, or -o to name another file.")
+    check_regular_target(target)
     if target.exists() and photo.exists() and target.samefile(photo):
         raise UsageError(f"The comparison would replace the photo {photo} itself.", "Give -o another name.")
     names = [name for name in model or [unnamed_model()] if name != "bicubic"]
@@ -62,9 +81,10 @@ def compare(
                 f"The model '{enlarger.name}' needs a reference picture, which this command does not give it.",
                 "Use gramgan bench on a folder of *_in and *_ref pictures.",
             )
+    options = engine.CompareOptions(is_hr=hr, halve=halve)
     if kind == ".html":
-        check_size(*engine.result_size(photo, hr, enlargers[0].scale), photo)
-    comparison = engine.compare(photo, hr, enlargers)
+        check_size(*engine.result_size(photo, options, enlargers[0].scale), photo)
+    comparison = engine.compare(photo, enlargers, options)
     if kind == ".html":
         write_page(target, comparison)
     else:

@@ -11,13 +11,23 @@ from gramgan_cli.cli.output import print_line
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders of gramgan train.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="Folders that `gramgan train` wrote; a run that is still going on can be drawn."
+        ),
+    ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to draw: .png, .svg or .pdf.")
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write: .png, .svg or .pdf.")
     ] = Path("curves.png"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
-    """Draw losses and validation scores of one or more runs (needs the extra \\[plot])."""
+    """Draw losses and validation scores of one or more training runs (needs the extra \\[plot]).
+
+    [bold]gramgan plot runs/first[/bold]
+
+    [bold]gramgan plot runs/first runs/second -o curves.svg[/bold]
+    """
     from gramgan_cli.engines.measure import plot as engine
 
     engine.check_output(output, overwrite)

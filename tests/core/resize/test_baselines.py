@@ -59,3 +59,15 @@ def test_y_psnr_on_set5(shared_data, name, psnr):
         error = ((hr[: sr.shape[0], : sr.shape[1]] - sr) @ luma)[4:-4, 4:-4]
         values.append(10 * np.log10(255**2 / (error**2).mean()))
     assert np.mean(values) == pytest.approx(psnr, abs=2e-5)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 8])
+@pytest.mark.parametrize("name", sorted(BASELINES))
+def test_other_factors(name, scale):
+    """A ramp stays a ramp away from the border, and the size follows the factor."""
+    ramp = np.repeat(np.arange(0, 240, 12, dtype=np.uint8)[None], 20, axis=0)
+    out = BASELINES[name](ramp, scale)
+    assert out.shape == (20 * scale, 20 * scale)
+    inner = out[0, 6 * scale : -6 * scale].astype(float)
+    exact = 12 * ((np.arange(6 * scale, 14 * scale) + 0.5) / scale - 0.5)
+    assert np.max(np.abs(inner - exact)) <= (6 if name == "nearest" else 1.5)

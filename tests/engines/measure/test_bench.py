@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import html.parser
 import io
 import json
 import math
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,10 +24,10 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.data.datasets import open_dataset
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
-from gramgan_cli.core.resize.matlab import make_lr
+from gramgan_cli.core.resize.matlab import imresize, make_lr, round_to_8bit
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.engines.measure import bench as engine
-from gramgan_cli.engines.measure.enlargers import open_enlargers
+from gramgan_cli.engines.measure.enlargers import interpolation, open_enlargers
 from gramgan_cli.engines.measure.report import busiest_place
 
 
@@ -210,12 +212,9 @@ def test_what_cannot_be_measured_is_refused(dataset: Path, weights: Path, tmp_pa
     def quiet(_text: str) -> None:
         pass
 
-    with pytest.raises(UsageError, match="names 'bicubic' twice"):
+    with pytest.raises(UsageError, match="'bicubic' is named twice"):
         open_enlargers(["bicubic", "bicubic"], device, "auto", quiet)
-    Image.fromarray(np.zeros((18, 40, 3), np.uint8)).save(dataset / "small.png")
-    with pytest.raises(GramganError, match=r"small\.png has 40x16 pixels: measuring needs 19"):
-        engine.bench([open_dataset(dataset, 4)], open_enlargers(["bicubic"], device, "auto", quiet))
-    with pytest.raises(UsageError, match=r"writes \.html or \.md"):
+    with pytest.raises(UsageError, match=r"is \.html, \.md, \.csv, \.tex, not 'r\.pdf'"):
         run(dataset, "-m", "bicubic", "--report", tmp_path / "r.pdf")
     (tmp_path / "r.html").write_text("old")
     with pytest.raises(UsageError, match="--overwrite"):
@@ -242,7 +241,7 @@ def test_nothing_is_replaced_unasked(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_two_sets_of_one_name_are_refused(dataset: Path) -> None:
-    with pytest.raises(UsageError, match="are both called 'Tiny <set>'"):
+    with pytest.raises(UsageError, match="Tiny <set> is named twice"):
         run(dataset, dataset, "-m", "nearest")
 
 
@@ -271,6 +270,114 @@ def test_references_reach_the_model_that_needs_them(dataset: Path, tmp_path: Pat
         run(dataset, "-m", tmp_path / "ref.safetensors")
 
 
-def test_mean_of_infinite_values_is_infinite() -> None:
-    rows = [engine.ImageScore("a", {"psnr_y": math.inf}), engine.ImageScore("b", {"psnr_y": 20.0})]
-    assert engine._mean(rows) == {"psnr_y": math.inf}
+def test_mean_of_infinite_values_is_infinite(tmp_path: Path) -> None:
+    """One of two pictures is flat, and comes out exactly."""
+    Image.fromarray(np.full((64, 64, 3), 80, np.uint8)).save(tmp_path / "flat.png")
+    Image.effect_noise((64, 64), 60).save(tmp_path / "noise.png")
+    measured = engine.bench([open_dataset(tmp_path, 4)], [interpolation("bicubic", 4)])
+    assert measured.scores[0].values["psnr_y"] == math.inf
+    assert math.isfinite(measured.scores[0].images[1].values["psnr_y"])
+
+
+def test_pictures_that_can_not_be_measured_are_named_and_the_others_measured(tmp_path: Path) -> None:
+    """Sizes are checked before anything is enlarged, damaged files when their turn comes."""
+    for folder, side in (("HR", 64), ("LR_x4", 16)):
+        (tmp_path / folder).mkdir()
+        for name in "abcd":
+            Image.effect_noise((side, side), 60).convert("RGB").save(tmp_path / folder / f"{name}.png")
+    Image.new("RGB", (15, 16)).save(tmp_path / "LR_x4" / "b.png")
+    whole = (tmp_path / "HR" / "c.png").read_bytes()
+    (tmp_path / "HR" / "c.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("RGB", (40, 18)).save(tmp_path / "HR" / "d.png")
+    Image.new("RGB", (10, 4)).save(tmp_path / "LR_x4" / "d.png")
+    result = CliRunner().invoke(app, ["bench", str(tmp_path), "-m", "bicubic", "-m", "nearest", "--json"])
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert [[image["name"] for image in row["images"]] for row in document["results"]] == [["a"], ["a"]]
+    reasons = {failure["name"]: failure["reason"] for failure in document["failures"]}
+    assert sorted(reasons) == ["b", "c", "d"]
+    assert "b.png has 15x16 pixels, but a x4 LR of" in reasons["b"]
+    assert "c.png can't be read" in reasons["c"]
+    assert "d.png has 40x16 pixels: measuring needs 19 on each side" in reasons["d"]
+    for reason in reasons.values():
+        assert reason in result.stderr.replace("\n", "")
+
+
+def test_sizes_are_checked_before_anything_is_enlarged(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 60).save(tmp_path / "a.png")
+    Image.effect_noise((64, 12), 60).save(tmp_path / "b.png")
+    plain = interpolation("bicubic", 4)
+    sides: list[int] = []
+
+    def enlarge(lr: np.ndarray, _reference: np.ndarray | None) -> np.ndarray:
+        sides.append(lr.shape[1])
+        return plain.enlarge(lr, None)
+
+    dones: list[tuple[int, int]] = []
+    measured = engine.bench(
+        [open_dataset(tmp_path, 4)],
+        [dataclasses.replace(plain, enlarge=enlarge)],
+        on_progress=lambda done, total: dones.append((done, total)),
+    )
+    assert [failure.name for failure in measured.failures] == ["b"]
+    assert sides == [16, 16]  # the warm-up, and a.png
+    assert dones == [(2, 2)]
+
+
+def test_a_dataset_without_one_good_picture_is_an_error(tmp_path: Path) -> None:
+    Image.effect_noise((64, 12), 60).save(tmp_path / "b.png")
+    with pytest.raises(GramganError, match=r"b\.png has 64x12 pixels"):
+        engine.bench([open_dataset(tmp_path, 4)], [interpolation("bicubic", 4)])
+
+
+def test_models_and_sets_of_one_name_are_told_apart_by_their_folders(weights: Path, tmp_path: Path) -> None:
+    for run_name in "ab":
+        (tmp_path / "runs" / run_name).mkdir(parents=True)
+        shutil.copy(weights, tmp_path / "runs" / run_name / "last.safetensors")
+        (tmp_path / "sets" / run_name / "test").mkdir(parents=True)
+        Image.effect_noise((64, 64), 60).save(tmp_path / "sets" / run_name / "test" / "x.png")
+    models = [tmp_path / "runs" / run_name / "last.safetensors" for run_name in "ab"]
+    sets = [tmp_path / "sets" / run_name / "test" for run_name in "ab"]
+    document = json.loads(run(*sets, "-m", models[0], "-m", models[1], "--save-images", tmp_path / "out", "--json"))
+    assert [(row["dataset"], row["model"]) for row in document["results"]] == [
+        (f"{folder}/test", f"{run_name}/last") for folder in "ab" for run_name in "ab"
+    ]
+    assert (tmp_path / "out" / "a" / "test" / "b" / "last" / "x.png").is_file()
+    with pytest.raises(UsageError, match="Name each once"):
+        run(sets[0], "-m", models[0], "-m", models[0].parent / ".." / "a" / "last.safetensors")
+
+
+@pytest.mark.parametrize("scale", [2, 3, 8])
+def test_interpolations_by_other_factors(tmp_path: Path, scale: int) -> None:
+    random = np.random.default_rng(0)
+    hr = random.integers(0, 256, (97, 121, 3), dtype=np.uint8)
+    Image.fromarray(hr).save(tmp_path / "a.png")
+    (row,) = json.loads(run(tmp_path, "-m", "bicubic", "--scale", str(scale), "--json"))["results"]
+    hr = hr[: 97 // scale * scale, : 121 // scale * scale]
+    sr = round_to_8bit(imresize(make_lr(hr, scale).astype(np.float64), scale))
+    assert row["psnr_y"] == pytest.approx(psnr_y(sr, hr, scale), abs=1e-9)
+    assert row["ssim_y"] == pytest.approx(ssim_y(sr, hr, scale), abs=1e-9)
+
+
+def test_a_factor_that_the_model_has_not_is_refused(dataset: Path, weights: Path) -> None:
+    with pytest.raises(UsageError, match="'tiny' enlarges by 4, not by 2"):
+        run(dataset, "-m", weights, "--scale", "2")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_pipes_are_not_replaced(dataset: Path, tmp_path: Path) -> None:
+    """Neither by reports (with the files beside them) nor by pictures."""
+    for name in ("r.html", "r_images.csv", "r.tex"):
+        os.mkfifo(tmp_path / name)
+    out = tmp_path / "out" / "Tiny <set>" / "nearest"
+    out.mkdir(parents=True)
+    os.mkfifo(out / "grey.png")
+    for arguments in (
+        ("--report", tmp_path / "r.html"),
+        ("--report", tmp_path / "r.csv"),
+        ("--report", tmp_path / "r.tex"),
+        ("--save-images", tmp_path / "out"),
+    ):
+        with pytest.raises(GramganError, match="not a regular file"):
+            run(dataset, "-m", "nearest", *arguments, "--overwrite")
+    assert (out / "grey.png").is_fifo()

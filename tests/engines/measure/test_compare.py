@@ -84,6 +84,17 @@ def test_grid_holds_enlarged_pixels_of_every_version(photo: Path) -> None:
         assert any(np.array_equal(image[y : y + len(shown), x : x + len(shown)], shown) for y, x in first), column
 
 
+def test_halve_reduces_the_photo_first(photo: Path, tmp_path: Path) -> None:
+    """As the SRGAN tutorial shows photos: Lanczos by two, then LR from what is left."""
+    document = json.loads(run(photo, "--hr", "--halve", "-m", "nearest", "-o", tmp_path / "g.png", "--json"))
+    hr = np.asarray(Image.open(photo).resize((100, 81), Image.Resampling.LANCZOS))[:80]
+    sr = make_lr(hr, 4).repeat(4, 0).repeat(4, 1)
+    assert document["versions"][2]["psnr_y"] == pytest.approx(psnr_y(sr, hr, 4), abs=1e-12)
+    Image.new("RGB", (1, 9)).save(tmp_path / "thin.png")
+    with pytest.raises(GramganError, match=r"thin\.png is too small to be halved"):
+        run(tmp_path / "thin.png", "--halve", "-m", "nearest")
+
+
 def test_without_hr_the_input_is_shown(photo: Path, tmp_path: Path) -> None:
     document = json.loads(run(photo, "-m", "lanczos", "-o", tmp_path / "g.jpg", "--json"))
     assert document["versions"] == [{"label": "input"}, {"label": "bicubic"}, {"label": "lanczos"}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -88,8 +89,29 @@ def test_refusals_name_the_file(tmp_path: Path) -> None:
         read_curves(damaged)
     with pytest.raises(GramganError, match="a row without a step"):
         read_curves(make_run(tmp_path / "c", [{"lr": 1.0}]))
+    noise = tmp_path / "photo.png"
+    Image.effect_noise((8, 8), 50).save(noise)
+    with pytest.raises(
+        GramganError, match=r"photo\.png is not a run's metrics.*Name the folder that gramgan train wrote"
+    ):
+        read_curves(noise)
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(GramganError, match=r"notes\.txt, line 1, is not JSON"):
+        read_curves(tmp_path / "notes.txt")
     with pytest.raises(UsageError, match=r"not 'x\.gif'"):
         check_output(tmp_path / "x.gif", overwrite=False)
     (tmp_path / "x.png").write_text("old")
     with pytest.raises(UsageError, match="--overwrite"):
         check_output(tmp_path / "x.png", overwrite=False)
+
+
+def test_a_run_that_writes_its_first_row_has_no_metrics_yet(tmp_path: Path) -> None:
+    with pytest.raises(GramganError, match="holds no metrics yet"):
+        read_curves(make_run(tmp_path / "a", [], tail='{"step": 1, "l'))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(GramganError, match="not a regular file"):
+        check_output(tmp_path / "x.png", overwrite=True)

@@ -23,9 +23,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
 from gramgan_cli.core.data.listing import list_pictures
-from gramgan_cli.core.data.prepared import read_rgb
+from gramgan_cli.core.data.prepared import picture_errors, read_rgb
 from gramgan_cli.core.errors import GramganError, nearest
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 
@@ -80,6 +81,8 @@ class Sample:
     """Whether HR holds no colour: all three channels are equal."""
     reference: NDArray[np.uint8] | None = None
     """(H', W', 3), RGB, of any size."""
+    one_channel: bool = False
+    """Whether HR's file holds grey levels alone, not colours that happen to be grey."""
 
 
 def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
@@ -181,6 +184,15 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     return read_rgb(path)
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """(height, width) of a picture, upright, from its header alone. Raises GramganError as ``read_picture`` does."""
+    if not path.is_file():
+        raise GramganError(f"There is no file {path}.")
+    with picture_errors(str(path)), Image.open(path) as image:
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
 def read_sample(pair: PairOfFiles, scale: int) -> Sample:
     """Decode a pair; HR is cropped right and bottom to a multiple of ``scale``, LR is made where there is none.
 
@@ -195,4 +207,11 @@ def read_sample(pair: PairOfFiles, scale: int) -> Sample:
             f"({whole.shape[1]}x{whole.shape[0]}) has {hr.shape[1] // scale}x{hr.shape[0] // scale}."
         )
     grey = bool(np.all(hr == hr[..., :1]))
-    return Sample(pair.name, lr, hr, grey, read_picture(pair.reference) if pair.reference else None)
+    reference = read_picture(pair.reference) if pair.reference else None
+    return Sample(pair.name, lr, hr, grey, reference, one_channel=grey and _has_one_channel(pair.hr))
+
+
+def _has_one_channel(path: Path) -> bool:
+    """Whether a picture's file holds grey levels, with or without transparency."""
+    with picture_errors(str(path)), Image.open(path) as image:
+        return image.mode.startswith(("L", "1", "I", "F"))

@@ -15,10 +15,10 @@ def luma(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     return image.astype(np.float64) @ Y_WEIGHTS + Y_OFFSET
 
 
-def luma_pair(
+def inside(
     sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int, smallest: int = 1
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Y of SR and HR with ``border`` pixels cut from every side.
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """SR and HR with ``border`` pixels cut from every side.
 
     Args:
         sr: (H, W, 3) ``uint8``.
@@ -37,5 +37,13 @@ def luma_pair(
     least = smallest + 2 * border
     if border < 0 or min(sr.shape[:2]) < least:
         raise ValueError(f"expected sides of at least {least} px with a border of {border}, got shape {sr.shape}")
-    inside = (slice(border, sr.shape[0] - border), slice(border, sr.shape[1] - border))
-    return luma(sr[inside]), luma(hr[inside])
+    kept = (slice(border, sr.shape[0] - border), slice(border, sr.shape[1] - border))
+    return sr[kept], hr[kept]
+
+
+def luma_pair(
+    sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int, smallest: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Y of both pictures inside the border: ``luma`` of what ``inside`` gives, which takes and raises the same."""
+    cut_sr, cut_hr = inside(sr, hr, border, smallest)
+    return luma(cut_sr), luma(cut_hr)

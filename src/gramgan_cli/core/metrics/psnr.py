@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.metrics.luma import luma_pair
+from gramgan_cli.core.metrics.luma import inside, luma_pair
 
 
 def psnr_y(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
@@ -21,6 +21,22 @@ def psnr_y(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
     Raises:
         ValueError: for another type or shape, or sides of ``2 * border`` or less.
     """
-    y_sr, y_hr = luma_pair(sr, hr, border)
-    error = float(np.mean((y_sr - y_hr) ** 2))
+    return _psnr(*luma_pair(sr, hr, border))
+
+
+def psnr_rgb(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
+    """PSNR in dB over all samples of R, G and B; arguments and errors as for ``psnr_y``.
+
+    The same number as on values in [0, 1] with a peak of 1.
+    """
+    return _psnr(*(image.astype(np.float64) for image in inside(sr, hr, border)))
+
+
+def psnr_plane(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
+    """PSNR in dB of the first channel, taken as it is; arguments and errors as for ``psnr_y``."""
+    return _psnr(*(image[..., 0].astype(np.float64) for image in inside(sr, hr, border)))
+
+
+def _psnr(sr: NDArray[np.float64], hr: NDArray[np.float64]) -> float:
+    error = float(np.mean((sr - hr) ** 2))
     return math.inf if error == 0 else 10 * math.log10(255**2 / error)

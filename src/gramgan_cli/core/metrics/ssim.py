@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-from gramgan_cli.core.metrics.luma import luma_pair
+from gramgan_cli.core.metrics.luma import inside, luma_pair
 
 WINDOW = 11
 SIGMA = 1.5
@@ -52,3 +52,19 @@ def ssim_y(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
         ValueError: for another type or shape, or where less than 11 px are left of a side.
     """
     return float(np.mean(ssim_map(*luma_pair(sr, hr, border, smallest=WINDOW))))
+
+
+def ssim_rgb(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
+    """Mean SSIM over R, G and B, each measured as a plane; window, constants and errors as for ``ssim_y``.
+
+    The same number as on values in [0, 1] with L = 1: the constants scale with L.
+    """
+    pair = inside(sr, hr, border, smallest=WINDOW)
+    x, y = (image.astype(np.float64) for image in pair)
+    return float(np.mean([np.mean(ssim_map(x[..., channel], y[..., channel])) for channel in range(3)]))
+
+
+def ssim_plane(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
+    """Mean SSIM of the first channel, taken as it is; window, constants and errors as for ``ssim_y``."""
+    x, y = (image[..., 0].astype(np.float64) for image in inside(sr, hr, border, smallest=WINDOW))
+    return float(np.mean(ssim_map(x, y)))

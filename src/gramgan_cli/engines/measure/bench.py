@@ -1,49 +1,35 @@
-"""``gramgan bench``: models measured on datasets by the convention of the papers' tables."""
+"""``gramgan bench``: models measured on datasets in a convention of the papers' tables."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gramgan_cli.core.data.datasets import Dataset, Sample, read_sample
+from gramgan_cli.core.data.datasets import Dataset, PairOfFiles, Sample, picture_size, read_sample
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.io.files import replacing
-from gramgan_cli.core.metrics import gram_distance, psnr_y, spectrum_distance, ssim_y
+from gramgan_cli.core.io.files import check_regular_target, replacing
 from gramgan_cli.core.metrics.ssim import WINDOW
-from gramgan_cli.core.metrics.texture import PATCH_SIZES
-from gramgan_cli.engines.measure.enlargers import Enlarger
+from gramgan_cli.engines.measure.conventions import CONVENTIONS, Modern, Values
+from gramgan_cli.engines.measure.enlargers import Enlarger, distinct_labels, interpolation
+from gramgan_cli.engines.measure.metrics import ACCURACY, Metric, Quantity
 
 Pixels = NDArray[np.uint8]
-Values = dict[str, float]
-"""Metric -> value, in the order in which they are shown."""
-
-EXTRA_METRICS: dict[str, tuple[str, ...]] = {
-    "gram": tuple(f"gram_{size}" for size in PATCH_SIZES),
-    "spectrum": ("spectrum",),
-}
-"""What ``--metric`` takes -> the values that it adds."""
 
 
-def convention(scale: int) -> dict[str, Any]:
-    """How the numbers are made, to be printed beside them."""
-    return {
-        "y": "BT.601, 16 + (65.481 R + 128.553 G + 24.966 B) / 255, not rounded",
-        "border": scale,
-        "ssim": "Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, L 255, no padding",
-        "sr": "rounded half up and clipped to 8 bit before measuring",
-        "lr": "as shipped with the dataset; else MATLAB bicubic of the whole image, border symmetric, 8 bit",
-        "grey": "counts as RGB",
-        "mean": "of the per-image values",
-        "megapixels_per_second": "of the result",
-    }
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions:
+    """How models are measured."""
+
+    convention: Modern = CONVENTIONS["modern"]
+    metrics: Sequence[Metric] = ()
+    """What is measured beside PSNR and SSIM."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ class Score:
     """One model on one dataset."""
 
     dataset: str
-    model: str
+    enlarger: Enlarger
     values: Values
     """Means over the pictures."""
     seconds: float
@@ -69,73 +55,124 @@ class Score:
     images: tuple[ImageScore, ...]
 
     @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.enlarger.name
+
+    @property
     def megapixels_per_second(self) -> float:
         """Of the result; 0 where the clock saw no time go by."""
         return self.megapixels / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True)
-class Result:
-    """One model's enlargement of one sample, as it is handed to whoever wants the pixels."""
+class Failure:
+    """A picture that could not be measured."""
+
+    dataset: str
+    name: str
+    reason: str
+    """A sentence that names the file."""
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """One model's result for one picture, for callers that want the pixels."""
 
     dataset: str
     sample: Sample
+    target: Pixels
+    """HR as the result was measured against it."""
+    plain: Pixels
+    """Bicubic's result, to compare with."""
     model: str
     sr: Pixels
     values: Values
 
 
-def measure(sr: Pixels, hr: Pixels, scale: int, extra: Sequence[str] = ()) -> Values:
-    """Every metric of one result; ``extra`` names keys of ``EXTRA_METRICS``."""
-    values = {"psnr_y": psnr_y(sr, hr, scale), "ssim_y": ssim_y(sr, hr, scale)}
-    if "gram" in extra:
-        values |= {f"gram_{size}": gram_distance(sr, hr, scale, size) for size in PATCH_SIZES}
-    if "spectrum" in extra:
-        values["spectrum"] = spectrum_distance(sr, hr, scale)
-    return values
+@dataclass(frozen=True)
+class Measured:
+    """All that a run of ``bench`` found."""
+
+    scale: int
+    options: BenchOptions
+    scores: tuple[Score, ...]
+    """By dataset, then model."""
+    failures: tuple[Failure, ...]
+    grey: tuple[str, ...]
+    """Grey pictures, as 'dataset/name'."""
+
+    @property
+    def quantities(self) -> list[Quantity]:
+        """What was measured, in the order of the tables."""
+        accuracy = [ACCURACY[key] for key in self.scores[0].values if key in ACCURACY]
+        return accuracy + [quantity for metric in self.options.metrics for quantity in metric.quantities]
+
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """How the numbers are made."""
+        facts = self.options.convention.facts(self.scale)
+        return facts | {metric.name: metric.convention for metric in self.options.metrics}
+
+
+@dataclass
+class _Tally:
+    """What has been measured of one dataset so far."""
+
+    images: dict[str, list[ImageScore]]
+    seconds: dict[str, float]
+    megapixels: float = 0.0
+    grey: list[str] = field(default_factory=list)
 
 
 def bench(
     datasets: Sequence[Dataset],
     enlargers: Sequence[Enlarger],
-    extra: Sequence[str] = (),
-    on_result: Callable[[Result], None] = lambda _result: None,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[Score], list[str]]:
+    options: BenchOptions | None = None,
+    *,
+    on_result: Callable[[Enlarged], None] = lambda _result: None,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Measured:
     """Measure every model on every dataset.
 
-    ``on_result`` sees each result, picture by picture and within a picture model by model. Returns the scores, by
-    dataset and then model, and the names of the grey pictures as 'dataset/name'. Raises GramganError for pictures that
-    can't be read or are too small.
+    A picture that can't be measured (unreadable, an LR whose size does not fit, too small) becomes a ``Failure`` for
+    all models, and the others are measured. Sizes are checked before any picture is enlarged.
+
+    Args:
+        datasets: with names that tell them apart (``with_distinct_names``).
+        enlargers: of one scale.
+        options: convention and further metrics; PSNR and SSIM of the modern convention where it is None.
+        on_result: gets each result, picture by picture and within a picture model by model.
+        on_progress: gets the pictures done and all pictures.
+
+    Raises:
+        GramganError: not one picture could be measured; or a model needs references and a dataset has none.
     """
+    options = options or BenchOptions()
     scale = enlargers[0].scale
     _check_references(datasets, enlargers)
-    for enlarger in enlargers:
-        # The first run of a network allocates and picks kernels: that is no part of its speed.
-        enlarger.enlarge(np.zeros((16, 16, 3), np.uint8), np.zeros((64, 64, 3), np.uint8))
-    total, done = sum(len(dataset.pairs) for dataset in datasets), 0
-    scores, grey = [], []
+    failures = _unfit(datasets, scale, options)
+    total, done = sum(len(dataset.pairs) for dataset in datasets), len(failures)
+    _warm_up(enlargers)
+    scores: list[Score] = []
+    grey: list[str] = []
     for dataset in datasets:
-        images: dict[str, list[ImageScore]] = {enlarger.name: [] for enlarger in enlargers}
-        seconds = dict.fromkeys(images, 0.0)
-        megapixels = 0.0
-        for sample in _samples(dataset, scale, extra):
-            for enlarger in enlargers:
-                began = time.perf_counter()
-                sr = enlarger.enlarge(sample.lr, sample.reference)
-                seconds[enlarger.name] += time.perf_counter() - began
-                values = measure(sr, sample.hr, scale, extra)
-                images[enlarger.name].append(ImageScore(sample.name, values))
-                on_result(Result(dataset.name, sample, enlarger.name, sr, values))
-            megapixels += sample.hr.shape[0] * sample.hr.shape[1] / 1e6
-            if sample.grey:
-                grey.append(f"{dataset.name}/{sample.name}")
+        tally = _Tally({one.name: [] for one in enlargers}, {one.name: 0.0 for one in enlargers})
+        known = {failure.name for failure in failures if failure.dataset == dataset.name}
+        for pair in dataset.pairs:
+            if pair.name in known:
+                continue
+            try:
+                _measure_pair(pair, dataset.name, enlargers, options, tally, on_result)
+            except GramganError as error:
+                failures.append(Failure(dataset.name, pair.name, str(error)))
             done += 1
-            if progress:
-                progress(done, total)
-        for name, rows in images.items():
-            scores.append(Score(dataset.name, name, _mean(rows), seconds[name], megapixels, tuple(rows)))
-    return scores, grey
+            on_progress(done, total)
+        scores += _scores(dataset.name, enlargers, tally)
+        grey += tally.grey
+    if not scores:
+        raise GramganError(failures[0].reason if failures else "There are no pictures to measure.")
+    return Measured(scale, options, tuple(scores), tuple(failures), tuple(grey))
 
 
 def _check_references(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger]) -> None:
@@ -149,60 +186,97 @@ def _check_references(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger]
                 )
 
 
-def _samples(dataset: Dataset, scale: int, extra: Sequence[str]) -> Iterator[Sample]:
-    """The dataset's pictures, decoded one after the other; one that is too small to measure is an error."""
-    least = max(WINDOW, max(PATCH_SIZES) if extra else 0) + 2 * scale
-    for pair in dataset.pairs:
-        sample = read_sample(pair, scale)
-        if min(sample.hr.shape[:2]) < least:
+def _unfit(datasets: Sequence[Dataset], scale: int, options: BenchOptions) -> list[Failure]:
+    """The pictures whose headers already say that they can't be measured."""
+    least = max([WINDOW, *(metric.smallest for metric in options.metrics)]) + 2 * options.convention.border(scale)
+    failures = []
+    for dataset in datasets:
+        for pair in dataset.pairs:
+            try:
+                _check_pair(pair, scale, least)
+            except GramganError as error:
+                failures.append(Failure(dataset.name, pair.name, str(error)))
+    return failures
+
+
+def _check_pair(pair: PairOfFiles, scale: int, least: int) -> None:
+    height, width = (side - side % scale for side in picture_size(pair.hr))
+    if min(height, width) < least:
+        raise GramganError(f"{pair.hr} has {width}x{height} pixels: measuring needs {least} on each side.")
+    if pair.lr is not None:
+        lr_height, lr_width = picture_size(pair.lr)
+        if (lr_height * scale, lr_width * scale) != (height, width):
             raise GramganError(
-                f"{pair.hr} has {sample.hr.shape[1]}x{sample.hr.shape[0]} pixels: measuring needs {least} on each side."
+                f"{pair.lr} has {lr_width}x{lr_height} pixels, but a x{scale} LR of {pair.hr} has "
+                f"{width // scale}x{height // scale}."
             )
-        yield sample
+    if pair.reference is not None:
+        picture_size(pair.reference)
+
+
+def _warm_up(enlargers: Sequence[Enlarger]) -> None:
+    """The first run of a network allocates and picks kernels: that is no part of its speed."""
+    for enlarger in enlargers:
+        enlarger.enlarge(np.zeros((16, 16, 3), np.uint8), np.zeros((64, 64, 3), np.uint8))
+
+
+def _measure_pair(
+    pair: PairOfFiles,
+    dataset: str,
+    enlargers: Sequence[Enlarger],
+    options: BenchOptions,
+    tally: _Tally,
+    on_result: Callable[[Enlarged], None],
+) -> None:
+    """Enlarge and measure one picture by all models, and add it to ``tally`` when all are done."""
+    scale, convention = enlargers[0].scale, options.convention
+    sample = read_sample(pair, scale)
+    target = convention.target(sample)
+    found: list[tuple[Enlarger, float, Pixels, Values]] = []
+    for enlarger in enlargers:
+        began = time.perf_counter()
+        sr = convention.enlarged(enlarger, sample)
+        seconds = time.perf_counter() - began
+        values = convention.accuracy(sr, target, scale)
+        for metric in options.metrics:
+            values |= metric.measure(sr, target, convention.border(scale))
+        found.append((enlarger, seconds, sr, values))
+    plain = next((sr for enlarger, _, sr, _ in found if enlarger.interpolation == "bicubic"), None)
+    if plain is None:
+        plain = convention.enlarged(interpolation("bicubic", scale), sample)
+    for enlarger, seconds, sr, values in found:
+        tally.images[enlarger.name].append(ImageScore(sample.name, values))
+        tally.seconds[enlarger.name] += seconds
+        on_result(Enlarged(dataset, sample, target, plain, enlarger.name, sr, values))
+    tally.megapixels += sample.hr.shape[0] * sample.hr.shape[1] / 1e6
+    if convention.is_grey(sample):
+        tally.grey.append(f"{dataset}/{sample.name}")
+
+
+def _scores(dataset: str, enlargers: Sequence[Enlarger], tally: _Tally) -> list[Score]:
+    """The means of one dataset; none where not one of its pictures was measured."""
+    return [
+        Score(dataset, one, _mean(rows), tally.seconds[one.name], tally.megapixels, tuple(rows))
+        for one in enlargers
+        if (rows := tally.images[one.name])
+    ]
 
 
 def _mean(rows: Sequence[ImageScore]) -> Values:
     return {key: math.fsum(row.values[key] for row in rows) / len(rows) for key in rows[0].values}
 
 
-def as_document(scale: int, scores: Sequence[Score], grey: Sequence[str]) -> dict[str, Any]:
-    """The document of ``--json``. An infinite PSNR (equal images) is null."""
-    return {
-        "scale": scale,
-        "convention": convention(scale),
-        "grey_images": list(grey),
-        "results": [
-            {
-                "dataset": score.dataset,
-                "model": score.model,
-                **finite(score.values),
-                "seconds": score.seconds,
-                "megapixels_per_second": score.megapixels_per_second,
-                "images": [{"name": image.name, **finite(image.values)} for image in score.images],
-            }
-            for score in scores
-        ],
-    }
+def with_distinct_names(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """The datasets; those of one name are called by their folders, as in 'a/test' and 'b/test'.
 
-
-def finite(values: Values) -> dict[str, float | None]:
-    """The values as JSON can hold them: infinity becomes None."""
-    return {key: value if math.isfinite(value) else None for key, value in values.items()}
-
-
-def check_names(datasets: Sequence[Dataset]) -> None:
-    """Datasets are told apart by name in everything that is printed and written: two of one name are an error."""
-    seen: dict[str, Dataset] = {}
-    for dataset in datasets:
-        other = seen.setdefault(dataset.name, dataset)
-        if other is not dataset:
-            raise UsageError(
-                f"{other.folder} and {dataset.folder} are both called '{dataset.name}'.", "Measure them one by one."
-            )
+    Raises UsageError for a folder that is named twice.
+    """
+    labels = distinct_labels([one.name for one in datasets], [one.folder.resolve() for one in datasets])
+    return [replace(one, name=label) for one, label in zip(datasets, labels, strict=True)]
 
 
 def image_path(folder: Path, dataset: str, model: str, name: str) -> Path:
-    """Where ``--save-images`` puts a result."""
+    """Where a result's picture goes."""
     return folder / dataset / model / f"{name}.png"
 
 
@@ -214,9 +288,10 @@ def check_images(folder: Path, datasets: Sequence[Dataset], enlargers: Sequence[
                 path = image_path(folder, dataset.name, enlarger.name, pair.name)
                 if path.exists() and not overwrite:
                     raise UsageError(f"{path} exists already.", "Use --overwrite to replace it.")
+                check_regular_target(path)
 
 
-def save_image(folder: Path, result: Result) -> None:
+def save_image(folder: Path, result: Enlarged) -> None:
     """Write a result to ``folder``/DATASET/MODEL/NAME.png."""
     with replacing(image_path(folder, result.dataset, result.model, result.sample.name)) as temporary:
         Image.fromarray(result.sr).save(temporary, format="PNG")

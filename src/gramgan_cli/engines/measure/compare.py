@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from gramgan_cli.core.data.datasets import PairOfFiles, read_picture, read_sample
+from gramgan_cli.core.data.datasets import picture_size, read_picture
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.metrics.ssim import WINDOW
-from gramgan_cli.core.resize.baselines import SCALE, bicubic
-from gramgan_cli.engines.measure.bench import Values, measure
-from gramgan_cli.engines.measure.enlargers import Enlarger
+from gramgan_cli.core.resize.baselines import SCALE
+from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
+from gramgan_cli.engines.measure.conventions import CONVENTIONS, Values
+from gramgan_cli.engines.measure.enlargers import Enlarger, interpolation
 
 Pixels = NDArray[np.uint8]
 
@@ -47,38 +49,59 @@ class Comparison:
     """HR where it is known, else the input as it is (each pixel a square); then one per enlarger."""
 
 
-def result_size(photo: Path, is_hr: bool, scale: int) -> tuple[int, int]:
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """How the photo is taken."""
+
+    is_hr: bool = False
+    """The photo is the sharp original: it is reduced first, and versions are measured against it."""
+    halve: bool = False
+    """Make the photo half as large first (Lanczos)."""
+
+
+def result_size(photo: Path, options: CompareOptions, scale: int) -> tuple[int, int]:
     """(height, width) that the versions of ``photo`` will have, up to the cropping to a multiple of the scale."""
-    height, width = read_picture(photo).shape[:2]
-    return (height, width) if is_hr else (height * scale, width * scale)
+    height, width = picture_size(photo)
+    if options.halve:
+        height, width = height // 2, width // 2
+    return (height, width) if options.is_hr else (height * scale, width * scale)
 
 
-def compare(photo: Path, is_hr: bool, enlargers: Sequence[Enlarger]) -> Comparison:
+def compare(photo: Path, enlargers: Sequence[Enlarger], options: CompareOptions) -> Comparison:
     """Enlarge a photo in every way. Where it is given as HR, it is first reduced by MATLAB bicubic, and compared with.
 
     Raises GramganError for an unreadable photo, and for an HR photo that is too small to be measured.
     """
     scale = enlargers[0].scale
-    if not is_hr:
-        lr = read_picture(photo)
-        first = Version("input", np.asarray(lr.repeat(scale, axis=0).repeat(scale, axis=1)), {})
-        results = (Version(enlarger.name, enlarger.enlarge(lr, None), {}) for enlarger in enlargers)
+    image = _halved(read_picture(photo), photo) if options.halve else read_picture(photo)
+    if not options.is_hr:
+        first = Version("input", np.asarray(image.repeat(scale, axis=0).repeat(scale, axis=1)), {})
+        results = (Version(enlarger.name, enlarger.enlarge(image, None), {}) for enlarger in enlargers)
         return Comparison(photo.name, scale, (first, *results))
-    sample = read_sample(PairOfFiles(photo.stem, photo, None), scale)
+    hr = crop_to_multiple(image, scale)
     least = WINDOW + 2 * scale
-    if min(sample.hr.shape[:2]) < least:
+    if min(hr.shape[:2]) < least:
         raise GramganError(f"{photo} is too small to be measured: it needs {least} pixels on each side.")
-    versions = [Version("HR", sample.hr, {})]
+    lr = make_lr(hr, scale)
+    versions = [Version("HR", hr, {})]
     for enlarger in enlargers:
-        sr = enlarger.enlarge(sample.lr, None)
-        versions.append(Version(enlarger.name, sr, measure(sr, sample.hr, scale)))
+        sr = enlarger.enlarge(lr, None)
+        versions.append(Version(enlarger.name, sr, CONVENTIONS["modern"].accuracy(sr, hr, scale)))
     return Comparison(photo.name, scale, tuple(versions))
+
+
+def _halved(image: Pixels, photo: Path) -> Pixels:
+    """Half as wide and high, rounded down, by Pillow's Lanczos."""
+    height, width = (side // 2 for side in image.shape[:2])
+    if not height or not width:
+        raise GramganError(f"{photo} is too small to be halved.")
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def with_bicubic(enlargers: Sequence[Enlarger]) -> list[Enlarger]:
     """The enlargers of a comparison: first bicubic by the same factor, or by 4 where there is no other."""
     scale = enlargers[0].scale if enlargers else SCALE
-    return [Enlarger("bicubic", scale, lambda lr, _: bicubic(lr, scale)), *enlargers]
+    return [interpolation("bicubic", scale), *enlargers]
 
 
 def difference(comparison: Comparison) -> NDArray[np.float64]:

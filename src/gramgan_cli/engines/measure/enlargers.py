@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
 
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.errors import UsageError
@@ -24,6 +27,9 @@ Pixels = NDArray[np.uint8]
 Tile = int | Literal["auto"]
 """Side of a tile in input pixels, 0 for the whole picture, 'auto' for what memory allows."""
 
+COST_HEIGHT, COST_WIDTH = 720, 1280
+"""Size of the result that multiply-adds are counted for, as the papers' tables have it."""
+
 
 @dataclass(frozen=True)
 class Enlarger:
@@ -35,27 +41,63 @@ class Enlarger:
     """``uint8`` RGB (h, w, 3) and a reference (H', W', 3), which most ignore -> (scale h, scale w, 3)."""
     needs_reference: bool = False
     """Whether the reference must be there."""
+    interpolation: str | None = None
+    """Its key in ``BASELINES``, None for a model."""
+    parameters: int | None = None
+    """Learned values of a model."""
+    multiply_adds: int | None = None
+    """Of one result of 1280 x 720; None where it is no model, or one whose operations can't be counted."""
 
 
-def open_enlarger(name: str, device: torch.device, tile: Tile, note: Callable[[str], None]) -> Enlarger:
-    """An interpolation (nearest, bilinear, bicubic, lanczos), or the model of that name or file, on ``device``.
+def interpolation(name: str, scale: int) -> Enlarger:
+    """One of ``BASELINES`` by a whole factor."""
+    function = BASELINES[name]
+    return Enlarger(name, scale, lambda lr, _: function(lr, scale), interpolation=name)
 
-    ``note`` is told what the person should know while it runs. Raises GramganError for what can't be loaded.
+
+def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[str], None]) -> Enlarger:
+    """The model of that name or file, on ``device``.
+
+    ``on_note`` gets what the user should know while it runs. Raises GramganError for what can't be loaded.
     """
-    if name in BASELINES:
-        interpolate = BASELINES[name]
-        return Enlarger(name, baselines.SCALE, lambda lr, _: interpolate(lr))
     model = load_model(name)
+    parameters = sum(value.numel() for value in model.network.parameters())
+    cost = multiply_adds(model)
     if model.descriptor.needs_reference:
-        return Enlarger(
-            model.name, model.descriptor.scale, _referenced(model, device, tile, note), needs_reference=True
-        )
-    upscaler = Upscaler(model, device, tile, on_note=note)
-    return Enlarger(model.name, model.descriptor.scale, lambda lr, _: upscaler.upscale(lr))
+        enlarge = _referenced(model, device, tile, on_note)
+        return Enlarger(model.name, model.descriptor.scale, enlarge, True, None, parameters, cost)
+    upscaler = Upscaler(model, device, tile, on_note=on_note)
+    return Enlarger(
+        model.name,
+        model.descriptor.scale,
+        lambda lr, _: upscaler.upscale(lr),
+        parameters=parameters,
+        multiply_adds=cost,
+    )
+
+
+def multiply_adds(model: LoadedModel) -> int | None:
+    """Multiplications with an addition of convolutions and matrix products for a result of 1280 x 720.
+
+    Nothing is computed: the operations run on tensors without values. None for networks that take a reference, and
+    for those that can't run in this way.
+    """
+    if model.descriptor.needs_reference:
+        return None
+    multiple = model.descriptor.multiple_of
+    height, width = (-(-side // model.descriptor.scale // multiple) * multiple for side in (COST_HEIGHT, COST_WIDTH))
+    counter = FlopCounterMode(display=False)
+    try:
+        network = copy.deepcopy(model.network).to("meta")
+        with torch.no_grad(), counter:
+            network(torch.empty(1, 3, height, width, device="meta"))
+    except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):
+        return None  # a network of others that makes or compares values on its way
+    return int(counter.get_total_flops()) // 2
 
 
 def _referenced(
-    model: LoadedModel, device: torch.device, tile: Tile, note: Callable[[str], None]
+    model: LoadedModel, device: torch.device, tile: Tile, on_note: Callable[[str], None]
 ) -> Callable[[Pixels, Pixels | None], Pixels]:
     """What ``gramgan upscale --ref`` does, with another reference for each picture."""
     network, descriptor = model.network, model.descriptor
@@ -63,25 +105,78 @@ def _referenced(
 
     def enlarge(lr: Pixels, reference: Pixels | None) -> Pixels:
         assert reference is not None
-        upscaler = ReferenceUpscaler(network, descriptor, reduce_reference(reference, note), device, tile)
+        upscaler = ReferenceUpscaler(network, descriptor, reduce_reference(reference, on_note), device, tile)
         return np.concatenate(list(upscaler.bands(lr)))
 
     return enlarge
 
 
 def open_enlargers(
-    names: Sequence[str], device: torch.device, tile: Tile, note: Callable[[str], None]
+    names: Sequence[str],
+    device: torch.device,
+    tile: Tile,
+    on_note: Callable[[str], None],
+    scale: int | None = None,
 ) -> list[Enlarger]:
-    """All of them; they must differ in name and agree in scale."""
-    enlargers = [open_enlarger(name, device, tile, note) for name in names]
-    seen: dict[str, Enlarger] = {}
-    for enlarger in enlargers:
-        if enlarger.name in seen:
-            raise UsageError(f"--model names '{enlarger.name}' twice.", "Give each model once, under its own name.")
-        seen[enlarger.name] = enlarger
-        if enlarger.scale != enlargers[0].scale:
+    """Models and interpolations in the order of ``names``; interpolations take the models' factor.
+
+    Args:
+        names: interpolations (nearest, bilinear, bicubic, lanczos), models' names, files, mixtures. Files of one name
+            are told apart by their folders: ``a/last`` and ``b/last``.
+        device: where models run.
+        tile: side of a tile.
+        on_note: gets what the user should know while they run.
+        scale: the factor; the models' where it is None, else 4.
+
+    Raises:
+        UsageError: one of them is named twice, or factors differ.
+        GramganError: a model can't be loaded.
+    """
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise UsageError(f"'{name}' is named twice.", "Name each model once.")
+    models = {name: open_model(name, device, tile, on_note) for name in names if name not in BASELINES}
+    scale = _common_scale(list(models.values()), scale)
+    enlargers = [models.get(name) or interpolation(name, scale) for name in names]
+    labels = distinct_labels([enlarger.name for enlarger in enlargers], [_file_of(name) for name in names])
+    return [replace(enlarger, name=label) for enlarger, label in zip(enlargers, labels, strict=True)]
+
+
+def _common_scale(models: Sequence[Enlarger], wanted: int | None) -> int:
+    for model in models:
+        if model.scale != models[0].scale:
             raise UsageError(
-                f"'{enlargers[0].name}' enlarges by {enlargers[0].scale}, '{enlarger.name}' by {enlarger.scale}.",
+                f"'{models[0].name}' enlarges by {models[0].scale}, '{model.name}' by {model.scale}.",
                 "Compare models of one scale.",
             )
-    return enlargers
+        if wanted not in (None, model.scale):
+            raise UsageError(f"'{model.name}' enlarges by {model.scale}, not by {wanted}.", "Leave the scale out.")
+    return models[0].scale if models else wanted or baselines.SCALE
+
+
+def _file_of(name: str) -> Path | None:
+    """The file that ``name`` means, None where it is an interpolation, a stored model or a mixture."""
+    path = Path(name)
+    return path.resolve() if name not in BASELINES and path.is_file() else None
+
+
+def distinct_labels(names: Sequence[str], paths: Sequence[Path | None]) -> list[str]:
+    """``names``, those that occur more than once with as many of their path's folders before them as it takes.
+
+    Raises UsageError for one file or folder that is named twice.
+    """
+    seen: dict[tuple[str, Path | None], int] = {}
+    for index, pair in enumerate(zip(names, paths, strict=True)):
+        if pair in seen:
+            raise UsageError(f"{pair[1] or pair[0]} is named twice.", "Name each once.")
+        seen[pair] = index
+    labels = list(names)
+    depth = 0
+    while len(set(labels)) < len(labels):
+        depth += 1
+        again = [index for index, label in enumerate(labels) if labels.count(label) > 1]
+        for index in again:
+            path = paths[index]
+            if path is not None:
+                labels[index] = "/".join((*path.parent.parts[1:][-depth:], names[index]))
+    return labels

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.io.files import replacing
+from gramgan_cli.core.io.files import check_regular_target, replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+RUN_HINT = "Name the folder that gramgan train wrote, or its metrics.jsonl."
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -41,7 +43,7 @@ def read_curves(run: Path) -> Curves:
     for row in _rows(file):
         step = row.pop("step", None)
         if not isinstance(step, int):
-            raise GramganError(f"{file} has a row without a step: it is not a run's metrics.")
+            raise GramganError(f"{file} has a row without a step: it is not a run's metrics.", RUN_HINT)
         if "resumed_from" in row:
             curves.resumed.append(step)
             continue
@@ -58,16 +60,18 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as error:
-        raise GramganError(f"There is no run at {file}.", "Name the folder that gramgan train wrote.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise GramganError(f"{file} can't be read: {error}.") from error
+        raise GramganError(f"There is no run at {file}.", RUN_HINT) from error
+    except UnicodeDecodeError as error:
+        raise GramganError(f"{file} is not a run's metrics: it holds no text.", RUN_HINT) from error
+    except OSError as error:
+        raise GramganError(f"{file} can't be read: {error.strerror or error}.", RUN_HINT) from error
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
         except ValueError as error:
-            if number == len(lines):
+            if number == len(lines) and line.startswith("{"):
                 return
-            raise GramganError(f"{file}, line {number}, is not JSON.") from error
+            raise GramganError(f"{file}, line {number}, is not JSON.", RUN_HINT) from error
         if not isinstance(row, dict):
             raise GramganError(f"{file}, line {number}, is not a JSON object.")
         yield row
@@ -127,6 +131,7 @@ def check_output(path: Path, overwrite: bool) -> None:
         raise UsageError(f"-o writes {', '.join(FORMATS)}, not '{path.name}'.", "Name the file accordingly.")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists already.", "Use --overwrite to replace it.")
+    check_regular_target(path)
 
 
 def plot(runs: Sequence[Path], path: Path) -> None:

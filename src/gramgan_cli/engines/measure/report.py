@@ -1,4 +1,4 @@
-"""The report of ``gramgan bench --report``: the table, and the same enlarged crop of HR, bicubic and every model."""
+"""The reports of ``gramgan bench --report``: tables, and the same enlarged crop of HR, bicubic and every model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,23 @@ from scipy.ndimage import uniform_filter
 
 from gramgan_cli import __version__
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.io.files import replacing
-from gramgan_cli.core.resize.baselines import bicubic
-from gramgan_cli.engines.measure.bench import Result, Score, Values, convention
+from gramgan_cli.core.io.files import check_regular_target, replacing
+from gramgan_cli.engines.measure.bench import Enlarged, Measured
+from gramgan_cli.engines.measure.conventions import Values
+from gramgan_cli.engines.measure.metrics import ACCURACY
+from gramgan_cli.engines.measure.tables import (
+    DIFFERENCES_TITLE,
+    FAILURES_TITLE,
+    OTHER_TITLE,
+    Table,
+    accuracy_table,
+    csv_paths,
+    csv_texts,
+    differences_table,
+    failures_table,
+    other_table,
+    tex_text,
+)
 
 Pixels = NDArray[np.uint8]
 
@@ -27,48 +41,8 @@ CROP = 96
 ENLARGED = 288
 """Side that they are shown at, each pixel a square."""
 
-KINDS = (".html", ".md")
-
-HEADINGS = {
-    "psnr_y": ("PSNR Y, dB", "{:.4f}", 1.0),
-    "ssim_y": ("SSIM Y", "{:.4f}", 1.0),
-    "gram_4": ("Gram 4, 1e-4", "{:.3f}", 1e4),
-    "gram_8": ("Gram 8, 1e-4", "{:.3f}", 1e4),
-    "gram_16": ("Gram 16, 1e-4", "{:.3f}", 1e4),
-    "spectrum": ("spectrum, dB", "{:.3f}", 1.0),
-}
-"""Metric -> heading, format, and the factor that brings it to a readable size."""
-
-
-ACCURACY = ("psnr_y", "ssim_y")
-TEXTURE_TITLE = "Distance of the texture from HR's (0: equal)"
-
-
-def cell(metric: str, value: float) -> str:
-    """A metric's value as the tables show it."""
-    _, form, factor = HEADINGS[metric]
-    return form.format(value * factor)
-
-
-def accuracy_table(scores: Sequence[Score]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows: PSNR, SSIM and speed."""
-    headings, rows = _table(scores, [metric for metric in scores[0].values if metric in ACCURACY])
-    speeds = [[f"{score.seconds:.2f}", f"{score.megapixels_per_second:.2f}"] for score in scores]
-    return [*headings, "seconds", "Mpixel/s"], [row + speed for row, speed in zip(rows, speeds, strict=True)]
-
-
-def texture_table(scores: Sequence[Score]) -> tuple[list[str], list[list[str]]] | None:
-    """Headings and rows of the texture distances, None where none was measured."""
-    metrics = [metric for metric in scores[0].values if metric not in ACCURACY]
-    return _table(scores, metrics) if metrics else None
-
-
-def _table(scores: Sequence[Score], metrics: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    headings = ["dataset", "model", *(HEADINGS[metric][0] for metric in metrics)]
-    rows = [
-        [score.dataset, score.model, *(cell(metric, score.values[metric]) for metric in metrics)] for score in scores
-    ]
-    return headings, rows
+KINDS = (".html", ".md", ".csv", ".tex")
+WITH_PICTURES = (".html", ".md")
 
 
 @dataclass
@@ -101,13 +75,12 @@ class Gallery:
     def __init__(self) -> None:
         self.rows: list[PictureRow] = []
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Enlarged) -> None:
         """Take the crop of one result; the first one of a picture brings HR and bicubic along."""
         if not self.rows or (self.rows[-1].dataset, self.rows[-1].name) != (result.dataset, result.sample.name):
-            plain = bicubic(result.sample.lr, result.sample.hr.shape[0] // result.sample.lr.shape[0])
-            place = busiest_place(result.sample.hr, plain, CROP)
+            place = busiest_place(result.target, result.plain, CROP)
             row = PictureRow(result.dataset, result.sample.name, result.sample.grey, place)
-            row.tiles = [("HR", _crop(result.sample.hr, place), {}), ("bicubic", _crop(plain, place), {})]
+            row.tiles = [("HR", _crop(result.target, place), {}), ("bicubic", _crop(result.plain, place), {})]
             self.rows.append(row)
         row = self.rows[-1]
         if result.model == "bicubic":
@@ -123,12 +96,15 @@ def _crop(image: Pixels, place: tuple[int, int]) -> Pixels:
 
 def check_report_path(path: Path, overwrite: bool) -> None:
     """Before the work starts: the suffix is one that can be written, and nothing is in the way."""
-    if path.suffix.lower() not in KINDS:
-        raise UsageError(f"--report writes .html or .md, not '{path.name}'.", "Name the file accordingly.")
-    pictures = [_pictures_folder(path)] if path.suffix.lower() == ".md" else []
-    for target in (path, *pictures):
+    kind = path.suffix.lower()
+    if kind not in KINDS:
+        raise UsageError(f"A report is {', '.join(KINDS)}, not '{path.name}'.", "Name the file accordingly.")
+    targets = {".csv": list(csv_paths(path)), ".md": [path, _pictures_folder(path)]}.get(kind, [path])
+    for target in targets:
         if target.exists() and not overwrite:
             raise UsageError(f"{target} exists already.", "Use --overwrite to replace it.")
+        if target != _pictures_folder(path):
+            check_regular_target(target)
 
 
 def _pictures_folder(path: Path) -> Path:
@@ -136,20 +112,51 @@ def _pictures_folder(path: Path) -> Path:
     return path.with_name(f"{path.stem}_pictures")
 
 
-def write_report(path: Path, scale: int, scores: Sequence[Score], rows: Sequence[PictureRow]) -> None:
-    """Write the report, as one self-contained page or as Markdown with its pictures in a folder beside it."""
-    text = _html(scale, scores, rows) if path.suffix.lower() == ".html" else _markdown(path, scale, scores, rows)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # names may be no text
+def write_report(path: Path, measured: Measured, rows: Sequence[PictureRow]) -> list[Path]:
+    """Write the report in the kind of its suffix.
+
+    ``.html`` is one self-contained page; ``.md`` has its pictures in a folder beside it; ``.csv`` comes with one file
+    of the pictures' values and one of the differences; ``.tex`` is LaTeX.
+
+    Returns:
+        The files, without a Markdown report's pictures.
+    """
+    kind = path.suffix.lower()
+    if kind == ".csv":
+        texts = csv_texts(measured, path)
+    elif kind == ".tex":
+        texts = {path: tex_text(measured, _facts(measured))}
+    elif kind == ".html":
+        texts = {path: _html(measured, rows)}
+    else:
+        texts = {path: _markdown(path, measured, rows)}
+    for file, text in texts.items():
+        with replacing(file) as temporary:
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # names may be no text
+    return list(texts)
 
 
-def _facts(scale: int) -> str:
-    facts = "; ".join(f"{key}: {value}" for key, value in convention(scale).items())
-    return f"x{scale}. {facts}. gramgan {__version__}."
+def _facts(measured: Measured) -> str:
+    facts = "; ".join(f"{key}: {value}" for key, value in measured.facts.items())
+    return (
+        f"x{measured.scale}. {facts}. ±: half the 95 % interval of the mean (Student's t). G mult-adds: 10^9 "
+        f"multiplications with an addition for a result of 1280 x 720. gramgan {__version__}."
+    )
+
+
+def _tables(measured: Measured) -> list[tuple[str, Table]]:
+    """Title and table, those that have rows."""
+    tables = [
+        ("", accuracy_table(measured, with_intervals=True)),
+        (OTHER_TITLE, other_table(measured, with_intervals=True)),
+        (DIFFERENCES_TITLE, differences_table(measured)),
+        (FAILURES_TITLE, failures_table(measured)),
+    ]
+    return [(title, table) for title, table in tables if table]
 
 
 def _caption(label: str, values: Values) -> str:
-    scores = ", ".join(cell(metric, value) for metric, value in values.items() if metric in ACCURACY)
+    scores = ", ".join(ACCURACY[key].text(value) for key, value in values.items() if key in ACCURACY)
     return f"{label} {scores}".strip()
 
 
@@ -173,23 +180,23 @@ p.convention { max-width: 60rem; color: #555; font-size: 13px; }
 """
 
 
-def _html(scale: int, scores: Sequence[Score], rows: Sequence[PictureRow]) -> str:
-    texture = texture_table(scores)
-    tables = _html_table(*accuracy_table(scores))
-    if texture:
-        tables += f"<h2>{escape(TEXTURE_TITLE)}</h2>\n{_html_table(*texture)}"
+def _html(measured: Measured, rows: Sequence[PictureRow]) -> str:
+    tables = "".join(
+        (f"<h2>{escape(title)}</h2>\n" if title else "") + _html_table(t) for title, t in _tables(measured)
+    )
     pictures = "\n".join(_html_row(row) for row in rows)
+    title = f"gramgan bench, x{measured.scale}"
     return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>gramgan bench, x{scale}</title>\n'
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{STYLE}</style>\n</head>\n'
-        f'<body>\n<h1>gramgan bench, x{scale}</h1>\n{tables}<p class="convention">{escape(_facts(scale))}</p>\n'
+        f'<body>\n<h1>{title}</h1>\n{tables}<p class="convention">{escape(_facts(measured))}</p>\n'
         f"{pictures}\n</body>\n</html>\n"
     )
 
 
-def _html_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
+def _html_table(table: Table) -> str:
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in table.headings)
+    body = "\n".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in table.rows)
     return f"<table>\n<tr>{head}</tr>\n{body}\n</table>\n"
 
 
@@ -208,16 +215,15 @@ def _html_row(row: PictureRow) -> str:
 
 def _title(row: PictureRow) -> str:
     top, left = row.place
-    note = ", grey counted as RGB" if row.grey else ""
+    note = ", grey" if row.grey else ""
     return f"{row.dataset}, {row.name} (from {left}, {top}{note})"
 
 
-def _markdown(path: Path, scale: int, scores: Sequence[Score], rows: Sequence[PictureRow]) -> str:
-    lines = [f"# gramgan bench, x{scale}", "", *_markdown_table(*accuracy_table(scores))]
-    texture = texture_table(scores)
-    if texture:
-        lines += ["", f"{TEXTURE_TITLE}:", "", *_markdown_table(*texture)]
-    lines += ["", _facts(scale), ""]
+def _markdown(path: Path, measured: Measured, rows: Sequence[PictureRow]) -> str:
+    lines = [f"# gramgan bench, x{measured.scale}"]
+    for title, table in _tables(measured):
+        lines += ["", *([f"{title}:", ""] if title else []), *_markdown_table(table)]
+    lines += ["", _facts(measured), ""]
     folder = _pictures_folder(path)
     for number, row in enumerate(rows):
         pictures = []
@@ -231,8 +237,9 @@ def _markdown(path: Path, scale: int, scores: Sequence[Score], rows: Sequence[Pi
     return "\n".join(lines)
 
 
-def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [_line(headings), _line(["---", "---", *["---:"] * (len(headings) - 2)]), *(_line(row) for row in rows)]
+def _markdown_table(table: Table) -> list[str]:
+    rule = ["---", "---", *["---:"] * (len(table.headings) - 2)]
+    return [_line(table.headings), _line(rule), *(_line(row) for row in table.rows)]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,0 +1,162 @@
+"""The ways to measure: today's papers', the classic tables', and RGB. Each says how its numbers are made."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramgan_cli.core.data.datasets import Sample
+from gramgan_cli.core.metrics import psnr_plane, psnr_rgb, psnr_y, ssim_plane, ssim_rgb, ssim_y
+from gramgan_cli.core.metrics.luma import luma
+from gramgan_cli.core.resize.baselines import interpolated
+from gramgan_cli.core.resize.matlab import imresize, round_to_8bit
+from gramgan_cli.engines.measure.enlargers import Enlarger
+
+Pixels = NDArray[np.uint8]
+Values = dict[str, float]
+"""Metric -> value, in the order in which they are shown."""
+
+_SSIM = "Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, L 255, no padding"
+_LR = "as shipped with the dataset; else MATLAB bicubic of the whole image, border symmetric, 8 bit"
+
+
+class Modern:
+    """The convention of papers since EDSR: the picture is reduced in RGB, PSNR and SSIM are taken on Y."""
+
+    name = "modern"
+    grey_counts_as = "RGB"
+
+    def border(self, scale: int) -> int:
+        """Pixels that are cut from each side before measuring."""
+        return scale
+
+    def is_grey(self, sample: Sample) -> bool:
+        """Whether ``grey_counts_as`` speaks of this picture."""
+        return sample.grey
+
+    def target(self, sample: Sample) -> Pixels:
+        """(H, W, 3): HR as results are measured against it."""
+        return sample.hr
+
+    def enlarged(self, enlarger: Enlarger, sample: Sample) -> Pixels:
+        """(H, W, 3): the enlarger's result as it is measured."""
+        return enlarger.enlarge(sample.lr, sample.reference)
+
+    def accuracy(self, sr: Pixels, hr: Pixels, scale: int) -> Values:
+        """PSNR in dB and SSIM of a result of ``enlarged`` against ``target``."""
+        border = self.border(scale)
+        return {"psnr_y": psnr_y(sr, hr, border), "ssim_y": ssim_y(sr, hr, border)}
+
+    def facts(self, scale: int) -> dict[str, str | int]:
+        """How the numbers are made, to be printed beside them."""
+        return {
+            "name": self.name,
+            "y": "BT.601, 16 + (65.481 R + 128.553 G + 24.966 B) / 255, not rounded",
+            "border": self.border(scale),
+            "ssim": _SSIM,
+            "sr": "rounded half up and clipped to 8 bit before measuring",
+            "lr": _LR,
+            "grey": f"counts as {self.grey_counts_as}",
+            "mean": "of the per-image values",
+            "megapixels_per_second": "of the result",
+        }
+
+    def sentence(self, scale: int) -> str:
+        """The same in one line."""
+        return (
+            f"modern: Y of BT.601, not rounded; {self.border(scale)} px cut from each border; SSIM Gaussian 11x11, "
+            "sigma 1.5; results rounded to 8 bit; mean of per-image values."
+        )
+
+
+class Classic(Modern):
+    """The convention of the tables from SRCNN to VDSR: Y alone is reduced and enlarged, and grey counts as grey.
+
+    Interpolations get the reduced Y unquantised. Networks need colours: they get the LR of ``Modern``, and the Y of
+    their result, rounded to 8 bit, is measured.
+    """
+
+    name = "classic"
+    grey_counts_as = "grey"
+
+    def is_grey(self, sample: Sample) -> bool:
+        """Files of one channel; colours that happen to be grey have a Y like all others."""
+        return sample.one_channel
+
+    def target(self, sample: Sample) -> Pixels:
+        """HR's Y rounded to 8 bit, a grey picture as it is; in all three channels."""
+        return _three(_plane(sample.hr, sample.one_channel))
+
+    def enlarged(self, enlarger: Enlarger, sample: Sample) -> Pixels:
+        """The result's Y rounded to 8 bit, a grey picture's result as grey; in all three channels."""
+        if enlarger.interpolation is None:
+            return _three(_plane(super().enlarged(enlarger, sample), sample.one_channel))
+        exact: NDArray[np.floating] = _plane(sample.hr, sample.one_channel).astype(np.float64)
+        lr = imresize(exact, 1 / enlarger.scale).astype(np.float32)
+        return _three(round_to_8bit(interpolated(lr[:, :, None], enlarger.interpolation, enlarger.scale)[:, :, 0]))
+
+    def accuracy(self, sr: Pixels, hr: Pixels, scale: int) -> Values:
+        """PSNR in dB and SSIM of the planes."""
+        border = self.border(scale)
+        return {"psnr_y": psnr_plane(sr, hr, border), "ssim_y": ssim_plane(sr, hr, border)}
+
+    def facts(self, scale: int) -> dict[str, str | int]:
+        """How the numbers are made, to be printed beside them."""
+        return super().facts(scale) | {
+            "y": "BT.601, 16 + (65.481 R + 128.553 G + 24.966 B) / 255, rounded to 8 bit",
+            "lr": "for interpolations: MATLAB bicubic of Y alone, border symmetric, not rounded; for networks: " + _LR,
+        }
+
+    def sentence(self, scale: int) -> str:
+        """The same in one line."""
+        return (
+            f"classic: Y of BT.601 alone, reduced without rounding; grey counts as grey; {self.border(scale)} px cut "
+            "from each border; SSIM Gaussian 11x11, sigma 1.5; results rounded to 8 bit; mean of per-image values."
+        )
+
+
+class Rgb(Modern):
+    """All of R, G and B in [0, 1], the border included (the course project among SRGAN's write-ups)."""
+
+    name = "rgb"
+
+    def border(self, scale: int) -> int:
+        """None."""
+        del scale
+        return 0
+
+    def accuracy(self, sr: Pixels, hr: Pixels, scale: int) -> Values:
+        """PSNR in dB over all samples, SSIM as the mean over the three channels."""
+        border = self.border(scale)
+        return {"psnr_rgb": psnr_rgb(sr, hr, border), "ssim_rgb": ssim_rgb(sr, hr, border)}
+
+    def facts(self, scale: int) -> dict[str, str | int]:
+        """How the numbers are made, to be printed beside them."""
+        facts = super().facts(scale) | {
+            "rgb": "R, G and B in [0, 1], all samples",
+            "ssim": "mean over R, G and B; " + _SSIM.replace("L 255", "L 1"),
+        }
+        del facts["y"]
+        return facts
+
+    def sentence(self, scale: int) -> str:
+        """The same in one line."""
+        del scale
+        return (
+            "rgb: R, G and B in [0, 1], nothing cut from the border; SSIM Gaussian 11x11, sigma 1.5, mean over the "
+            "channels; results rounded to 8 bit; mean of per-image values."
+        )
+
+
+CONVENTIONS: dict[str, Modern] = {convention.name: convention for convention in (Modern(), Classic(), Rgb())}
+"""Name on the command line -> convention."""
+
+
+def _plane(image: Pixels, grey: bool) -> Pixels:
+    """(H, W): Y in 16..235 rounded to 8 bit; of a grey picture the grey levels in 0..255."""
+    exact = luma(image)
+    return round_to_8bit((exact - 16) * 255 / 219 if grey else exact)
+
+
+def _three(plane: Pixels) -> Pixels:
+    return np.repeat(plane[:, :, None], 3, axis=2)
