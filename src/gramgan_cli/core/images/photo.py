@@ -39,6 +39,8 @@ class Metadata:
     """Horizontal and vertical resolution in pixels per inch, for printing."""
     comment: str | None = None
     """The JPEG comment, or PNG's text 'Comment'."""
+    software: str | None = None
+    """What a result of PNG or TIFF names as its software; other formats say it in EXIF."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
     """PNG chunks (type, content) that pass from PNG to PNG as they are: gamma, text, time."""
     segments: tuple[tuple[int, bytes], ...] = ()

@@ -64,7 +64,12 @@ def _png(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
 def _png_chunks(target: Target) -> list[Chunk]:
     """The ancillary chunks, those about colour first, as the specification orders them."""
     metadata = target.metadata
-    chunks: list[Chunk] = [c for c in metadata.png_chunks if c[0] in (b"gAMA", b"cHRM", b"sRGB", b"cICP")]
+    kept = metadata.png_chunks
+    chunks: list[Chunk] = []
+    if metadata.software:  # first, so that a look at the file's beginning finds it
+        kept = tuple(c for c in kept if c[0] != b"tEXt" or not c[1].startswith(b"Software\0"))
+        chunks.append((b"tEXt", b"Software\0" + metadata.software.encode("latin-1", "replace")))
+    chunks += [c for c in kept if c[0] in (b"gAMA", b"cHRM", b"sRGB", b"cICP")]
     if metadata.icc:
         chunks.append((b"iCCP", pack_profile(metadata.icc)))
     if metadata.dpi:
@@ -76,7 +81,7 @@ def _png_chunks(target: Target) -> list[Chunk]:
         chunks.append((b"iTXt", pack_xmp(metadata.xmp)))
     if metadata.comment and not metadata.png_chunks:
         chunks.append((b"iTXt", b"Comment\0\0\0\0\0" + metadata.comment.encode()))
-    return chunks + [c for c in metadata.png_chunks if c not in chunks]
+    return chunks + [c for c in kept if c not in chunks]
 
 
 # ---- TIFF ----------------------------------------------------------------------------------------------------------

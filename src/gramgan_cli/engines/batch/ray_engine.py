@@ -62,7 +62,7 @@ class _Actor:
                 path = Path(folder) / "weights.safetensors"
                 path.write_bytes(place(weights).read())
                 options = replace(options, model=str(path))
-            self._worker = Worker(order, open_session(options))
+            self._worker = Worker(order, replace(open_session(options), name=order.model))
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """{"photo": [Photo, ...]} -> {"outcome": [Outcome, ...]}."""

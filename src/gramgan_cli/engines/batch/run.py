@@ -6,11 +6,10 @@ import hashlib
 import json
 import os
 import socket
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -20,9 +19,8 @@ from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES, format_o
 from gramgan_cli.core.images.output_format import FormatChoice
 from gramgan_cli.core.io.locations import LocalPlace, Place, place
 from gramgan_cli.core.resize import baselines
-from gramgan_cli.core.weights.header import WeightsHeader, save_weights
-from gramgan_cli.core.weights.load import load_model, weights_file
-from gramgan_cli.core.weights.mixture import Mixture
+from gramgan_cli.core.weights.header import WeightsHeader
+from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.batch.leases import Sign, claimed_keys, clear_old_signs, is_taken, key_of, release
 from gramgan_cli.engines.batch.listing import Photo, list_photos, of_shard
 from gramgan_cli.engines.batch.records import (
@@ -40,7 +38,7 @@ from gramgan_cli.engines.batch.records import (
 from gramgan_cli.engines.batch.worker import Order, Outcome, Worker
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.plan import Naming, check_ending, check_writable
-from gramgan_cli.engines.upscale.session import Session
+from gramgan_cli.engines.upscale.session import Session, weights_content
 
 FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
 """How many rows, and for how long, may wait before they are written."""
@@ -112,12 +110,7 @@ def look_up(model: str) -> Weights:
     loaded = load_model(model)
     if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{model}' needs a reference picture for every photo.", "Choose another --model.")
-    if Mixture.parse(model):
-        with tempfile.TemporaryDirectory() as folder:
-            save_weights(Path(folder) / "mixed.safetensors", loaded.network.state_dict(), loaded.header)
-            content = (Path(folder) / "mixed.safetensors").read_bytes()
-    else:
-        content = weights_file(model).read_bytes()
+    content = weights_content(model, loaded)
     return Weights(loaded.name, loaded.descriptor.scale, content, hashlib.sha256(content).hexdigest(), loaded.header)
 
 
@@ -149,7 +142,7 @@ class Run:
         merged.read(self.records)
         self.order = Order(
             self.name, self.output.text, self.records.text, self.weights.name, self.weights.sha256,
-            options.upscale, described(options.upscale), "", tuple(merged.seen),
+            options.upscale, options.upscale.described(), "", tuple(merged.seen),
         )  # fmt: skip
         self._check_same_work(merged, {storable(photo.input) for photo in mine})
         self._check_writable(mine)
@@ -329,13 +322,6 @@ def _with_place(photos: list[Photo], output: str, choice: FormatChoice) -> tuple
     check_ending(output, form, choice)
     name = target.name.removesuffix(target.suffix)
     return target.parent, [replace(photos[0], folder="", stem=name, suffix=target.suffix, named=True)]
-
-
-def described(options: UpscaleOptions) -> str:
-    """The options that decide how results look, as records say them."""
-    names = ("format", "quality", "size", "allow_truncated", "precision", "tta", "seamless", "backend")
-    every = asdict(options)
-    return json.dumps({name: every[name] for name in names}, sort_keys=True)
 
 
 def local_engine(session: Session, on_part: Callable[[float], None] = lambda _through: None) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.alpha import extend_colours
 from gramgan_cli.core.images.formats.capabilities import Format, format_of_suffix
+from gramgan_cli.core.images.mark import marked
 from gramgan_cli.core.images.output_format import Target, choose_format, plan_target
 from gramgan_cli.core.images.photo import Frame, Photo
 from gramgan_cli.core.images.read import open_photo
@@ -47,6 +49,7 @@ def open_job(job: Job, session: Session, options: UpscaleOptions) -> Opened:
             result.skipped, result.output = True, str(job.expected)
             return opened
         data = _bytes(job.source, name)
+        result.input_bytes, result.input_sha256 = len(data), hashlib.sha256(data).hexdigest()
         photo = open_photo(data, name, options.allow_truncated)
         form = choose_format(photo, options.format)
         if job.fixed is not None and job.fixed != STANDARD:
@@ -70,7 +73,9 @@ def _decide(
     result, path, scale = opened.result, opened.path, session.scale
     assert path is not None
     sizes = tuple(options.size.of(frame.width, frame.height, scale) for frame in photo.frames)
-    opened.target, notes = plan_target(photo, form, sizes, options.quality)
+    target, notes = plan_target(photo, form, sizes, options.quality)
+    assert result.input_sha256 is not None
+    opened.target = marked(target, session.mark(result.input_sha256))
     result.input_size = (photo.frames[0].width, photo.frames[0].height)
     result.output_size, result.frames = sizes[0], len(photo.frames)
     result.warnings += [*photo.warnings, *notes, *_scale_note(photo.frames[0], sizes[0], scale)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -60,6 +62,15 @@ class UpscaleOptions:
     """Leave results that exist as they are."""
     allow_truncated: bool = False
     """Use what can be read of damaged files."""
+
+    def described(self) -> str:
+        """What decides how a result looks besides the model and the picture, as JSON: for records and marks."""
+        names = ["format", "quality", "size", "allow_truncated", "precision", "tta", "seamless", "backend"]
+        every = asdict(self)
+        facts = {name: every[name] for name in names}
+        if self.reference is not None:
+            facts["reference"] = hashlib.sha256(self.reference.read_bytes()).hexdigest()
+        return json.dumps(facts, sort_keys=True)
 
 
 def chosen_model(model: str | None, style: float | None, reference: Path | None) -> str:

@@ -23,7 +23,7 @@ from gramgan_cli.core.tiling.tiles import Span, Tiling, spans
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.upscale.options import REFERENCE_MODEL, PrecisionChoice, TileChoice, UpscaleOptions
-from gramgan_cli.engines.upscale.session import Session
+from gramgan_cli.engines.upscale.session import Session, weights_sha256
 from gramgan_cli.engines.upscale.upscaler import PRACTICAL_HALO, Upscaler
 
 Array = NDArray[Any]
@@ -165,7 +165,8 @@ def open_reference_session(options: UpscaleOptions, on_note: Callable[[str], Non
         loaded.network, loaded.descriptor, picture, device, options.tile, options.precision, options.tta,
         options.seamless,
     )  # fmt: skip
-    return Session(loaded.name, str(device), "torch", upscaler, loaded.header)
+    checksum = weights_sha256(options.model, loaded)
+    return Session(loaded.name, str(device), "torch", upscaler, loaded.header, checksum, options.described())
 
 
 def reduce_reference(reference: Pixels, note: Callable[[str], None]) -> Pixels:

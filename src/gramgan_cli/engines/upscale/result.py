@@ -18,6 +18,9 @@ class Result:
     output_size: tuple[int, int] | None = None
     frames: int | None = None
     """Frames of an animation or pages, 1 for most."""
+    input_bytes: int | None = None
+    """Length of the picture's file."""
+    input_sha256: str | None = None
     model: str | None = None
     device: str = ""
     backend: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,11 +23,13 @@ from gramgan_cli.core.backends.ncnn_files import write_ncnn
 from gramgan_cli.core.backends.networks import NcnnNetwork, OnnxNetwork, OpenVinoNetwork
 from gramgan_cli.core.backends.openvino_model import write_openvino
 from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.images.mark import Mark
 from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.header import WeightsHeader
-from gramgan_cli.core.weights.load import LoadedModel, load_model
+from gramgan_cli.core.weights.header import WeightsHeader, save_weights
+from gramgan_cli.core.weights.load import LoadedModel, load_model, weights_file
+from gramgan_cli.core.weights.mixture import Mixture
 from gramgan_cli.engines.upscale.limits import tile_budget
 from gramgan_cli.engines.upscale.options import BackendChoice, UpscaleOptions
 from gramgan_cli.engines.upscale.upscaler import Interpolator, Upscaler
@@ -66,11 +69,35 @@ class Session:
     source: BandSource
     header: WeightsHeader | None
     """What its weights say of themselves; None for interpolations."""
+    sha256: str | None
+    """Checksum of its weights file; None for interpolations."""
+    settings: str
+    """``UpscaleOptions.described()``: what else decides how results look."""
 
     @property
     def scale(self) -> int:
         """Output side over input side."""
         return self.source.scale
+
+    def mark(self, input_sha256: str) -> Mark:
+        """The mark of a result that this session makes of a picture with this checksum."""
+        facts = json.dumps([self.name, self.sha256, self.settings, input_sha256])
+        return Mark(self.name, hashlib.sha256(facts.encode()).hexdigest()[:32])
+
+
+def weights_content(model: str, loaded: LoadedModel) -> bytes:
+    """The weights file of a loaded model; for a mixture the file that it would make."""
+    if Mixture.parse(model) is None:
+        return weights_file(model).read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mixed.safetensors"
+        save_weights(path, loaded.network.state_dict(), loaded.header)
+        return path.read_bytes()
+
+
+def weights_sha256(model: str, loaded: LoadedModel) -> str:
+    """The checksum of ``weights_content``."""
+    return hashlib.sha256(weights_content(model, loaded)).hexdigest()
 
 
 def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambda _text: None) -> Session:
@@ -93,6 +120,7 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
     loaded = load_model(options.model)
     if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{loaded.name}' needs a reference picture.", "Name one with --ref PHOTO.")
+    checksum = weights_sha256(options.model, loaded)
     chosen = choose_backend(options.backend, loaded, options.device, options.precision)
     limited = options.max_memory is not None and chosen.device.type == "cpu"
     upscaler = Upscaler(
@@ -105,7 +133,7 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
         max_memory=tile_budget(options.max_memory or 0) if limited else None,
         converted=chosen.converted,
     )
-    return Session(loaded.name, str(chosen.device), chosen.name, upscaler, loaded.header)
+    return Session(loaded.name, str(chosen.device), chosen.name, upscaler, loaded.header, checksum, options.described())
 
 
 def _open_interpolation(options: UpscaleOptions) -> Session:
@@ -120,7 +148,7 @@ def _open_interpolation(options: UpscaleOptions) -> Session:
             f"'{options.model}' is a formula: {options.backend} has nothing to run.", "Leave out --backend."
         )
     source = Interpolator(options.model, options.tile, options.seamless)
-    return Session(options.model, "cpu", "", source, None)
+    return Session(options.model, "cpu", "", source, None, None, options.described())
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ Layout: TIFF 6.0, section 2; tags: EXIF 2.32.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gramgan_cli.core.images.metadata import ifd
-from gramgan_cli.core.images.metadata.ifd import EXIF_IFD, LONG, RATIONAL, SHORT, DamagedTiff, Entry
+from gramgan_cli.core.images.metadata.ifd import ASCII, EXIF_IFD, LONG, RATIONAL, SHORT, DamagedTiff, Entry
 
 ORIENTATION = 0x0112
 THUMBNAIL_START = 0x0201
@@ -21,6 +21,7 @@ HEIGHTS = {0x0101, 0xA003}
 """ImageLength and PixelYDimension."""
 
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
+SOFTWARE = 0x0131
 
 
 class DamagedExif(ValueError):
@@ -157,19 +158,61 @@ def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
     }
     if X_RESOLUTION in entries:
         return bytes(block.data)
-    link = block.next_ifd_at(first)
+    packed = block.layout.pack
+    values = b"".join(packed("II", round(value * 10000), 10000) for value in dpi)
+
+    def new_entries(values_at: int) -> dict[int, bytes]:
+        return {
+            X_RESOLUTION: packed("HHII", X_RESOLUTION, RATIONAL, 1, values_at),
+            Y_RESOLUTION: packed("HHII", Y_RESOLUTION, RATIONAL, 1, values_at + 8),
+            RESOLUTION_UNIT: packed("HHIHH", RESOLUTION_UNIT, SHORT, 1, 2, 0),
+        }
+
+    return _with_entries(block, entries, new_entries, values)
+
+
+def exif_software(exif: bytes) -> str:
+    """The software that the block names; nothing where it names none. Raises DamagedExif."""
+    block = _Block(exif)
+    for entry in block.entries(block.first):
+        if entry.tag == SOFTWARE and entry.kind == ASCII:
+            return bytes(block.data[entry.where : entry.where + entry.length]).rstrip(b"\0 ").decode("utf-8", "replace")
+    return ""
+
+
+def with_software(exif: bytes | None, text: str) -> bytes:
+    """The block with this software in the place of another; a new block where there is none.
+
+    The first directory is written anew behind the block's end, so that all else stays where it is. Raises DamagedExif.
+    """
+    block = _Block(exif or b"II*\0" + (8).to_bytes(4, "little") + bytes(6))
+    entries = {
+        entry.tag: bytes(block.data[entry.at : entry.at + 12].ljust(12, b"\0")) for entry in block.entries(block.first)
+    }
+    for entry in block.entries(block.first):
+        if entry.tag == SOFTWARE:  # what it said would be found by a search through the bytes
+            end = min(entry.where + entry.length, len(block.data))
+            block.data[entry.where : end] = bytes(max(0, end - entry.where))
+    value = text.encode("utf-8", "replace") + b"\0"
+
+    def new_entries(values_at: int) -> dict[int, bytes]:
+        return {SOFTWARE: block.layout.pack("HHII", SOFTWARE, ASCII, len(value), values_at)}
+
+    return _with_entries(block, entries, new_entries, value)
+
+
+def _with_entries(
+    block: _Block, entries: dict[int, bytes], new_entries: Callable[[int], dict[int, bytes]], values: bytes
+) -> bytes:
+    """The block with a first directory of old and new entries behind its end, and the new entries' values behind it."""
+    link = block.next_ifd_at(block.first)
     following = block.read("I", link) if link + 4 <= len(block.data) else 0
     block.data += b"\0" * (len(block.data) % 2)
     at = len(block.data)
-    values_at = at + 2 + 12 * len({*entries, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}) + 4
-
+    values_at = at + 2 + 12 * len({*entries, *new_entries(0)}) + 4
+    entries = entries | new_entries(values_at)
     packed = block.layout.pack
-    entries[X_RESOLUTION] = packed("HHII", X_RESOLUTION, RATIONAL, 1, values_at)
-    entries[Y_RESOLUTION] = packed("HHII", Y_RESOLUTION, RATIONAL, 1, values_at + 8)
-    entries[RESOLUTION_UNIT] = packed("HHIHH", RESOLUTION_UNIT, SHORT, 1, 2, 0)
     block.data += packed("H", len(entries)) + b"".join(entry for _, entry in sorted(entries.items()))
-    block.data += packed("I", following)
-    for value in dpi:
-        block.data += packed("II", round(value * 10000), 10000)
+    block.data += packed("I", following) + values
     block.data[4:8] = packed("I", at)
     return bytes(block.data)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.images.formats.tiff import structure as tags
 from gramgan_cli.core.images.metadata import ifd
+from gramgan_cli.core.images.metadata.exif import SOFTWARE
 from gramgan_cli.core.images.metadata.ifd import Directory, Layout, Value, number
 from gramgan_cli.core.images.photo import Metadata
 
@@ -89,6 +90,8 @@ class TiffWriter:
             directory[tags.RESOLUTION_UNIT] = shorts(2)
             for tag, value in zip((tags.X_RESOLUTION, tags.Y_RESOLUTION), metadata.dpi, strict=True):
                 directory[tag] = Value(ifd.RATIONAL, layout.pack("II", round(value * 10000), 10000))
+        if metadata.software:
+            directory[SOFTWARE] = Value(ifd.ASCII, metadata.software.encode("utf-8", "replace") + b"\0")
         if metadata.icc:
             directory[tags.ICC] = Value(ifd.UNDEFINED, metadata.icc)
         if metadata.xmp:

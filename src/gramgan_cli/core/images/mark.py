@@ -1,0 +1,95 @@
+"""The mark by which a result is known as such: PNG's text Software, TIFF's and EXIF's tag of that name.
+
+What stood there before stays in front of it. A format without room for it goes without.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from gramgan_cli import __version__
+from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_software, with_software
+from gramgan_cli.core.images.output_format import LARGEST_SEGMENT, Target
+from gramgan_cli.core.images.photo import Metadata
+
+_TEXT = re.compile(r"gramgan [\w.+-]{1,40} \(([^()]{1,120}); ([0-9a-f]{32})\)")
+_BYTES = re.compile(_TEXT.pattern.encode())
+
+_HEAD, _TAIL = 2**16, 2**17
+"""Bytes of a file's beginning and end in which its mark is looked for."""
+
+_SOFTWARE = b"Software\0"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Which model made a result, and of what."""
+
+    model: str
+    """Its name."""
+    digest: str
+    """32 hexadecimal digits of a checksum over the model's weights, the options and the picture's bytes."""
+
+    def __str__(self) -> str:
+        return f"gramgan {__version__} ({re.sub(r'[^A-Za-z0-9._+@-]', '_', self.model)[:100]}; {self.digest})"
+
+
+def marked(target: Target, mark: Mark) -> Target:
+    """The result with the mark in its metadata, and in that of every page."""
+    pages = [_marked(page, target, str(mark)) for page in (target.metadata, *target.further_pages)]
+    return replace(target, metadata=pages[0], further_pages=tuple(pages[1:]))
+
+
+def _marked(metadata: Metadata, target: Target, mark: str) -> Metadata:
+    try:
+        if target.format.name == "png":
+            texts = (content for kind, content in metadata.png_chunks if kind == b"tEXt")
+            before = next((text[len(_SOFTWARE) :].decode("latin-1") for text in texts if text[:9] == _SOFTWARE), "")
+            return replace(metadata, software=_appended(before, mark))
+        software = _appended(exif_software(metadata.exif) if metadata.exif else "", mark)
+        if target.format.name == "tiff":
+            return replace(metadata, software=software)
+        exif = with_software(metadata.exif, software)
+    except DamagedExif:
+        return metadata
+    fits = target.format.name != "jpg" or len(exif) <= LARGEST_SEGMENT
+    return replace(metadata, exif=exif) if fits else metadata
+
+
+def _appended(before: str, mark: str) -> str:
+    """The software that made the picture, without an earlier mark, and the mark."""
+    before = _TEXT.sub("", before).strip(" ;\0")
+    return f"{before}; {mark}" if before else mark
+
+
+def read_mark(path: Path) -> Mark | None:
+    """The mark of a picture file; None for what is no result, or can't be read."""
+    try:
+        with path.open("rb") as file:
+            return _found(file)
+    except OSError:
+        return None
+
+
+def _found(file: BinaryIO) -> Mark | None:
+    head = file.read(_HEAD)
+    mark = mark_in(head)
+    if mark is None and head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        order = "little" if head[:1] == b"I" else "big"
+        offset = head[8:16] if b"+" in head[:4] else head[4:8]
+        file.seek(min(int.from_bytes(offset, "little" if order == "little" else "big"), 2**62))
+        mark = mark_in(file.read(_HEAD))
+    elif mark is None and head[:4] == b"RIFF":
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - _TAIL))
+        mark = mark_in(file.read(_TAIL))
+    return mark
+
+
+def mark_in(content: bytes) -> Mark | None:
+    """The mark that stands in these bytes."""
+    match = _BYTES.search(content)
+    return Mark(match[1].decode("latin-1"), match[2].decode()) if match else None

@@ -1,0 +1,74 @@
+"""Results carry a mark, in every format that is written; other libraries read it, and nothing else changes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from photo_corpus import scene, with_pillow
+from PIL import Image
+from upscale_helpers import decoded, upscale_one
+
+from gramgan_cli.core.images.mark import Mark, mark_in, read_mark
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.session import open_session
+
+
+def software(path: Path) -> str:
+    """What Pillow and tifffile say made the picture."""
+    if path.suffix == ".tif":
+        with tifffile.TiffFile(path) as file:
+            return str(file.pages[0].tags["Software"].value)
+    with Image.open(path) as image:
+        return image.text["Software"] if path.suffix == ".png" else image.getexif()[0x0131]
+
+
+@pytest.mark.parametrize("form", ["png", "jpg", "webp", "tiff", "avif"])
+@pytest.mark.parametrize("before", ["", "Camera 1.2"])
+def test_a_result_says_what_made_it_after_what_was_said_before(form: str, before: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    if before:
+        exif[0x0131] = before
+    data = with_pillow(scene(3), "JPEG", exif=exif)
+    result = upscale_one(data, tmp_path, "a.jpg", format=form)
+    assert result.error is None
+    assert result.warnings == []
+    path = Path(result.output)
+    said = software(path)
+    kept = before if form != "png" else ""  # in a PNG the EXIF block stays, and keeps it
+    assert said.startswith(f"{kept}; gramgan " if kept else "gramgan ")
+    session = open_session(UpscaleOptions(model="nearest", device="cpu", format=form))
+    mark = session.mark(hashlib.sha256(data).hexdigest())
+    assert read_mark(path) == mark
+    with Image.open(path) as image:
+        found = image.getexif()
+        assert found[0x010F] == "Maker"
+        if form == "png" and before:
+            assert found[0x0131] == before
+    again = upscale_one(path.read_bytes(), tmp_path, f"again{path.suffix}", format="same")
+    assert software(Path(again.output)).count("gramgan") == 1, "an earlier mark goes"
+    assert read_mark(Path(again.output)) != mark
+
+
+def test_the_text_of_a_png_stays_before_the_mark(tmp_path: Path) -> None:
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for key, text in (("Software", "Painter"), ("Title", "Sea")):
+        info.add_text(key, text)
+    result = upscale_one(with_pillow(scene(3), "PNG", pnginfo=info), tmp_path, "a.png")
+    with Image.open(result.output) as image:
+        assert image.text["Title"] == "Sea"
+        assert image.text["Software"].startswith("Painter; gramgan ")
+    assert np.array_equal(decoded(Path(result.output))[::4, ::4], scene(3))
+
+
+def test_what_is_no_result_has_no_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(with_pillow(scene(3), "JPEG", comment=b"made with gramgan 0.1 (nice)"))
+    assert read_mark(tmp_path / "a.jpg") is None
+    assert read_mark(tmp_path / "absent.jpg") is None
+    assert mark_in(str(Mark("a (b); c", "0" * 32)).encode()) == Mark("a__b___c", "0" * 32)
