@@ -1,5 +1,67 @@
-"""gramgan: photographs four times larger, and the training, measuring and comparing of the networks that do it."""
+"""gramgan: photographs four times larger, and the training, measuring and comparing of the networks that do it.
 
-from importlib.metadata import version
+The public names are loaded when they are first used, so importing the package takes no time and no torch::
 
-__version__ = version("gramgan-cli")
+    import gramgan_cli as gg
+
+    gg.upscale("photo.jpg", "large.png")
+
+docs/python-api.md describes them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gramgan_cli.api.models import Model, models
+    from gramgan_cli.api.upscaler import Upscaler, load
+    from gramgan_cli.api.upscaling import upscale, upscale_all
+    from gramgan_cli.core.errors import GramganError, UsageError
+    from gramgan_cli.engines.upscale.result import Result
+
+    __version__: str
+
+__all__ = [
+    "GramganError",
+    "Model",
+    "Result",
+    "Upscaler",
+    "UsageError",
+    "__version__",
+    "load",
+    "models",
+    "upscale",
+    "upscale_all",
+]
+
+_MODULES = {
+    "models": "api.models",
+    "Model": "api.models",
+    "load": "api.upscaler",
+    "Upscaler": "api.upscaler",
+    "upscale": "api.upscaling",
+    "upscale_all": "api.upscaling",
+    "Result": "engines.upscale.result",
+}
+"""Where the public names stand; those that are not here are errors."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: Any
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value = version("gramgan-cli")
+    else:
+        module = importlib.import_module(f"{__name__}.{_MODULES.get(name, 'core.errors')}")
+        value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -48,13 +49,29 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _use_plugins(files: list[Path] | None) -> None:
+    if files:
+        from gramgan_cli.core.plugins import add_plugin_file
+
+        for file in files:
+            add_plugin_file(file)
+
+
 @app.callback()
 def _root(
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.py",
+            callback=_use_plugins,
+            help="Networks, losses and metrics of your own; before the command. May be given more than once.",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    del version
+    del version, plugin
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -262,7 +261,7 @@ def _run_files(
                 record.error = _save_attention(session, Path(record.input), attention)
             _tell(record, quiet, json, to_stdout)
     if json:
-        out.print_json({"model": _model_facts(session), "results": [asdict(record) for record in records]})
+        out.print_json({"model": _model_facts(session), "results": [record.facts() for record in records]})
     elif len(records) > 1:
         failed = [record.input for record in records if record.error]
         skipped = sum(record.skipped for record in records)

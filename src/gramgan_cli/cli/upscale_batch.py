@@ -190,7 +190,7 @@ class _Shown:
             result = self._worded(output)
             if self._json:
                 record = Result(self._worded(photo.input), result, model=work.weights.name, skipped=True)
-                self._rows.append(asdict(record))
+                self._rows.append(record.facts())
             elif self._plain:
                 self._line(result if self._quiet else there_already(result))
 

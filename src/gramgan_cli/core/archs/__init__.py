@@ -13,6 +13,7 @@ from gramgan_cli.core.archs.rrdbnet import RRDBNet, describe_rrdbnet
 from gramgan_cli.core.archs.srresnet import SRResNet, describe_srresnet
 from gramgan_cli.core.archs.ttsr import TTSR, describe_ttsr
 from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.plugins import plugins
 
 __all__ = ["ARCHITECTURES", "Architecture", "Descriptor", "build", "complete", "describe", "parameter_count"]
 
@@ -28,10 +29,16 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def architecture(name: str) -> Architecture:
-    """The table's row; an unknown name is an error that names the nearest ones."""
-    if name not in ARCHITECTURES:
-        raise GramganError(f"There is no architecture '{name}'.", nearest(name, ARCHITECTURES))
-    return ARCHITECTURES[name]
+    """The table's row, or a plugin's; an unknown name is an error that names the nearest ones."""
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    offered = plugins("architectures")
+    if name not in offered:
+        raise GramganError(f"There is no architecture '{name}'.", nearest(name, [*ARCHITECTURES, *offered]))
+    row = offered[name]
+    if not isinstance(row, Architecture) or row.name != name:
+        raise GramganError(f"The plugin's architecture '{name}' is not an Architecture of that name.")
+    return row
 
 
 BLOCKS = ("nb", "nc")

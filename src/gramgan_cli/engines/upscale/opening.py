@@ -60,9 +60,9 @@ def open_job(job: Job, session: Session, options: UpscaleOptions) -> Opened:
         if not result.skipped:
             _decide(opened, photo, form, len(data), session, options)
     except GramganError as error:
-        result.error = str(error)
+        result.fail(error)
     except MemoryError:
-        result.error = f"{name} {TOO_LARGE}"
+        result.fail(GramganError(f"{name} {TOO_LARGE}"))
     return opened
 
 

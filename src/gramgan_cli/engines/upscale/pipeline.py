@@ -106,11 +106,15 @@ def _claim(opened: Opened, claimed: dict[str, Path], inputs: Mapping[str, Path])
         return
     key = same_place(opened.path)
     if key in claimed:
-        opened.result.error = f"{claimed[key]} and {opened.job.source} would both be written to {opened.path}."
+        opened.result.fail(
+            GramganError(f"{claimed[key]} and {opened.job.source} would both be written to {opened.path}.")
+        )
     if key in inputs:
-        opened.result.error = (
-            f"The result of {opened.job.source} would replace the input {inputs[key]}. "
-            "Choose another --output or --output-template."
+        opened.result.fail(
+            GramganError(
+                f"The result of {opened.job.source} would replace the input {inputs[key]}.",
+                "Choose another --output or --output-template.",
+            )
         )
     claimed.setdefault(key, opened.job.source)
 
@@ -133,17 +137,20 @@ def _run(
                 on_part((index + min(1.0, done / target.frames[index].height)) / len(target.frames))
             writing.put(FRAME_END)
     except GramganError as error:
-        result.error = f"{result.input}: {error}" if result.input not in str(error) else str(error)
+        if result.input not in str(error):
+            error.message = f"{result.input}: {error.message}"
+        result.fail(error)
         writing.abort()
     except OSError as error:
-        result.error = f"Can't write {result.output}: {error.strerror or error}."
+        result.fail(GramganError(f"Can't write {result.output}: {error.strerror or error}."))
         writing.abort()
     except MemoryError:
-        result.error = f"{result.input} {TOO_LARGE}"
+        result.fail(GramganError(f"{result.input} {TOO_LARGE}"))
         writing.abort()
     except RuntimeError as error:  # torch: a driver or a device failed
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        result.error = f"{result.input}: the device {session.device} failed ({reason}). Try --device cpu."
+        message = f"{result.input}: the device {session.device} failed ({reason})."
+        result.fail(GramganError(message, "Try --device cpu."))
         writing.abort()
     result.tile = session.source.tile
 
@@ -173,9 +180,9 @@ def _finished(opened: Opened, writing: Writing) -> Result:
         try:
             result.seconds = round(writing.result(), 3)
         except GramganError as error:
-            result.error = str(error)
+            result.fail(error)
         except OSError as error:
-            result.error = f"Can't write {result.output}: {error.strerror or error}."
+            result.fail(GramganError(f"Can't write {result.output}: {error.strerror or error}."))
     if result.error is not None:
         result.output = None
     return replace(result, warnings=list(dict.fromkeys(result.warnings)))

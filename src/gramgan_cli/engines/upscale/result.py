@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from gramgan_cli.core.errors import GramganError
 
 
 @dataclass
@@ -34,8 +37,23 @@ class Result:
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
     """One sentence; None where all went well."""
+    failure: GramganError | None = field(default=None, repr=False, compare=False)
+    """The error behind the sentence, with its type."""
 
     @property
     def done(self) -> bool:
         """Whether the result is there."""
         return self.error is None
+
+    def fail(self, error: GramganError) -> None:
+        """Note what went wrong."""
+        self.error, self.failure = str(error), error
+
+    def raise_for_error(self) -> None:
+        """Raise what went wrong, with its own type; nothing where all went well."""
+        if self.failure is not None:
+            raise self.failure
+
+    def facts(self) -> dict[str, Any]:
+        """All that is plain data, for JSON and records."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "failure"}
