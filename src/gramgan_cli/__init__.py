@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gramgan_cli.api.measuring import Measured, bench
     from gramgan_cli.api.models import Model, models
     from gramgan_cli.api.upscaler import Upscaler, load
     from gramgan_cli.api.upscaling import upscale, upscale_all
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GramganError",
+    "Measured",
     "Model",
     "Result",
     "Upscaler",
     "UsageError",
     "__version__",
+    "bench",
     "load",
     "models",
     "upscale",
@@ -37,6 +40,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "bench": "api.measuring",
+    "Measured": "api.measuring",
     "models": "api.models",
     "Model": "api.models",
     "load": "api.upscaler",
