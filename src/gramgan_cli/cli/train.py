@@ -109,25 +109,26 @@ def train(
 
     from gramgan_cli.cli.train_display import TrainDisplay
     from gramgan_cli.engines.train import launch
+    from gramgan_cli.engines.train.options import TrainOptions
     from gramgan_cli.engines.train.parallel.processes import parse_gpus
 
     if gpus and device != "auto":
         raise UsageError("--gpus and --device exclude each other.")
     settings = _settings(hr_dir, named, set_)
-    order = launch.Order(recipe, settings, out, resume, device, parse_gpus(gpus) if gpus else ())
+    options = TrainOptions(recipe, settings, out, resume, device, parse_gpus(gpus) if gpus else ())
     if dry_run:
-        resolved, folder = launch.resolve_recipe(order)
-        print_json({**launch.plan(resolved, folder, order), "dry_run": True})
+        resolved, folder = launch.resolve_recipe(options)
+        print_json({**launch.plan(resolved, folder, options), "dry_run": True})
         return
-    outcome = launch.train(order, partial(TrainDisplay, quiet))
+    result = launch.train(options, partial(TrainDisplay, quiet))
     if json:
-        print_json({"steps": outcome.steps, "finished": outcome.finished, "weights": str(outcome.weights)})
+        print_json({"steps": result.steps, "finished": result.finished, "weights": str(result.weights)})
     elif quiet:
-        print_line(str(outcome.weights))
-    elif outcome.finished:
-        print_line(f"Trained {outcome.steps} steps. Weights: {outcome.weights}")
-    if not outcome.finished:
-        note(f"Stopped after step {outcome.steps}; everything is saved. Go on with the same command and --resume.")
+        print_line(str(result.weights))
+    elif result.finished:
+        print_line(f"Trained {result.steps} steps. Weights: {result.weights}")
+    if not result.finished:
+        note(f"Stopped after step {result.steps}; everything is saved. Go on with the same command and --resume.")
         raise typer.Exit(130)
 
 

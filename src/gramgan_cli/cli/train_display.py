@@ -18,10 +18,10 @@ from rich.progress import (
 )
 
 from gramgan_cli.cli.output import note, stderr
-from gramgan_cli.engines.train.callbacks import Reporter
+from gramgan_cli.engines.train.callbacks import TrainCallbacks
 
 
-class TrainDisplay(Reporter):
+class TrainDisplay(TrainCallbacks):
     """A progress bar with ETA and rate on a terminal; a line per row of metrics elsewhere."""
 
     def __init__(self, quiet: bool) -> None:
@@ -53,39 +53,39 @@ class TrainDisplay(Reporter):
             self.bar.remove_task(self._task)
             self._task = None
 
-    def preparing(self, done: int, total: int) -> None:
+    def on_prepare(self, done: int, total: int) -> None:
         """Photos decoded so far."""
         self.bar.update(self._track("Preparing photos", 0, total), completed=done)
         if done == total:
             self._drop()
 
-    def note(self, text: str) -> None:
+    def on_note(self, text: str) -> None:
         """One line worth reading."""
         if not self.quiet:
             note(text)
 
-    def begin(self, done: int, total: int) -> None:
+    def on_begin(self, done: int, total: int) -> None:
         """The loop starts."""
         self._began, self._first = time.monotonic(), done
         self._track("Training", done, total)
 
-    def step(self, done: int) -> None:
+    def on_step(self, done: int) -> None:
         """A step is over."""
         assert self._task is not None
         rate = (done - self._first) / max(1e-9, time.monotonic() - self._began)
         self.bar.update(self._task, completed=done, rate=f"{rate:.2f} steps/s")
 
-    def metrics(self, row: Mapping[str, Any]) -> None:
+    def on_metrics(self, row: Mapping[str, Any]) -> None:
         """A row went into the metrics."""
         parts = [f"{key.removeprefix('loss.')} {value:.5g}" for key, value in row.items() if key != "step"]
         text = "  ".join(parts)
         if self.bar.disable:
-            self.note(f"step {row['step']}  {text}")
+            self.on_note(f"step {row['step']}  {text}")
         elif self._task is not None:
             self.bar.update(self._task, latest=text)
             if "psnr_y" in row:
                 self.bar.console.print(f"step {row['step']}  {text}")
 
-    def end(self) -> None:
+    def on_end(self) -> None:
         """The loop is over."""
         self._drop()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import tomllib
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tomli_w
 
 from gramgan_cli.core.errors import GramganError, UsageError, nearest
 from gramgan_cli.recipes.schema import LIMITS, Recipe
@@ -97,32 +98,9 @@ def parse_setting(text: str) -> dict[str, Any]:
     return dict(parsed)
 
 
-def _toml(value: Any) -> str:
-    """A value in TOML."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)  # JSON's strings are TOML's basic strings
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return repr(value)
-
-
 def to_toml(recipe: Recipe) -> str:
     """The whole recipe, every value written out, in TOML that ``merge`` reads back to an equal recipe."""
-    plain, tables = [], []
-    for name, value in dataclasses.asdict(recipe).items():
-        if isinstance(value, dict):
-            rows = []
-            for key, item in value.items():
-                if isinstance(item, dict):
-                    rows.append(f"{key} = {{ " + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in item.items()) + " }")
-                else:
-                    rows.append(f"{key} = {_toml(item)}")
-            tables.append(f"\n[{name}]\n" + "\n".join(rows))
-        else:
-            plain.append(f"{name} = {_toml(value)}")
-    return "\n".join(plain + tables) + "\n"
+    return tomli_w.dumps(dataclasses.asdict(recipe))
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

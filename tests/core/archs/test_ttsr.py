@@ -18,10 +18,10 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.archs.ttsr.extractor import Levels
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.engines.train.callbacks import Reporter
+from gramgan_cli.engines.train.callbacks import TrainCallbacks
 from gramgan_cli.engines.train.parallel.group import Group
-from gramgan_cli.engines.train.run_folder import RunFolder
-from gramgan_cli.engines.train.trainer import Run
+from gramgan_cli.engines.train.run.run_folder import RunFolder
+from gramgan_cli.engines.train.setup import set_up
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 
@@ -135,7 +135,7 @@ def test_a_run_killed_before_its_first_saved_state_begins_again_with_vgg19(
     settings = {"network": {"arch": "ttsr", **SMALL}, "data": {"hr_dir": [str(tmp_path)], "hr_crop": 48}}
     recipe = merge(load_recipe("ttsr-rec"), settings)
     run.record(recipe)  # and no state: the kill came before it
-    resumed = Run(recipe, run, torch.device("cpu"), Reporter(), Group(), resume=True)
+    resumed = set_up(recipe, run, torch.device("cpu"), TrainCallbacks(), Group(), resume=True)
     assert isinstance(resumed.generator, TTSR)
     for name, tensor in resumed.generator.extractor.state_dict().items():
         torch.testing.assert_close(tensor, vgg[name], rtol=0, atol=0)

@@ -9,7 +9,7 @@ from torch import nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.optim.muon import Muon, orthogonalised
-from gramgan_cli.engines.train.steps.content import generator_optimisers
+from gramgan_cli.engines.train.steps.optim import generator_optimisers
 from gramgan_cli.recipes.schema import Optimizer, Recipe
 
 

@@ -26,9 +26,10 @@ from gramgan_cli.core.data.prepared import prepare_photos
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.optim.schedules import warmup_cosine
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
-from gramgan_cli.engines.train import trainer as train
+from gramgan_cli.engines.train import interrupt
+from gramgan_cli.engines.train.interrupt import stop_on_interrupt
 from gramgan_cli.engines.train.parallel.group import Group
-from gramgan_cli.engines.train.trainer import Ledger, stop_on_interrupt
+from gramgan_cli.engines.train.run.loss_log import LossLog
 
 TINY = ["--arch", "compact", "--set", "network.nf=8", "--set", "network.nc=2", "--batch-size", "4", "--hr-crop", "32"]
 
@@ -198,16 +199,16 @@ def test_resuming_refuses_to_become_another_run(photos: Path, tmp_path: Path) ->
     assert "optimizer.rate" in done.stderr
 
 
-def test_the_ledger_names_the_first_term_that_broke() -> None:
-    ledger = Ledger(torch.device("cpu"))
-    ledger.add({"content": torch.tensor(1.0), "texture": torch.tensor(2.0)}, 7)
-    ledger.add({"content": torch.tensor(3.0), "texture": torch.tensor(float("nan"))}, 8)
-    ledger.add({"content": torch.tensor(float("inf")), "texture": torch.tensor(1.0)}, 9)
-    _, broken = ledger.take(Group())
+def test_the_loss_log_names_the_first_term_that_broke() -> None:
+    losses = LossLog(torch.device("cpu"))
+    losses.add({"content": torch.tensor(1.0), "texture": torch.tensor(2.0)}, 7)
+    losses.add({"content": torch.tensor(3.0), "texture": torch.tensor(float("nan"))}, 8)
+    losses.add({"content": torch.tensor(float("inf")), "texture": torch.tensor(1.0)}, 9)
+    _, broken = losses.take(Group())
     assert broken == ("texture", 8)
-    ledger.add({"content": torch.tensor(1.0), "texture": torch.tensor(4.0)}, 10)
-    ledger.add({"content": torch.tensor(2.0), "texture": torch.tensor(5.0)}, 11)
-    assert ledger.take(Group()) == ({"content": 1.5, "texture": 4.5}, None)
+    losses.add({"content": torch.tensor(1.0), "texture": torch.tensor(4.0)}, 10)
+    losses.add({"content": torch.tensor(2.0), "texture": torch.tensor(5.0)}, 11)
+    assert losses.take(Group()) == ({"content": 1.5, "texture": 4.5}, None)
 
 
 def test_one_ctrl_c_may_come_twice_but_a_later_one_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,11 +216,11 @@ def test_one_ctrl_c_may_come_twice_but_a_later_one_interrupts(monkeypatch: pytes
         ctrl_c = signal.getsignal(signal.SIGINT)
         assert callable(ctrl_c)
         assert not wanted.is_set()
-        monkeypatch.setattr(train, "SAME_CTRL_C", 60.0)
+        monkeypatch.setattr(interrupt, "SAME_CTRL_C", 60.0)
         for _ in range(2):
             ctrl_c(signal.SIGINT, None)
             assert wanted.is_set()
-        monkeypatch.setattr(train, "SAME_CTRL_C", 0.0)
+        monkeypatch.setattr(interrupt, "SAME_CTRL_C", 0.0)
         with pytest.raises(KeyboardInterrupt):
             ctrl_c(signal.SIGINT, None)
 
@@ -233,11 +234,11 @@ class NoFloat64(TorchDispatchMode):
         return result
 
 
-def test_the_ledger_needs_no_float64() -> None:
+def test_the_loss_log_needs_no_float64() -> None:
     with NoFloat64():
-        ledger = Ledger(torch.device("cpu"))
-        ledger.add({"content": torch.tensor(float("nan"))}, 12)
-        assert ledger.take(Group())[1] == ("content", 12)
+        losses = LossLog(torch.device("cpu"))
+        losses.add({"content": torch.tensor(float("nan"))}, 12)
+        assert losses.take(Group())[1] == ("content", 12)
 
 
 def test_weights_that_an_update_broke_are_not_saved(photos: Path, tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from PIL import Image
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.header import read_header
 from gramgan_cli.engines.data.bank import build_bank
-from gramgan_cli.engines.train.callbacks import Reporter
-from gramgan_cli.engines.train.launch import Order, train
-from gramgan_cli.engines.train.run_folder import RunFolder
+from gramgan_cli.engines.train.callbacks import TrainCallbacks
+from gramgan_cli.engines.train.launch import train
+from gramgan_cli.engines.train.options import TrainOptions
+from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, first_stage, with_start
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
@@ -46,10 +47,10 @@ class Cut(Exception):
     """Stands for a power cut."""
 
 
-class CutAtTwo(Reporter):
+class CutAtTwo(TrainCallbacks):
     """Cuts the run off after its second step, which is not saved any more."""
 
-    def step(self, done: int) -> None:
+    def on_step(self, done: int) -> None:
         if done == 2:
             raise Cut
 
@@ -62,13 +63,13 @@ def test_a_first_stage_that_was_cut_off_goes_on_however_its_folder_is_named(
     data = {"data": {"hr_dir": [str(photos)], "hr_crop": 32}, "texture": {"db": str(bank)}}
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Cut):
-        train(Order("gramgan", [SETTINGS | data], Path("run"), device="cpu"), CutAtTwo)
+        train(TrainOptions("gramgan", [SETTINGS | data], Path("run"), device="cpu"), CutAtTwo)
     assert read_header(tmp_path / "run/content/last.safetensors").training["steps"] == 1
     Path("run").rename("moved")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    outcome = train(Order("gramgan", (), tmp_path / "moved", resume=True, device="cpu"), Reporter)
-    assert outcome.finished
+    result = train(TrainOptions("gramgan", (), tmp_path / "moved", resume=True, device="cpu"), TrainCallbacks)
+    assert result.finished
     assert read_header(tmp_path / "moved/content/last.safetensors").training["steps"] == 3
     assert read_header(tmp_path / "moved/last.safetensors").training["init"]["steps"] == 3
 

@@ -29,16 +29,14 @@ from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.engines.data.bank import build_bank
-from gramgan_cli.engines.train.callbacks import Reporter
 from gramgan_cli.engines.train.check_recipe import check_recipe
-from gramgan_cli.engines.train.launch import Order
+from gramgan_cli.engines.train.options import TrainResult
 from gramgan_cli.engines.train.parallel.group import Group, TorchGroup
 from gramgan_cli.engines.train.parallel.processes import parse_gpus, start
 from gramgan_cli.engines.train.steps.content import ContentTraining
 from gramgan_cli.engines.train.steps.gan import GanTraining, jitter_corner, recipe_mask
 from gramgan_cli.engines.train.steps.step_seed import step_seed
 from gramgan_cli.engines.train.steps.texture_term import TextureTerm
-from gramgan_cli.engines.train.trainer import Outcome
 from gramgan_cli.engines.train.warm_start import find_content_weights
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
@@ -358,20 +356,22 @@ class FakeLauncher:
 
     def __init__(self, config: object, work: object) -> None: ...
 
-    def __call__(self, _: Order, messages: Path, *rest: object) -> None:
-        del rest
+    def __call__(self, _: object, messages: Path) -> None:
         if self.word is not None:
             (messages / "stopped").write_text(self.word)
         raise SignalException("Process 1 got signal: 2", signal.SIGINT)
 
 
+def no_work() -> TrainResult:
+    raise AssertionError("the launcher is a fake one")
+
+
 def test_ctrl_c_under_gpus_is_a_stopped_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", FakeLauncher)
-    order = Order("gramgan", gpus=(0, 1))
     with pytest.raises(KeyboardInterrupt):
-        start(order, Reporter)
+        start(2, no_work)
     monkeypatch.setattr(FakeLauncher, "word", '[12, "runs/x/last.safetensors"]')
-    assert start(order, Reporter) == Outcome(12, False, Path("runs/x/last.safetensors"))
+    assert start(2, no_work) == TrainResult(12, False, Path("runs/x/last.safetensors"))
 
 
 def test_gpus_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

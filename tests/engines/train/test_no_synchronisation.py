@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.engines.train.trainer import Run
+from gramgan_cli.engines.train.trainer import Trainer
 
 WAITING = {
     getattr(Tensor, name)
@@ -87,15 +87,15 @@ def test_only_print_steps_wait(photos: Path, tmp_path: Path, words: list[str], m
 
         return allowed
 
-    for name in ("_log", "_validate", "_save"):
-        monkeypatch.setattr(Run, name, apart(getattr(Run, name)))
-    loop = Run.loop
+    for name in ("log", "validate", "save"):
+        monkeypatch.setattr(Trainer, name, apart(getattr(Trainer, name)))
+    loop = Trainer.loop
 
-    def watched(run: Run) -> Any:
+    def watched(run: Trainer) -> Any:
         with watch:
             return loop(run)
 
-    monkeypatch.setattr(Run, "loop", watched)
+    monkeypatch.setattr(Trainer, "loop", watched)
     common = ["train", "--device", "cpu", "--hr-dir", str(photos), "--out", str(tmp_path / "run"), "--steps", "12"]
     result = CliRunner().invoke(app, [*common, "--set", "log_every=4", *GENERATOR, *words], catch_exceptions=False)
     assert result.exit_code == 0, result.output

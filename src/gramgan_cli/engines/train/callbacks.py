@@ -1,4 +1,4 @@
-"""Who tells the person how a training run goes."""
+"""What a training run reports while it goes on."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class Reporter:
-    """Tells the person how a run goes. This one is silent: what all processes but the first have."""
+class TrainCallbacks:
+    """Override what is of interest; this class does nothing. All processes but the first have it."""
 
-    def preparing(self, done: int, total: int) -> None:
-        """Photos decoded so far."""
+    def on_prepare(self, done: int, total: int) -> None:
+        """``done`` of ``total`` photos are decoded."""
 
-    def note(self, text: str) -> None:
-        """One line worth reading."""
+    def on_note(self, text: str) -> None:
+        """One line for the user."""
 
-    def begin(self, done: int, total: int) -> None:
+    def on_begin(self, done: int, total: int) -> None:
         """The loop starts, ``done`` steps into ``total``."""
 
-    def step(self, done: int) -> None:
-        """A step is over."""
+    def on_step(self, done: int) -> None:
+        """Step number ``done`` is over."""
 
-    def metrics(self, row: Mapping[str, Any]) -> None:
-        """A row went into the metrics."""
+    def on_metrics(self, row: Mapping[str, Any]) -> None:
+        """A row was added to the metrics."""
 
-    def end(self) -> None:
+    def on_end(self) -> None:
         """The loop is over."""

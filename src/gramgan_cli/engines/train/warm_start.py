@@ -11,7 +11,7 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, read_header
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.train.run_folder import RunFolder
+from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.recipes.load import load_recipe
 from gramgan_cli.recipes.schema import Recipe
 

@@ -8,23 +8,17 @@ import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.engines.train.callbacks import Reporter
+from gramgan_cli.engines.train.options import TrainResult
 from gramgan_cli.engines.train.parallel.group import Group, TorchGroup
-from gramgan_cli.engines.train.trainer import Outcome
-
-if TYPE_CHECKING:
-    from gramgan_cli.engines.train.launch import Order
-
 
 STOPPED = "stopped"
-"""File in which the first process says at which step it was asked to stop, and where its weights are."""
+"""File in which the first process records the step at which it stopped, and where its weights are."""
 
 
 def is_worker() -> bool:
@@ -65,29 +59,37 @@ def join(gpus: tuple[int, ...], device: str) -> tuple[Group, torch.device]:
 
 
 def leave() -> None:
-    """Take leave of the other processes, if there are any."""
+    """Leave the group of processes, if there are any."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def _work(order: Order, messages: Path, make_reporter: Callable[[], Reporter]) -> Outcome:
-    """One process of ``--gpus``: trains, and leaves a known failure's sentence, or how far it came, for the parent."""
-    from gramgan_cli.engines.train.launch import train
-
+def _work(work: Callable[[], TrainResult], messages: Path) -> TrainResult:
+    """One process of ``--gpus``: trains, and leaves an error's message, or how far it came, for the parent."""
     try:
-        outcome = train(order, make_reporter)
+        result = work()
     except GramganError as error:
         (messages / os.environ["RANK"]).write_text(str(error), encoding="utf-8")
         raise
-    if not outcome.finished and os.environ["RANK"] == "0":
-        (messages / STOPPED).write_text(json.dumps([outcome.steps, str(outcome.weights)]), encoding="utf-8")
-    return outcome
+    if not result.finished and os.environ["RANK"] == "0":
+        (messages / STOPPED).write_text(json.dumps([result.steps, str(result.weights)]), encoding="utf-8")
+    return result
 
 
-def start(order: Order, make_reporter: Callable[[], Reporter]) -> Outcome:
-    """Start a process per GPU through torch's elastic launcher and wait for them. The arguments are pickled.
+def start(count: int, work: Callable[[], TrainResult]) -> TrainResult:
+    """Run ``work`` in ``count`` processes through torch's elastic launcher and wait for them.
 
-    A signal that ends the launcher is passed on by it to the processes, which save and leave word of it.
+    A signal that ends the launcher is passed on to the processes, which save and leave a message.
+
+    Args:
+        count: processes to start.
+        work: what each of them does; pickled.
+
+    Returns:
+        The first process's result.
+
+    Raises:
+        GramganError: a process failed; its own message where it left one.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -96,7 +98,7 @@ def start(order: Order, make_reporter: Callable[[], Reporter]) -> Outcome:
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
-        nproc_per_node=len(order.gpus),
+        nproc_per_node=count,
         run_id=uuid.uuid4().hex,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
@@ -105,16 +107,16 @@ def start(order: Order, make_reporter: Callable[[], Reporter]) -> Outcome:
     )
     with tempfile.TemporaryDirectory() as folder:
         try:
-            outcomes = elastic_launch(config, _work)(order, Path(folder), make_reporter)
+            results = elastic_launch(config, _work)(work, Path(folder))
         except SignalException as error:
             if not (Path(folder) / STOPPED).is_file():
                 raise KeyboardInterrupt from error
             steps, weights = json.loads((Path(folder) / STOPPED).read_text(encoding="utf-8"))
-            return Outcome(steps, False, Path(weights))
+            return TrainResult(steps, False, Path(weights))
         except ChildFailedError as error:
-            told = sorted(file for file in Path(folder).iterdir() if file.name != STOPPED)
-            if told:
-                raise GramganError(told[0].read_text(encoding="utf-8")) from error
+            messages = sorted(file for file in Path(folder).iterdir() if file.name != STOPPED)
+            if messages:
+                raise GramganError(messages[0].read_text(encoding="utf-8")) from error
             raise GramganError(f"A training process failed: {error}") from error
-    outcome: Outcome = outcomes[0]
-    return outcome
+    result: TrainResult = results[0]
+    return result

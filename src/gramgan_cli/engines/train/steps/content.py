@@ -2,62 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import Batch
-from gramgan_cli.core.optim.muon import Muon
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.generate import generate
+from gramgan_cli.engines.train.steps.optim import generator_optimisers, update
 from gramgan_cli.engines.train.steps.precision import resolve
 from gramgan_cli.engines.train.steps.terms import PictureTerms, weighted_sum
 from gramgan_cli.recipes.schema import Recipe
-
-COLOURS = 3
-"""Channels of a picture: the convolution that sees it keeps to Adam."""
-
-
-def adam(parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    """Adam, fused into one kernel per device."""
-    return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
-
-
-def generator_optimisers(generator: nn.Module, recipe: Recipe) -> dict[str, torch.optim.Optimizer]:
-    """The generator's optimisers; a network's texture extractor learns at a rate of its own."""
-    wanted = recipe.optimizer
-    extractor = set(generator.extractor.parameters()) if isinstance(generator, TTSR) else set()
-    main = [parameter for parameter in generator.parameters() if parameter not in extractor]
-    inner = [weight for weight in main if wanted.name == "muon" and weight.ndim == 4 and weight.shape[1] > COLOURS]
-    taken = set(inner)
-    rest = [parameter for parameter in main if parameter not in taken]
-    optimiser = adam(rest, wanted.rate, (wanted.beta1, wanted.beta2))
-    if extractor:
-        own = [parameter for parameter in generator.parameters() if parameter in extractor]
-        optimiser.add_param_group({"params": own, "lr": wanted.extractor_rate})
-    optimisers: dict[str, torch.optim.Optimizer] = {"generator_adam": optimiser}
-    if inner:
-        optimisers["generator_muon"] = Muon(inner, wanted.rate)
-    return optimisers
-
-
-def update(
-    network: nn.Module,
-    optimisers: Sequence[torch.optim.Optimizer],
-    scaler: torch.amp.GradScaler,
-    group: Group,
-    clip: float,
-) -> None:
-    """One step of a network's optimisers by the processes' mean gradients, clipped to the norm ``clip`` (0: not)."""
-    group.average_gradients(network.parameters())
-    for optimiser in optimisers:
-        scaler.unscale_(optimiser)
-    if clip > 0:
-        torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
-    for optimiser in optimisers:
-        scaler.step(optimiser)
 
 
 class ContentTraining:

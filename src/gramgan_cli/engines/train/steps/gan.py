@@ -16,8 +16,8 @@ from gramgan_cli.core.losses.adversarial import gan_d, gan_g, gradient_penalty, 
 from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perceptual
 from gramgan_cli.core.texture.masks import texture_mask
 from gramgan_cli.engines.train.parallel.group import Group
-from gramgan_cli.engines.train.steps.content import adam, generator_optimisers, update
 from gramgan_cli.engines.train.steps.generate import Generated, generate
+from gramgan_cli.engines.train.steps.optim import adam, generator_optimisers, update
 from gramgan_cli.engines.train.steps.precision import autocast, resolve
 from gramgan_cli.engines.train.steps.step_seed import step_seed
 from gramgan_cli.engines.train.steps.terms import PictureTerms, weighted_sum

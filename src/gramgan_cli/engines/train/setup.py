@@ -1,0 +1,131 @@
+"""What the training loop works with: photos, networks, optimisers, averaged weights, and where a run stands."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gramgan_cli.core import archs
+from gramgan_cli.core.archs import Descriptor
+from gramgan_cli.core.archs.ttsr import TTSR
+from gramgan_cli.core.data.crops import Batch
+from gramgan_cli.core.weights.header import WeightsHeader
+from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines.train.callbacks import TrainCallbacks
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.photos.photo_set import PhotoSet, read_photos
+from gramgan_cli.engines.train.run.checkpoint import Progress, load_state
+from gramgan_cli.engines.train.run.run_folder import RunFolder
+from gramgan_cli.engines.train.steps.content import ContentTraining
+from gramgan_cli.engines.train.steps.gan import GanTraining
+from gramgan_cli.engines.train.warm_start import initial_weights
+from gramgan_cli.recipes.schema import Recipe
+
+
+class Training(Protocol):
+    """Networks, optimisers and the step of one kind of training."""
+
+    networks: dict[str, nn.Module]
+    optimisers: dict[str, torch.optim.Optimizer]
+    scaler: torch.amp.GradScaler
+
+    def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
+        """One update; the loss terms, still on the device."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """One stage of training in one folder, ready to start or to continue."""
+
+    recipe: Recipe
+    folder: RunFolder
+    device: torch.device
+    callbacks: TrainCallbacks
+    group: Group
+    descriptor: Descriptor
+    header: WeightsHeader
+    """Of the weights that the run saves, without its record."""
+    photos: PhotoSet
+    generator: nn.Module
+    average: nn.Module
+    """The generator's averaged weights; the generator itself where none are kept."""
+    training: Training
+    progress: Progress
+
+    @property
+    def saved_networks(self) -> dict[str, nn.Module]:
+        """All networks whose tensors belong to the state."""
+        extra = {"average": self.average} if self.average is not self.generator else {}
+        return {**self.training.networks, **extra}
+
+
+def set_up(
+    recipe: Recipe, folder: RunFolder, device: torch.device, callbacks: TrainCallbacks, group: Group, resume: bool
+) -> Setup:
+    """Read the photos, build the networks, load the weights to start from, or the saved state where ``resume``.
+
+    Raises:
+        GramganError: photos, weights or state that are missing, damaged or don't fit.
+    """
+    if recipe.compute.threads:
+        torch.set_num_threads(recipe.compute.threads)
+    torch.manual_seed(recipe.seed)
+    arch = recipe.network["arch"]
+    hyperparameters = archs.complete(arch, {key: value for key, value in recipe.network.items() if key != "arch"})
+    descriptor = archs.describe(arch, hyperparameters)
+    photos = read_photos(recipe, descriptor.scale, callbacks, group)
+    progress = Progress()
+    generator = archs.build(arch, hyperparameters)
+    if not (resume and folder.state_file.is_file()):
+        progress.origin = _load_start(generator, recipe, folder)
+    generator = generator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    kind = ContentTraining if recipe.discriminator.arch == "none" else GanTraining
+    training: Training = kind(generator, recipe, device, group)
+    average = copy.deepcopy(generator).eval() if recipe.optimizer.ema else generator
+    header = WeightsHeader(arch, hyperparameters, descriptor.scale, licence="MIT")
+    made = Setup(
+        recipe,
+        folder,
+        device,
+        callbacks,
+        group,
+        descriptor,
+        header,
+        photos,
+        generator,
+        average,
+        training,
+        progress,
+    )
+    return _resumed(made) if resume else made
+
+
+def _load_start(generator: nn.Module, recipe: Recipe, folder: RunFolder) -> dict[str, object]:
+    """Load the weights that the run starts from; their training record, empty where they are random."""
+    if recipe.init in ("", "none"):
+        if isinstance(generator, TTSR) and recipe.features.weights == "imagenet":
+            from gramgan_cli.core.features import official_weights  # brings torchvision, which most runs don't need
+
+            generator.extractor.load_vgg19(official_weights("vgg19"))
+        return {}
+    start = load_model(initial_weights(recipe, folder))
+    generator.load_state_dict(start.network.state_dict())
+    return {"model": start.name, **start.header.training}
+
+
+def _resumed(made: Setup) -> Setup:
+    """Back at the last saved state; a run that was killed before its first one starts again."""
+    progress = made.progress
+    if made.folder.state_file.is_file():
+        progress = load_state(made.folder.state_file, made.saved_networks, made.training.optimisers)
+        if made.training.scaler.is_enabled():
+            made.training.scaler.load_state_dict(progress.scaler)
+    if made.group.is_main:
+        made.folder.rewind_metrics(progress.step)
+    made.callbacks.on_note(f"Resumed from step {progress.step}.")
+    return dataclasses.replace(made, progress=progress)
