@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 def build_db(
     hr_dir: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Folder of sharp photos, or the name of a dataset in the data folder."),
+        typer.Option(
+            metavar="DIR|LIST",
+            help="Folder of sharp photos (with the folders inside it), a .txt list of them, or a known dataset's name.",
+        ),
+    ] = None,
+    valid_dir: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="What training will measure on. Without it, the photos that `train` holds out don't go into the bank.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The bank's file. \\[bank.safetensors in the data folder]")
@@ -53,24 +63,27 @@ def build_db(
         return
     if hr_dir is None:
         raise UsageError("build-db needs photos.", "Name their folder: --hr-dir DIR (or a bank to print: --info FILE)")
-    from gramgan_cli.engines.data.bank import build_bank, find_photos
+    from gramgan_cli.engines.data.bank import build_bank, find_bank_photos
 
     target = out or default_bank()
     if target.is_dir():
         raise UsageError(f"{target} is a folder.", "Give --out a file, e.g. bank.safetensors.")
     if target.exists() and not overwrite:
         raise UsageError(f"{target} exists already.", "Use --overwrite to replace it, or --out to name another file.")
-    folder = find_photos(hr_dir)
+    photos = find_bank_photos(hr_dir, valid_dir)
     with counting("Sampling photos") as progress:
         bank = build_bank(
-            folder,
+            photos.source,
             target,
             max_patches=max_patches,
             patch_size=patch_size,
             seed=seed,
             workers=workers or os.cpu_count() or 1,
+            held_out=photos.held_out,
             progress=progress,
         )
+    if photos.held_out and not quiet:
+        note(f"{len(photos.held_out)} photos that training measures on were left out.")
     if bank.provenance.places < max_patches:
         note(f"The photos have only {bank.provenance.places} places; all were taken.")
     _show(bank, json, quiet)

@@ -11,14 +11,11 @@ from gramgan_cli.cli.output import note, print_json, print_line
 from gramgan_cli.core.errors import UsageError
 
 
-def _settings(hr_dir: list[str] | None, named: dict[str, Any], chosen: list[str] | None) -> list[dict[str, Any]]:
+def _settings(named: dict[str, Any], chosen: list[str] | None) -> list[dict[str, Any]]:
     """What the options say, as changes to the recipe; ``--set`` comes last and wins."""
-    from gramgan_cli.core.io.locations import place
     from gramgan_cli.recipes.convert import parse_setting
 
     settings = [parse_path(key, value) for key, value in named.items() if value is not None]
-    if hr_dir:
-        settings.append({"data": {"hr_dir": [place(source).text for source in hr_dir]}})
     return settings + [parse_setting(text) for text in chosen or []]
 
 
@@ -34,13 +31,27 @@ def train(
     hr_dir: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="DIR|TAR",
-            help="Folder of sharp photos to learn from, or tar shards of them (WebDataset): a folder, a file, or a row "
-            "such as train-{0000..0099}.tar, here or at an address. May be given more than once.",
+            metavar="DIR|LIST|TAR",
+            help="Sharp photos to learn from: a folder (with the folders inside it), a .txt list of files, a known "
+            "dataset such as DIV2K, or tar shards (WebDataset; a folder, a file, or a pattern such as "
+            "train-{0000..0099}.tar, as a path or URL). Repeatable.",
+        ),
+    ] = None,
+    lr_dir: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Given LR pictures of --hr-dir, one folder for each: same names, or ending in x4. [LR is made]",
         ),
     ] = None,
     valid_dir: Annotated[
-        Path | None, typer.Option(help="Folder of photos to measure on. Without it some of --hr-dir are held out.")
+        str | None,
+        typer.Option(
+            metavar="DIR|LIST", help="Photos to measure on, or a known dataset. [some of --hr-dir are held out]"
+        ),
+    ] = None,
+    valid_lr_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Given LR pictures of --valid-dir. [LR is made]")
     ] = None,
     ref_dir: Annotated[
         Path | None,
@@ -57,16 +68,22 @@ def train(
         typer.Option("--set", help="Change one thing of the recipe, e.g. --set optimizer.rate=1e-4. Repeatable."),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(min=0.0, help="Passes over the photos, in place of --steps; a crop of each a pass.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Crops per step.")] = None,
     hr_crop: Annotated[int | None, typer.Option(min=4, help="Side of the HR crops in pixels.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Two runs with one seed are equal.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Runs with the same seed give identical results.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     valid_every: Annotated[int | None, typer.Option(min=1, help="Steps between validations.")] = None,
     save_every: Annotated[int | None, typer.Option(min=1, help="Steps between saved states.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.")] = "auto",
     gpus: Annotated[str | None, typer.Option(help="Several GPUs, one process each, e.g. 0,1.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; its name becomes the model's. [runs/RECIPE]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, exactly.")] = False,
+    no_store: Annotated[
+        bool, typer.Option("--no-store", help="Keep the result in --out only; put no model into the store.")
+    ] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the recipes and exit.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the plan, train nothing.")
@@ -91,13 +108,17 @@ def train(
         _print_recipes(json)
         return
     named = {
-        "data.valid_dir": str(valid_dir.resolve()) if valid_dir else None,
+        "data.hr_dir": hr_dir,
+        "data.lr_dir": lr_dir,
+        "data.valid_dir": valid_dir,
+        "data.valid_lr_dir": valid_lr_dir,
         "data.ref_dir": str(ref_dir.resolve()) if ref_dir else None,
         "data.references": "folder" if ref_dir else None,
         "texture.db": str(db.resolve()) if db else None,
         "network.arch": arch,
         "init": init,
         "steps": steps,
+        "epochs": epochs,
         "batch_size": batch_size,
         "data.hr_crop": hr_crop,
         "seed": seed,
@@ -111,13 +132,18 @@ def train(
     from gramgan_cli.engines.train import launch
     from gramgan_cli.engines.train.options import TrainOptions
     from gramgan_cli.engines.train.parallel.processes import parse_gpus
+    from gramgan_cli.engines.train.resolve import resolve_recipe
 
     if gpus and device != "auto":
-        raise UsageError("--gpus and --device exclude each other.")
-    settings = _settings(hr_dir, named, set_)
-    options = TrainOptions(recipe, settings, out, resume, device, parse_gpus(gpus) if gpus else ())
+        raise UsageError("--gpus and --device exclude each other.", "Leave one of them out.")
+    if steps and epochs:
+        raise UsageError("--steps and --epochs exclude each other.", "Leave one of them out.")
+    settings = _settings(named, set_)
+    options = TrainOptions(
+        recipe, settings, out, resume, device, gpus=parse_gpus(gpus) if gpus else (), store=not no_store
+    )
     if dry_run:
-        resolved, folder = launch.resolve_recipe(options)
+        resolved, folder = resolve_recipe(options)
         print_json({**launch.plan(resolved, folder, options), "dry_run": True})
         return
     result = launch.train(options, partial(TrainDisplay, quiet))
@@ -128,7 +154,7 @@ def train(
     elif result.finished:
         print_line(f"Trained {result.steps} steps. Weights: {result.weights}")
     if not result.finished:
-        note(f"Stopped after step {result.steps}; everything is saved. Go on with the same command and --resume.")
+        note(f"Stopped after step {result.steps}; everything is saved. Continue with the same command and --resume.")
         raise typer.Exit(130)
 
 

@@ -38,6 +38,10 @@ _SEED = 0
 """Of random weights: all processes of a run must look through the same network."""
 
 
+class FeatureWeightsMissing(GramganError):
+    """The ImageNet weights are not in the cache and can't be fetched; the hint says which file belongs where."""
+
+
 class FeatureExtractor(nn.Module):
     """RGB (B, 3, H, W) in [0, 1] -> features by tap name. Frozen: no parameter takes gradient, always in eval mode.
 
@@ -52,7 +56,8 @@ class FeatureExtractor(nn.Module):
         weights: 'imagenet' (torchvision's own download, into the cache) or 'random' (from a fixed seed, for trying).
 
     Raises:
-        GramganError: no such tap; or the weights are not in the cache and can't be fetched.
+        GramganError: no such tap.
+        FeatureWeightsMissing: the weights are not in the cache and can't be fetched.
     """
 
     def __init__(
@@ -148,18 +153,17 @@ def official_weights(extractor: Extractor) -> dict[str, Tensor]:
     url = _ADDRESSES[extractor]
     folder = cache_dir() / "features"
     file = folder / Path(url).name
-    instead = (
-        f"Put {url} at {file}; or do without: --set loss.perceptual=0 (or, to try a recipe, "
-        "--set features.weights=random)."
-    )
+    instead = f"Put {url} at {file}."
     if not file.is_file() and os.environ.get("GRAMGAN_OFFLINE", "") not in ("", "0"):
-        raise GramganError(f"The weights of {extractor} are not in the cache, and GRAMGAN_OFFLINE is set.", instead)
+        raise FeatureWeightsMissing(
+            f"The weights of {extractor} are not in the cache, and GRAMGAN_OFFLINE is set.", instead
+        )
     try:
         weights: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
             url, model_dir=str(folder), map_location="cpu", check_hash=True, weights_only=True
         )
     except (urllib.error.URLError, OSError) as error:
-        raise GramganError(f"The weights of {extractor} can't be fetched ({error}).", instead) from error
+        raise FeatureWeightsMissing(f"The weights of {extractor} can't be fetched ({error}).", instead) from error
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise GramganError(
             f"The weights of {extractor} that were fetched to {file} are damaged.", "Delete the file and try again."

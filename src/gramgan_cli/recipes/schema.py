@@ -15,11 +15,23 @@ class Data:
     """Where the crops come from and how large they are."""
 
     hr_dir: tuple[str, ...] = ()
-    """Folders of HR photos, or tar shards of them; empty in a recipe, filled in by the run."""
+    """Folders of HR photos, lists of them, or tar shards; empty in a recipe, filled in by the run."""
+    lr_dir: tuple[str, ...] = ()
+    """Folders of given LR, one for each of ``hr_dir``; empty: LR is made from HR."""
+    weights: tuple[float, ...] = ()
+    """Share of the crops that each of ``hr_dir`` gives, in any unit; empty: by the area of their photos."""
     valid_dir: str = ""
     """Folder of held-out HR photos; empty: some of ``hr_dir`` are held out."""
+    valid_lr_dir: str = ""
+    """Folder of the given LR of ``valid_dir``; empty: LR is made."""
+    valid_crop: int = 0
+    """Side of the middle crop that is measured of each validation photo, in HR pixels; 0 is the whole photo."""
     hr_crop: int = 192
     """Side of the HR crops, a multiple of the scale."""
+    flips: Literal["turns", "horizontal", "none"] = "turns"
+    """How crops are varied: flips and quarter turns, mirrored left to right only, or not at all."""
+    rotation: float = 0.0
+    """Degrees, at most, by which crops are rotated either way; above 0 HR is interpolated and so softer."""
     references: Literal["none", "crops", "folder"] = "none"
     """Networks that take a reference: a second, altered crop of the same photo, or a photo of ``ref_dir``."""
     ref_dir: str = ""
@@ -216,6 +228,8 @@ LIMITS: dict[str, Limits] = {
     **{f"optimizer.discriminator_{decay}": _DECAY for decay in ("beta1", "beta2")},
     **{f"degradation.{share}": _SHARE for share in ("share", "chance")},
     **{f"degradation.{strength}": _NOT_NEGATIVE for strength in ("blur", "noise")},
+    "data.rotation": Limits(0, 45),
+    **dict.fromkeys(("data.valid_crop", "epochs"), _NOT_NEGATIVE),
     "degradation.shrink": Limits(0.05, 1),
     "degradation.quality": Limits(1, BEST_QUALITY),
     "seed": Limits(0, 2**32 - 1),
@@ -242,6 +256,8 @@ class Recipe:
     ``stage``."""
     steps: int = 500_000
     """Steps of this stage."""
+    epochs: float = 0.0
+    """Passes over the photos in place of ``steps``, one crop of each photo in a pass; 0: ``steps`` holds."""
     batch_size: int = 16
     """Crops per step, over all processes."""
     seed: int = 0

@@ -13,7 +13,7 @@ from skimage import data
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.core.data.crops import CropSampler, degraded_photo
+from gramgan_cli.core.data.crops import CropOptions, CropSampler, degraded_photo
 from gramgan_cli.core.data.degradation import BEST_QUALITY, Degradation, degrade, degraded_crop
 from gramgan_cli.core.data.prepared import PreparedPhoto
 from gramgan_cli.core.errors import UsageError
@@ -98,7 +98,7 @@ def test_a_degraded_crop_lies_where_the_plain_one_does(photo: PreparedPhoto, top
 
 def test_a_share_of_the_crops_is_degraded_and_hr_never_is(photo: PreparedPhoto) -> None:
     plain = CropSampler([photo], 4, 64, 200, seed=1)
-    mixed = CropSampler([photo], 4, 64, 200, seed=1, degradation=Degradation(share=0.75))
+    mixed = CropSampler([photo], 4, 64, 200, seed=1, options=CropOptions(degradation=Degradation(share=0.75)))
     a, b = plain.batch(3), mixed.batch(3)
     assert a.hr.equal(b.hr)
     same = sum(bool(one.equal(two)) for one, two in zip(a.lr, b.lr, strict=True))
@@ -108,9 +108,11 @@ def test_a_share_of_the_crops_is_degraded_and_hr_never_is(photo: PreparedPhoto) 
 
 def test_processes_share_the_degraded_batch_of_one(photo: PreparedPhoto) -> None:
     strength = Degradation(share=1.0)
-    whole = CropSampler([photo], 4, 64, 4, seed=2, degradation=strength).batch(7)
+    whole = CropSampler([photo], 4, 64, 4, seed=2, options=CropOptions(degradation=strength)).batch(7)
     for rank in range(2):
-        part = CropSampler([photo], 4, 64, 4, seed=2, share=(rank, 2), degradation=strength).batch(7)
+        part = CropSampler([photo], 4, 64, 4, seed=2, share=(rank, 2), options=CropOptions(degradation=strength)).batch(
+            7
+        )
         assert part.lr.equal(whole.lr[rank::2])
 
 

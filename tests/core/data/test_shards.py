@@ -72,9 +72,8 @@ def test_shards_are_found_and_counted(shards, tmp_path):
     assert [name for name, _ in samples(files[1])] == ["photo005.png", "photo006.png", "photo007.png"]
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures/a.png").write_bytes(picture(0))
-    assert find_shards([str(tmp_path / "pictures")]) is None
-    with pytest.raises(GramganError, match="holds no tar shards"):
-        find_shards([str(shards), str(tmp_path / "pictures")])
+    assert find_shards([str(tmp_path / "pictures")]) == []
+    assert find_shards([str(tmp_path / "pictures"), str(shards)]) == files
 
 
 def test_windows_walk_through_every_photo_once_an_epoch(shards):

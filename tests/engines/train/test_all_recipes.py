@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
-from gramgan_cli.core.data.crops import CropSampler
+from gramgan_cli.core.data.crops import CropOptions, CropSampler
 from gramgan_cli.core.data.prepared import prepare_photos
 from gramgan_cli.engines.data.bank import build_bank
 from gramgan_cli.engines.train.parallel.group import Group
@@ -81,7 +81,7 @@ def test_loss_on_one_batch_falls(name: str, photos: Path, tmp_path: Path) -> Non
     training = kind(generator, recipe, CPU, Group())
     with_references = recipe.data.references != "none"
     prepared = prepare_photos(sorted(photos.glob("*.png")), 4, tmp_path)
-    batch = CropSampler(prepared, 4, recipe.data.hr_crop, 2, 0, with_references=with_references).batch(0)
+    batch = CropSampler(prepared, 4, recipe.data.hr_crop, 2, 0, options=CropOptions(with_references)).batch(0)
     losses = []
     for step in range(20):
         terms = training.step(batch, step)

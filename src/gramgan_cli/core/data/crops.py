@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from gramgan_cli.core.data.degradation import Degradation, degrade, degraded_crop, picture_draw
 from gramgan_cli.core.data.prepared import PreparedPhoto
 from gramgan_cli.core.data.reference_crops import reference_crop
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.resize.matlab import make_lr
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,65 @@ def to_tensor(images: Sequence[NDArray[np.uint8]]) -> Tensor:
     return torch.from_numpy(values).permute(0, 3, 1, 2)
 
 
+@dataclass(frozen=True)
+class Augmentation:
+    """How crops are varied."""
+
+    flips: Literal["turns", "horizontal", "none"] = "turns"
+    """All flips and quarter turns, mirrored left to right only, or as they are."""
+    rotation: float = 0.0
+    """Degrees, at most, by which HR is rotated either way before LR is made of it. Rotation interpolates, so HR becomes
+    softer than photos are."""
+
+    def symmetry(self, draw: float) -> int:
+        """The symmetry for ``turn``, by a number drawn uniformly from [0, 1)."""
+        if self.flips == "none":
+            return 0
+        return int(draw * 8) if self.flips == "turns" else 2 * int(draw * 2)
+
+
+def rotated_pair(
+    hr: NDArray[np.uint8], top: int, left: int, side: int, scale: int, degrees: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """LR and HR of a crop whose content is rotated about its middle: HR by bicubic interpolation, LR of it by MATLAB's.
+
+    Args:
+        hr: RGB (H, W, 3).
+        top, left, side: the crop in HR pixels. What lies around it fills its corners, as far as the photo goes.
+        scale: HR side over LR side.
+        degrees: counterclockwise.
+
+    Returns:
+        (side / scale, side / scale, 3) and (side, side, 3).
+    """
+    around = scale * (int(np.ceil(side * (np.sqrt(2) - 1) / 2 / scale)) + 1)
+    rows = np.clip(np.arange(top - around, top + side + around), 0, hr.shape[0] - 1)
+    columns = np.clip(np.arange(left - around, left + side + around), 0, hr.shape[1] - 1)
+    window = Image.fromarray(np.ascontiguousarray(hr[rows][:, columns]))
+    turned = np.asarray(window.rotate(degrees, Image.Resampling.BICUBIC))
+    start, length = around // scale, side // scale
+    lr = make_lr(turned, scale)[start : start + length, start : start + length]
+    return lr, turned[around : around + side, around : around + side]
+
+
 def _smallest_side(photo: PreparedPhoto, scale: int) -> int:
     """The shortest side, in HR pixels, of a photo and of its reference."""
     sides: list[int] = [side * scale for side in photo.lr.shape[:2]]
     return min(sides if photo.ref is None else sides + list(photo.ref.shape[:2]))
+
+
+def middle_of(photo: PreparedPhoto, scale: int, hr_crop: int) -> PreparedPhoto:
+    """The middle of a photo, ``hr_crop`` a side (HR pixels)."""
+    side = hr_crop // scale
+    top, left = _middle(photo, side)
+    hr = photo.hr[top * scale : (top + side) * scale, left * scale : (left + side) * scale]
+    return replace(photo, lr=photo.lr[top : top + side, left : left + side], hr=hr)
+
+
+def _middle(photo: PreparedPhoto, side: int) -> tuple[int, int]:
+    """Top and left of the middle crop of ``side`` LR pixels."""
+    height, width = photo.lr.shape[:2]
+    return (height - side) // 2, (width - side) // 2
 
 
 def middle_crop(photo: PreparedPhoto, scale: int, hr_crop: int, seed: int) -> PreparedPhoto:
@@ -78,17 +136,37 @@ def middle_crop(photo: PreparedPhoto, scale: int, hr_crop: int, seed: int) -> Pr
 
     Matching a whole photo with a whole reference would cost minutes on a CPU.
     """
-    sampler = CropSampler([photo], scale, hr_crop, 1, seed, with_references=True)
-    top, left = ((side - sampler.lr_crop) // 2 for side in photo.lr.shape[:2])
-    rows, columns = slice(top, top + sampler.lr_crop), slice(left, left + sampler.lr_crop)
-    hr = photo.hr[top * scale : (top + sampler.lr_crop) * scale, left * scale : (left + sampler.lr_crop) * scale]
+    sampler = CropSampler([photo], scale, hr_crop, 1, seed, options=CropOptions(with_references=True))
+    top, left = _middle(photo, sampler.lr_crop)
     reference = sampler.reference(photo, top, left, np.random.default_rng([seed, 0]))
-    return PreparedPhoto(photo.name, photo.lr[rows, columns], hr, reference)
+    return replace(middle_of(photo, scale, hr_crop), ref=reference)
 
 
 def degraded_photo(photo: PreparedPhoto, scale: int, degradation: Degradation, seed: int) -> PreparedPhoto:
-    """A photo with its LR degraded, always in the same way for one seed and name: what robustness is validated on."""
-    return replace(photo, lr=degrade(photo.hr, scale, degradation, picture_draw(photo.name, seed)))
+    """A photo with its LR degraded, always in the same way for one seed and name: what robustness is validated on.
+
+    Given LR is degraded itself, at its own size.
+    """
+    source, factor = (photo.lr, 1) if photo.given else (photo.hr, scale)
+    lr = degrade(np.ascontiguousarray(source), factor, degradation, picture_draw(photo.name, seed))
+    return replace(photo, lr=lr)
+
+
+@dataclass(frozen=True)
+class CropOptions:
+    """What is done to the crops beside cutting them out."""
+
+    with_references: bool = False
+    """Give each crop a reference: the part of the photo's own reference at the same relative position, or, where the
+    photo has none, a second crop of the photo itself, shifted, scaled and relit."""
+    degradation: Degradation | None = None
+    """Make the LR of a share of the crops as real photos are; None reduces all plainly."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def area_of(photo: PreparedPhoto) -> float:
+    """LR pixels of a photo."""
+    return float(photo.lr.shape[0] * photo.lr.shape[1])
 
 
 class CropSampler:
@@ -101,9 +179,8 @@ class CropSampler:
         batch_size: crops of a step, over all processes.
         seed: of the run.
         share: (rank, processes): which part of each batch this process takes.
-        with_references: give each crop a reference: the part of the photo's own reference at the same relative place,
-            or, where the photo has none, a second crop of the photo itself, shifted, scaled and relit.
-        degradation: make the LR of a share of the crops as real photos are; None reduces all plainly.
+        options: references, degradation, augmentation.
+        shares: share of the crops that each photo gives, in any unit; None goes by area.
     """
 
     def __init__(
@@ -114,8 +191,8 @@ class CropSampler:
         batch_size: int,
         seed: int,
         share: tuple[int, int] = (0, 1),
-        with_references: bool = False,
-        degradation: Degradation | None = None,
+        options: CropOptions | None = None,
+        shares: Sequence[float] | None = None,
     ) -> None:
         if hr_crop % scale:
             raise GramganError(f"The HR crop ({hr_crop}) must be a multiple of the scale ({scale}).", "Set --hr-crop.")
@@ -123,17 +200,19 @@ class CropSampler:
             raise GramganError(f"The batch of {batch_size} can't be split over {share[1]} processes.")
         self.scale, self.lr_crop, self.batch_size, self.seed = scale, hr_crop // scale, batch_size, seed
         self.rank, self.processes = share
-        self.with_references, self.degradation = with_references, degradation
-        self.photos = [photo for photo in photos if _smallest_side(photo, scale) >= hr_crop]
+        self.options = options or CropOptions()
+        large = [place for place, photo in enumerate(photos) if _smallest_side(photo, scale) >= hr_crop]
+        self.photos = [photos[place] for place in large]
         if not self.photos:
             raise GramganError(
                 f"None of the {len(photos)} photos has {hr_crop} pixels on both sides.", "Set --hr-crop."
             )
-        area = np.array([photo.lr.shape[0] * photo.lr.shape[1] for photo in self.photos], dtype=np.float64)
-        self.cumulative = np.cumsum(area / area.sum())
+        given = [area_of(photo) for photo in photos] if shares is None else shares
+        chosen = np.array([given[place] for place in large], dtype=np.float64)
+        self.cumulative = np.cumsum(chosen / chosen.sum())
 
     def batch(self, step: int) -> Batch:
-        """This process's crops of ``step``: photos by area, positions, flips and turns uniform."""
+        """This process's crops of ``step``: photos by their shares, positions, flips and turns uniform."""
         draw = np.random.default_rng([self.seed, step]).random((self.batch_size, 4))
         mine = draw.reshape(-1, self.processes, 4)[:, self.rank]
         lr: list[NDArray[np.uint8]] = []
@@ -144,22 +223,38 @@ class CropSampler:
             photo = self.photos[min(int(np.searchsorted(self.cumulative, photo_at, "right")), len(self.photos) - 1)]
             height, width = photo.lr.shape[:2]
             top, left = int(top_at * (height - self.lr_crop + 1)), int(left_at * (width - self.lr_crop + 1))
-            which, place = int(turn_at * 8), number * self.processes + self.rank
-            lr.append(turn(self._lr(photo, top, left, np.random.default_rng([self.seed, step, place, 1])), which))
-            side = self.lr_crop * self.scale
-            hr.append(turn(photo.hr[top * self.scale :, left * self.scale :][:side, :side], which))
-            if self.with_references:
+            which, place = self.options.augmentation.symmetry(turn_at), number * self.processes + self.rank
+            lr_crop, hr_crop = self._pair(photo, top, left, (step, place))
+            lr.append(turn(lr_crop, which))
+            hr.append(turn(hr_crop, which))
+            if self.options.with_references:
                 reference = self.reference(photo, top, left, np.random.default_rng([self.seed, step, place]))
                 ref.append(turn(reference, which))
             names.append(photo.name)
         return Batch(to_tensor(lr), to_tensor(hr), tuple(names), to_tensor(ref) if ref else None)
 
+    def _pair(
+        self, photo: PreparedPhoto, top: int, left: int, place: tuple[int, int]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """LR and HR of the crop at LR (top, left), rotated or degraded where the options say so.
+
+        ``place`` is (step, number in the batch), from which the randomness comes.
+        """
+        side = self.lr_crop * self.scale
+        rotation = self.options.augmentation.rotation
+        if rotation and not photo.given:
+            degrees = np.random.default_rng([self.seed, *place, 2]).uniform(-rotation, rotation)
+            return rotated_pair(photo.hr, top * self.scale, left * self.scale, side, self.scale, degrees)
+        hr = photo.hr[top * self.scale :, left * self.scale :][:side, :side]
+        return self._lr(photo, top, left, np.random.default_rng([self.seed, *place, 1])), hr
+
     def _lr(self, photo: PreparedPhoto, top: int, left: int, draw: np.random.Generator) -> NDArray[np.uint8]:
-        """The LR crop at (top, left): of the whole photo's plain reduction, or degraded."""
-        side = self.lr_crop
-        if self.degradation is None or draw.random() >= self.degradation.share:
+        """The LR crop at (top, left): of the whole photo's LR, or degraded."""
+        side, degradation = self.lr_crop, self.options.degradation
+        if degradation is None or draw.random() >= degradation.share:
             return photo.lr[top : top + side, left : left + side]
-        return degraded_crop(photo.hr, top, left, side, self.scale, self.degradation, draw)
+        source, factor = (photo.lr, 1) if photo.given else (photo.hr, self.scale)
+        return degraded_crop(source, top, left, side, factor, degradation, draw)
 
     def reference(self, photo: PreparedPhoto, top: int, left: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """The reference of the crop at LR (top, left): (hr_crop, hr_crop, 3)."""

@@ -86,7 +86,7 @@ class Sample:
 
 
 def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
-    """The set that a person means by ``text``: a known name under one of ``folders``, or a folder.
+    """The set that the user means by ``text``: a known name under one of ``folders``, or a folder.
 
     A known name (any case) is looked for under ``folders`` in order, then as a folder; anything else is a folder, or a
     name under ``folders``. Raises GramganError where nothing is found, and for counts that don't match.
@@ -97,12 +97,21 @@ def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
     for folder in candidates:
         if folder.is_dir():
             return open_dataset(folder, scale, known)
-    looked = " or ".join(str(folder) for folder in folders)
     if known:
-        raise GramganError(
-            f"{known} is not on this computer (looked under {looked}).", f"Fetch it with: gramgan data pull {known}"
-        )
+        raise missing_dataset(known, folders)
+    looked = " or ".join(str(folder) for folder in folders)
     raise GramganError(f"There is no folder and no dataset '{text}' (looked under {looked}).", nearest(text, NAMES))
+
+
+def missing_dataset(name: str, folders: Sequence[Path]) -> GramganError:
+    """The error for a known set that is not there, with what to do about it, with network and without."""
+    looked = " or ".join(str(folder) for folder in [*folders, Path.cwd()])
+    target = folders[0] / name if folders else Path(name)
+    return GramganError(
+        f"{name} is not on this computer (looked under {looked}).",
+        f"Fetch it with: gramgan data pull {name} (without network: put its pictures into {target}, "
+        "or name a folder of your own pictures instead).",
+    )
 
 
 def open_dataset(folder: Path, scale: int, name: str | None = None) -> Dataset:

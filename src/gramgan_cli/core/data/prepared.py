@@ -24,7 +24,7 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class PreparedPhoto:
     """(scale h, scale w, 3)."""
     ref: NDArray[np.uint8] | None = None
     """A reference photo of any size (H, W, 3), for networks that take one."""
+    given: bool = False
+    """Whether LR was given and not made from HR."""
 
 
 def read_rgb(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint8]:
@@ -75,20 +77,32 @@ def pair_of(photo: NDArray[np.uint8], scale: int) -> tuple[NDArray[np.uint8], ND
     return make_lr(hr, scale), hr
 
 
-def _pair(path: Path, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """See ``pair_of``."""
-    return pair_of(read_rgb(path), scale)
+def _pair(path: Path, lr_path: Path | None, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """LR and HR of a photo; LR is read where it is given, and must have 1/``scale`` of HR's sides."""
+    photo = read_rgb(path)
+    if lr_path is None:
+        return pair_of(photo, scale)
+    hr, lr = crop_to_multiple(photo, scale), read_rgb(lr_path)
+    if lr.shape[0] * scale != hr.shape[0] or lr.shape[1] * scale != hr.shape[1]:
+        raise GramganError(
+            f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels, but a x{scale} LR of {path} "
+            f"({photo.shape[1]}x{photo.shape[0]}) has {hr.shape[1] // scale}x{hr.shape[0] // scale}.",
+            "Give pairs of matching sizes, or a network of another scale.",
+        )
+    return lr, hr
 
 
-def _pairs(paths: Sequence[Path], scale: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def _pairs(
+    paths: Sequence[Path], lr_paths: Sequence[Path | None], scale: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """The pairs of all paths in order, decoded by two threads a few photos ahead."""
     ahead = 4
     with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(_pair, path, scale) for path in paths[:ahead]]
+        waiting = [pool.submit(_pair, paths[at], lr_paths[at], scale) for at in range(min(ahead, len(paths)))]
         for index in range(len(paths)):
             yield waiting.pop(0).result()
-            if index + ahead < len(paths):
-                waiting.append(pool.submit(_pair, paths[index + ahead], scale))
+            if (at := index + ahead) < len(paths):
+                waiting.append(pool.submit(_pair, paths[at], lr_paths[at], scale))
 
 
 def _key(paths: Sequence[Path], scale: int) -> str:
@@ -98,19 +112,32 @@ def _key(paths: Sequence[Path], scale: int) -> str:
 
 
 def prepare_photos(
-    paths: Sequence[Path], scale: int, cache: Path, progress: Callable[[int, int], None] | None = None
+    paths: Sequence[Path],
+    scale: int,
+    cache: Path,
+    progress: Callable[[int, int], None] | None = None,
+    lr_paths: Sequence[Path] | None = None,
 ) -> list[PreparedPhoto]:
-    """Prepare ``paths`` (or find them prepared) under ``cache`` and map them into memory.
+    """Prepare photos (or find them prepared) and map them into memory.
 
-    ``progress`` is told (photos done, photos in all) while preparing. Two processes preparing at once do the work twice
-    and leave one file.
+    Two processes that prepare at once do the work twice and leave one file.
+
+    Args:
+        paths: HR photos.
+        scale: HR side over LR side.
+        cache: folder of the prepared files.
+        progress: called with (photos done, photos in all) while preparing.
+        lr_paths: the given LR of each photo; None makes LR by MATLAB's bicubic.
+
+    Raises:
+        GramganError: a file that can't be read; a given LR of another size than HR / scale, by name.
     """
-    key = _key(paths, scale)
+    key = _key([*paths, *(lr_paths or [])], scale)
     pixels, index = cache / f"{key}.pixels", cache / f"{key}.json"
     if not index.is_file() or not pixels.is_file():
         shapes = []
         with replacing(pixels) as temporary, temporary.open("wb") as file:
-            for done, (lr, hr) in enumerate(_pairs(paths, scale), 1):
+            for done, (lr, hr) in enumerate(_pairs(paths, lr_paths or [None] * len(paths), scale), 1):
                 file.write(np.ascontiguousarray(lr).data)
                 file.write(np.ascontiguousarray(hr).data)
                 shapes.append([*lr.shape[:2]])
@@ -126,7 +153,7 @@ def prepare_photos(
         offset += lr.size
         hr = mapped[offset : offset + lr.size * scale**2].reshape(height * scale, width * scale, 3)
         offset += hr.size
-        photos.append(PreparedPhoto(path.name, lr, hr))
+        photos.append(PreparedPhoto(path.name, lr, hr, given=lr_paths is not None))
     return photos
 
 

@@ -46,19 +46,17 @@ class Shards:
         return sum(self.counts)
 
 
-def find_shards(sources: Sequence[str]) -> list[str] | None:
-    """The shards that ``--hr-dir`` names; None where it names folders of pictures.
+def find_shards(sources: Sequence[str]) -> list[str]:
+    """The shards among the sources of training photos, in order; none where all are folders of pictures or lists.
 
-    A source is a tar file, a row of them (``train-{0000..0099}.tar``) or a folder of them, here or at an address.
-    Raises GramganError where shards and folders of pictures are mixed.
+    A source is a tar file, a row of them (``train-{0000..0099}.tar``) or a folder of them, a path or a URL.
     """
-    found = [_shards_of(source) for source in sources]
-    if not any(found):
-        return None
-    if not all(found):
-        without = next(source for source, files in zip(sources, found, strict=True) if not files)
-        raise GramganError(f"{without} holds no tar shards, the others do.", "Train on shards, or on folders.")
-    return [file for files in found for file in files]
+    return [file for source in sources for file in _shards_of(source)]
+
+
+def is_shards(source: str) -> bool:
+    """Whether a source of training photos names tar shards."""
+    return bool(_shards_of(source))
 
 
 def _shards_of(source: str) -> list[str]:

@@ -68,9 +68,14 @@ def check_name(name: str) -> str:
 def check_free(name: str) -> str:
     """``name``, if a model may be stored under it: not one that gramgan keeps for its own."""
     check_name(name)
-    if name in BASELINES or _carried(name) is not None:
+    if is_builtin(name):
         raise GramganError(f"'{name}' is the name of a built-in model.", "Choose another name.")
     return name
+
+
+def is_builtin(name: str) -> bool:
+    """Whether gramgan brings the model of that name, in the package or a checkout."""
+    return name in BASELINES or _carried(name) is not None
 
 
 def stored_models() -> list[StoredModel]:

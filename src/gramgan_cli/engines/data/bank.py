@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from gramgan_cli.core.data.datasets import NAMES, find_dataset
-from gramgan_cli.core.data.listing import list_pictures
+from gramgan_cli.core.data.holdout import split_held_out
+from gramgan_cli.core.data.listing import find_photos
+from gramgan_cli.core.data.shards import is_shards
+from gramgan_cli.core.data.sources import locate_training
+from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.io.folders import data_dir
 from gramgan_cli.core.texture.patchdb.bank import Bank, Photo, Provenance, save_bank
 from gramgan_cli.core.texture.patchdb.cutting import cut_photo, upright_size
@@ -22,18 +26,38 @@ MAGNITUDES = {"angle_degrees": ANGLE_DEGREES, "shear_degrees": SHEAR_DEGREES, "s
 LIBRARIES = ("gramgan-cli", "numpy", "pillow", "torch")
 
 
-def find_photos(text: str) -> Path:
-    """The folder that a person means by ``--hr-dir``: a known dataset in the data folder, else a folder.
+@dataclass(frozen=True)
+class BankPhotos:
+    """The photos of a bank."""
 
-    Of a set that has training photos, those are meant. A name that is not there is an error that says how to get it.
+    source: Path
+    """Folder or list of photos."""
+    held_out: tuple[Path, ...] = ()
+    """Photos in it that training will measure on: they don't go into the bank."""
+
+
+def find_bank_photos(text: str, valid_dir: str | None = None) -> BankPhotos:
+    """The photos that ``build-db --hr-dir`` names, as ``train --hr-dir`` understands them.
+
+    Args:
+        text: a known dataset, of which the training half is meant, a folder, or a list of photos.
+        valid_dir: what training will measure on, if not on photos held out of ``text``.
+
+    Raises:
+        GramganError: nothing is there, with how to get it; or tar shards.
     """
-    name = {known.casefold(): known for known in NAMES}.get(text.casefold())
-    if name is None and Path(text).is_dir():
-        return Path(text)
-    training = data_dir() / (name or text) / f"{name}_train_HR"
-    if training.is_dir():
-        return training
-    return find_dataset(text, [data_dir()], scale=4).pairs[0].hr.parent
+    found = locate_training(text, [data_dir()])
+    if is_shards(found.location):
+        raise UsageError(f"{text} is tar shards; a bank is built from photos in folders.", "Unpack some of them first.")
+    source = Path(found.location)
+    if valid_dir or found.valid:
+        return BankPhotos(source)
+    return BankPhotos(source, tuple(split_held_out(find_photos(source))[1]))
+
+
+def _name(path: Path, source: Path) -> str:
+    """A photo's name in the provenance: inside the folder, or the path where a list names it."""
+    return path.relative_to(source).as_posix() if source in path.parents else str(path.resolve())
 
 
 def build_bank(
@@ -44,20 +68,23 @@ def build_bank(
     patch_size: int = 4,
     seed: int = 0,
     workers: int = 1,
+    held_out: Sequence[Path] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Bank:
     """Sample places over all photos of ``hr_dir``, cut each in three versions, write the bank to ``out``.
 
     Args:
-        hr_dir: folder of photos.
+        hr_dir: folder of photos, with all folders inside it, or a list of photos.
         out: file to write.
         max_patches: places at most; the bank holds three entries for each.
         patch_size: side of a patch, 4 to 16.
         seed: equal seeds and photos give equal bytes, whatever the number of workers.
         workers: photos that are decoded and cut at once, in threads (decoding and cutting release Python's lock).
-        progress: told (photos done, photos in all).
+        held_out: photos in ``hr_dir`` that are left out.
+        progress: called with (photos done, photos in all).
     """
-    paths = list_pictures(hr_dir)
+    left_out = set(held_out)
+    paths = [path for path in find_photos(hr_dir) if path not in left_out]
     sizes = [upright_size(path) for path in paths]
     draw = draw_places(sizes, max_patches, patch_size, seed)
     threads = torch.get_num_threads()
@@ -84,7 +111,7 @@ def build_bank(
     provenance = Provenance(
         hr_dir=str(hr_dir.resolve()),
         photos=[
-            Photo(path.name, photo.sha256, height, width, len(places))
+            Photo(_name(path, hr_dir), photo.sha256, height, width, len(places))
             for path, photo, (height, width), places in zip(paths, cut, sizes, draw.corners, strict=True)
         ],
         seed=seed,

@@ -21,6 +21,7 @@ COLOURS = 3
 def check_recipe(recipe: Recipe) -> None:
     """Raise for what can't work: terms that nothing feeds, crops that a part of the recipe can't take."""
     _check_network(recipe)
+    _check_data(recipe)
     _check_terms(recipe)
     if recipe.loss.texture:
         _check_patches(recipe)
@@ -43,6 +44,36 @@ def _check_network(recipe: Recipe) -> None:
         raise UsageError("loss.transferal needs a network that takes a reference.", "Set loss.transferal=0.")
     if recipe.data.references == "folder" and not recipe.data.ref_dir:
         raise UsageError("data.references=folder needs a folder.", "Name it by --ref-dir DIR.")
+
+
+def _check_data(recipe: Recipe) -> None:
+    """Crops divide by the scale, and what is said of the photos goes together."""
+    data, network = recipe.data, dict(recipe.network)
+    scale = archs.describe(network.pop("arch"), network).scale
+    for key, option, side in (
+        ("HR crop", "--hr-crop", data.hr_crop),
+        ("validation crop", "data.valid_crop", data.valid_crop),
+    ):
+        if side % scale:
+            low = max(scale, side - side % scale)
+            raise UsageError(
+                f"The {key} ({side}) must be a multiple of the scale ({scale}).",
+                f"Set {option}: {low} or {low + scale}.",
+            )
+    if data.rotation and recipe.degradation.share:
+        raise UsageError("data.rotation and degradation.share exclude each other.", "Set one of them to 0.")
+    if data.rotation and data.lr_dir:
+        raise UsageError("data.rotation needs LR that is made from HR.", "Leave out --lr-dir, or set data.rotation=0.")
+    if data.weights and (len(data.weights) != len(data.hr_dir) or min(data.weights) < 0 or not sum(data.weights)):
+        raise UsageError(
+            f"data.weights takes a number for each of the {len(data.hr_dir)} sources of photos, not all 0.",
+            "For example, for two --hr-dir: --set 'data.weights=[3.0, 1.0]'",
+        )
+    if data.valid_lr_dir and not (data.valid_dir and data.lr_dir):
+        raise UsageError(
+            "data.valid_lr_dir is the given LR of data.valid_dir where LR is given in training too.",
+            "Name --lr-dir, --valid-dir and --valid-lr-dir.",
+        )
 
 
 def _check_terms(recipe: Recipe) -> None:

@@ -22,6 +22,8 @@ class TrainOptions:
     """Continue the run in the folder."""
     device: str = "auto"
     """Where it computes, with one process."""
+    store: bool = True
+    """Put a finished run's generator into the store."""
     gpus: tuple[int, ...] = ()
     """CUDA devices, one process each; empty is one process on ``device``."""
 

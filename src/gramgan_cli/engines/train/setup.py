@@ -23,7 +23,7 @@ from gramgan_cli.engines.train.run.checkpoint import Progress, load_state
 from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.steps.content import ContentTraining
 from gramgan_cli.engines.train.steps.gan import GanTraining
-from gramgan_cli.engines.train.warm_start import initial_weights
+from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, described_start, initial_weights
 from gramgan_cli.recipes.schema import Recipe
 
 
@@ -82,12 +82,12 @@ def set_up(
     progress = Progress()
     generator = archs.build(arch, hyperparameters)
     if not (resume and folder.state_file.is_file()):
-        progress.origin = _load_start(generator, recipe, folder)
+        _load_start(generator, recipe, folder, progress, callbacks)
     generator = generator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     kind = ContentTraining if recipe.discriminator.arch == "none" else GanTraining
     training: Training = kind(generator, recipe, device, group)
     average = copy.deepcopy(generator).eval() if recipe.optimizer.ema else generator
-    header = WeightsHeader(arch, hyperparameters, descriptor.scale, licence="MIT")
+    header = WeightsHeader(arch, hyperparameters, descriptor.scale)
     made = Setup(
         recipe,
         folder,
@@ -105,17 +105,25 @@ def set_up(
     return _resumed(made) if resume else made
 
 
-def _load_start(generator: nn.Module, recipe: Recipe, folder: RunFolder) -> dict[str, object]:
-    """Load the weights that the run starts from; their training record, empty where they are random."""
+def _load_start(
+    generator: nn.Module, recipe: Recipe, folder: RunFolder, progress: Progress, callbacks: TrainCallbacks
+) -> None:
+    """Load the weights that the run starts from, and say which they are."""
     if recipe.init in ("", "none"):
         if isinstance(generator, TTSR) and recipe.features.weights == "imagenet":
             from gramgan_cli.core.features import official_weights  # brings torchvision, which most runs don't need
 
             generator.extractor.load_vgg19(official_weights("vgg19"))
-        return {}
+            callbacks.on_note("Starts from random weights, the texture extractor from VGG19's.")
+        else:
+            callbacks.on_note("Starts from random weights.")
+        return
     start = load_model(initial_weights(recipe, folder))
     generator.load_state_dict(start.network.state_dict())
-    return {"model": start.name, **start.header.training}
+    progress.origin = {"model": start.name, **start.header.training}
+    progress.licence = start.header.licence
+    name = "the first stage" if recipe.init == FIRST_STAGE_END else start.name
+    callbacks.on_note(described_start(name, start.header))
 
 
 def _resumed(made: Setup) -> Setup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import threading
 import time
@@ -47,6 +48,7 @@ class Trainer:
         self.recipe, self.folder, self.group = setup.recipe, setup.folder, setup.group
         self.training, self.progress = setup.training, setup.progress
         self._paced = (self.progress.step, self.progress.seconds)
+        self._measured: tuple[int, dict[str, dict[str, float]]] = (-1, {})
         self._base_rates = {
             optimiser: [group["lr"] for group in optimiser.param_groups]
             for optimiser in self.training.optimisers.values()
@@ -160,13 +162,15 @@ class Trainer:
         if self.group.is_main:
             setup, progress = self.setup, self.progress
             psnr, ssim = validate(setup.average, setup.photos.valid, setup.descriptor.scale, setup.device)
+            measured = {"psnr_y": psnr, "ssim_y": ssim}
+            self._measured = (progress.step, {"validation": measured})
             if math.isfinite(psnr) and psnr > progress.best_psnr:
                 progress.best_psnr = psnr
-                self._save_weights("best_psnr", {"validation": {"psnr_y": psnr, "ssim_y": ssim}})
+                self._save_weights("best_psnr", {"validation": measured})
             if math.isfinite(ssim) and ssim > progress.best_ssim:
                 progress.best_ssim = ssim
-                self._save_weights("best_ssim", {"validation": {"psnr_y": psnr, "ssim_y": ssim}})
-            self._write({"step": progress.step, "psnr_y": psnr, "ssim_y": ssim})
+                self._save_weights("best_ssim", {"validation": measured})
+            self._write({"step": progress.step, **measured})
             self._save_samples()
         self.group.barrier()
 
@@ -180,7 +184,7 @@ class Trainer:
             grid.save(temporary, format="PNG")
 
     def _save_weights(self, which: str, metrics: dict[str, dict[str, float]]) -> None:
-        header = copy.deepcopy(self.setup.header)
+        header = dataclasses.replace(copy.deepcopy(self.setup.header), licence=self.progress.licence)
         photos, device = self.setup.photos.listed, self.setup.device
         header.training.update(training_record(self.recipe, photos, self.progress, device))
         header.metrics.update(metrics)
@@ -191,7 +195,8 @@ class Trainer:
         self._check_weights()
         if self.group.is_main:
             self.progress.scaler = self.training.scaler.state_dict()
-            self._save_weights("last", {})
+            step, metrics = self._measured
+            self._save_weights("last", metrics if step == self.progress.step else {})
             networks = self.setup.saved_networks
             save_state(self.folder.state_file, networks, self.training.optimisers, self.progress)
         self.group.barrier()

@@ -25,6 +25,10 @@ PIXEL_LOSSES = {"content", "frequency"}
 """What a first stage is trained with: losses whose best answer is the mean of all that HR could be."""
 
 
+FEWEST = 0.01
+"""Share of the first stage's steps that a stored start must have to be taken without being named."""
+
+
 def _same_network(header: WeightsHeader, network: Mapping[str, Any]) -> bool:
     """Whether weights belong to the very network of a recipe, defaults counted in."""
     hyperparameters = {key: value for key, value in network.items() if key != "arch"}
@@ -39,8 +43,29 @@ def find_content_weights(network: Mapping[str, Any]) -> str | None:
     for model in store.stored_models():
         header = read_header(model.path)
         if _trained_on_pixels(header.training) and _same_network(header, network):
-            fitting.append((header.training.get("steps", 0), model.name))
+            fitting.append((all_steps(header.training), model.name))
     return max(fitting)[1] if fitting else None
+
+
+def all_steps(training: Mapping[str, Any]) -> int:
+    """Steps of a training record and of those that it started from."""
+    steps = 0
+    seen: Any = training
+    while isinstance(seen, Mapping):
+        count = seen.get("steps", 0)
+        steps += count if isinstance(count, int) else 0
+        seen = seen.get("init", {})
+    return steps
+
+
+def described_start(name: str, header: WeightsHeader) -> str:
+    """What a run starts from, for the user: name, steps, and quality where the header has it."""
+    facts = [f"{all_steps(header.training):,} steps".replace(",", " ")] if all_steps(header.training) else []
+    measured = header.metrics.get("validation") or next(iter(header.metrics.values()), {})
+    where = "" if "validation" in header.metrics else f" on {next(iter(header.metrics), '')}"
+    if "psnr_y" in measured:
+        facts.append(f"{measured['psnr_y']:.1f} dB{where}")
+    return f"Starts from '{name}'" + (f": {', '.join(facts)}." if facts else ".")
 
 
 def _trained_on_pixels(training: Mapping[str, Any]) -> bool:
@@ -106,7 +131,23 @@ def with_start(recipe: Recipe) -> Recipe:
         )
     if recipe.init or not recipe.stage:
         return recipe
-    return replace(recipe, init=find_content_weights(recipe.network) or FIRST_STAGE_END)
+    found = find_content_weights(recipe.network)
+    if found is not None:
+        _check_trained_enough(found, recipe)
+    return replace(recipe, init=found or FIRST_STAGE_END)
+
+
+def _check_trained_enough(name: str, recipe: Recipe) -> None:
+    """Ask for ``init`` where the stored weights have far fewer steps than the first stage takes."""
+    if store.is_builtin(name):
+        return
+    header, wanted = read_header(store.get(name).path), recipe.stage_steps or load_recipe(recipe.stage).steps
+    if all_steps(header.training) < FEWEST * wanted:
+        raise UsageError(
+            f"{described_start(name, header)[:-1]}, far fewer than the {wanted} steps of stage {recipe.stage}.",
+            f"Say so if that is meant: --init {name}. To train the stage first: --init '{FIRST_STAGE_END}'. "
+            "To start from random weights: --init none.",
+        )
 
 
 def needs_first_stage(recipe: Recipe, folder: RunFolder) -> bool:

@@ -17,6 +17,11 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.engines.train.options import TrainResult
 from gramgan_cli.engines.train.parallel.group import Group, TorchGroup
 
+CPU_INSTEAD = (
+    "Leave out --gpus to train on the CPU; recipe gramgan-compact suits it: "
+    "gramgan train --recipe gramgan-compact --hr-dir DIR"
+)
+
 STOPPED = "stopped"
 """File in which the first process records the step at which it stopped, and where its weights are."""
 
@@ -38,7 +43,8 @@ def parse_gpus(text: str) -> tuple[int, ...]:
     missing = [str(gpu) for gpu in gpus if not 0 <= gpu < there]
     if missing:
         have = ", ".join(f"{i} ({torch.cuda.get_device_name(i)})" for i in range(there)) or "none"
-        raise UsageError(f"There is no GPU {', '.join(missing)} here (there: {have}).", "Or train with --device cpu.")
+        instead = f"Name some of those: --gpus {','.join(map(str, range(there)))}" if there else CPU_INSTEAD
+        raise UsageError(f"There is no GPU {', '.join(missing)} here (there: {have}).", instead)
     return gpus
 
 

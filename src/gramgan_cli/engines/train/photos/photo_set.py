@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from gramgan_cli.core.data.crops import CropSampler, degraded_photo, middle_crop
-from gramgan_cli.core.data.listing import list_pictures
+from gramgan_cli.core.data.crops import (
+    Augmentation,
+    CropOptions,
+    CropSampler,
+    area_of,
+    degraded_photo,
+    middle_crop,
+    middle_of,
+)
+from gramgan_cli.core.data.holdout import held_out_places
 from gramgan_cli.core.data.prepared import PreparedPhoto, add_references, prepare_photos
-from gramgan_cli.core.data.shards import ShardSampler, find_shards
+from gramgan_cli.core.data.shards import ShardSampler, find_shards, is_shards
+from gramgan_cli.core.data.sources import given_pairs
+from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.io.folders import cache_dir
+from gramgan_cli.core.texture.patchdb.bank import load_bank
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
 from gramgan_cli.engines.train.parallel.group import Group
-from gramgan_cli.engines.train.photos.shard_photos import shard_photos, shard_sampler, validation_photos
+from gramgan_cli.engines.train.photos.shard_photos import ShardPhotos, shard_photos, shard_sampler, validation_photos
+from gramgan_cli.engines.train.steps.texture_term import needs_bank
 from gramgan_cli.engines.train.validate import measurable
 from gramgan_cli.recipes.schema import Recipe
 
@@ -30,21 +43,106 @@ class PhotoSet:
     """What the training record lists: photos, or shards with their counts."""
 
 
-def split_photos(recipe: Recipe) -> tuple[list[Path], list[Path], str]:
+@dataclass(frozen=True)
+class PhotoFiles:
+    """HR photos and, where it was given, their LR."""
+
+    hr: tuple[Path, ...]
+    lr: tuple[Path, ...] | None = None
+    shares: tuple[float, ...] = ()
+    """Share of the crops that each photo's source gives; empty: by area."""
+    sources: tuple[int, ...] = ()
+    """Which source each photo belongs to."""
+
+    def prepared(self, scale: int, progress: Callable[[int, int], None] | None) -> list[PreparedPhoto]:
+        """The photos, decoded into the cache."""
+        return prepare_photos(self.hr, scale, cache_dir() / "prepared", progress, self.lr) if self.hr else []
+
+    def at(self, places: Sequence[int]) -> PhotoFiles:
+        """Some of them."""
+        return PhotoFiles(
+            tuple(self.hr[place] for place in places),
+            None if self.lr is None else tuple(self.lr[place] for place in places),
+            self.shares,
+            tuple(self.sources[place] for place in places),
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which photos are which."""
+
+    train: PhotoFiles
+    valid: PhotoFiles
+    line: str
+    """Says so, for the user."""
+
+
+def _files(recipe: Recipe, scale: int) -> PhotoFiles:
+    """The photos of all sources that are no shards, in order."""
+    hr: list[Path] = []
+    lr: list[Path] = []
+    sources: list[int] = []
+    for number, source in enumerate(recipe.data.hr_dir):
+        if is_shards(source):
+            continue
+        given = recipe.data.lr_dir[number] if recipe.data.lr_dir else ""
+        photos, partners = given_pairs(source, given, scale)
+        if partners is None and lr:
+            raise UsageError(
+                f"{source} has no given LR, but the sources before it have.", "Train on pairs, or without."
+            )
+        if partners is not None and len(hr) > len(lr):
+            raise UsageError(f"{source} has given LR, but the sources before it have none.", "Name theirs too.")
+        hr += photos
+        lr += partners or []
+        sources += [number] * len(photos)
+    return PhotoFiles(tuple(hr), tuple(lr) if lr else None, recipe.data.weights, tuple(sources))
+
+
+def split_photos(recipe: Recipe, scale: int) -> Split:
     """Training photos, validation photos, and a line that says which are which.
 
     Without a validation folder one photo in twenty is held out (one at least, eight at most), evenly spread.
     """
-    photos = [path for folder in recipe.data.hr_dir for path in list_pictures(Path(folder))]
+    photos = _files(recipe, scale)
+    count, kind = len(photos.hr), "photos" if photos.lr is None else "photos with given LR"
     if recipe.data.valid_dir:
-        held_out = list_pictures(Path(recipe.data.valid_dir))
-        return photos, held_out, f"{len(photos)} photos; validated on the {len(held_out)} of {recipe.data.valid_dir}."
-    if len(photos) == 1:
-        return photos, photos, "1 photo, which is also what the run is validated on: the numbers will flatter."
-    count = min(8, max(1, len(photos) // 20))
-    held_out = [photos[(2 * i + 1) * len(photos) // (2 * count)] for i in range(count)]
-    rest = [path for path in photos if path not in held_out]
-    return rest, held_out, f"{len(rest)} photos; {count} held out for validation (or name a folder by --valid-dir)."
+        hr, lr = given_pairs(recipe.data.valid_dir, recipe.data.valid_lr_dir, scale)
+        valid = PhotoFiles(tuple(hr), None if lr is None else tuple(lr))
+        where = f"{recipe.data.valid_dir}{'' if lr is None else ' (given LR)'}"
+        return Split(photos, valid, f"{count} {kind}; validated on the {len(hr)} of {where}.")
+    if count == 1:
+        return Split(photos, photos, "1 photo, which is also what the run is validated on: the numbers will flatter.")
+    places = held_out_places(count)
+    rest = photos.at([place for place in range(count) if place not in set(places)])
+    line = f"{len(rest.hr)} {kind}; {len(places)} held out for validation (or name a folder by --valid-dir)."
+    return Split(rest, photos.at(places), line)
+
+
+def count_photos(recipe: Recipe, scale: int) -> tuple[int, int, str]:
+    """Photos to train on, photos to measure on, and a line that says which are which."""
+    if files := find_shards(recipe.data.hr_dir):
+        sharded, beside = shard_photos(recipe, files), len(_files(recipe, scale).hr)
+        held_out = len(sharded.held_out)
+        return sharded.shards.photos - held_out + beside, held_out or len(sharded.valid_paths), sharded.line(beside)
+    split = split_photos(recipe, scale)
+    return len(split.train.hr), len(split.valid.hr), split.line
+
+
+def held_out_in_bank(recipe: Recipe, scale: int) -> str | None:
+    """A line for the user where the texture bank holds patches of photos that the run is measured on."""
+    if not needs_bank(recipe) or find_shards(recipe.data.hr_dir):
+        return None
+    provenance = load_bank(Path(recipe.texture.db)).provenance
+    sampled = {Path(provenance.hr_dir, photo.name) for photo in provenance.photos if photo.places}
+    shared = sampled & {path.resolve() for path in split_photos(recipe, scale).valid.hr}
+    if not shared:
+        return None
+    return (
+        f"The texture bank holds patches of {len(shared)} of the photos that the run is measured on: the numbers will "
+        "flatter. Build the bank from the same --hr-dir and --valid-dir."
+    )
 
 
 def read_photos(recipe: Recipe, scale: int, callbacks: TrainCallbacks, group: Group) -> PhotoSet:
@@ -52,16 +150,21 @@ def read_photos(recipe: Recipe, scale: int, callbacks: TrainCallbacks, group: Gr
     if not group.is_main:
         group.barrier()
     progress = callbacks.on_prepare if group.is_main else None
-    photos: list[PreparedPhoto] = []
-    sharded = shard_photos(recipe, files, progress) if (files := find_shards(recipe.data.hr_dir)) else None
+    files = find_shards(recipe.data.hr_dir)
+    sharded = shard_photos(recipe, files, progress) if files else None
     if sharded is not None:
-        listed, line = sharded.names, sharded.line
+        beside = _files(recipe, scale)
+        photos, listed, line = (
+            beside.prepared(scale, progress),
+            [*sharded.names, *beside.hr],
+            sharded.line(len(beside.hr)),
+        )
         valid = validation_photos(sharded, scale, progress)
     else:
-        listed, held_out, line = split_photos(recipe)
-        prepared = cache_dir() / "prepared"
-        photos = prepare_photos(listed, scale, prepared, progress)
-        valid = prepare_photos(held_out, scale, prepared, progress)
+        beside = PhotoFiles(())
+        split = split_photos(recipe, scale)
+        listed, line = list(split.train.hr), split.line
+        photos, valid = split.train.prepared(scale, progress), split.valid.prepared(scale, progress)
     if recipe.data.references == "folder":
         photos, valid = (add_references(some, Path(recipe.data.ref_dir), progress) for some in (photos, valid))
     chosen = len(valid)
@@ -72,34 +175,73 @@ def read_photos(recipe: Recipe, scale: int, callbacks: TrainCallbacks, group: Gr
         if len(valid) < chosen:
             callbacks.on_note(f"Too small to validate on, left out: {chosen - len(valid)} of {chosen}.")
     make = _sampler_of(recipe, scale, group)
-    sampler = shard_sampler(recipe, sharded, scale, make) if sharded is not None else make(photos)
-    return PhotoSet(sampler, valid, listed)
+    if sharded is None:
+        return PhotoSet(make(photos, _shares(photos, split.train)), valid, listed)
+    mixed = _mixed(make, photos, beside, sharded, recipe) if photos else lambda window: make(window, None)
+    return PhotoSet(shard_sampler(recipe, sharded, scale, mixed), valid, listed)
+
+
+def _shares(photos: Sequence[PreparedPhoto], files: PhotoFiles) -> list[float] | None:
+    """What each photo gives, where the recipe weighs its sources: within a source, by area."""
+    if not files.shares:
+        return None
+    areas = [area_of(photo) for photo in photos]
+    totals: dict[int, float] = {}
+    for area, source in zip(areas, files.sources, strict=True):
+        totals[source] = totals.get(source, 0.0) + area
+    return [files.shares[source] * area / totals[source] for area, source in zip(areas, files.sources, strict=True)]
+
+
+def _mixed(
+    make: MakeSampler, photos: list[PreparedPhoto], files: PhotoFiles, sharded: ShardPhotos, recipe: Recipe
+) -> Callable[[list[PreparedPhoto]], CropSampler]:
+    """The sampler of a window of shards with the folders' photos beside it; without weights, by numbers of photos."""
+    own = _shares(photos, files) or [1.0] * len(photos)
+    in_folders = set(files.sources)
+    weights = recipe.data.weights
+    of_shards = (
+        sum(weight for number, weight in enumerate(weights) if number not in in_folders)
+        if weights
+        else float(sharded.shards.photos)
+    )
+
+    def mixed(window: list[PreparedPhoto]) -> CropSampler:
+        return make([*window, *photos], [*[of_shards / len(window)] * len(window), *own])
+
+    return mixed
 
 
 def _measured(recipe: Recipe, photos: list[PreparedPhoto], scale: int) -> list[PreparedPhoto]:
-    """The validation photos as they are measured: large enough, cropped where references are matched, degraded."""
+    """The validation photos as they are measured: large enough, cropped where the recipe says so, degraded."""
     with_references = recipe.data.references != "none"
-    photos = measurable(photos, scale, recipe.data.hr_crop if with_references else 0)
+    crop = recipe.data.valid_crop or (recipe.data.hr_crop if with_references else 0)
+    photos = measurable(photos, scale, crop)
     if with_references:
-        photos = [middle_crop(photo, scale, recipe.data.hr_crop, recipe.seed) for photo in photos]
+        photos = [middle_crop(photo, scale, crop, recipe.seed) for photo in photos]
+    elif crop:
+        photos = [middle_of(photo, scale, crop) for photo in photos]
     if recipe.degradation.share:
         photos = [degraded_photo(photo, scale, recipe.degradation, recipe.seed) for photo in photos]
     return photos
 
 
-def _sampler_of(recipe: Recipe, scale: int, group: Group) -> Callable[[list[PreparedPhoto]], CropSampler]:
-    """Makes the sampler of some photos, by the recipe."""
+class MakeSampler(Protocol):
+    """Makes the sampler of some photos and their shares of the crops."""
 
-    def make(photos: list[PreparedPhoto]) -> CropSampler:
-        return CropSampler(
-            photos,
-            scale,
-            recipe.data.hr_crop,
-            recipe.batch_size,
-            recipe.seed,
-            (group.rank, group.processes),
-            recipe.data.references != "none",
-            recipe.degradation if recipe.degradation.share else None,
-        )
+    def __call__(self, photos: list[PreparedPhoto], shares: list[float] | None) -> CropSampler:
+        """``shares`` as in ``CropSampler``."""
+
+
+def _sampler_of(recipe: Recipe, scale: int, group: Group) -> MakeSampler:
+    """Makes samplers by the recipe."""
+    options = CropOptions(
+        recipe.data.references != "none",
+        recipe.degradation if recipe.degradation.share else None,
+        Augmentation(recipe.data.flips, recipe.data.rotation),
+    )
+
+    def make(photos: list[PreparedPhoto], shares: list[float] | None) -> CropSampler:
+        data, share = recipe.data, (group.rank, group.processes)
+        return CropSampler(photos, scale, data.hr_crop, recipe.batch_size, recipe.seed, share, options, shares)
 
     return make

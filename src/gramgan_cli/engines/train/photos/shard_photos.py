@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gramgan_cli.core.data.crops import CropSampler
-from gramgan_cli.core.data.listing import list_pictures
+from gramgan_cli.core.data.holdout import held_out_places
+from gramgan_cli.core.data.listing import find_photos
 from gramgan_cli.core.data.prepared import PreparedPhoto, prepare_photos
 from gramgan_cli.core.data.shards import Shards, ShardSampler, count_photos, prepared_at
 from gramgan_cli.core.errors import UsageError
@@ -27,10 +28,10 @@ class ShardPhotos:
     held_out: tuple[int, ...]
     """Places of the photos that are held out where there is none."""
 
-    @property
-    def line(self) -> str:
-        """Which are which, for the person."""
+    def line(self, beside: int) -> str:
+        """Which are which, for the user; ``beside`` is the number of photos in folders."""
         many = f"{self.shards.photos} photos in {len(self.shards.files)} shards"
+        many += f" and {beside} in folders" if beside else ""
         if self.valid_paths:
             return f"{many}; validated on the {len(self.valid_paths)} of {self.valid_paths[0].parent}."
         return f"{many}; {len(self.held_out)} of them held out for validation (or name a folder by --valid-dir)."
@@ -46,13 +47,14 @@ def shard_photos(recipe: Recipe, files: Sequence[str], progress: Progress = None
     """Count the photos and hold some out. Raises UsageError for recipes that shards can't serve."""
     if recipe.data.references == "folder":
         raise UsageError("Photos of tar shards have no folder of references.", "Set data.references=crops.")
+    if recipe.data.lr_dir or recipe.data.valid_lr_dir:
+        raise UsageError("Photos of tar shards have no given LR.", "Unpack the shards, or leave out --lr-dir.")
     shards = count_photos(files, cache_dir() / "prepared", progress)
     if recipe.data.valid_dir:
-        return ShardPhotos(shards, tuple(list_pictures(Path(recipe.data.valid_dir))), ())
+        return ShardPhotos(shards, tuple(find_photos(Path(recipe.data.valid_dir))), ())
     if shards.photos == 1:
         raise UsageError("One photo can't be trained on and held out.", "Name a folder of others by --valid-dir.")
-    count = min(8, max(1, shards.photos // 20))
-    return ShardPhotos(shards, (), tuple((2 * i + 1) * shards.photos // (2 * count) for i in range(count)))
+    return ShardPhotos(shards, (), tuple(held_out_places(shards.photos)))
 
 
 def validation_photos(photos: ShardPhotos, scale: int, progress: Progress = None) -> list[PreparedPhoto]:

@@ -34,6 +34,8 @@ class Progress:
     """Highest validation SSIM so far."""
     origin: dict[str, Any] = field(default_factory=dict)
     """Training record of the weights that the run started from; empty where it started from random ones."""
+    licence: str = "unknown"
+    """Licence of the weights that the run started from."""
     scaler: dict[str, float] = field(default_factory=dict)
     """State of the fp16 gradient scaler."""
 

@@ -36,6 +36,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def stored_file(self) -> Path:
+        """Name and checksum of the model that this run put into the store."""
+        return self.path / "stored.json"
+
+    @property
     def state_file(self) -> Path:
         """All that resuming needs."""
         return self.path / "state" / "state.safetensors"
@@ -66,6 +71,19 @@ class RunFolder:
         if not self.recipe_file.is_file():
             raise GramganError(f"There is no run in {self.path} to resume.", "Start it without --resume.")
         return merge(Recipe(), read_toml(self.recipe_file.read_text(encoding="utf-8"), str(self.recipe_file)))
+
+    def record_stored(self, name: str, sha256: str) -> None:
+        """Remember which model in the store is this run's."""
+        with replacing(self.stored_file) as temporary:
+            temporary.write_text(json.dumps({"name": name, "sha256": sha256}), encoding="utf-8")
+
+    def stored(self) -> tuple[str, str] | None:
+        """Name and checksum of the model that this run put into the store, if it did."""
+        try:
+            record = json.loads(self.stored_file.read_text(encoding="utf-8"))
+            return str(record["name"]), str(record["sha256"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one row to the metrics."""

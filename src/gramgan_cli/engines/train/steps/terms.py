@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.ttsr import TTSR
+from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.losses.colours import luma_and_differences
 from gramgan_cli.core.losses.content import charbonnier, l1, mse
 from gramgan_cli.core.losses.frequency import frequency
@@ -20,7 +21,7 @@ from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.generate import Generated
 from gramgan_cli.engines.train.steps.precision import autocast
 from gramgan_cli.engines.train.steps.texture_term import TextureTerm
-from gramgan_cli.recipes.schema import Recipe
+from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 if TYPE_CHECKING:
     from gramgan_cli.core.features import FeatureExtractor
@@ -34,6 +35,37 @@ def extractor_of(recipe: Recipe) -> FeatureExtractor:
 
     wanted = recipe.features
     return FeatureExtractor(wanted.extractor, tuple(wanted.taps), wanted.activated, wanted.weights)
+
+
+def check_features(recipe: Recipe) -> None:
+    """Raise where the recipe needs feature weights that can't be had, with what runs instead.
+
+    Hours of a first stage must not end at a file that is not there.
+    """
+    if not recipe.loss.perceptual and recipe.network["arch"] != "ttsr":
+        return
+    from gramgan_cli.core.features import FeatureWeightsMissing, official_weights
+
+    try:
+        if recipe.loss.perceptual:
+            extractor_of(recipe)
+        if recipe.network["arch"] == "ttsr" and recipe.features.weights == "imagenet" and recipe.init in ("", "none"):
+            official_weights("vgg19")
+    except FeatureWeightsMissing as error:
+        raise GramganError(error.message, " ".join([error.hint or "", *_instead(recipe)])) from error
+
+
+def _instead(recipe: Recipe) -> list[str]:
+    """What a recipe can be trained with where its feature weights are missing, in sentences."""
+    others = [name for name in LOSS_TERMS if name != "perceptual" and getattr(recipe.loss, name)]
+    if recipe.network["arch"] == "ttsr":
+        return ["Or start the texture extractor from random weights: --set features.weights=random."]
+    if recipe.loss.texture:
+        compact = "Or train gramgan-compact, which needs no such weights and suits a CPU: --recipe gramgan-compact."
+        return [compact, "Or leave the term out: --set loss.perceptual=0."]
+    if others:
+        return ["Or leave the term out: --set loss.perceptual=0."]
+    return ["Features are all that this recipe learns from; recipe srresnet learns from pixels: --recipe srresnet."]
 
 
 class PictureTerms:

@@ -18,7 +18,8 @@ from gramgan_cli.engines.train.steps.step_seed import step_seed
 from gramgan_cli.recipes.schema import Recipe
 
 
-def _needs_bank(recipe: Recipe) -> bool:
+def needs_bank(recipe: Recipe) -> bool:
+    """Whether the recipe's texture term takes its patches from a bank."""
     return bool(recipe.loss.texture) and recipe.texture.candidates != "image"
 
 
@@ -27,7 +28,7 @@ def with_bank(recipe: Recipe) -> Recipe:
 
     A missing bank is an error that says which command makes one; so is a bank of another patch size.
     """
-    if not _needs_bank(recipe):
+    if not needs_bank(recipe):
         return recipe
     path = Path(recipe.texture.db) if recipe.texture.db else default_bank()
     if not path.is_file():
@@ -64,7 +65,7 @@ class TextureTerm:
                 beta=recipe.texture.beta,
                 search=recipe.texture.search,
             ),
-            bank=load_bank(Path(recipe.texture.db)) if _needs_bank(recipe) else None,
+            bank=load_bank(Path(recipe.texture.db)) if needs_bank(recipe) else None,
             device=device,
             generator=torch.Generator(),
         )

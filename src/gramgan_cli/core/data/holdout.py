@@ -1,0 +1,28 @@
+"""Which photos are held out of training, to measure on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+MOST = 8
+"""Photos held out at most."""
+ONE_IN = 20
+"""One photo in so many is held out."""
+
+T = TypeVar("T")
+
+
+def held_out_places(count: int) -> list[int]:
+    """Places of the photos that are held out of ``count``, evenly spread; none of a single photo."""
+    if count < 2:
+        return []
+    held = min(MOST, max(1, count // ONE_IN))
+    return [(2 * i + 1) * count // (2 * held) for i in range(held)]
+
+
+def split_held_out(photos: Sequence[T]) -> tuple[list[T], list[T]]:
+    """(photos to train on, photos held out)."""
+    places = set(held_out_places(len(photos)))
+    rest = [photo for place, photo in enumerate(photos) if place not in places]
+    return rest, [photo for place, photo in enumerate(photos) if place in places]

@@ -1,0 +1,174 @@
+"""From what the user names as training data to folders: a known dataset's halves, a folder, a list, tar shards.
+
+Known datasets come in two halves, ``NAME_train_HR`` to learn from and ``NAME_valid_HR`` to measure on; LR that was
+given with them lies in ``NAME_train_LR_bicubic/X4``. Any set that is laid out so is understood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gramgan_cli.core.data.datasets import NAMES, missing_dataset, open_dataset
+from gramgan_cli.core.data.listing import LIST_SUFFIX, find_photos
+from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.io.locations import is_address, place
+
+TRAIN, VALID = "_train_HR", "_valid_HR"
+HR_FOLDERS = ("HR", "GTmod12", "original")
+"""Where benchmark layouts keep their HR pictures."""
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a named source lies."""
+
+    location: str
+    """Absolute path of a folder or list, or shards as they were named."""
+    valid: str = ""
+    """Absolute path of the validation half that belongs to it; empty where it has none."""
+
+
+def locate_training(text: str, folders: Sequence[Path]) -> Located:
+    """The photos to learn from that ``text`` names.
+
+    Args:
+        text: a known dataset's name in any case, a folder, a ``.txt`` list, or tar shards (path, pattern or URL).
+        folders: where known datasets and other names are looked for, before the working folder.
+
+    Raises:
+        GramganError: nothing is there, or only a validation half is.
+    """
+    if is_address(text) or text.endswith(".tar"):
+        return Located(place(text).text)
+    if Path(text).suffix.lower() == LIST_SUFFIX:
+        return Located(str(Path(text).resolve()))
+    folder = _folder(text, folders).resolve()
+    if folder.name.endswith(TRAIN):
+        return Located(str(folder), _text(_sibling(folder, TRAIN, VALID)))
+    train, valid = _half(folder, TRAIN), _half(folder, VALID)
+    if train is not None:
+        return Located(str(train), _text(valid))
+    if valid is not None:
+        raise GramganError(
+            f"{folder} holds validation photos ({valid.name}) but no training photos.",
+            f"Put those into {folder / valid.name.replace(VALID, TRAIN)}, or name another folder.",
+        )
+    return Located(_text(_hr_inside(folder)))
+
+
+def locate_validation(text: str, folders: Sequence[Path]) -> str:
+    """The photos to measure on that ``text`` names: a set's validation half, or a folder, or a list."""
+    if Path(text).suffix.lower() == LIST_SUFFIX:
+        return str(Path(text).resolve())
+    folder = _folder(text, folders).resolve()
+    valid = _half(folder, VALID)
+    return _text(valid if valid is not None else _hr_inside(folder))
+
+
+def locate_lr(text: str, hr: str, scale: int, folders: Sequence[Path]) -> str:
+    """The folder of given LR that ``text`` names for the HR photos at ``hr``.
+
+    ``text`` is that folder itself, or what both lie in: a known dataset, or a folder with ``HR`` and ``LR_x4``.
+    """
+    folder = _folder(text, folders).resolve()
+    prefix = Path(hr).name.removesuffix("_HR")
+    for candidate in (folder / f"{prefix}_LR_bicubic", folder / f"LR_x{scale}", folder / f"LRbicx{scale}", folder):
+        for inside in (candidate / f"X{scale}", candidate):
+            if inside.is_dir() and (inside != folder or not _holds_hr(folder)):
+                return str(inside)
+    raise GramganError(f"There are no LR pictures for x{scale} in {folder}.", "Name their folder by --lr-dir.")
+
+
+def given_pairs(hr: str, lr: str, scale: int) -> tuple[list[Path], list[Path] | None]:
+    """The HR photos of a source and, in the same order, the LR that was given with them (None: LR is made).
+
+    LR pictures are called like their HR, or end in ``x4``, or ``_LR`` where HR ends in ``_HR``. Without ``lr``, pairs
+    in one folder (``*_HR``, ``*_LR``) and a ``LR_x4`` beside ``HR`` are given pairs too.
+
+    Raises:
+        GramganError: a file without its partner.
+    """
+    source = Path(hr)
+    if not lr:
+        if source.is_dir() and (dataset := _paired_dataset(source, scale)):
+            return dataset
+        return find_photos(source), None
+    reduced = _by_stem(find_photos(Path(lr)))
+    photos, partners = find_photos(source), []
+    if Path(lr).resolve() == source.resolve():
+        photos = [path for path in photos if not path.stem.endswith("_LR")]
+    for photo in photos:
+        stem = photo.stem
+        names = (stem, f"{stem}x{scale}", f"{stem}_LR", f"{stem.removesuffix('_HR')}_LR")
+        found = next((reduced[name] for name in names if name in reduced and reduced[name] != photo), None)
+        if found is None:
+            raise GramganError(
+                f"{photo} has no LR picture in {lr} ({len(photos)} HR and {len(reduced)} LR pictures).",
+                f"Looked for {stem} and {stem}x{scale}.",
+            )
+        partners.append(found)
+    return photos, partners
+
+
+def _by_stem(paths: Sequence[Path]) -> dict[str, Path]:
+    """The pictures by stem; two of one stem are an error that names both."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in found:
+            raise GramganError(f"{found[path.stem]} and {path} are both called '{path.stem}'.", "Rename one of them.")
+        found[path.stem] = path
+    return found
+
+
+def _paired_dataset(folder: Path, scale: int) -> tuple[list[Path], list[Path]] | None:
+    """The pairs of a folder, or of the folder around an ``HR`` folder, where all LR is given."""
+    around = folder.parent if folder.name in HR_FOLDERS else folder
+    try:
+        pairs = open_dataset(around, scale).pairs
+    except GramganError:
+        if around != folder or not list(folder.glob("*_LR.*")):
+            return None
+        raise
+    lr = [pair.lr for pair in pairs if pair.lr is not None]
+    return ([pair.hr for pair in pairs], lr) if pairs and len(lr) == len(pairs) else None
+
+
+def _folder(text: str, folders: Sequence[Path]) -> Path:
+    """The folder that is meant: of a known name under ``folders`` first, of another name in the working folder."""
+    text = text.removeprefix("file://")
+    known = {name.casefold(): name for name in NAMES}.get(text.casefold())
+    named = [folder / (known or text) for folder in folders]
+    for folder in [*named, Path(text)] if known else [Path(text), *named]:
+        if folder.is_dir():
+            return folder
+    if known:
+        raise missing_dataset(known, folders)
+    looked = " or ".join(str(folder) for folder in folders)
+    raise GramganError(f"There is no folder and no dataset '{text}' (looked under {looked}).", nearest(text, NAMES))
+
+
+def _half(folder: Path, ending: str) -> Path | None:
+    """The half of a set, ``NAME_train_HR`` or ``NAME_valid_HR``, inside its folder."""
+    found = sorted(path for path in folder.glob(f"*{ending}") if path.is_dir())
+    return found[0] if found else None
+
+
+def _sibling(folder: Path, ending: str, other: str) -> Path | None:
+    """The other half beside a half."""
+    beside = folder.with_name(folder.name.removesuffix(ending) + other)
+    return beside if beside.is_dir() else None
+
+
+def _hr_inside(folder: Path) -> Path:
+    """The HR folder of a benchmark layout, or the folder itself."""
+    return next((folder / name for name in HR_FOLDERS if (folder / name).is_dir()), folder)
+
+
+def _holds_hr(folder: Path) -> bool:
+    return any((folder / name).is_dir() for name in HR_FOLDERS) or _half(folder, TRAIN) is not None
+
+
+def _text(path: Path | None) -> str:
+    return "" if path is None else str(path)

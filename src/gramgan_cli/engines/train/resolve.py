@@ -1,0 +1,133 @@
+"""From a recipe and what the user set to the recipe of a run: its photos, its start, its steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from gramgan_cli.core import archs
+from gramgan_cli.core.data.sources import locate_lr, locate_training, locate_validation
+from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.io.folders import data_dir
+from gramgan_cli.engines.train.check_recipe import check_recipe
+from gramgan_cli.engines.train.options import TrainOptions
+from gramgan_cli.engines.train.photos.photo_set import count_photos
+from gramgan_cli.engines.train.run.model_name import default_folder
+from gramgan_cli.engines.train.run.run_folder import RunFolder
+from gramgan_cli.engines.train.steps.texture_term import with_bank
+from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, with_start
+from gramgan_cli.recipes.convert import differences, merge
+from gramgan_cli.recipes.load import load_recipe
+from gramgan_cli.recipes.schema import Recipe
+
+MAY_CHANGE = {"steps", "epochs", "valid_every", "save_every", "log_every", "compute.threads", "compute.compile"}
+"""What a resumed run may change; everything else would make it another run."""
+
+
+def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
+    """The recipe of a run with all that the user set, and the folder that it lives in."""
+    folder = RunFolder(options.out or default_folder(options.recipe))
+    if options.resume:
+        return _resumed(options, folder), folder
+    recipe = load_recipe(options.recipe)
+    for setting in options.settings:
+        recipe = merge(recipe, setting)
+    check_recipe(recipe)
+    recipe = with_bank(recipe)
+    if not recipe.data.hr_dir:
+        raise UsageError("There are no photos to train on.", "Name their folder by --hr-dir DIR.")
+    recipe = _with_photos(recipe)
+    recipe = with_start(recipe)
+    _check_stated_network(options, recipe)
+    recipe = with_steps(_with_given_lr(recipe))
+    check_recipe(recipe)  # once more: the network may have come with the weights
+    return recipe, folder
+
+
+def _resumed(options: TrainOptions, folder: RunFolder) -> Recipe:
+    """The recorded recipe with what a resumed run may change."""
+    recorded = folder.recipe()
+    recipe = recorded
+    for setting in options.settings:
+        recipe = merge(recipe, setting)
+    if any("data" in setting for setting in options.settings):
+        recipe = _with_given_lr(_with_photos(recipe))
+    changed = [key for key in differences(recorded, recipe) if key not in MAY_CHANGE]
+    if changed:
+        last = folder.weights("last")
+        start = f" with --init {last}" if last.is_file() else ""
+        raise UsageError(
+            f"A resumed run keeps its recipe; {', '.join(changed)} can't change.",
+            f"What can: {', '.join(sorted(MAY_CHANGE))}. For another run name another --out{start}.",
+        )
+    return recipe if recipe.epochs == recorded.epochs else with_steps(recipe)
+
+
+def _with_photos(recipe: Recipe) -> Recipe:
+    """The recipe with the photos' folders found: known datasets give their halves."""
+    folders = [data_dir()]
+    found = [locate_training(source, folders) for source in recipe.data.hr_dir]
+    valid = recipe.data.valid_dir
+    valid = locate_validation(valid, folders) if valid else next((one.valid for one in found if one.valid), "")
+    hr_dir = tuple(one.location for one in found)
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, hr_dir=hr_dir, valid_dir=valid))
+
+
+def _with_given_lr(recipe: Recipe) -> Recipe:
+    """The recipe with the folders of given LR found, which depend on the network's scale."""
+    data, scale, folders = recipe.data, scale_of(recipe), [data_dir()]
+    if not data.lr_dir:
+        return recipe
+    if len(data.lr_dir) != len(data.hr_dir):
+        raise UsageError(
+            f"There are {len(data.lr_dir)} folders of LR for {len(data.hr_dir)} of HR.",
+            "Name one --lr-dir for each --hr-dir, in the same order.",
+        )
+    lr_dir = tuple(locate_lr(lr, hr, scale, folders) for lr, hr in zip(data.lr_dir, data.hr_dir, strict=True))
+    valid_lr = data.valid_lr_dir and locate_lr(data.valid_lr_dir, data.valid_dir, scale, folders)
+    return dataclasses.replace(recipe, data=dataclasses.replace(data, lr_dir=lr_dir, valid_lr_dir=valid_lr))
+
+
+def with_steps(recipe: Recipe) -> Recipe:
+    """The recipe with ``steps`` for its ``epochs``, where it has those: one crop of each photo in an epoch."""
+    if not recipe.epochs:
+        return recipe
+    photos, _, _ = count_photos(recipe, scale_of(recipe))
+    return dataclasses.replace(recipe, steps=max(1, math.ceil(recipe.epochs * photos / recipe.batch_size)))
+
+
+def scale_of(recipe: Recipe) -> int:
+    """The network's scale."""
+    network = dict(recipe.network)
+    return archs.describe(network.pop("arch"), network).scale
+
+
+def _check_stated_network(options: TrainOptions, recipe: Recipe) -> None:
+    """Weights to start from bring their network; another one that the user asked for is an error."""
+    if recipe.init in ("", "none", FIRST_STAGE_END):
+        return
+    stated: dict[str, Any] = {}
+    for setting in options.settings:
+        network: Mapping[str, Any] = setting.get("network", {})
+        stated = {**({} if "arch" in network else stated), **network}
+    arch = recipe.network["arch"]
+    if stated.get("arch", arch) != arch:
+        raise UsageError(
+            f"The weights {recipe.init} are of {arch}, not {stated['arch']}.",
+            "Leave out --arch, or start with --init none.",
+        )
+    given = {key: value for key, value in recipe.network.items() if key != "arch"}
+    brought = archs.complete(arch, given)
+    for key, value in stated.items():
+        if key != "arch" and _plain(brought.get(key)) != _plain(value):
+            has = f"have {key}={brought[key]}" if key in brought else f"are of {arch}, which has no '{key}'"
+            raise UsageError(
+                f"The weights {recipe.init} {has}; network.{key}={value} was asked for.",
+                f"Leave out network.{key}, or start with --init none.",
+            )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | list) else value
