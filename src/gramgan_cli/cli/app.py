@@ -16,7 +16,7 @@ import typer
 
 from gramgan_cli import __version__
 from gramgan_cli.cli import batch as archive
-from gramgan_cli.cli import bench, build_db, compare, data, doctor, mask, models, plot, train, upscale
+from gramgan_cli.cli import bench, build_db, compare, data, doctor, mask, models, plot, runs, train, upscale
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
 
@@ -34,6 +34,7 @@ app.command("upscale", no_args_is_help=True)(upscale.upscale)
 app.command("build-db", no_args_is_help=True)(build_db.build_db)
 app.command("mask", no_args_is_help=True)(mask.mask)
 app.command("train")(train.train)
+app.add_typer(runs.runs, name="runs")
 app.add_typer(models.models, name="models")
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)

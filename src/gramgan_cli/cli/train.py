@@ -88,7 +88,12 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the plan, train nothing.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result (or the list) as one JSON document.")] = False,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print what happens as JSON, one event a line, the result last (--list: one document)."
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path of the weights.")] = False,
 ) -> None:
     """Train a network on a folder of photos.
@@ -129,6 +134,7 @@ def train(
     from functools import partial
 
     from gramgan_cli.cli.train_display import TrainDisplay
+    from gramgan_cli.cli.train_events import TrainEvents, print_event
     from gramgan_cli.engines.train import launch
     from gramgan_cli.engines.train.options import TrainOptions
     from gramgan_cli.engines.train.parallel.processes import parse_gpus
@@ -146,9 +152,9 @@ def train(
         resolved, folder = resolve_recipe(options)
         print_json({**launch.plan(resolved, folder, options), "dry_run": True})
         return
-    result = launch.train(options, partial(TrainDisplay, quiet))
+    result = launch.train(options, TrainEvents if json else partial(TrainDisplay, quiet))
     if json:
-        print_json({"steps": result.steps, "finished": result.finished, "weights": str(result.weights)})
+        print_event("result", steps=result.steps, finished=result.finished, weights=str(result.weights))
     elif quiet:
         print_line(str(result.weights))
     elif result.finished:

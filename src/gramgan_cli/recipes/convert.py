@@ -111,9 +111,20 @@ def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return rows
 
 
+def flatten(recipe: Recipe) -> dict[str, Any]:
+    """A recipe's values by dotted key."""
+    return flat(dataclasses.asdict(recipe))
+
+
+def stated(recipe: Recipe) -> dict[str, Any]:
+    """The dotted keys whose values are not the defaults, with their values."""
+    defaults = flatten(Recipe())
+    return {key: value for key, value in flatten(recipe).items() if value != defaults.get(key)}
+
+
 def differences(old: Recipe, new: Recipe) -> list[str]:
     """The dotted keys in which two recipes differ."""
-    before, after = flat(dataclasses.asdict(old)), flat(dataclasses.asdict(new))
+    before, after = flatten(old), flatten(new)
     return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
 
 
@@ -123,7 +134,7 @@ METHOD = ("degradation", "loss", "optimizer", "schedule", "discriminator", "feat
 
 def method(recipe: Recipe) -> dict[str, Any]:
     """The dotted keys of ``METHOD``'s tables whose values are not the defaults, with their values; no paths."""
-    values, defaults = flat(dataclasses.asdict(recipe)), flat(dataclasses.asdict(Recipe()))
+    values, defaults = flatten(recipe), flatten(Recipe())
     return {
         key: value
         for key, value in values.items()

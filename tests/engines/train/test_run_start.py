@@ -1,0 +1,259 @@
+"""Before the first step: what a run starts from and says of it, its name in the store, what is refused and how."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from gramgan_cli.cli.app import app
+from gramgan_cli.core import archs
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.weights import store
+from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
+from gramgan_cli.engines.train.callbacks import TrainCallbacks
+from gramgan_cli.engines.train.launch import train
+from gramgan_cli.engines.train.options import TrainOptions
+from gramgan_cli.engines.train.resolve import resolve_recipe
+
+NETWORK = {"arch": "compact", "nf": 8, "nc": 2}
+SMALL: dict[str, Any] = {
+    "network": NETWORK,
+    "steps": 1,
+    "batch_size": 2,
+    "data": {"hr_crop": 32},
+    "compute": {"threads": 1},
+}
+TINY = ["--arch", "compact", "--set", "network.nf=8", "--set", "network.nc=2", "--batch-size", "2", "--hr-crop", "32"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        small = Image.fromarray(rng.integers(0, 256, (24, 30, 3), dtype=np.uint8))
+        small.resize((96, 72), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    return folder
+
+
+class Notes(TrainCallbacks):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def on_note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def run(photos: Path, out: Path, recipe: str = "psnr", store_it: bool = True, **changes: Any) -> list[str]:
+    notes = Notes()
+    settings = [SMALL, {"data": {"hr_dir": [str(photos)]}}, changes]
+    train(TrainOptions(recipe, settings, out, device="cpu", store=store_it), lambda: notes)
+    return notes.lines
+
+
+def weights(path: Path, licence: str = "Apache-2.0", **training: Any) -> Path:
+    torch.manual_seed(3)
+    hyperparameters = {key: value for key, value in NETWORK.items() if key != "arch"}
+    metrics = {"validation": {"psnr_y": 9.72, "ssim_y": 0.1}}
+    header = WeightsHeader("compact", hyperparameters, 4, licence, training=training, metrics=metrics)
+    save_weights(path, archs.build("compact", hyperparameters).state_dict(), header)
+    return path
+
+
+def command(*words: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, words)))
+
+
+def test_a_run_says_what_it_starts_from(photos: Path, tmp_path: Path) -> None:
+    assert "Starts from random weights." in run(photos, tmp_path / "a")
+    init = weights(tmp_path / "three.safetensors", recipe="psnr", steps=3, init={"steps": 1200, "init": "random"})
+    assert "Starts from 'three': 1 203 steps, 9.7 dB." in run(photos, tmp_path / "b", init=str(init))
+
+
+@pytest.mark.parametrize("licence", ["Apache-2.0", "unknown"])
+def test_fine_tuned_weights_keep_the_licence_of_their_start(licence: str, photos: Path, tmp_path: Path) -> None:
+    init = weights(tmp_path / "start.safetensors", licence)
+    run(photos, tmp_path / "tuned", init=str(init))
+    for name in ("last", "best_psnr"):
+        assert read_header(tmp_path / "tuned" / f"{name}.safetensors").licence == licence
+    options = TrainOptions("psnr", [{"steps": 2}], tmp_path / "tuned", resume=True, device="cpu")
+    train(options, TrainCallbacks)
+    assert read_header(tmp_path / "tuned" / "last.safetensors").licence == licence
+
+
+def test_weights_from_nothing_have_no_licence_that_nobody_gave(photos: Path, tmp_path: Path) -> None:
+    run(photos, tmp_path / "own")
+    assert read_header(tmp_path / "own" / "last.safetensors").licence == "unknown"
+
+
+def test_a_run_never_replaces_another_model(photos: Path, tmp_path: Path) -> None:
+    before = store.put("mine", weights(tmp_path / "imported.safetensors"))
+    lines = run(photos, tmp_path / "mine")
+    assert any("--model mine-2" in line for line in lines)
+    assert store.get("mine") == before
+    first = store.get("mine-2")
+    train(TrainOptions("psnr", [{"steps": 2}], tmp_path / "mine", resume=True, device="cpu"), TrainCallbacks)
+    assert store.find("mine-3") is None
+    assert store.get("mine-2").sha256 != first.sha256  # its own model, trained on, is
+
+
+def test_no_store_keeps_a_run_out_of_the_store(photos: Path, tmp_path: Path) -> None:
+    before = store.stored_models()
+    run(photos, tmp_path / "swept", store_it=False)
+    assert store.stored_models() == before
+
+
+def test_the_default_folder_gives_a_model_name_of_its_own(photos: Path, tmp_path: Path) -> None:
+    """The recipe photo has the name of a built-in model, which no run may take."""
+    options = TrainOptions("photo", [SMALL, {"data": {"hr_dir": [str(photos)]}, "init": "none"}])
+    assert resolve_recipe(options)[1].path == Path("runs/my-photo")
+    assert resolve_recipe(TrainOptions("psnr", options.settings))[1].path == Path("runs/psnr")
+
+
+def test_a_stored_start_with_far_too_few_steps_is_asked_about(photos: Path, tmp_path: Path) -> None:
+    store.put("short", weights(tmp_path / "short.safetensors", losses=["content"], steps=3))
+    wanted = {"stage": "psnr", "stage_steps": 1000}
+    with pytest.raises(UsageError, match="'short': 3 steps, 9.7 dB, far fewer than the 1000 steps") as error:
+        run(photos, tmp_path / "r", **wanted)
+    assert "--init short" in str(error.value)
+    assert not (tmp_path / "r").exists()
+    assert "Starts from 'short': 3 steps, 9.7 dB." in run(photos, tmp_path / "r", init="short", **wanted)
+    assert "Starts from 'short': 3 steps, 9.7 dB." in run(photos, tmp_path / "s", stage="psnr", stage_steps=300)
+
+
+@pytest.mark.parametrize(("key", "value"), [("scale", 2), ("nf", 16), ("gc", 8)])
+def test_a_network_that_the_start_does_not_have_is_refused(key: str, value: int, photos: Path, tmp_path: Path) -> None:
+    """Not dropped: neither a hyperparameter of the start's network, nor one that this network lacks."""
+    init = weights(tmp_path / "start.safetensors")
+    words = ["--init", init, "--set", f"network.{key}={value}", "--hr-dir", photos, "--hr-crop", 32, "--steps", 1]
+    result = command("train", "--recipe", "psnr", *words, "--device", "cpu", "--out", tmp_path / "r")
+    assert isinstance(result.exception, UsageError)
+    assert f"network.{key}={value}" in str(result.exception)
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "hint"),
+    [
+        ("ttsr-rec", "features.weights=random"),
+        ("ttsr", "features.weights=random"),
+        ("srresnet-res18-4", "--recipe srresnet"),
+        ("srresnet-mse-vgg", "loss.perceptual=0"),
+        ("esrgan", "loss.perceptual=0"),
+    ],
+)
+def test_missing_feature_weights_come_with_a_hint_that_helps(
+    recipe: str, hint: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAMGAN_OFFLINE", "1")
+    words = ["--recipe", recipe, "--hr-dir", photos, "--device", "cpu", "--out", tmp_path / "r", "--init", "none"]
+    result = command("train", *words)
+    assert isinstance(result.exception, GramganError)
+    assert ".pth at" in str(result.exception)
+    assert hint in str(result.exception)
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_promise_s_commands_without_gpu_and_network_lead_on(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each message names a next step, and the next step is taken, to the end."""
+    monkeypatch.setenv("GRAMGAN_OFFLINE", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.chdir(tmp_path)
+    first = command("build-db", "--hr-dir", "DIV2K")
+    assert "put its pictures into" in str(first.exception)
+    assert command("bench", "Set5").exception is not None
+    gpus = command("train", "--gpus", "0,1")
+    assert "gramgan train --recipe gramgan-compact --hr-dir DIR" in str(gpus.exception)
+    words = ["--recipe", "gramgan-compact", "--hr-dir", photos]
+    bank = command("train", *words)
+    assert "gramgan build-db --hr-dir DIR" in str(bank.exception)
+    assert command("build-db", "--hr-dir", photos, "--max-patches", 200).exception is None
+    trained = command("train", *words, "--steps", 1, "--batch-size", 1, "--out", "runs/mine")
+    assert trained.exception is None, trained.output
+    assert "Starts from 'clean'" in trained.output
+
+
+def test_json_is_one_event_a_line_with_the_result_last(photos: Path, tmp_path: Path) -> None:
+    words = ["--recipe", "psnr", "--hr-dir", photos, "--out", tmp_path / "r", "--device", "cpu", "--steps", 2, *TINY]
+    result = command("train", *words, "--json", "--set", "log_every=1")
+    assert result.exit_code == 0, result.output
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [event["step"] for event in events if event["event"] == "metrics" and "loss.content" in event] == [1, 2]
+    assert events[-1] == {
+        "event": "result",
+        "steps": 2,
+        "finished": True,
+        "weights": str(tmp_path / "r" / "last.safetensors"),
+    }
+    assert {"note", "begin", "end"} <= {event["event"] for event in events}
+
+
+def test_epochs_are_passes_over_the_photos(photos: Path, tmp_path: Path) -> None:
+    """Three photos, one held out: three epochs of two crops, two a step, are three steps."""
+    settings = [SMALL, {"data": {"hr_dir": [str(photos)]}, "epochs": 3.0}]
+    recipe, _ = resolve_recipe(TrainOptions("psnr", settings, tmp_path / "r"))
+    assert recipe.steps == 3
+    train(TrainOptions("psnr", settings, tmp_path / "r", device="cpu"), TrainCallbacks)
+    longer = TrainOptions("psnr", [{"epochs": 5.0}], tmp_path / "r", resume=True)
+    assert resolve_recipe(longer)[0].steps == 5
+    both = command("train", "--steps", 1, "--epochs", 1, "--hr-dir", photos)
+    assert "exclude each other" in str(both.exception)
+
+
+def test_given_pairs_are_trained_and_measured_on(photos: Path, tmp_path: Path) -> None:
+    """LR that is given inverted: a network that copies its input is measured as far from HR."""
+    for photo in sorted(photos.iterdir()):
+        lr = Image.open(photo).resize((24, 18), Image.Resampling.BICUBIC).point(lambda level: 255 - level)
+        (tmp_path / "lr" / "X4").mkdir(parents=True, exist_ok=True)
+        lr.save(tmp_path / "lr" / "X4" / f"{photo.stem}x4.png")
+    words = [
+        "--recipe",
+        "psnr",
+        "--hr-dir",
+        photos,
+        "--device",
+        "cpu",
+        "--steps",
+        1,
+        *TINY,
+        "--set",
+        "optimizer.rate=0.0",
+    ]
+    given = command("train", *words, "--lr-dir", tmp_path / "lr", "--out", tmp_path / "given")
+    assert given.exception is None, given.output
+    assert "2 photos with given LR; 1 held out" in given.output
+    assert command("train", *words, "--out", tmp_path / "made").exception is None
+    values = [
+        json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[-1])["psnr_y"]
+        for name in ("given", "made")
+    ]
+    assert values[0] != values[1]
+    degraded = ["--set", "degradation.share=1.0", "--lr-dir", tmp_path / "lr", "--out", tmp_path / "degraded"]
+    assert command("train", *words, *degraded).exception is None
+
+
+def test_bank_photos_are_those_that_training_learns_from(photos: Path, tmp_path: Path) -> None:
+    bank = tmp_path / "bank.safetensors"
+    built = command("build-db", "--hr-dir", photos, "--out", bank, "--max-patches", 100, "--json")
+    assert built.exception is None, built.output
+    sampled = {photo["name"] for photo in json.loads(built.stdout)["photos"]}
+    changes = {"loss": {"texture": 1.0}, "texture": {"db": str(bank)}}
+    lines = run(photos, tmp_path / "r", **changes)
+    assert sampled == {"0.png", "2.png"}
+    assert not any("bank holds patches" in line for line in lines)
+    whole = ["--hr-dir", photos, "--valid-dir", photos, "--out", bank, "--max-patches", 100, "--overwrite"]
+    assert command("build-db", *whole).exception is None
+    lines = run(photos, tmp_path / "s", **changes)
+    assert any("bank holds patches of 1 of the photos" in line for line in lines)
