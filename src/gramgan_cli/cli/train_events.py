@@ -13,11 +13,13 @@ from gramgan_cli.engines.train.callbacks import TrainCallbacks
 
 def print_event(event: str, **values: Any) -> None:
     """One line. Numbers that are not finite become null: JSON has none."""
-    plain = {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()
-    }
+    plain = {key: value if _is_json(value) else None for key, value in values.items()}
     sys.stdout.write(json.dumps({"event": event, **plain}, allow_nan=False) + "\n")
     sys.stdout.flush()
+
+
+def _is_json(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 class TrainEvents(TrainCallbacks):

@@ -123,7 +123,7 @@ def test_the_default_folder_gives_a_model_name_of_its_own(photos: Path, tmp_path
 def test_a_stored_start_with_far_too_few_steps_is_asked_about(photos: Path, tmp_path: Path) -> None:
     store.put("short", weights(tmp_path / "short.safetensors", losses=["content"], steps=3))
     wanted = {"stage": "psnr", "stage_steps": 1000}
-    with pytest.raises(UsageError, match="'short': 3 steps, 9.7 dB, far fewer than the 1000 steps") as error:
+    with pytest.raises(UsageError, match=r"'short': 3 steps, 9\.7 dB, far fewer than the 1000 steps") as error:
         run(photos, tmp_path / "r", **wanted)
     assert "--init short" in str(error.value)
     assert not (tmp_path / "r").exists()
