@@ -161,7 +161,7 @@ class Trainer:
         self._check_weights()
         if self.group.is_main:
             setup, progress = self.setup, self.progress
-            psnr, ssim = validate(setup.average, setup.photos.valid, setup.descriptor.scale, setup.device)
+            psnr, ssim = validate(setup.average, setup.descriptor, setup.photos.valid, setup.device)
             measured = {"psnr_y": psnr, "ssim_y": ssim}
             self._measured = (progress.step, {"validation": measured})
             if math.isfinite(psnr) and psnr > progress.best_psnr:
@@ -178,7 +178,7 @@ class Trainer:
         """A picture of some validation photos, in the run's folder and on the board."""
         setup, step = self.setup, self.progress.step
         mask_of = partial(recipe_mask, self.recipe) if self.recipe.mask.mode != "none" else None
-        grid = sample_grid(setup.average, setup.photos.valid, setup.descriptor.scale, setup.device, mask_of)
+        grid = sample_grid(setup.average, setup.descriptor, setup.photos.valid, setup.device, mask_of)
         self.board.picture(grid, step)
         with replacing(self.folder.samples / f"step_{step:07d}.png") as temporary:
             grid.save(temporary, format="PNG")

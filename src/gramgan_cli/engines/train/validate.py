@@ -10,21 +10,32 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.data.crops import to_tensor
 from gramgan_cli.core.data.prepared import PreparedPhoto
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.matlab import imresize
+from gramgan_cli.core.tiling.padding import run_padded
 
 
 @torch.inference_mode()
 def enlarge(
-    network: nn.Module, lr: NDArray[np.uint8], ref: NDArray[np.uint8] | None, device: torch.device
+    network: nn.Module,
+    described: Descriptor,
+    lr: NDArray[np.uint8],
+    ref: NDArray[np.uint8] | None,
+    device: torch.device,
 ) -> NDArray[np.uint8]:
     """SR of a whole 8-bit LR (h, w, 3), by a reference where there is one, in fp32, rounded half up to 8 bit."""
     references = [] if ref is None else [to_tensor([ref]).to(device)]
-    sr = network(to_tensor([lr]).to(device), *references)[0].float()
+
+    def run(x: Tensor) -> Tensor:
+        sr: Tensor = network(x, *references)
+        return sr
+
+    sr = run_padded(run, to_tensor([lr]).to(device), described.multiple_of, described.scale)[0].float()
     levels = torch.floor(sr.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
     return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
 
@@ -48,24 +59,24 @@ def measurable(photos: Sequence[PreparedPhoto], scale: int, crop: int = 0) -> li
 
 
 def validate(
-    network: nn.Module, photos: Sequence[PreparedPhoto], scale: int, device: torch.device
+    network: nn.Module, described: Descriptor, photos: Sequence[PreparedPhoto], device: torch.device
 ) -> tuple[float, float]:
     """Mean Y-PSNR in dB and mean SSIM over ``photos``; the network is in evaluation mode while it is measured."""
     was_training = network.training
     network.eval()
     psnr, ssim = [], []
     for photo in photos:
-        sr, hr = enlarge(network, photo.lr, photo.ref, device), np.asarray(photo.hr)
-        psnr.append(psnr_y(sr, hr, scale))
-        ssim.append(ssim_y(sr, hr, scale))
+        sr, hr = enlarge(network, described, photo.lr, photo.ref, device), np.asarray(photo.hr)
+        psnr.append(psnr_y(sr, hr, described.scale))
+        ssim.append(ssim_y(sr, hr, described.scale))
     network.train(was_training)
     return float(np.mean(psnr)), float(np.mean(ssim))
 
 
 def sample_grid(
     network: nn.Module,
+    described: Descriptor,
     photos: Sequence[PreparedPhoto],
-    scale: int,
     device: torch.device,
     mask_of: Callable[[Tensor], Tensor] | None = None,
     side: int = 48,
@@ -76,13 +87,15 @@ def sample_grid(
     """
     was_training = network.training
     network.eval()
+    scale = described.scale
     rows = []
     for photo in photos[:4]:
         height, width = (min(side, n) for n in photo.lr.shape[:2])
         top, left = (photo.lr.shape[0] - height) // 2, (photo.lr.shape[1] - width) // 2
         lr = np.asarray(photo.lr[top : top + height, left : left + width])
         hr = np.asarray(photo.hr[top * scale : (top + height) * scale, left * scale : (left + width) * scale])
-        cells = [lr.repeat(scale, 0).repeat(scale, 1), imresize(lr, scale), enlarge(network, lr, photo.ref, device), hr]
+        sr = enlarge(network, described, lr, photo.ref, device)
+        cells = [lr.repeat(scale, 0).repeat(scale, 1), imresize(lr, scale), sr, hr]
         if mask_of is not None:
             mask = mask_of(to_tensor([hr]))[0, 0].numpy().astype(np.uint8) * 255
             cells.append(mask[..., None].repeat(3, 2))

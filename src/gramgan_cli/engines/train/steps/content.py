@@ -35,7 +35,9 @@ class ContentTraining:
         totals: dict[str, Tensor] = {}
         generator.zero_grad(set_to_none=True)
         for part in batch.parts(parts):
-            generated = generate(self.network, part.lr, part.ref, self.precision, self.device)
+            generated = generate(
+                self.network, self.picture_terms.described, part.lr, part.ref, self.precision, self.device
+            )
             terms = self.picture_terms(generated, part.hr, step)
             share = part.lr.shape[0] / batch.lr.shape[0]
             self.scaler.scale(weighted_sum(terms, self.recipe) * share).backward()  # type: ignore[no-untyped-call]

@@ -101,7 +101,9 @@ class GanTraining:
 
     def _make_sr(self, part: Part) -> Generated:
         """SR with its graph."""
-        return generate(self.network, part.batch.lr, part.batch.ref, self.precision, self.device)
+        return generate(
+            self.network, self.picture_terms.described, part.batch.lr, part.batch.ref, self.precision, self.device
+        )
 
     @torch.no_grad()
     def _make_sr_quietly(self, part: Part) -> Tensor:

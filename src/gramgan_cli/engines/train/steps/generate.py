@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.ttsr import Texture
+from gramgan_cli.core.tiling.padding import run_padded
 from gramgan_cli.engines.train.steps.precision import autocast
 
 
@@ -22,11 +24,19 @@ class Generated(NamedTuple):
 
 
 def generate(
-    network: Callable[..., Any], lr: Tensor, ref: Tensor | None, precision: str, device: torch.device
+    network: Callable[..., Any],
+    described: Descriptor,
+    lr: Tensor,
+    ref: Tensor | None,
+    precision: str,
+    device: torch.device,
 ) -> Generated:
-    """SR of ``lr`` (b, 3, h, w), with the textures of ``ref`` where the network takes one, in a precision."""
+    """SR of ``lr`` (b, 3, h, w), with the textures of ``ref`` where the network takes one, in a precision.
+
+    LR of a size that the network doesn't take is padded for it.
+    """
     with autocast(precision, device):
         if ref is None:
-            return Generated(network(lr).float(), None)
+            return Generated(run_padded(network, lr, described.multiple_of, described.scale).float(), None)
         sr, texture = network(lr, ref, with_texture=True)
     return Generated(sr.float(), texture)

@@ -79,7 +79,7 @@ class PictureTerms:
         self.distance = DISTANCES[recipe.loss.content_distance]
         self.texture = TextureTerm(recipe, device, group) if recipe.loss.texture else None
         network = dict(recipe.network)
-        self.scale = archs.describe(network.pop("arch"), network).scale
+        self.described = archs.describe(network.pop("arch"), network)
         self.features = extractor_of(recipe).to(device) if recipe.loss.perceptual else None
 
     def __call__(self, generated: Generated, hr: Tensor, step: int) -> dict[str, Tensor]:
@@ -97,7 +97,7 @@ class PictureTerms:
         if self.texture is not None:
             terms["texture"] = self.texture(sr, hr, step)
         if self.recipe.loss.phase:
-            terms["phase"] = phase_pattern(sr, hr, self.scale)
+            terms["phase"] = phase_pattern(sr, hr, self.described.scale)
         if self.recipe.loss.plain:
             terms["plain"] = plain_l1(sr, hr)
         if self.recipe.loss.transferal:
