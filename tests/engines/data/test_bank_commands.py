@@ -39,7 +39,7 @@ def photos(tmp_path: Path) -> Path:
 
 def test_build_db_goes_to_the_data_folder_and_info_prints_it(photos: Path, private_folders: Path) -> None:
     bank = private_folders / "data" / "bank.safetensors"
-    assert call("build-db", "--hr-dir", photos, "--max-patches", 200, "--quiet").splitlines() == [str(bank)]
+    assert call("build-db", "--hr-dir", photos, "--valid-dir", photos, "--max-patches", 200, "--quiet").splitlines() == [str(bank)]
     told = json.loads(call("build-db", "--info", bank, "--json"))
     assert (told["entries"], told["places"], told["seed"], told["patch_size"]) == (600, 200, 0, 4)
     assert told["hr_dir"] == str(photos.resolve())
@@ -88,7 +88,7 @@ def test_a_photo_that_breaks_off_stops_the_build_and_leaves_nothing(photos: Path
     (photos / "b.png").write_bytes(whole[: len(whole) // 2])
     out = tmp_path / "out" / "bank.safetensors"
     with pytest.raises(GramganError, match=r"b\.png can't be read"):
-        call("build-db", "--hr-dir", photos, "--out", out, "--max-patches", 500)
+        call("build-db", "--hr-dir", photos, "--valid-dir", photos, "--out", out, "--max-patches", 500)
     assert not list(tmp_path.glob("out/*"))
 
 

@@ -18,8 +18,8 @@ from gramgan_cli.core.data.sources import locate_training
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.io.folders import data_dir
 from gramgan_cli.core.texture.patchdb.bank import Bank, Photo, Provenance, save_bank
-from gramgan_cli.core.texture.patchdb.cutting import cut_photo, upright_size
-from gramgan_cli.core.texture.patchdb.sampling import draw_places
+from gramgan_cli.core.texture.patchdb.cutting import PhotoPatches, cut_photo, upright_size
+from gramgan_cli.core.texture.patchdb.sampling import Draw, draw_places
 from gramgan_cli.core.texture.patchdb.versions import ANGLE_DEGREES, SCALE, SHEAR_DEGREES, SHIFT_PIXELS, VERSIONS
 
 MAGNITUDES = {"angle_degrees": ANGLE_DEGREES, "shear_degrees": SHEAR_DEGREES, "scale": SCALE, "shift_px": SHIFT_PIXELS}
@@ -55,6 +55,35 @@ def find_bank_photos(text: str, valid_dir: str | None = None) -> BankPhotos:
     return BankPhotos(source, tuple(split_held_out(find_photos(source))[1]))
 
 
+def _cut(
+    paths: Sequence[Path],
+    draw: Draw,
+    patch_size: int,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> list[PhotoPatches]:
+    """The patches of each photo, by ``workers`` threads; torch itself computes with one meanwhile."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            jobs = [
+                pool.submit(cut_photo, path, corners, patch_size, normals)
+                for path, corners, normals in zip(paths, draw.corners, draw.normals, strict=True)
+            ]
+            cut = []
+            try:
+                for done, job in enumerate(jobs, start=1):
+                    cut.append(job.result())
+                    if progress is not None:
+                        progress(done, len(jobs))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+    finally:
+        torch.set_num_threads(threads)
+    return cut
+
+
 def _name(path: Path, source: Path) -> str:
     """A photo's name in the provenance: inside the folder, or the path where a list names it."""
     return path.relative_to(source).as_posix() if source in path.parents else str(path.resolve())
@@ -87,24 +116,7 @@ def build_bank(
     paths = [path for path in find_photos(hr_dir) if path not in left_out]
     sizes = [upright_size(path) for path in paths]
     draw = draw_places(sizes, max_patches, patch_size, seed)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            jobs = [
-                pool.submit(cut_photo, path, corners, patch_size, normals)
-                for path, corners, normals in zip(paths, draw.corners, draw.normals, strict=True)
-            ]
-            cut = []
-            try:
-                for done, job in enumerate(jobs, start=1):
-                    cut.append(job.result())
-                    if progress is not None:
-                        progress(done, len(jobs))
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-    finally:
-        torch.set_num_threads(threads)
+    cut = _cut(paths, draw, patch_size, workers, progress)
     corners = np.concatenate(
         [np.insert(places, 0, number, axis=1) for number, places in enumerate(draw.corners)]
     ).astype(np.int32)

@@ -54,7 +54,7 @@ def all_steps(training: Mapping[str, Any]) -> int:
     while isinstance(seen, Mapping):
         count = seen.get("steps", 0)
         steps += count if isinstance(count, int) else 0
-        seen = seen.get("init", {})
+        seen = seen.get("init")
     return steps
 
 
