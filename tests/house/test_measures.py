@@ -20,8 +20,6 @@ PARAMETERS = 8
 EXCEPTIONS = {
     "src/gramgan_cli/cli": "a file for each command",
     "src/gramgan_cli/cli/upscale.py": "unfinished",
-    "src/gramgan_cli/engines/train/trainer.py": "unfinished",
-    "src/gramgan_cli/engines/data/bank.py:build_bank": "unfinished",
     "src/gramgan_cli/engines/upscale/upscaler.py:__init__": "unfinished",
     "tests/core/archs/test_networks_exact.py": "unfinished",
     "tests/engines/batch/test_batch.py": "unfinished",

@@ -39,7 +39,9 @@ def photos(tmp_path: Path) -> Path:
 
 def test_build_db_goes_to_the_data_folder_and_info_prints_it(photos: Path, private_folders: Path) -> None:
     bank = private_folders / "data" / "bank.safetensors"
-    assert call("build-db", "--hr-dir", photos, "--valid-dir", photos, "--max-patches", 200, "--quiet").splitlines() == [str(bank)]
+    assert call(
+        "build-db", "--hr-dir", photos, "--valid-dir", photos, "--max-patches", 200, "--quiet"
+    ).splitlines() == [str(bank)]
     told = json.loads(call("build-db", "--info", bank, "--json"))
     assert (told["entries"], told["places"], told["seed"], told["patch_size"]) == (600, 200, 0, 4)
     assert told["hr_dir"] == str(photos.resolve())
