@@ -124,16 +124,32 @@ def test_damaged_exif_is_left_out_with_a_warning(broken, tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMATS)
+def xmp_of(path: str) -> bytes:
+    """The packet as Pillow or tifffile finds it."""
+    if path.endswith((".tif", ".tiff")):
+        return bytes(tifffile.TiffFile(path).pages[0].tags[700].value)
+    found = Image.open(path).info["xmp"]
+    return found.encode() if isinstance(found, str) else bytes(found)
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_xmp_is_kept_with_the_orientation_of_the_result(form, tmp_path):
-    record = upscale_one(with_pillow(scene(3), "JPEG", xmp=XMP, quality=95), tmp_path, "a.jpg", format=form)
-    found = (
-        Image.open(record.output).info["xmp"]
-        if form != "tiff"
-        else tifffile.TiffFile(record.output).pages[0].tags[700].value
-    )
-    found = found.encode() if isinstance(found, str) else bytes(found)
+    data = with_pillow(scene(3), "JPEG", xmp=XMP, quality=95, exif=exif_with(6))
+    record = upscale_one(data, tmp_path, "a.jpg", format=form)
+    assert record.output_size == (4 * HEIGHT, 4 * WIDTH)
+    found = xmp_of(record.output)
     assert b"<dc:title>A title</dc:title>" in found
     assert b'tiff:Orientation="1"' in found
+    assert f'tiff:ImageWidth="{4 * HEIGHT}"'.encode() in found
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_orientation_that_stands_in_xmp_alone_is_left_as_it_is(form, tmp_path):
+    """Programs that follow it turn the result as they turn the source; those that don't show both lying."""
+    record = upscale_one(with_pillow(scene(3), "JPEG", xmp=XMP, quality=95), tmp_path, "a.jpg", format=form)
+    assert record.output_size == (4 * WIDTH, 4 * HEIGHT)
+    found = xmp_of(record.output)
+    assert b'tiff:Orientation="6"' in found
     assert f'tiff:ImageWidth="{4 * WIDTH}"'.encode() in found
 
 

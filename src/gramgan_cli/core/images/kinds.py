@@ -52,6 +52,7 @@ _READ = (
 )
 
 RAW = "camera raw picture"
+DEVELOP_RAW = "Develop it first, for example with darktable or RawTherapee."
 
 _NOT_READ = (
     ("raw", RAW, rb"II\*\0....CR\x02|FUJIFILMCCD-RAW|IIR[OS]\x08\0|MMOR|IIU\0|FOVb|\0MRM|....ftypcrx "),

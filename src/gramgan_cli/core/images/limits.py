@@ -13,6 +13,12 @@ UNQUESTIONED_PIXELS = 25_000_000
 PIXELS_PER_BYTE = 1500
 """Beyond, a file must have a byte for so many pixels: real photographs need one for ten."""
 
+LARGEST_TOTAL = 2_000_000_000
+"""Frames or pages that have more pixels together are refused."""
+
+UNQUESTIONED_TOTAL = 100_000_000
+"""Up to here, all frames together, the size of the file does not matter."""
+
 IF_REAL = "If it is real, cut it into parts, or save it as an uncompressed TIFF."
 
 
@@ -40,3 +46,22 @@ def check_size(name: str, width: int, height: int, byte_count: int) -> None:
         raise too_large(name)
     if pixels > UNQUESTIONED_PIXELS and pixels > PIXELS_PER_BYTE * byte_count:
         raise GramganError(f"{name} claims {width}x{height} pixels in {byte_count} bytes, so it is refused.", IF_REAL)
+
+
+def check_total(name: str, pixels: int, byte_count: int) -> None:
+    """Refuse files whose many frames or pages would take hours: a frame that repeats another costs a few bytes.
+
+    Args:
+        name: what messages call the file.
+        pixels: of all frames together, each as large as it is seen.
+        byte_count: size of the file.
+
+    Raises:
+        GramganError: the file is refused.
+    """
+    if pixels > LARGEST_TOTAL or (pixels > UNQUESTIONED_TOTAL and pixels > PIXELS_PER_BYTE * byte_count):
+        megapixels = round(pixels / 10**6)
+        raise GramganError(
+            f"{name} claims frames of {megapixels} megapixels together in {byte_count} bytes, so it is refused.",
+            "If it is real, cut it into parts.",
+        )

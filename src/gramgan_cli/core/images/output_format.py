@@ -7,8 +7,11 @@ from typing import Literal
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, Format
-from gramgan_cli.core.images.metadata.colour import is_grey_profile, rgb_profile_like
-from gramgan_cli.core.images.metadata.exif import DamagedExif, updated_exif, with_resolution, without_orientation
+from gramgan_cli.core.images.metadata.description import is_ome, updated_description
+from gramgan_cli.core.images.metadata.exif import DamagedExif, updated_exif
+from gramgan_cli.core.images.metadata.fitting import fitting
+from gramgan_cli.core.images.metadata.geo import scaled_geo
+from gramgan_cli.core.images.metadata.ifd import DamagedTiff
 from gramgan_cli.core.images.metadata.xmp import updated_xmp
 from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo
 from gramgan_cli.core.images.samples import EIGHT, FLOAT, SIXTEEN
@@ -16,12 +19,6 @@ from gramgan_cli.core.images.samples import EIGHT, FLOAT, SIXTEEN
 FormatChoice = Literal["default", "same", "png", "jpg", "webp", "tiff", "avif"]
 
 STANDARD_QUALITY = 95
-
-LARGEST_COMMENT = 65533
-"""Bytes of a JPEG comment."""
-
-LARGEST_SEGMENT = 65533 - len(b"Exif\0\0")
-"""Bytes of EXIF that fit a JPEG segment."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +42,18 @@ class Target:
 def choose_format(photo: Photo, choice: FormatChoice) -> Format:
     """The format that ``choice`` means for this photo.
 
-    'default' is PNG for what was stored without loss, and the format itself for JPEG and WebP; floating point and
-    several pages, which PNG can't hold, go to TIFF. 'same' keeps the format where it is one that is written.
+    'default' is PNG for what was stored without loss, and the format itself for JPEG and WebP; floating point,
+    several pages, positions on the earth and OME-XML, which PNG can't hold, go to TIFF. 'same' keeps the format where
+    it is one that is written.
     """
     if choice not in ("default", "same"):
         return FORMATS[choice]
     if photo.format in ("jpg", "webp") or (choice == "same" and photo.format in FORMATS):
         return FORMATS[photo.format]
     pages = len(photo.frames) > 1 and photo.animation is None
-    return FORMATS["tiff" if pages or any(frame.dtype == FLOAT for frame in photo.frames) else "png"]
+    floats = any(frame.dtype == FLOAT for frame in photo.frames)
+    measured = photo.metadata.geo is not None or is_ome(photo.metadata.exif)
+    return FORMATS["tiff" if pages or floats or measured else "png"]
 
 
 def plan_target(
@@ -75,14 +75,14 @@ def plan_target(
     frames = tuple(
         _frame_in(frame, width, height, form) for frame, (width, height) in zip(photo.frames, sizes, strict=True)
     )
-    before, after = photo.frames[0], frames[0]
-    if after.channels < before.channels:
+    first, made = photo.frames[0], frames[0]
+    if made.channels < first.channels:
         notes.append(f"Transparency was laid on white: {form.label} has none.")
-    if after.dtype != before.dtype:
-        notes.append(f"{_depth(before)} samples were reduced to {_depth(after)}: {form.label} holds no more.")
+    if made.dtype != first.dtype:
+        notes.append(f"{_depth(first)} samples were reduced to {_depth(made)}: {form.label} holds no more.")
     metadata, *further = (
-        _fitting(_updated(metadata, *size, notes), photo, form, notes)
-        for metadata, size in zip((photo.metadata, *photo.further_pages), sizes, strict=False)
+        fitting(_updated(metadata, before, after, notes), photo.format, form, after.channels, notes)
+        for metadata, before, after in zip((photo.metadata, *photo.further_pages), photo.frames, frames, strict=False)
     )
     lossless = form.name == "webp" and photo.lossless and quality is None
     target = Target(form, frames, metadata, tuple(further), photo.animation, quality or STANDARD_QUALITY, lossless)
@@ -121,56 +121,26 @@ def _depth(frame: Frame) -> str:
     return "Floating point" if frame.dtype == FLOAT else f"{8 * frame.dtype.itemsize}-bit"
 
 
-def _updated(metadata: Metadata, width: int, height: int, notes: list[str]) -> Metadata:
+def _updated(metadata: Metadata, before: Frame, after: Frame, notes: list[str]) -> Metadata:
     """Orientation and dimensions as they are in the result."""
+    width, height = after.width, after.height
+    scale = (width / before.width, height / before.height)
     if metadata.xmp:
-        metadata = replace(metadata, xmp=updated_xmp(metadata.xmp, width, height))
+        metadata = replace(metadata, xmp=updated_xmp(metadata.xmp, width, height, scale, metadata.turned))
     if metadata.exif:
         try:
-            metadata = replace(metadata, exif=updated_exif(metadata.exif, width, height))
+            exif = updated_description(metadata.exif, (before.width, before.height), (width, height))
+            metadata = replace(metadata, exif=updated_exif(exif, width, height))
         except DamagedExif:
             metadata = replace(metadata, exif=None)
             notes.append("Its EXIF block is damaged and was left out.")
-    return metadata
-
-
-def _fitting(metadata: Metadata, photo: Photo, form: Format, notes: list[str]) -> Metadata:
-    """Without what the format has no place for; each loss is a sentence in ``notes``."""
-    lost: list[str] = []
-    if form.name != "png":
-        kinds = {kind for kind, _ in metadata.png_chunks}
-        texts = sum(kind in (b"tEXt", b"zTXt", b"iTXt") for kind, _ in metadata.png_chunks)
-        if texts > (form.name == "jpg" and metadata.comment is not None):  # JPEG takes the comment
-            lost.append("text chunks")
-        if b"gAMA" in kinds and not kinds & {b"sRGB"} and metadata.icc is None:
-            lost.append("the gamma value")
-        if b"cICP" in kinds and metadata.icc is None:
-            lost.append("the description of its colours (CICP), so they will look different")
-        metadata = replace(metadata, png_chunks=())
-    if form.name not in ("jpg", "png") and metadata.comment:
-        if photo.format != "png":
-            lost.append("the comment")
-        metadata = replace(metadata, comment=None)
-    if form.name != "jpg" and metadata.segments:
-        markers = {marker for marker, _ in metadata.segments}
-        lost += ["the Photoshop and IPTC block"] * (0xED in markers) + ["the extension of its XMP"] * (0xE1 in markers)
-        metadata = replace(metadata, segments=())
-    if form.name == "jpg" and metadata.comment and len(metadata.comment.encode()) > LARGEST_COMMENT:
-        lost.append("the comment (longer than JPEG allows)")
-        metadata = replace(metadata, comment=None)
-    if form.name in ("webp", "avif"):  # no place for a resolution but EXIF, no grey
-        if metadata.dpi:
-            metadata = replace(metadata, exif=with_resolution(metadata.exif, metadata.dpi))
-        if metadata.icc and is_grey_profile(metadata.icc):
-            metadata = replace(metadata, icc=rgb_profile_like(metadata.icc))
-    if form.name == "avif" and metadata.exif:  # Pillow writes a block anew, damaging it, to take an orientation out
-        metadata = replace(metadata, exif=without_orientation(metadata.exif))
-    if form.name == "jpg" and metadata.exif and len(metadata.exif) > LARGEST_SEGMENT:
-        lost.append("the EXIF block (larger than JPEG allows)")
-        metadata = replace(metadata, exif=None)
-    if form.name == "jpg" and metadata.xmp and len(metadata.xmp) > LARGEST_SEGMENT - 23:
-        lost.append("the XMP packet (larger than JPEG allows)")
-        metadata = replace(metadata, xmp=None)
-    if lost:
-        notes.append(f"Not kept, because {form.label} has no place for it: {', '.join(lost)}.")
+    if metadata.geo and metadata.turned:
+        metadata = replace(metadata, geo=None)
+        notes.append("It was turned upright, so its position on the earth (GeoTIFF) was left out.")
+    if metadata.geo:
+        try:
+            metadata = replace(metadata, geo=scaled_geo(metadata.geo, scale))
+        except DamagedTiff:
+            metadata = replace(metadata, geo=None)
+            notes.append("Its position on the earth (GeoTIFF) is damaged and was left out.")
     return metadata

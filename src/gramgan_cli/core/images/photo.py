@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,23 @@ def plausible_dpi(x: float, y: float) -> tuple[float, float] | None:
     return (x, y) if min(x, y) > 1 and max(x, y) < 65536 else None
 
 
+def left_out(parts: Iterable[str]) -> tuple[str, ...]:
+    """The warning that names parts of a file that its result will not have; nothing where there are none."""
+    named = list(dict.fromkeys(parts))
+    return (f"Left out of the result: {', '.join(named)}.",) if named else ()
+
+
 class Unsupported(ValueError):
-    """The file is whole, but of a kind that is not read; the text says which."""
+    """The file is whole, but of a kind that is not read.
+
+    Args:
+        kind: which.
+        hint: what the user can do.
+    """
+
+    def __init__(self, kind: str, hint: str = "Convert it to PNG first.") -> None:
+        super().__init__(kind)
+        self.hint = hint
 
 
 class Unreadable(Exception):
@@ -45,7 +60,15 @@ class Metadata:
     """PNG chunks (type, content) that pass from PNG to PNG as they are: gamma, text, time."""
     segments: tuple[tuple[int, bytes], ...] = ()
     """JPEG segments (marker, content) that pass from JPEG to JPEG as they are: IPTC captions and other Photoshop
-    resources (APP13), the extension of the XMP packet (APP1)."""
+    resources (APP13), the extension of the XMP packet (APP1), comments after the first one (COM)."""
+    pixel_aspect: tuple[int, int] | None = None
+    """Pixels per unit of length, without a unit, where they differ in x and y: pixels that are not square."""
+    geo: bytes | None = None
+    """TIFF's tags of GeoTIFF and GDAL as a TIFF structure, in the byte order of ``exif``."""
+    nodata: float | None = None
+    """The value that the file itself declares to be no data."""
+    turned: bool = False
+    """Whether reading has turned the pixels upright."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.formats import jxl, pillow
+from gramgan_cli.core.images.formats import jxl
+from gramgan_cli.core.images.formats.bmp import open_bmp
 from gramgan_cli.core.images.formats.gif import open_gif
 from gramgan_cli.core.images.formats.heif import open_avif, open_heic
 from gramgan_cli.core.images.formats.jpeg import open_jpeg
@@ -19,7 +20,7 @@ from gramgan_cli.core.images.formats.netpbm import open_netpbm
 from gramgan_cli.core.images.formats.png.read import open_png
 from gramgan_cli.core.images.formats.tiff.read import open_tiff
 from gramgan_cli.core.images.formats.webp import open_webp
-from gramgan_cli.core.images.kinds import EXTRAS, kind_of_bytes
+from gramgan_cli.core.images.kinds import DEVELOP_RAW, EXTRAS, kind_of_bytes
 from gramgan_cli.core.images.limits import too_large
 from gramgan_cli.core.images.photo import Frame, Photo, Unreadable, Unsupported
 
@@ -36,7 +37,7 @@ OPENERS: dict[str, Opener] = {
     "jpg": open_jpeg,
     "gif": open_gif,
     "webp": open_webp,
-    "bmp": pillow.open_bmp,
+    "bmp": open_bmp,
     "ppm": open_netpbm,
     "avif": open_avif,
     "heic": open_heic,
@@ -86,7 +87,8 @@ def _readable_kind(data: bytes, name: str) -> str:
         raise GramganError(f"{said}, for which an extra is needed.", hint)
     reads = "It reads PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF and, with their extras, HEIC and JPEG XL."
     if kind is not None:
-        raise GramganError(f"{name} is of a kind that gramgan does not read: {kind.label}.", reads)
+        hint = DEVELOP_RAW if kind.name == "raw" else reads
+        raise GramganError(f"{name} is of a kind that gramgan does not read: {kind.label}.", hint)
     raise GramganError(f"{name} is not a picture that gramgan reads.", reads)
 
 
@@ -117,9 +119,7 @@ class _Guarded:
         if isinstance(error, Image.DecompressionBombError):
             return too_large(self.name)
         if isinstance(error, Unsupported):
-            return GramganError(
-                f"{self.name} is not of a kind that gramgan reads: {error}.", "Convert it to PNG first."
-            )
+            return GramganError(f"{self.name} is of a kind that gramgan does not read: {error}.", error.hint)
         if isinstance(error, UnidentifiedImageError):
             error = Unreadable("its header makes no sense")
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gramgan_cli.core.images.alpha import flatten_on_white
+from gramgan_cli.core.images.formats.jpeg import PIXEL_ASPECT_AT
 from gramgan_cli.core.images.formats.png.chunks import Chunk, pack_profile, pack_xmp
 from gramgan_cli.core.images.formats.png.write import PngWriter, Timing
 from gramgan_cli.core.images.formats.tiff.write import TiffWriter
@@ -44,7 +45,7 @@ def _fitted(bands: Bands, frame: Frame) -> Iterator[Array]:
             band = flatten_on_white(band, WHITE[band.dtype])
         if band.dtype != frame.dtype:
             scale = WHITE[frame.dtype] / WHITE[band.dtype]
-            value = np.floor(band.astype(np.float64) * scale + 0.5)
+            value = np.floor(np.nan_to_num(band.astype(np.float64)) * scale + 0.5)
             band = np.clip(value, 0, WHITE[frame.dtype]).astype(frame.dtype)
         yield band
 
@@ -75,6 +76,8 @@ def _png_chunks(target: Target) -> list[Chunk]:
     if metadata.dpi:
         x, y = (round(value / 0.0254) for value in metadata.dpi)
         chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
+    elif metadata.pixel_aspect:
+        chunks.append((b"pHYs", struct.pack(">IIB", *metadata.pixel_aspect, 0)))
     if metadata.exif:
         chunks.append((b"eXIf", metadata.exif))
     if metadata.xmp:
@@ -89,7 +92,7 @@ def _png_chunks(target: Target) -> list[Chunk]:
 
 def _tiff(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
     pages = (target.metadata, *target.further_pages)
-    exif = next((page.exif for page in pages if page.exif), None)
+    exif = next((page.exif or page.geo for page in pages if page.exif or page.geo), None)
     writer = TiffWriter(file, sum(frame.byte_count for frame in target.frames), exif)
     for bands, frame, metadata in zip(frames, target.frames, pages, strict=True):
         writer.write_page(bands, frame.width, frame.height, frame.channels, frame.dtype, metadata)
@@ -121,6 +124,10 @@ def _with_pillow(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> No
         options["subsampling"] = "4:4:4"
     for bands, frame in zip(frames, target.frames, strict=True):
         _canvas(bands, frame).save(file, "JPEG" if target.format.name == "jpg" else "AVIF", **options)
+    if metadata.pixel_aspect and target.format.name == "jpg":
+        file.seek(PIXEL_ASPECT_AT)
+        file.write(struct.pack(">BHH", 0, *metadata.pixel_aspect))
+        file.seek(0, io.SEEK_END)
 
 
 def _embedded(target: Target) -> dict[str, Any]:

@@ -1,33 +1,123 @@
-"""Reading GIF (GIF89a specification)."""
+"""Reading GIF (GIF89a specification; XMP specification, part 3, 1.1.2)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
 from gramgan_cli.core.images.formats import pillow
-from gramgan_cli.core.images.photo import Photo, Unreadable
+from gramgan_cli.core.images.limits import check_total
+from gramgan_cli.core.images.photo import Metadata, Photo, Unreadable, left_out
+
+IMAGE, EXTENSION, TRAILER = 0x2C, 0x21, 0x3B
+"""What a block begins with."""
+
+COMMENT, PLAIN_TEXT, APPLICATION = 0xFE, 0x01, 0xFF
+"""Labels of extensions."""
+
+XMP, PROFILE = b"XMP DataXMP", b"ICCRGBG1012"
+"""Names of applications whose extensions are kept."""
+
+KNOWN_APPLICATIONS = (XMP, PROFILE, b"NETSCAPE2.0", b"ANIMEXTS1.0")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block."""
+
+    kind: int
+    label: int
+    """Of an extension."""
+    start: int
+    """Where its sub-blocks begin."""
+    end: int
+    """Behind the empty sub-block that ends it."""
+
+
+class _EndsEarly(Exception):
+    pass
+
+
+def _blocks(data: bytes) -> Iterator[Block]:
+    """The blocks up to the trailer; raises _EndsEarly where they don't lead to it."""
+    at = 13 + (3 * 2 ** ((data[10] & 7) + 1) if len(data) > 12 and data[10] & 0x80 else 0)
+    try:
+        while data[at] != TRAILER:
+            kind, label, start = data[at], 0, at
+            if kind == EXTENSION:
+                label, start = data[at + 1], at + 2
+            elif kind == IMAGE:
+                start += 11 + (3 * 2 ** ((data[at + 9] & 7) + 1) if data[at + 9] & 0x80 else 0)
+            else:
+                raise _EndsEarly
+            at = start
+            while data[at]:
+                at += 1 + data[at]
+            at += 1
+            yield Block(kind, label, start, at)
+    except IndexError as error:
+        raise _EndsEarly from error
 
 
 def open_gif(data: bytes, name: str, lenient: bool) -> Photo:
     """A still or animated GIF."""
-    raster = pillow.opened(data, name, lenient)
-    if not lenient and not _ends(data):
-        raise Unreadable("the file ends early")
-    return raster.photo()
-
-
-def _ends(data: bytes) -> bool:
-    """Whether the blocks lead to the trailer."""
-    at = 13 + (3 * 2 ** ((data[10] & 7) + 1) if data[10] & 0x80 else 0)
+    blocks = list[Block]()
     try:
-        while data[at] != 0x3B:
-            if data[at] == 0x21:
-                at += 2
-            elif data[at] == 0x2C:
-                at += 11 + (3 * 2 ** ((data[at + 9] & 7) + 1) if data[at + 9] & 0x80 else 0)
-            else:
-                return False
-            while data[at]:
-                at += 1 + data[at]
-            at += 1
-    except IndexError:
-        return False
-    return True
+        blocks.extend(_blocks(data))
+    except _EndsEarly as error:
+        if not lenient:
+            raise Unreadable("the file ends early") from error
+        if not _has_pixels(data):
+            raise Unreadable("nothing of its pixels is left") from error
+    raster = pillow.opened(data, name, lenient)
+    frames = sum(block.kind == IMAGE for block in blocks)
+    if frames > 1:
+        check_total(name, raster.image.width * raster.image.height * frames, len(data))
+    notes = (*raster.notes, *left_out(_lost(data, blocks)))
+    return replace(raster, metadata=_metadata(data, blocks, raster.metadata), notes=notes).photo()
+
+
+def _has_pixels(data: bytes) -> bool:
+    """Whether a file that is cut off holds at least the beginning of an image."""
+    try:
+        return any(block.kind == IMAGE for block in _blocks(data + bytes(300) + b"\0;"))
+    except _EndsEarly:
+        return b"\x2c" in data[13:]
+
+
+def _content(data: bytes, block: Block) -> bytes:
+    """The sub-blocks of a block, joined."""
+    at, parts = block.start, list[bytes]()
+    while data[at]:
+        parts.append(data[at + 1 : at + 1 + data[at]])
+        at += 1 + data[at]
+    return b"".join(parts)
+
+
+def _application(data: bytes, block: Block) -> bytes:
+    return data[block.start + 1 : block.start + 12] if block.label == APPLICATION else b""
+
+
+def _metadata(data: bytes, blocks: list[Block], metadata: Metadata) -> Metadata:
+    """With XMP, profile and the proportions of pixels, which Pillow passes over."""
+    for block in blocks:
+        if _application(data, block) == XMP:
+            # The packet is not cut into sub-blocks; 258 bytes follow that lead readers of sub-blocks to the end.
+            packet = data[block.start + 12 : block.end].partition(b"\x01\xff\xfe")[0]
+            metadata = replace(metadata, xmp=packet or None)
+        elif _application(data, block) == PROFILE:
+            metadata = replace(metadata, icc=_content(data, block)[11:] or None)
+    ratio = data[12]
+    if ratio not in (0, 49):  # width over height of a pixel is (ratio + 15) / 64
+        metadata = replace(metadata, pixel_aspect=(64, ratio + 15))
+    return metadata
+
+
+def _lost(data: bytes, blocks: list[Block]) -> Iterator[str]:
+    """Names of what the file holds beside the picture, and the result will not."""
+    if any(block.label == PLAIN_TEXT for block in blocks):
+        yield "text that is to be drawn over the picture"
+    for block in blocks:
+        application = _application(data, block)
+        if application and application not in KNOWN_APPLICATIONS:
+            yield f"the extension {application.decode('ascii', 'replace').strip()!r}"

@@ -1,48 +1,144 @@
-"""Reading JPEG, and what its segments say of the picture (ITU-T T.81)."""
+"""Reading JPEG, and what its segments say of the picture (ITU-T T.81; JFIF 1.02)."""
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
 from PIL import Image
 
 from gramgan_cli.core.images.formats import pillow
-from gramgan_cli.core.images.photo import Photo, Unsupported
+from gramgan_cli.core.images.photo import Photo, Unsupported, left_out
 
-EXIF_SEGMENT, PHOTOSHOP_SEGMENT = 0xE1, 0xED
-"""Markers APP1 and APP13."""
+COMMENT, EXIF_SEGMENT, PHOTOSHOP_SEGMENT = 0xFE, 0xE1, 0xED
+"""Markers COM, APP1 and APP13."""
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 """What a segment begins with that holds more XMP than the first one could (XMP specification, part 3, 1.1.3.1)."""
+
+PIXEL_ASPECT_AT = 13
+"""Where Pillow's files store JFIF's unit and densities."""
+
+END = b"\xff\xd9"
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)
+"""A marker within coded data that is neither a stuffed byte nor a restart."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What lies where in the file."""
+
+    segments: tuple[tuple[int, bytes], ...]
+    """Marker and content of each, in order, up to the end of the main picture."""
+    end: int | None
+    """Where the main picture ends, behind its last marker; None: that marker is missing."""
+
+
+def structure_of(data: bytes) -> Structure:
+    """The segments of a JPEG's main picture."""
+    segments, at = list[tuple[int, bytes]](), 2
+    while match := _MARKER.search(data, at):
+        marker, body = data[match.start() + 1], match.end()
+        if marker == END[1]:
+            return Structure(tuple(segments), body)
+        length = int.from_bytes(data[body : body + 2], "big")
+        segments.append((marker, data[body + 2 : body + length]))
+        at = body + max(length, 2)
+    return Structure(tuple(segments), None)
 
 
 def open_jpeg(data: bytes, name: str, lenient: bool) -> Photo:
     """The main picture of a JPEG or MPO file."""
-    if (bits := _jpeg_bits(data)) != 8:
+    structure, notes = structure_of(data), list[str]()
+    if (bits := _sample_bits(structure.segments)) != 8:
         raise Unsupported(f"JPEG, samples of {bits} bits")
+    if structure.end is None and not lenient and (completed := _with_end(data)):
+        data, notes = completed, ["Its last marker is missing, but the picture is whole."]
     raster = pillow.opened(data, name, lenient)
-    metadata = replace(raster.metadata, segments=tuple(_kept_segments(getattr(raster.image, "applist", []))))
-    notes = (*raster.notes, *other_pictures(raster.image))
-    return replace(raster, metadata=metadata, notes=notes, lossless=False).still()
+    kept = tuple(_kept_segments(structure.segments))
+    metadata = replace(raster.metadata, segments=kept, pixel_aspect=_pixel_aspect(structure.segments))
+    comments = [body for marker, body in structure.segments if marker == COMMENT]
+    if comments:
+        metadata = replace(metadata, comment=pillow.text_of(comments[0]) or None)
+    notes += [*raster.notes, *other_pictures(raster.image), *left_out(_lost(structure, data, raster))]
+    return replace(raster, data=data, metadata=metadata, notes=tuple(notes), lossless=False).still()
 
 
-def _jpeg_bits(data: bytes) -> int:
+def _sample_bits(segments: Sequence[tuple[int, bytes]]) -> int:
     """Bits per sample by the frame header; 8 where there is none to be found (ITU-T T.81, B.2.2)."""
-    at = 2
-    while at + 5 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return data[at + 4]
-        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return 8
+    frames = (body for marker, body in segments if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC))
+    return next((body[0] for body in frames if body), 8)
 
 
-def _kept_segments(found: Sequence[tuple[str, bytes]]) -> Iterator[tuple[int, bytes]]:
-    for tag, body in found:
-        if tag == "APP13":
-            yield PHOTOSHOP_SEGMENT, bytes(body)
-        elif tag == "APP1" and body.startswith(EXTENDED_XMP):
-            yield EXIF_SEGMENT, bytes(body)
+def _with_end(data: bytes) -> bytes | None:
+    """The file with its last marker, where nothing else is missing.
+
+    Decoders fill in what is missing without saying so. Whether they have to is found out by giving them other bits
+    in its place: where the picture is whole, they are not used.
+    """
+    whole, other = data.rstrip(b"\xff") + END, data.rstrip(b"\xff") + b"\x5a\xa5" * 2048 + END
+    try:
+        first, second = (np.asarray(pillow.image_of(file, False)) for file in (whole, other))
+    except OSError:
+        return None
+    return whole if np.array_equal(first, second) else None
+
+
+def _kept_segments(segments: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Those that pass from JPEG to JPEG as they are; the first comment travels apart."""
+    comments = 0
+    for marker, body in segments:
+        comments += marker == COMMENT
+        further_comment = marker == COMMENT and comments > 1
+        if marker == PHOTOSHOP_SEGMENT or further_comment or (marker == EXIF_SEGMENT and body.startswith(EXTENDED_XMP)):
+            yield marker, body
+
+
+def _pixel_aspect(segments: Sequence[tuple[int, bytes]]) -> tuple[int, int] | None:
+    """JFIF's densities without a unit, where they differ (JFIF 1.02: X and Y are then the pixel's proportions)."""
+    for marker, body in segments:
+        if marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 12:
+            unit, x, y = struct.unpack_from(">BHH", body, 7)
+            return (x, y) if unit == 0 and x != y and x and y else None
+    return None
+
+
+def _lost(structure: Structure, data: bytes, raster: pillow.Raster) -> Iterator[str]:
+    """Names of what the file holds beside the picture, and the result will not."""
+    segments, xmp = structure.segments, raster.metadata.xmp or b""
+    if any(marker == 0xEB and body.startswith(b"JP") for marker, body in segments):
+        yield "the C2PA manifest (content credentials)" if b"c2pa" in data else "the JUMBF block (APP11)"
+    elif any(marker == 0xEB for marker, _ in segments):
+        yield "the APP11 block"
+    if any(marker == 0xE2 and body.startswith(b"FPXR\0") for marker, body in segments):
+        yield "the FlashPix block"
+    if any(marker == 0xE2 and body.startswith(b"urn:iso:std:iso:ts:21496") for marker, body in segments) or re.search(
+        rb"hdr-gain-map/1\.0|HDRGainMap/1\.0", xmp
+    ):
+        yield "the gain map (HDR)"
+    known = {0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE}
+    other = sorted({marker for marker, _ in segments if 0xE0 <= marker <= 0xEF} - known)
+    unknown = [f"APP{marker - 0xE0}" for marker in other]
+    if unknown:
+        yield f"the block{'s' * (len(unknown) > 1)} {', '.join(unknown)}"
+    yield from _behind(data[structure.end :] if structure.end else b"", raster)
+
+
+def _behind(rest: bytes, raster: pillow.Raster) -> Iterator[str]:
+    """What follows the main picture."""
+    if not rest.strip(b"\0\xff\n\r "):
+        return
+    if re.search(rb"ftyp(?:mp4|isom|qt  |iso\d|avc1|M4V)|MotionPhoto_Data", rest):
+        yield "the video (motion photo)"
+    if b"GDepth" in rest or b"Depth" in (raster.metadata.xmp or b""):
+        yield "the depth map"
+    several = getattr(raster.image, "n_frames", 1) > 1
+    if not several and (pictures := len(re.findall(rb"\xff\xd8\xff[\xe0-\xef\xdb]", rest))):
+        yield f"{pictures} more picture{'s' * (pictures > 1)} behind its end"
+    elif not several and b"ftyp" not in rest:
+        yield f"{len(rest)} bytes behind its end"
 
 
 def other_pictures(image: Image.Image) -> list[str]:

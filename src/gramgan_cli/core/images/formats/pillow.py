@@ -142,7 +142,8 @@ def oriented(metadata: Metadata) -> tuple[int, Metadata, tuple[str, ...]]:
     if metadata.exif is None:
         return 1, metadata, ()
     try:
-        return exif_orientation(metadata.exif), metadata, ()
+        orientation = exif_orientation(metadata.exif)
+        return orientation, replace(metadata, turned=orientation != 1), ()
     except DamagedExif:
         return 1, replace(metadata, exif=None), ("Its EXIF block is damaged and was left out.",)
 
@@ -224,8 +225,3 @@ def opened(data: bytes, name: str, lenient: bool) -> Raster:
         notes.append(f"{image.mode} was converted to sRGB.")
     orientation, metadata, more = oriented(metadata)
     return Raster(data, name, lenient, image, FORMATS[image.format or ""], metadata, orientation, (*notes, *more))
-
-
-def open_bmp(data: bytes, name: str, lenient: bool) -> Photo:
-    """BMP."""
-    return opened(data, name, lenient).photo()

@@ -9,20 +9,36 @@ from itertools import accumulate
 from typing import IO
 
 from gramgan_cli.core.images.formats import pillow
-from gramgan_cli.core.images.photo import Photo, Unreadable
+from gramgan_cli.core.images.limits import check_total
+from gramgan_cli.core.images.photo import Photo, Unreadable, left_out
 
 ALPHA, ANIMATION, EXIF, ICC, XMP = 0x10, 0x02, 0x08, 0x20, 0x04
 """Flags of the VP8X chunk."""
+
+PIXELS = frozenset((b"VP8 ", b"VP8L", b"ANMF"))
+KNOWN = PIXELS | {b"VP8X", b"ANIM", b"ALPH", b"ICCP", b"EXIF", b"XMP "}
+"""Chunks of the specification; others are private."""
 
 
 def open_webp(data: bytes, name: str, lenient: bool) -> Photo:
     """A still or animated WebP."""
     if lenient:
+        if not any(kind in PIXELS and content.strip(b"\0") for kind, content in _chunks(data)):
+            raise Unreadable("nothing of its pixels is left")
         data = completed(data)
     raster = pillow.opened(data, name, lenient)
+    frames = getattr(raster.image, "n_frames", 1)
+    if frames > 1:
+        check_total(name, raster.image.width * raster.image.height * frames, len(data))
     if not lenient and len(data) < 8 + int.from_bytes(data[4:8], "little"):
         raise Unreadable("the file ends early")
-    return replace(raster, lossless=is_lossless(data)).photo()
+    unknown = sorted({kind for kind, _ in _chunks(data)} - KNOWN)
+    lost = ("the C2PA manifest (content credentials)" if kind == b"C2PA" else _named(kind) for kind in unknown)
+    return replace(raster, lossless=is_lossless(data), notes=(*raster.notes, *left_out(lost))).photo()
+
+
+def _named(kind: bytes) -> str:
+    return f"the private chunk {kind.decode('latin-1').strip()!r}"
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Mapping
 
 from PIL import Image, ImageCms
 
@@ -43,6 +44,30 @@ def is_grey_profile(icc: bytes) -> bool:
     return icc[16:20] == b"GRAY"
 
 
+def is_profile(icc: bytes) -> bool:
+    """Whether these bytes are an ICC profile at all (ICC.1:2010, 7.2: size and signature)."""
+    return len(icc) > 132 and icc[36:40] == b"acsp" and int.from_bytes(icc[:4], "big") <= len(icc)
+
+
+def fits_channels(icc: bytes, channels: int) -> bool:
+    """Whether a profile describes pictures of so many channels (alpha among them): grey or RGB."""
+    return icc[16:20] == (b"GRAY" if channels < 3 else b"RGB ")
+
+
+def grey_profile_like(icc: bytes) -> bytes | None:
+    """A profile of grey in which a value looks as three equal ones do in this RGB profile.
+
+    None where its three curves are not one. (ICC.1:2010, 8.3 to 8.4.)
+    """
+    tags = _tags(icc)
+    curves = {tags.get(name) for name in (b"rTRC", b"gTRC", b"bTRC")}
+    curve = next(iter(curves))
+    if len(curves) != 1 or curve is None or icc[16:20] != b"RGB ":
+        return None
+    kept = {name: tags[name] for name in (b"desc", b"cprt", b"wtpt") if name in tags}
+    return _profile_of({b"kTRC": curve} | kept, b"GRAY", icc)
+
+
 def rgb_profile_like(icc: bytes) -> bytes | None:
     """An RGB profile in which three equal values look as one value does in this profile of grey.
 
@@ -56,11 +81,16 @@ def rgb_profile_like(icc: bytes) -> bytes | None:
     made = {name: b"XYZ \0\0\0\0" + _fixed(*column) for name, column in zip(_COLUMNS, columns, strict=True)}
     made |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), tags[b"kTRC"])
     made |= {name: tags[name] for name in (b"desc", b"cprt", b"wtpt") if name in tags}
+    return _profile_of(made, b"RGB ", icc)
+
+
+def _profile_of(made: Mapping[bytes, bytes], space: bytes, icc: bytes) -> bytes:
+    """A profile of these tags, its header like that of ``icc``."""
     at, table, body = 132 + 12 * len(made), b"", b""
     for name, content in made.items():
         table += struct.pack(">4sII", name, at + len(body), len(content))
         body += content.ljust(-(-len(content) // 4) * 4, b"\0")
-    head = struct.pack(">I", at + len(body)) + icc[4:16] + b"RGB XYZ " + icc[24:84] + bytes(44)
+    head = struct.pack(">I", at + len(body)) + icc[4:16] + space + b"XYZ " + icc[24:84] + bytes(44)
     return head + struct.pack(">I", len(made)) + table + body
 
 

@@ -12,7 +12,7 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 """struct codes of the plain number types."""
 
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 2, 3, 4, 5, 7, 16
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, DOUBLE, LONG8 = 1, 2, 3, 4, 5, 7, 12, 16
 
 EXIF_IFD = 0x8769
 GPS_IFD = 0x8825
@@ -67,7 +67,7 @@ class Layout:
         """Bytes of an entry."""
         return 20 if self.big else 12
 
-    def pack(self, codes: str, *values: int) -> bytes:
+    def pack(self, codes: str, *values: float) -> bytes:
         """struct.pack in this byte order."""
         return struct.pack(self.order + codes, *values)
 
@@ -202,6 +202,13 @@ def pack_directory(directory: Mapping[int, Value], at: int, layout: Layout) -> b
             behind += value.data
         head += layout.pack("HH" + layout.offset, tag, value.kind, count) + field
     return head + layout.pack(layout.offset, 0) + bytes(behind)
+
+
+def pack_block(directory: Mapping[int, Value], layout: Layout) -> bytes:
+    """A TIFF structure of one directory, in classic layout; values that only BigTIFF has are left out."""
+    layout, start = Layout(layout.order), 8
+    head = {"<": b"II", ">": b"MM"}[layout.order] + layout.pack("HI", 42, start)
+    return head + pack_directory({tag: v for tag, v in directory.items() if v.kind < LONG8}, start, layout)
 
 
 def next_link(directory: Mapping[int, Value], layout: Layout) -> int:

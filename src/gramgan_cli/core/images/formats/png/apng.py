@@ -60,6 +60,12 @@ def read_parts(chunks: Sequence[Chunk], header: Header) -> list[Part]:
     return parts
 
 
+def still_apart(chunks: Sequence[Chunk]) -> bool:
+    """Whether the image of IDAT is no frame of the animation: programs that show animations never show it."""
+    kinds = [kind for kind, _ in chunks]
+    return b"fcTL" in kinds and kinds.index(b"IDAT") < kinds.index(b"fcTL")
+
+
 def plays(chunks: Sequence[Chunk]) -> int:
     """How often it runs, 0 for ever."""
     content = next(content for kind, content in chunks if kind == b"acTL")

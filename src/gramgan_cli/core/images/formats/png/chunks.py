@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from gramgan_cli.core.images.photo import Unsupported
+
 Chunk = tuple[bytes, bytes]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -52,32 +54,50 @@ class Header:
         return (columns * SAMPLES[self.colour] * self.depth + 7) // 8
 
 
-def read_chunks(data: bytes, whole: bool = True) -> list[Chunk]:
-    """All chunks up to IEND, in order.
+ANCILLARY = 0x20
+"""Bit of a type's first letter: pictures can be shown without such a chunk (section 5.4)."""
 
-    Raises DamagedPng where the file ends early or a checksum is wrong; with ``whole`` false, what came before is
-    returned instead, and wrong checksums are overlooked.
+SAFE_TO_COPY = 0x20
+"""Bit of a type's fourth letter: the chunk stays true of a changed picture."""
+
+NEEDED = frozenset((b"tRNS", b"acTL", b"fcTL", b"fdAT"))
+"""Ancillary chunks without which another picture would be seen."""
+
+
+def read_chunks(data: bytes, whole: bool = True) -> tuple[list[Chunk], tuple[str, ...]]:
+    """All chunks up to IEND, in order, and the types of those left out because their checksum is wrong.
+
+    Those can only be ancillary chunks that don't change the picture. Raises DamagedPng where the file ends early or
+    another checksum is wrong; with ``whole`` false, what came before is returned instead, and wrong checksums are
+    overlooked.
     """
-    chunks: list[Chunk] = []
+    chunks, wrong = list[Chunk](), list[str]()
     at = len(SIGNATURE)
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         content = data[at + 8 : at + 8 + length]
         if whole and (len(content) < length or at + 12 + length > len(data)):
             break
-        if whole and zlib.crc32(data[at + 4 : at + 8 + length]) != struct.unpack_from(">I", data, at + 8 + length)[0]:
-            raise DamagedPng(f"the checksum of chunk {kind.decode('latin-1')!r} is wrong")
+        at += 12 + length
+        if whole and zlib.crc32(kind + content) != struct.unpack_from(">I", data, at - 4)[0]:
+            if not kind[0] & ANCILLARY or kind in NEEDED:
+                raise DamagedPng(f"the checksum of chunk {kind.decode('latin-1')!r} is wrong")
+            wrong.append(kind.decode("latin-1"))
+            continue
         chunks.append((kind, content))
         if kind == b"IEND":
-            return chunks
-        at += 12 + length
+            return chunks, tuple(wrong)
     if whole:
         raise DamagedPng("the file ends early")
-    return chunks
+    return chunks, ()
 
 
 def header_of(chunks: Sequence[Chunk]) -> Header:
-    """IHDR, checked; raises DamagedPng."""
+    """IHDR, checked; raises DamagedPng and Unsupported."""
+    if chunks and chunks[0][0] == b"CgBI":
+        raise Unsupported(
+            "CgBI, Apple's own form of PNG", "Convert it with Xcode: pngcrush -revert-iphone-optimizations."
+        )
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
         raise DamagedPng("it does not begin with a header")
     width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", chunks[0][1])
@@ -106,10 +126,12 @@ def rebuilt(chunks: Iterable[Chunk]) -> bytes:
 def repaired(chunks: Sequence[Chunk]) -> bytes:
     """A whole PNG of what a damaged one still holds; what is missing of the image data becomes zero.
 
-    Raises DamagedPng where not even the header is left.
+    Raises DamagedPng where nothing of the pixels is left.
     """
     header = header_of(chunks)
     raw = _unpack_what_is_there(b"".join(content for kind, content in chunks if kind == b"IDAT"), header.raw_size())
+    if not raw:
+        raise DamagedPng("nothing of its pixels is left")
     kept = [chunk for chunk in chunks if chunk[0] in (b"IHDR", b"PLTE", b"tRNS")]
     return rebuilt([*kept, (b"IDAT", zlib.compress(raw.ljust(header.raw_size(), b"\0"), 1)), (b"IEND", b"")])
 

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.formats import pillow
-from gramgan_cli.core.images.formats.png.apng import Part, composed, plays, read_parts
+from gramgan_cli.core.images.formats.png.apng import Part, composed, plays, read_parts, still_apart
 from gramgan_cli.core.images.formats.png.chunks import (
+    ANCILLARY,
     INFLATION,
+    SAFE_TO_COPY,
     SAMPLES,
     Chunk,
     Header,
@@ -25,23 +27,41 @@ from gramgan_cli.core.images.formats.png.chunks import (
     unpack_profile,
     unpack_xmp,
 )
-from gramgan_cli.core.images.limits import IF_REAL, check_size
+from gramgan_cli.core.images.limits import IF_REAL, check_size, check_total
 from gramgan_cli.core.images.metadata.orientation import upright, upright_size
-from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, plausible_dpi
+from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, left_out, plausible_dpi
 from gramgan_cli.core.images.samples import EIGHT, SIXTEEN
 
 Array = NDArray[Any]
 
-KEPT_PNG_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME"))
-"""Chunks that stay true of a larger picture, whatever its colour type (pHYs, eXIf, iCCP are handled apart)."""
+PASSED_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME"))
+"""Chunks that stay true of a larger picture, whatever its colour type."""
 
-IMAGE_PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+KEPT_CHUNKS = PASSED_CHUNKS | {b"pHYs", b"eXIf", b"iCCP"}
+"""Chunks whose content goes into the result."""
+
+IMAGE_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 """Chunks that make the (still) picture itself."""
+
+UNTRUE_CHUNKS = frozenset((b"acTL", b"fcTL", b"fdAT", b"sBIT", b"hIST", b"sPLT", b"iDOT"))
+"""Chunks that say how this file stores its pixels: the result says it of its own."""
+
+NAMED_CHUNKS = {
+    b"bKGD": "the background colour (bKGD)",
+    b"oFFs": "the offset on a page (oFFs)",
+    b"vpAg": "the size of the page (vpAg)",
+    b"caNv": "the size of the canvas (caNv)",
+    b"sCAL": "the scale of what is shown (sCAL)",
+    b"pCAL": "the calibration of its values (pCAL)",
+    b"sTER": "the kind of stereo picture (sTER)",
+    b"dSIG": "the signature (dSIG)",
+}
+"""Chunks that are lost, by what they say."""
 
 
 def open_png(data: bytes, name: str, lenient: bool) -> Photo:
     """A still or animated PNG."""
-    chunks = read_chunks(data, whole=not lenient)
+    chunks, wrong = read_chunks(data, whole=not lenient)
     header = header_of(chunks)
     chunks = [_scaled_key(chunk, header) for chunk in chunks]
     check_size(name, header.width, header.height, len(data))
@@ -50,12 +70,13 @@ def open_png(data: bytes, name: str, lenient: bool) -> Photo:
         raise GramganError(f"{name} claims {claim}, so it is refused.", IF_REAL)
     metadata, notes = _png_metadata(chunks)
     orientation, metadata, damaged = pillow.oriented(metadata)
-    notes += damaged
+    notes += [*damaged, *(f"The checksum of its chunk {kind} is wrong, so the chunk was left out." for kind in wrong)]
+    notes += left_out(_lost(chunks, data))
     parts = [] if lenient else read_parts(chunks, header)
-    if len(parts) > 1:
+    if len(parts) > 1 or (parts and still_apart(chunks)):
         return _animated_png(chunks, header, parts, name, metadata, orientation, notes)
     # Text and profiles may unpack to gigabytes, at which decoders balk: they get what makes the picture.
-    essential = (chunk for chunk in chunks if chunk[0] in IMAGE_PNG_CHUNKS)
+    essential = (chunk for chunk in chunks if chunk[0] in IMAGE_CHUNKS)
     image_data = repaired(chunks) if lenient else rebuilt(essential)
     key = next((content for kind, content in chunks if kind == b"tRNS"), None)
     if header.depth == 16:
@@ -103,6 +124,7 @@ def _animated_png(
         image = pillow.image_of(file, False)
         return pillow.array_of(image, pillow.kind_of(image)[0], None)
 
+    check_total(name, header.width * header.height * len(parts), sum(len(content) for _, content in chunks))
     white = 65535 if deep else 255
     opaque = all(frame[:, :, -1].min() == white for frame in composed(header, parts, pixels, white))
     channels = (1 if header.colour in (0, 4) else 3) + (not opaque)
@@ -111,8 +133,7 @@ def _animated_png(
         for frame in composed(header, parts, pixels, white):
             yield upright(frame[:, :, :channels], orientation)
 
-    kinds = [kind for kind, _ in chunks]
-    if kinds.index(b"IDAT") < kinds.index(b"fcTL"):
+    if still_apart(chunks):
         notes.append("The still picture for programs that show no animation was left out.")
     width, height = upright_size(header.width, header.height, orientation)
     frames = (Frame(width, height, channels, SIXTEEN if deep else EIGHT),) * len(parts)
@@ -122,7 +143,7 @@ def _animated_png(
 
 def _deep_png(data: bytes, header: Header, key: bytes | None) -> Array:
     """16-bit samples, (H, W, C); a transparent colour (tRNS) becomes an alpha channel."""
-    essential = [chunk for chunk in read_chunks(data) if chunk[0] in (b"IHDR", b"IDAT", b"IEND")]
+    essential = [chunk for chunk in read_chunks(data)[0] if chunk[0] in (b"IHDR", b"IDAT", b"IEND")]
     # Without tRNS: the decoder swaps the bytes of pictures that have it. Pass by pass: it grumbles at interlaced ones.
     array = np.empty((header.height, header.width, SAMPLES[header.colour]), np.uint16)
     if header.interlaced:
@@ -138,6 +159,23 @@ def _deep_png(data: bytes, header: Header, key: bytes | None) -> Array:
     return np.concatenate((array, alpha), axis=2)
 
 
+def _lost(chunks: Sequence[Chunk], data: bytes) -> Iterator[str]:
+    """Names of what the file holds beside the picture, and the result will not."""
+    kinds = dict.fromkeys(kind for kind, _ in chunks)
+    if b"caBX" in kinds:
+        yield "the C2PA manifest (content credentials)"
+    for kind, named in NAMED_CHUNKS.items():
+        if kind in kinds:
+            yield named
+    known = IMAGE_CHUNKS | KEPT_CHUNKS | UNTRUE_CHUNKS | NAMED_CHUNKS.keys() | {b"caBX"}
+    unknown = [kind.decode("latin-1") for kind in kinds if kind not in known and not kind[3] & SAFE_TO_COPY]
+    if unknown:
+        yield f"the private chunk{'s' * (len(unknown) > 1)} {', '.join(unknown)}"
+    behind = data[data.rfind(b"IEND") + 8 :]
+    if behind.strip(b"\0\r\n "):
+        yield f"{len(behind)} bytes behind its end"
+
+
 def _png_metadata(chunks: Sequence[Chunk]) -> tuple[Metadata, list[str]]:
     first: dict[bytes, bytes] = {}
     for kind, content in chunks:
@@ -150,7 +188,7 @@ def _png_metadata(chunks: Sequence[Chunk]) -> tuple[Metadata, list[str]]:
     for kind, content in chunks:
         if kind == b"iTXt" and (packet := unpack_xmp(content)) is not None:
             xmp = packet
-        elif kind in KEPT_PNG_CHUNKS or (kind == b"pHYs" and _png_resolution(content) is None):
+        elif kind in PASSED_CHUNKS or _is_safe_to_copy(kind) or _is_square(kind, content):
             passed.append((kind, content))
     comment = next((c[8:].decode("latin-1") for k, c in passed if k == b"tEXt" and c.startswith(b"Comment\0")), None)
     return Metadata(
@@ -158,6 +196,7 @@ def _png_metadata(chunks: Sequence[Chunk]) -> tuple[Metadata, list[str]]:
         exif=first.get(b"eXIf"),
         xmp=xmp,
         dpi=_png_resolution(first.get(b"pHYs", b"")),
+        pixel_aspect=_pixel_aspect(first.get(b"pHYs", b"")),
         comment=comment,
         png_chunks=tuple(passed),
     ), notes
@@ -168,3 +207,22 @@ def _png_resolution(content: bytes) -> tuple[float, float] | None:
     if len(content) != 9 or content[8] != 1:
         return None
     return plausible_dpi(*(int.from_bytes(content[at : at + 4], "big") * 0.0254 for at in (0, 4)))
+
+
+def _pixel_aspect(content: bytes) -> tuple[int, int] | None:
+    """pHYs without a unit, where pixels are not square."""
+    if len(content) != 9 or content[8] != 0:
+        return None
+    x, y = int.from_bytes(content[:4], "big"), int.from_bytes(content[4:8], "big")
+    return (x, y) if x != y and min(x, y) > 0 and max(x, y) <= 65535 else None
+
+
+def _is_square(kind: bytes, content: bytes) -> bool:
+    """Whether a pHYs says no more than that pixels are square."""
+    return kind == b"pHYs" and _png_resolution(content) is None and _pixel_aspect(content) is None
+
+
+def _is_safe_to_copy(kind: bytes) -> bool:
+    """Whether an unknown chunk may pass to a changed picture (PNG 3rd edition, 5.4 and 14.2)."""
+    known = IMAGE_CHUNKS | KEPT_CHUNKS | UNTRUE_CHUNKS | NAMED_CHUNKS.keys() | {b"caBX"}
+    return kind not in known and bool(kind[3] & SAFE_TO_COPY) and bool(kind[0] & ANCILLARY)

@@ -12,11 +12,12 @@ from PIL import Image, UnidentifiedImageError
 from gramgan_cli.core.images.formats import pillow
 from gramgan_cli.core.images.formats.tiff import samples
 from gramgan_cli.core.images.formats.tiff import structure as tiff
-from gramgan_cli.core.images.limits import check_size
+from gramgan_cli.core.images.limits import check_size, check_total
 from gramgan_cli.core.images.metadata.colour import srgb_profile
+from gramgan_cli.core.images.metadata.geo import nodata_of
 from gramgan_cli.core.images.metadata.ifd import Directory, Layout
 from gramgan_cli.core.images.metadata.orientation import upright, upright_size
-from gramgan_cli.core.images.photo import Frame, Metadata, Photo, Unsupported
+from gramgan_cli.core.images.photo import Frame, Metadata, Photo, Unsupported, left_out
 from gramgan_cli.core.images.samples import EIGHT, FLOAT, SIXTEEN
 
 Array = NDArray[Any]
@@ -30,14 +31,17 @@ def open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
     pages, layout = tiff.read_pages(data)
     for page in pages:
         check_size(name, page.width, page.height, len(data))
+    check_total(name, sum(page.width * page.height for page in pages), len(data))
     if lenient:
+        tiff.check_something_left(data, pages, layout)
         data = tiff.completed(data, pages, layout)
     else:
         tiff.check_complete(data, pages, layout)
-    notes: list[str] = []
+    notes = list(left_out(part for page in pages for part in tiff.lost_parts(page.directory)))
     frames = []
     for page in pages:
         width, height = upright_size(page.width, page.height, page.orientation)
+        samples.check_known(page)
         channels, dtype = _tiff_kind(data, page, lenient, notes)
         frames.append(Frame(width, height, channels, dtype))
     metadata, *further = (_tiff_metadata(page, layout) for page in pages)
@@ -46,8 +50,9 @@ def open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
         for page, frame in zip(pages, frames, strict=True):
             if samples.is_deep(page):
                 yield upright(samples.decode_deep(data, page), page.orientation)
+            elif (image := _tiff_page(data, page, lenient)) is None:
+                yield upright(samples.decode_as_rgb(data, page)[:, :, : frame.channels], page.orientation)
             else:
-                image = _tiff_page(data, page, lenient)
                 image.load()  # turns the picture upright
                 yield np.ascontiguousarray(pillow.array_of(image, frame.channels, _data(page.directory, tiff.ICC)))
 
@@ -64,6 +69,10 @@ def _tiff_metadata(page: tiff.Page, layout: Layout) -> Metadata:
         exif=tiff.descriptive_exif(directory, layout),
         xmp=_data(directory, tiff.XMP),
         dpi=tiff.resolution(directory, layout),
+        pixel_aspect=tiff.pixel_aspect(directory, layout),
+        geo=tiff.geo_block(directory, layout),
+        nodata=nodata_of(directory),
+        turned=page.orientation in range(2, 9),
     )
 
 
@@ -75,6 +84,8 @@ def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) ->
     """Channels and sample type of a page; what reading it loses is added to ``notes``."""
     if not samples.is_deep(page):
         image = _tiff_page(data, page, lenient)
+        if image is None:
+            return samples.channels_as_rgb(page), EIGHT
         if page.photometric in (5, 8):
             notes.append(f"{'CMYK' if page.photometric == 5 else 'Lab'} was converted to sRGB.")
         if page.bits > 8:
@@ -83,23 +94,25 @@ def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) ->
         if page.samples > (4 if page.photometric == 5 else channels):
             notes.append(LEFT_OUT)
         return channels, dtype
-    if page.bits == 32 and page.format == 1:
-        notes.append("32-bit samples were reduced to 16 bits.")
+    if page.bits > 16 and page.format != 3:
+        notes.append(f"{page.bits}-bit samples were reduced to 16 bits.")
     elif page.bits == 64:
         notes.append("64-bit samples were reduced to 32 bits.")
     colours = 3 if page.photometric == 2 else 1
     alpha = page.samples > colours and page.extra[:1] in ((1,), (2,))
     if page.samples > colours + alpha:
         notes.append(LEFT_OUT)
-    return colours + alpha, EIGHT if page.bits == 8 else FLOAT if page.format == 3 else SIXTEEN
+    return colours + alpha, EIGHT if page.bits <= 8 else FLOAT if page.format == 3 else SIXTEEN
 
 
-def _tiff_page(data: bytes, page: tiff.Page, lenient: bool) -> Image.Image:
-    """One page through Pillow; Unsupported where Pillow has no such kind."""
+def _tiff_page(data: bytes, page: tiff.Page, lenient: bool) -> Image.Image | None:
+    """One page through Pillow; None where only libtiff has it. Raises Unsupported where neither does."""
     try:
         image = pillow.image_of(data, lenient)
         image.seek(page.index)
     except UnidentifiedImageError as error:
+        if samples.channels_as_rgb(page):
+            return None
         colours = tiff.COLOUR_MODELS.get(page.photometric, f"colour model {page.photometric}")
         raise Unsupported(f"TIFF, {colours}, {page.samples} samples of {page.bits} bits") from error
     return image

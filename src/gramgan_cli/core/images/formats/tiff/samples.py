@@ -16,13 +16,26 @@ from gramgan_cli.core.images.samples import WHITE, stretched, with_axis
 Array = NDArray[Any]
 
 
+JPEG = 7
+"""The compression that brings YCbCr to RGB by itself."""
+
 PILLOW_LACKS = (34887, 50001)
 """Compressions that Pillow's wheels don't have: LERC, WebP."""
 
 
 def is_deep(page: Page) -> bool:
-    """Whether Pillow would lose values (more than eight bits of grey or RGB), or lacks the compression."""
-    return page.photometric in (0, 1, 2) and (page.bits > 8 or (page.bits == 8 and page.compression in PILLOW_LACKS))
+    """Whether Pillow would lose values (more than eight bits of grey or RGB), or lacks the depth or compression."""
+    odd = page.bits not in (1, 2, 4, 8) or (page.bits == 8 and page.compression in PILLOW_LACKS)
+    return page.photometric in (0, 1, 2) and odd
+
+
+def check_known(page: Page) -> None:
+    """Raise Unsupported for sample types that have no place in a picture in memory, or that no decoder gets right."""
+    name = {2: "int", 3: "float", 5: "complex int", 6: "complex"}.get(page.format, "uint")
+    floats = page.format == 3
+    read = page.bits in (16, 32, 64) if floats else page.bits <= 32 and page.bits != 24 and page.format in (0, 1, 4)
+    if not read:
+        raise Unsupported(f"TIFF, samples of type {name}{page.bits}")
 
 
 def decode_deep(data: bytes, page: Page) -> Array:
@@ -51,24 +64,54 @@ def decode_deep(data: bytes, page: Page) -> Array:
     return _straight(array) if with_alpha and page.extra[0] == 1 else array
 
 
+def channels_as_rgb(page: Page) -> int:
+    """Channels that ``decode_as_rgb`` gives; 0: it does not decode such pages."""
+    if page.bits not in (1, 2, 4, 8) or page.photometric not in (0, 1, 2, 3, 6):
+        return 0
+    colours = 1 if page.photometric in (0, 1) else 3
+    return colours + (page.samples > colours and page.extra[:1] in ((1,), (2,)))
+
+
+def decode_as_rgb(data: bytes, page: Page) -> Array:
+    """A page of up to eight bits through libtiff, which brings every colour model to RGB: (H, W, 1 to 4) uint8.
+
+    Raises DamagedTiff.
+    """
+    try:
+        # As it is stored: what makes RGB of it would turn it, and multiply colours by alpha.
+        raw = page.bits == 8 and (page.photometric in (0, 1, 2) or page.compression == JPEG)
+        array = with_axis(imagecodecs.tiff_decode(data, index=page.index, asrgb=not raw))
+    except Exception as error:  # imagecodecs raises its own TiffError, ValueError, RuntimeError and more
+        raise DamagedTiff(str(error)) from error
+    if array.shape[:2] != (page.height, page.width):
+        array = np.moveaxis(array, 0, 2)  # planes one after another
+    if raw and page.photometric == 0:
+        array[:, :, :1] = 255 - array[:, :, :1]
+    channels = channels_as_rgb(page)
+    if channels == 2 and array.shape[2] == 4:
+        array = array[:, :, [0, 3]]
+    return _straight(array[:, :, :channels]) if raw and page.extra[:1] == (1,) else array[:, :, :channels]
+
+
 def _to_known_dtype(array: Array, bits: int) -> Array:
-    """Unsigned integers to uint8 or uint16 (of 32 bits the upper half), floats to float32; Unsupported for the rest."""
-    if array.dtype == np.uint16 and bits < 16:
-        return stretched(array, 2**bits - 1)
-    if array.dtype in (np.uint8, np.uint16, np.float32):
+    """Integers of up to 8 bits as uint8, of up to 32 as uint16, floats as float32; Unsupported for the rest."""
+    if array.dtype in (np.float16, np.float32, np.float64):
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32)
+    if array.dtype not in (np.uint8, np.uint16, np.uint32):
+        raise Unsupported(f"TIFF, samples of type {array.dtype}")
+    if bits in (8, 16):
         return array
-    if array.dtype == np.uint32:
-        return (array >> 16).astype(np.uint16)
-    if array.dtype in (np.float16, np.float64):
-        return array.astype(np.float32)
-    raise Unsupported(f"TIFF, samples of type {array.dtype}")
+    top = 2**bits - 1
+    return stretched(array, top) if bits > 8 else ((array.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
 
 
 def _straight(array: Array) -> Array:
     """Premultiplied to straight alpha."""
     white = WHITE[array.dtype]
     alpha = array[:, :, -1:].astype(np.float32) / white
-    colours = np.divide(array[:, :, :-1], alpha, out=np.zeros(array[:, :, :-1].shape, np.float32), where=alpha > 0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        colours = np.divide(array[:, :, :-1], alpha, out=np.zeros(array[:, :, :-1].shape, np.float32), where=alpha > 0)
     out = array.copy()
     out[:, :, :-1] = colours if array.dtype == np.float32 else np.clip(np.floor(colours + 0.5), 0, white)
     return out

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
-from gramgan_cli.core.images.metadata import ifd
+from gramgan_cli.core.images.kinds import DEVELOP_RAW
+from gramgan_cli.core.images.metadata import geo, ifd
 from gramgan_cli.core.images.metadata.ifd import DamagedTiff, Directory, Layout, Value, numbers
-from gramgan_cli.core.images.photo import plausible_dpi
+from gramgan_cli.core.images.photo import Unsupported, plausible_dpi
 
 SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = 273, 274, 277, 278, 279
@@ -21,6 +23,17 @@ DESCRIPTIVE = frozenset(
     | {34675, 18246, 18249, 37510, 40091, 40092, 40093, 40094, 40095, *ifd.SUB_DIRECTORIES}
 )
 """Tags that describe the picture, not how this file stores it: they go along."""
+
+STORAGE = frozenset(
+    {*range(254, 269), *range(273, 282), 284, 288, 289, 290, 291, 292, 293, 297, 301, 317, 320, *range(321, 331), 332}
+    | {334, 336, 338, 339, 340, 341, 342, 346, 347, *range(512, 522), 530, 531, 532, 559}
+)
+"""Tags that say how this file stores the picture; the result says it of its own."""
+
+IMAGE_SOURCE_DATA, DNG_VERSION, SUB_DIRECTORIES = 37724, 50706, 330
+
+RAW_COMPRESSIONS = frozenset((32767, 32769, 32770, 34713, 65535))
+"""Of Sony's, Epson's, Samsung's, Nikon's and Pentax's raw files."""
 
 LARGEST_PAGES = 4096
 
@@ -62,18 +75,24 @@ class Page:
 def read_pages(data: bytes) -> tuple[list[Page], Layout]:
     """The full-size pictures of the file, in order; reduced copies (thumbnails) and masks are left out.
 
-    Raises DamagedTiff: a directory that can't be followed, one that repeats, or pixels that lie outside the file.
+    Raises DamagedTiff: a directory that can't be followed, one that repeats, or pixels that lie outside the file; and
+    Unsupported: it is a camera raw file.
     """
     layout = ifd.layout_of(data)
-    at, seen, pages = ifd.first_directory(data, layout), set[int](), list[Page]()
+    at, seen, pages, raw = ifd.first_directory(data, layout), set[int](), list[Page](), False
     while at:
         if at in seen or len(seen) >= LARGEST_PAGES:
             raise DamagedTiff("its directories run in a circle")
         seen.add(at)
         directory, at = ifd.read_directory(data, at, layout)
+        raw = raw or is_raw(directory, layout)
         kind = integer(directory, SUBFILE, layout, 0)
         if kind & 5 == 0 and WIDTH in directory:
             pages.append(_page(len(seen) - 1, directory, layout))
+        elif not pages and SUB_DIRECTORIES in directory:  # a thumbnail first, the sensor's values apart
+            raw = True
+    if raw:
+        raise Unsupported("a camera raw picture", DEVELOP_RAW)
     if not pages:
         raise DamagedTiff("it holds no picture")
     return pages, layout
@@ -83,6 +102,18 @@ def check_complete(data: bytes, pages: Iterable[Page], layout: Layout) -> None:
     """Raise DamagedTiff where a page's strips or tiles lie outside the file."""
     if any(_end(page, layout) > len(data) for page in pages):
         raise DamagedTiff("the file ends early")
+
+
+def check_something_left(data: bytes, pages: Iterable[Page], layout: Layout) -> None:
+    """Raise DamagedTiff where a file that is cut off holds nothing of any page's pixels."""
+    starts = (
+        numbers(page.directory[tag], layout)
+        for page in pages
+        for tag in (STRIP_OFFSETS, TILE_OFFSETS)
+        if tag in page.directory
+    )
+    if not any(start < len(data) for found in starts for start in found):
+        raise DamagedTiff("nothing of its pixels is left")
 
 
 def completed(data: bytes, pages: Iterable[Page], layout: Layout) -> bytes:
@@ -113,7 +144,9 @@ def integer(directory: Mapping[int, Value], tag: int, layout: Layout, default: i
 def _page(index: int, directory: Directory, layout: Layout) -> Page:
     width, height = integer(directory, WIDTH, layout, 0), integer(directory, LENGTH, layout, 0)
     bits = numbers(directory[BITS], layout) if BITS in directory else (1,)
-    if width < 1 or height < 1 or len(set(bits)) != 1:
+    if len(set(bits)) > 1:
+        raise Unsupported(f"TIFF, samples of {', '.join(map(str, bits[:5]))} bits")
+    if width < 1 or height < 1 or not bits:
         raise DamagedTiff("its header makes no sense")
     return Page(
         index=index,
@@ -135,14 +168,30 @@ def resolution(directory: Mapping[int, Value], layout: Layout) -> tuple[float, f
     unit = integer(directory, RESOLUTION_UNIT, layout, 2)
     if unit not in (2, 3) or X_RESOLUTION not in directory or Y_RESOLUTION not in directory:
         return None
-    pair = []
-    for tag in (X_RESOLUTION, Y_RESOLUTION):
-        value = directory[tag]
-        if value.kind != ifd.RATIONAL or len(value.data) < 8:
-            return None
-        above, below = layout.unpack("II", value.data, 0)
-        pair.append(above / below * (2.54 if unit == 3 else 1.0) if below else 0.0)
-    return plausible_dpi(pair[0], pair[1])
+    pair = [_ratio(directory, tag, layout) for tag in (X_RESOLUTION, Y_RESOLUTION)]
+    if pair[0] is None or pair[1] is None:
+        return None
+    inches = 2.54 if unit == 3 else 1.0
+    return plausible_dpi(float(pair[0]) * inches, float(pair[1]) * inches)
+
+
+def pixel_aspect(directory: Mapping[int, Value], layout: Layout) -> tuple[int, int] | None:
+    """Resolutions without a unit, where pixels are not square."""
+    if integer(directory, RESOLUTION_UNIT, layout, 2) != 1:
+        return None
+    pair = [_ratio(directory, tag, layout) for tag in (X_RESOLUTION, Y_RESOLUTION)]
+    if pair[0] is None or pair[1] is None or pair[0] == pair[1] or min(pair[0], pair[1]) <= 0:
+        return None
+    part = (pair[0] / pair[1]).limit_denominator(1000)
+    return (part.numerator, part.denominator) if 0 < part.numerator < 65536 else None
+
+
+def _ratio(directory: Mapping[int, Value], tag: int, layout: Layout) -> Fraction | None:
+    value = directory.get(tag)
+    if value is None or value.kind != ifd.RATIONAL or len(value.data) < 8:
+        return None
+    above, below = layout.unpack("II", value.data, 0)
+    return Fraction(above, below) if below else Fraction(0)
 
 
 def descriptive_exif(directory: Mapping[int, Value], layout: Layout) -> bytes | None:
@@ -150,10 +199,30 @@ def descriptive_exif(directory: Mapping[int, Value], layout: Layout) -> bytes | 
     kept = {tag: value for tag, value in directory.items() if tag in DESCRIPTIVE and tag not in (ICC, XMP)}
     if not kept:
         return None
-    layout = Layout(layout.order)
-    start = 8
+    return ifd.pack_block(kept, layout)
+
+
+def geo_block(directory: Mapping[int, Value], layout: Layout) -> bytes | None:
+    """The directory's tags of GeoTIFF and GDAL, as a TIFF structure; None: there are none."""
+    kept = {tag: value for tag, value in directory.items() if tag in geo.TAGS}
+    return ifd.pack_block(kept, layout) if kept else None
+
+
+def is_raw(directory: Mapping[int, Value], layout: Layout) -> bool:
+    """Whether a directory is that of a camera raw file."""
+    photometric = integer(directory, PHOTOMETRIC, layout, 1)
     return (
-        {"<": b"II", ">": b"MM"}[layout.order]
-        + layout.pack("HI", 42, start)
-        + ifd.pack_directory({tag: value for tag, value in kept.items() if value.kind < ifd.LONG8}, start, layout)
+        DNG_VERSION in directory
+        or photometric in (32803, 34892)
+        or integer(directory, COMPRESSION, layout, 1) in RAW_COMPRESSIONS
     )
+
+
+def lost_parts(directory: Mapping[int, Value]) -> Iterator[str]:
+    """Names of what a directory holds beside the picture, and the result will not."""
+    if IMAGE_SOURCE_DATA in directory:
+        yield "the layers (Photoshop)"
+    known = STORAGE | DESCRIPTIVE | geo.TAGS | {IMAGE_SOURCE_DATA}
+    private = sorted(tag for tag in directory if tag not in known)
+    if private:
+        yield f"the TIFF tag{'s' * (len(private) > 1)} {', '.join(str(tag) for tag in private[:8])}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gramgan_cli.core.images.formats.tiff import structure as tags
-from gramgan_cli.core.images.metadata import ifd
+from gramgan_cli.core.images.metadata import geo, ifd
 from gramgan_cli.core.images.metadata.exif import SOFTWARE
 from gramgan_cli.core.images.metadata.ifd import Directory, Layout, Value, number
 from gramgan_cli.core.images.photo import Metadata
@@ -70,26 +70,34 @@ class TiffWriter:
         def shorts(*values: int) -> Value:
             return Value(ifd.SHORT, layout.pack("H" * len(values), *values))
 
-        directory = _descriptive(metadata.exif) | {
-            tags.WIDTH: number(width, layout),
-            tags.LENGTH: number(height, layout),
-            tags.BITS: shorts(*[8 * dtype.itemsize] * channels),
-            tags.COMPRESSION: shorts(DEFLATE),
-            tags.PHOTOMETRIC: shorts(1 if channels < 3 else 2),
-            tags.STRIP_OFFSETS: Value(offset_kind, layout.pack(layout.offset * len(offsets), *offsets)),
-            tags.SAMPLES: shorts(channels),
-            tags.ROWS_PER_STRIP: number(ROWS, layout),
-            tags.STRIP_COUNTS: Value(ifd.LONG, layout.pack("I" * len(counts), *counts)),
-            tags.PLANAR: shorts(1),
-            tags.PREDICTOR: shorts(predictor),
-            tags.SAMPLE_FORMAT: shorts(*[3 if dtype == np.float32 else 1] * channels),
-        }
+        directory = (
+            _tags_of(metadata.exif, tags.DESCRIPTIVE)
+            | _tags_of(metadata.geo, geo.TAGS)
+            | {
+                tags.WIDTH: number(width, layout),
+                tags.LENGTH: number(height, layout),
+                tags.BITS: shorts(*[8 * dtype.itemsize] * channels),
+                tags.COMPRESSION: shorts(DEFLATE),
+                tags.PHOTOMETRIC: shorts(1 if channels < 3 else 2),
+                tags.STRIP_OFFSETS: Value(offset_kind, layout.pack(layout.offset * len(offsets), *offsets)),
+                tags.SAMPLES: shorts(channels),
+                tags.ROWS_PER_STRIP: number(ROWS, layout),
+                tags.STRIP_COUNTS: Value(ifd.LONG, layout.pack("I" * len(counts), *counts)),
+                tags.PLANAR: shorts(1),
+                tags.PREDICTOR: shorts(predictor),
+                tags.SAMPLE_FORMAT: shorts(*[3 if dtype == np.float32 else 1] * channels),
+            }
+        )
         if channels in (2, 4):
             directory[tags.EXTRA_SAMPLES] = shorts(2)
         if metadata.dpi:
             directory[tags.RESOLUTION_UNIT] = shorts(2)
             for tag, value in zip((tags.X_RESOLUTION, tags.Y_RESOLUTION), metadata.dpi, strict=True):
                 directory[tag] = Value(ifd.RATIONAL, layout.pack("II", round(value * 10000), 10000))
+        elif metadata.pixel_aspect:
+            directory[tags.RESOLUTION_UNIT] = shorts(1)
+            for tag, pixels in zip((tags.X_RESOLUTION, tags.Y_RESOLUTION), metadata.pixel_aspect, strict=True):
+                directory[tag] = Value(ifd.RATIONAL, layout.pack("II", pixels, 1))
         if metadata.software:
             directory[SOFTWARE] = Value(ifd.ASCII, metadata.software.encode("utf-8", "replace") + b"\0")
         if metadata.icc:
@@ -119,13 +127,13 @@ class TiffWriter:
         return strip.astype(stored, copy=False).tobytes()
 
 
-def _descriptive(exif: bytes | None) -> Directory:
-    """The tags of an EXIF block that describe a picture, as a TIFF's directory takes them."""
-    if exif is None:
+def _tags_of(block: bytes | None, kept: Collection[int]) -> Directory:
+    """The tags of a block that go into a TIFF's directory."""
+    if block is None:
         return {}
-    source = ifd.layout_of(exif)
-    directory, _ = ifd.read_directory(exif, ifd.first_directory(exif, source), source)
-    return {tag: value for tag, value in directory.items() if tag in tags.DESCRIPTIVE}
+    source = ifd.layout_of(block)
+    directory, _ = ifd.read_directory(block, ifd.first_directory(block, source), source)
+    return {tag: value for tag, value in directory.items() if tag in kept}
 
 
 def _strips(bands: Iterable[Array]) -> Iterator[Array]:

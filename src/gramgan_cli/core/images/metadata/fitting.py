@@ -1,0 +1,146 @@
+"""Metadata as a format can hold it: what has no place there is left out, and named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gramgan_cli.core.images.formats.capabilities import Format
+from gramgan_cli.core.images.metadata.colour import (
+    fits_channels,
+    grey_profile_like,
+    is_grey_profile,
+    is_profile,
+    rgb_profile_like,
+)
+from gramgan_cli.core.images.metadata.exif import with_resolution, without_orientation
+from gramgan_cli.core.images.metadata.geo import has_position
+from gramgan_cli.core.images.metadata.xmp import IN_EXTENSION, without_manifest, without_properties
+from gramgan_cli.core.images.photo import Metadata
+
+LARGEST_SEGMENT = 65533
+"""Bytes that a JPEG segment holds."""
+
+COMMENT, EXTENSION, PHOTOSHOP = 0xFE, 0xE1, 0xED
+"""Markers of the JPEG segments that are kept."""
+
+TEXT_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt"))
+COLOUR_CHUNKS = frozenset((b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"))
+KNOWN_CHUNKS = TEXT_CHUNKS | COLOUR_CHUNKS | {b"tIME", b"pHYs"}
+
+
+def fitting(metadata: Metadata, source: str, form: Format, channels: int, notes: list[str]) -> Metadata:
+    """The metadata without what the format has no place for; each loss is a sentence in ``notes``.
+
+    Args:
+        metadata: already that of the larger picture.
+        source: the source's format, as ``Photo.format``.
+        form: the result's format.
+        channels: of the result.
+        notes: is added to.
+    """
+    lost: list[str] = []
+    metadata = _png_only(metadata, form, lost)
+    metadata = _comments(metadata, source, form, lost)
+    metadata = _jpeg_only(metadata, form, lost)
+    metadata = _tiff_only(metadata, form, lost)
+    metadata = _profile(metadata, form, channels, notes)
+    metadata = _resolution(metadata, form, lost)
+    if form.name == "avif" and metadata.exif:  # Pillow writes a block anew, damaging it, to take an orientation out
+        metadata = replace(metadata, exif=without_orientation(metadata.exif))
+    if form.name == "jpg":
+        metadata = _within_segments(metadata, lost)
+    if metadata.xmp:
+        metadata = replace(metadata, xmp=without_manifest(metadata.xmp))
+    if lost:
+        notes.append(f"Not kept, because {form.label} has no place for it: {', '.join(lost)}.")
+    return metadata
+
+
+def _png_only(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
+    if form.name == "png":
+        return metadata
+    kinds = {kind for kind, _ in metadata.png_chunks}
+    texts = sum(kind in TEXT_CHUNKS for kind, _ in metadata.png_chunks)
+    if texts > (form.name == "jpg" and metadata.comment is not None):  # JPEG takes the comment
+        lost.append("text chunks")
+    if b"gAMA" in kinds and not kinds & {b"sRGB"} and metadata.icc is None:
+        lost.append("the gamma value")
+    if b"cICP" in kinds and metadata.icc is None:
+        lost.append("the description of its colours (CICP), so they will look different")
+    private = sorted(kind.decode("latin-1") for kind in kinds - KNOWN_CHUNKS)
+    if private:
+        lost.append(f"the chunk{'s' * (len(private) > 1)} {', '.join(private)}")
+    return replace(metadata, png_chunks=())
+
+
+def _comments(metadata: Metadata, source: str, form: Format, lost: list[str]) -> Metadata:
+    if form.name not in ("jpg", "png") and metadata.comment:
+        if source != "png":
+            lost.append("the comment")
+        return replace(metadata, comment=None)
+    return metadata
+
+
+def _jpeg_only(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
+    if form.name == "jpg":
+        return metadata
+    markers = {marker for marker, _ in metadata.segments}
+    lost += ["the Photoshop and IPTC block"] * (PHOTOSHOP in markers)
+    lost += ["the further comments"] * (COMMENT in markers)
+    lost += ["the extension of its XMP"] * (EXTENSION in markers)
+    if metadata.xmp and EXTENSION not in markers:
+        return replace(metadata, segments=())
+    xmp = without_properties(metadata.xmp, IN_EXTENSION) if metadata.xmp else None
+    return replace(metadata, segments=(), xmp=xmp)
+
+
+def _tiff_only(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
+    if form.name == "tiff" or not metadata.geo:
+        return metadata
+    lost.append("the position on the earth (GeoTIFF)" if has_position(metadata.geo) else "GDAL's tags")
+    return replace(metadata, geo=None)
+
+
+def _profile(metadata: Metadata, form: Format, channels: int, notes: list[str]) -> Metadata:
+    """A profile that the picture's colours can be read in; PNG's decoders reject any other."""
+    icc = metadata.icc
+    if icc is None:
+        return metadata
+    channels = max(channels, 3) if form.name in ("webp", "avif") else channels  # they hold no grey
+    if form.name == "png" and not is_profile(icc):
+        notes.append("Its ICC profile is damaged and was left out.")
+        return replace(metadata, icc=None)
+    if fits_channels(icc, channels) or form.name in ("jpg", "tiff"):
+        return metadata
+    made = rgb_profile_like(icc) if channels > 2 else grey_profile_like(icc)
+    if channels < 3 or not is_grey_profile(icc) or made is None:
+        described = "grey" if channels < 3 else "RGB"
+        became = f"became one of {described}" if made else "was left out"
+        notes.append(f"Its ICC profile is not one of {described}, as the picture is: it {became}.")
+    elif form.name == "png":
+        notes.append("Its ICC profile is one of grey, and the picture is RGB: it became one of RGB.")
+    return replace(metadata, icc=made)
+
+
+def _resolution(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
+    if form.name not in ("webp", "avif"):
+        return metadata
+    if metadata.pixel_aspect:
+        lost.append("the proportions of its pixels, which are not square")
+    if metadata.dpi:  # no place but EXIF
+        metadata = replace(metadata, exif=with_resolution(metadata.exif, metadata.dpi))
+    return replace(metadata, pixel_aspect=None)
+
+
+def _within_segments(metadata: Metadata, lost: list[str]) -> Metadata:
+    """Without what is larger than a JPEG segment."""
+    if metadata.comment and len(metadata.comment.encode()) > LARGEST_SEGMENT:
+        lost.append("the comment (longer than JPEG allows)")
+        metadata = replace(metadata, comment=None)
+    if metadata.exif and len(metadata.exif) > LARGEST_SEGMENT - len(b"Exif\0\0"):
+        lost.append("the EXIF block (larger than JPEG allows)")
+        metadata = replace(metadata, exif=None)
+    if metadata.xmp and len(metadata.xmp) > LARGEST_SEGMENT - len(b"Exif\0\0") - 23:
+        lost.append("the XMP packet (larger than JPEG allows)")
+        metadata = replace(metadata, xmp=None)
+    return metadata
