@@ -17,7 +17,6 @@ from PIL import Image, ImageCms
 from upscale_helpers import decoded, upscale_one
 
 from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_orientation, updated_exif, with_resolution
-from gramgan_cli.core.images.metadata.xmp import updated_xmp
 
 FORMATS = ["png", "jpg", "webp", "tiff", "avif"]
 
@@ -124,42 +123,6 @@ def test_damaged_exif_is_left_out_with_a_warning(broken, tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def xmp_of(path: str) -> bytes:
-    """The packet as Pillow or tifffile finds it."""
-    if path.endswith((".tif", ".tiff")):
-        return bytes(tifffile.TiffFile(path).pages[0].tags[700].value)
-    found = Image.open(path).info["xmp"]
-    return found.encode() if isinstance(found, str) else bytes(found)
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_xmp_is_kept_with_the_orientation_of_the_result(form, tmp_path):
-    data = with_pillow(scene(3), "JPEG", xmp=XMP, quality=95, exif=exif_with(6))
-    record = upscale_one(data, tmp_path, "a.jpg", format=form)
-    assert record.output_size == (4 * HEIGHT, 4 * WIDTH)
-    found = xmp_of(record.output)
-    assert b"<dc:title>A title</dc:title>" in found
-    assert b'tiff:Orientation="1"' in found
-    assert f'tiff:ImageWidth="{4 * HEIGHT}"'.encode() in found
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_an_orientation_that_stands_in_xmp_alone_is_left_as_it_is(form, tmp_path):
-    """Programs that follow it turn the result as they turn the source; those that don't show both lying."""
-    record = upscale_one(with_pillow(scene(3), "JPEG", xmp=XMP, quality=95), tmp_path, "a.jpg", format=form)
-    assert record.output_size == (4 * WIDTH, 4 * HEIGHT)
-    found = xmp_of(record.output)
-    assert b'tiff:Orientation="6"' in found
-    assert f'tiff:ImageWidth="{4 * WIDTH}"'.encode() in found
-
-
-def test_xmp_as_elements():
-    other = b"<o:Orientation>8</o:Orientation>"
-    before = b"<tiff:Orientation>8</tiff:Orientation><exif:PixelYDimension> 5 </exif:PixelYDimension>" + other
-    after = b"<tiff:Orientation>1</tiff:Orientation><exif:PixelYDimension> 20 </exif:PixelYDimension>" + other
-    assert updated_xmp(before, 40, 20) == after
-
-
 def resolution(path: str) -> tuple[float, float]:
     return tuple(float(value) for value in Image.open(path).info["dpi"])  # type: ignore[return-value]
 

@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 from gramgan_cli import __version__
 from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_software, with_software
-from gramgan_cli.core.images.output_format import LARGEST_SEGMENT, Target
+from gramgan_cli.core.images.metadata.fitting import LARGEST_EXIF
+from gramgan_cli.core.images.output_format import Target
 from gramgan_cli.core.images.photo import Metadata
 
 _TEXT = re.compile(r"gramgan [\w.+-]{1,40} \(([^()]{1,120}); ([0-9a-f]{32})\)")
@@ -55,7 +56,7 @@ def _marked(metadata: Metadata, target: Target, mark: str) -> Metadata:
         exif = with_software(metadata.exif, software)
     except DamagedExif:
         return metadata
-    fits = target.format.name != "jpg" or len(exif) <= LARGEST_SEGMENT
+    fits = target.format.name != "jpg" or len(exif) <= LARGEST_EXIF
     return replace(metadata, exif=exif) if fits else metadata
 
 

@@ -20,6 +20,9 @@ from gramgan_cli.core.images.photo import Metadata
 LARGEST_SEGMENT = 65533
 """Bytes that a JPEG segment holds."""
 
+LARGEST_EXIF = LARGEST_SEGMENT - len(b"Exif\0\0")
+"""Bytes of EXIF that fit a JPEG segment."""
+
 COMMENT, EXTENSION, PHOTOSHOP = 0xFE, 0xE1, 0xED
 """Markers of the JPEG segments that are kept."""
 
@@ -137,10 +140,10 @@ def _within_segments(metadata: Metadata, lost: list[str]) -> Metadata:
     if metadata.comment and len(metadata.comment.encode()) > LARGEST_SEGMENT:
         lost.append("the comment (longer than JPEG allows)")
         metadata = replace(metadata, comment=None)
-    if metadata.exif and len(metadata.exif) > LARGEST_SEGMENT - len(b"Exif\0\0"):
+    if metadata.exif and len(metadata.exif) > LARGEST_EXIF:
         lost.append("the EXIF block (larger than JPEG allows)")
         metadata = replace(metadata, exif=None)
-    if metadata.xmp and len(metadata.xmp) > LARGEST_SEGMENT - len(b"Exif\0\0") - 23:
+    if metadata.xmp and len(metadata.xmp) > LARGEST_EXIF - 23:
         lost.append("the XMP packet (larger than JPEG allows)")
         metadata = replace(metadata, xmp=None)
     return metadata

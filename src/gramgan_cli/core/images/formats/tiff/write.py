@@ -90,14 +90,7 @@ class TiffWriter:
         )
         if channels in (2, 4):
             directory[tags.EXTRA_SAMPLES] = shorts(2)
-        if metadata.dpi:
-            directory[tags.RESOLUTION_UNIT] = shorts(2)
-            for tag, value in zip((tags.X_RESOLUTION, tags.Y_RESOLUTION), metadata.dpi, strict=True):
-                directory[tag] = Value(ifd.RATIONAL, layout.pack("II", round(value * 10000), 10000))
-        elif metadata.pixel_aspect:
-            directory[tags.RESOLUTION_UNIT] = shorts(1)
-            for tag, pixels in zip((tags.X_RESOLUTION, tags.Y_RESOLUTION), metadata.pixel_aspect, strict=True):
-                directory[tag] = Value(ifd.RATIONAL, layout.pack("II", pixels, 1))
+        directory |= self._resolution(metadata)
         if metadata.software:
             directory[SOFTWARE] = Value(ifd.ASCII, metadata.software.encode("utf-8", "replace") + b"\0")
         if metadata.icc:
@@ -105,6 +98,19 @@ class TiffWriter:
         if metadata.xmp:
             directory[tags.XMP] = Value(ifd.BYTE, metadata.xmp)
         self._append(directory)
+
+    def _resolution(self, metadata: Metadata) -> Directory:
+        """Pixels per inch, or the proportions of pixels that are not square."""
+        if metadata.dpi:
+            unit, pairs = 2, [(round(value * 10000), 10000) for value in metadata.dpi]
+        elif metadata.pixel_aspect:
+            unit, pairs = 1, [(value, 1) for value in metadata.pixel_aspect]
+        else:
+            return {}
+        layout = self._layout
+        both = zip((tags.X_RESOLUTION, tags.Y_RESOLUTION), pairs, strict=True)
+        made = {tag: Value(ifd.RATIONAL, layout.pack("II", *pair)) for tag, pair in both}
+        return made | {tags.RESOLUTION_UNIT: Value(ifd.SHORT, layout.pack("H", unit))}
 
     def _append(self, directory: Directory) -> None:
         """Write the directory at the end and link it from the one before."""
