@@ -22,6 +22,8 @@ class Metric(StrEnum):
 
     gram = "gram"
     spectrum = "spectrum"
+    lpips = "lpips"
+    dists = "dists"
     niqe = "niqe"
 
 
@@ -70,7 +72,16 @@ def bench(
         list[Metric] | None,
         typer.Option(
             help="Also measure: texture (gram: colour covariance of small patches; spectrum: power at each frequency), "
-            "niqe (naturalness of the result alone). Repeatable.",
+            "lpips or dists (learned distances), niqe (naturalness of the result alone). Repeatable. lpips and dists "
+            "need the extra \\[metrics].",
+            rich_help_panel=MEASURE,
+        ),
+    ] = None,
+    lpips_features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="LPIPS through the VGG16 of this file, in torchvision's names. \\[AlexNet of ImageNet]",
             rich_help_panel=MEASURE,
         ),
     ] = None,
@@ -139,7 +150,7 @@ def bench(
         engine.check_images(save_images, sets, enlargers, overwrite)
     options = engine.BenchOptions(
         convention=CONVENTIONS[convention.value],
-        metrics=open_metrics([one.value for one in metric or []]),
+        metrics=open_metrics([one.value for one in metric or []], place, lpips_features),
     )
     gallery = reporting.Gallery()
 

@@ -1,13 +1,16 @@
-"""What ``bench`` measures beside PSNR and SSIM: texture, and naturalness."""
+"""What ``bench`` measures beside PSNR and SSIM: texture, and learned and blind quality (extra ``[metrics]``)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.metrics import gram_distance, spectrum_distance
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.metrics.texture import PATCH_SIZES
@@ -15,7 +18,7 @@ from gramgan_cli.core.metrics.texture import PATCH_SIZES
 Pixels = NDArray[np.uint8]
 Values = dict[str, float]
 
-NAMES = ("gram", "spectrum", "niqe")
+NAMES = ("gram", "spectrum", "lpips", "dists", "niqe")
 """What can be measured beside PSNR and SSIM."""
 
 
@@ -64,9 +67,27 @@ class Metric:
     """Least side inside the border, in pixels."""
 
 
-def open_metrics(names: Sequence[str]) -> list[Metric]:
-    """The metrics of those names (of ``NAMES``), each once, in the order of ``NAMES``."""
-    makers: dict[str, Callable[[], Metric]] = {"gram": _gram, "spectrum": _spectrum, "niqe": _niqe}
+def open_metrics(names: Sequence[str], device: torch.device, lpips_features: Path | None = None) -> list[Metric]:
+    """The metrics of those names, each once, in the order of ``NAMES``.
+
+    Args:
+        names: of ``NAMES``.
+        device: where LPIPS and DISTS run.
+        lpips_features: weights of VGG16's convolutions that LPIPS looks through, in the place of AlexNet.
+
+    Raises:
+        UsageError: features for LPIPS where it is not measured.
+        GramganError: a package or weights are missing; the hint says how to get them.
+    """
+    if lpips_features and "lpips" not in names:
+        raise UsageError("Features for LPIPS were given, but LPIPS is not measured.", "Add: --metric lpips")
+    makers: dict[str, Callable[[], Metric]] = {
+        "gram": _gram,
+        "spectrum": _spectrum,
+        "lpips": lambda: _lpips(device, lpips_features),
+        "dists": lambda: _dists(device),
+        "niqe": _niqe,
+    }
     return [makers[name]() for name in NAMES if name in names]
 
 
@@ -85,6 +106,32 @@ def _spectrum() -> Metric:
 
     convention = "mean distance of the radial power spectra of Y, 32 rings, Hann window; 0 is equal"
     return Metric("spectrum", (Quantity("spectrum", "spectrum, dB", 3, 1.0, -1),), measure, convention, WINDOW)
+
+
+def _lpips(device: torch.device, features: Path | None) -> Metric:
+    from gramgan_cli.core.metrics.lpips import Lpips, label_of
+
+    label = label_of(features)
+    network = Lpips(features).to(device)
+    key = label.lower().replace("-", "_")
+
+    def measure(sr: Pixels, hr: Pixels, border: int) -> Values:
+        del border  # the whole picture, as its authors' code measures
+        return {key: network.distance(sr, hr)}
+
+    return Metric("lpips", (Quantity(key, label, better=-1),), measure, network.convention, Lpips.smallest)
+
+
+def _dists(device: torch.device) -> Metric:
+    from gramgan_cli.core.metrics.dists import Dists
+
+    network = Dists().to(device)
+
+    def measure(sr: Pixels, hr: Pixels, border: int) -> Values:
+        del border  # the whole picture, as its authors' code measures
+        return {"dists": network.distance(sr, hr)}
+
+    return Metric("dists", (Quantity("dists", "DISTS", better=-1),), measure, network.convention, Dists.smallest)
 
 
 def _niqe() -> Metric:

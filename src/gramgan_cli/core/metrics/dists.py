@@ -1,0 +1,115 @@
+"""DISTS (Ding, Ma, Wang and Simoncelli, IEEE TPAMI 44(5), 2022): structure and texture in VGG16's feature maps."""
+
+from __future__ import annotations
+
+import importlib.util
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, relu
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.metrics.lpips import VGG16, as_batch
+from gramgan_cli.core.metrics.trunks import convolutions, published_weights
+
+STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
+"""Indices of the convolutions in ``vgg16().features``; between the stages the maps are pooled."""
+WIDTHS = (3, 64, 128, 256, 512, 512)
+"""Channels of the picture and of each stage."""
+STABLE = 1e-6
+"""What keeps the fractions finite (c1 = c2 of equations 4 and 5)."""
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+class Dists(nn.Module):
+    """1 less the weighted similarity of means (texture) and of covariances (structure) of feature maps; 0 is equal.
+
+    Args:
+        trunk: VGG16's weights by torchvision's names; ImageNet's from the cache or the network where it is None.
+
+    Raises:
+        GramganError: torchmetrics, which carries the learned weights of the channels, or VGG16's weights are missing.
+    """
+
+    smallest = 32
+    convention = "VGG16 of ImageNet, whole picture at its own size, RGB in [0, 1]; 0 is equal"
+
+    def __init__(self, trunk: dict[str, Tensor] | None = None) -> None:
+        super().__init__()
+        widths = [width for stage, width in zip(STAGES, WIDTHS[1:], strict=True) for _ in stage]
+        indices = [index for stage in STAGES for index in stage]
+        self.layers = nn.ModuleDict(
+            {
+                str(index): nn.Conv2d(before, after, 3, padding=1)
+                for index, (before, after) in zip(indices, pairwise([3, *widths]), strict=True)
+            }
+        )
+        weights = published_weights(VGG16, "VGG16") if trunk is None else trunk
+        self.layers.load_state_dict(convolutions(weights, self.layers.state_dict(), "VGG16's weights"))
+        alpha, beta = _learned_weights()
+        self.register_buffer("alpha", alpha)
+        self.register_buffer("beta", beta)
+        self.requires_grad_(False).eval()
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] each -> (B,)."""
+        total = torch.zeros(len(x), device=x.device)
+        assert isinstance(self.alpha, Tensor)
+        assert isinstance(self.beta, Tensor)
+        alphas, betas = (torch.split(weights, list(WIDTHS)) for weights in (self.alpha, self.beta))
+        for alpha, beta, a, b in zip(alphas, betas, self._maps(x), self._maps(y), strict=True):
+            mean_a, mean_b = a.mean((2, 3)), b.mean((2, 3))
+            texture = (2 * mean_a * mean_b + STABLE) / (mean_a**2 + mean_b**2 + STABLE)
+            centred_a, centred_b = a - mean_a[..., None, None], b - mean_b[..., None, None]
+            covariance = (centred_a * centred_b).mean((2, 3))
+            power = (centred_a**2).mean((2, 3)) + (centred_b**2).mean((2, 3))
+            structure = (2 * covariance + STABLE) / (power + STABLE)
+            total += (alpha * texture + beta * structure).sum(1)
+        return 1 - total
+
+    def _maps(self, x: Tensor) -> list[Tensor]:
+        """The picture itself and the last map of each stage."""
+        mean, std = (torch.tensor(values, device=x.device).view(1, 3, 1, 1) for values in IMAGENET)
+        maps = [x]
+        x = (x - mean) / std
+        for number, stage in enumerate(STAGES):
+            if number:
+                x = l2_pooled(x)
+            for index in stage:
+                x = relu(self.layers[str(index)](x))
+            maps.append(x)
+        return maps
+
+    def distance(self, sr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> float:
+        """DISTS of two pictures (H, W, 3) ``uint8``."""
+        device = next(self.parameters()).device
+        with torch.inference_mode():
+            return float(self(as_batch(sr, device), as_batch(hr, device)))
+
+
+def l2_pooled(x: Tensor) -> Tensor:
+    """Equation 2: the root of the squares' mean under a 3 x 3 Hann window, at every second place."""
+    window = torch.tensor([0.25, 0.5, 0.25], device=x.device)
+    kernel = torch.outer(window, window).expand(x.shape[1], 1, 3, 3)
+    return torch.sqrt(conv2d(x**2, kernel, stride=2, padding=1, groups=x.shape[1]) + 1e-12)
+
+
+def _learned_weights() -> tuple[Tensor, Tensor]:
+    """The authors' weights of the channels, (1475,) each, that together sum to 1; torchmetrics distributes them."""
+    found = importlib.util.find_spec("torchmetrics")
+    if found is None or not found.submodule_search_locations:
+        raise GramganError("DISTS needs the package torchmetrics.", "pip install 'gramgan-cli[metrics]'")
+    folder = Path(found.submodule_search_locations[0]) / "functional" / "image" / "dists_models"
+    try:
+        stored = torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise GramganError(
+            f"This torchmetrics has no weights for DISTS ({error}).", "pip install --upgrade 'gramgan-cli[metrics]'"
+        ) from error
+    alpha, beta = (stored[name].flatten() for name in ("alpha", "beta"))
+    total = alpha.sum() + beta.sum()
+    return alpha / total, beta / total

@@ -1,0 +1,85 @@
+"""LPIPS (Zhang, Isola, Efros, Shechtman and Wang, CVPR 2018), by its authors' package, over features of choice."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torchvision import models
+
+from gramgan_cli.core.archs.initialise import Uninitialised
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.metrics.trunks import convolutions, published_weights, weights_of_file
+
+ALEXNET = models.AlexNet_Weights.IMAGENET1K_V1.url
+VGG16 = models.VGG16_Weights.IMAGENET1K_V1.url
+
+
+class Lpips(nn.Module):
+    """Distance of two pictures as people see it; 0 for equal ones.
+
+    The authors' linear layers (v0.1) stand on AlexNet's features of ImageNet, or, where a file is given, on those of a
+    VGG16. Only the former, and VGG16 of ImageNet, are the published LPIPS.
+
+    Args:
+        features: VGG16's convolutions in torchvision's names; AlexNet from the cache or the network where it is None.
+
+    Raises:
+        GramganError: the package ``lpips`` or the weights are missing.
+    """
+
+    smallest = 32
+    """Pixels that each side needs for the last of AlexNet's feature maps to have one."""
+
+    def __init__(self, features: Path | None = None) -> None:
+        super().__init__()
+        kind = "alex" if features is None else "vgg"
+        self.network = _authors_network(kind)
+        if features is None:
+            weights, source = published_weights(ALEXNET, "AlexNet"), "AlexNet's weights"
+        else:
+            weights, source = weights_of_file(features), str(features)
+        trunk: nn.Module = self.network.net
+        wanted = {key.split(".", 1)[1]: value for key, value in trunk.state_dict().items()}
+        found = convolutions(weights, wanted, source)
+        trunk.load_state_dict({key: found[key.split(".", 1)[1]] for key in trunk.state_dict()})
+        seen = "AlexNet" if features is None else f"VGG16 of {features.name}"
+        self.convention = f"linear layers v0.1 over {seen}, whole picture, RGB in [-1, 1]; 0 is equal"
+        self.requires_grad_(False).eval()
+
+    def distance(self, sr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> float:
+        """LPIPS of two pictures (H, W, 3) ``uint8``."""
+        device = next(self.parameters()).device
+        x, y = (as_batch(image, device) for image in (sr, hr))
+        with torch.inference_mode():
+            return float(self.network(x, y, normalize=True))
+
+
+def _authors_network(kind: str) -> Any:
+    """The package's network with its linear layers, its trunk yet to be filled."""
+    try:
+        import lpips
+    except ImportError as error:
+        raise GramganError("LPIPS needs the package lpips.", "pip install 'gramgan-cli[metrics]'") from error
+    with warnings.catch_warnings(), Uninitialised():
+        warnings.simplefilter("ignore", UserWarning)  # it speaks to torchvision in an older way
+        return lpips.LPIPS(net=kind, version="0.1", pnet_rand=True, verbose=False)
+
+
+def label_of(features: Path | None) -> str:
+    """What results are called: LPIPS, LPIPS-VGG for ImageNet's VGG16, else after the file (vgg16_hed: LPIPS-HED)."""
+    if features is None:
+        return "LPIPS"
+    if features.name == Path(VGG16).name:
+        return "LPIPS-VGG"
+    return f"LPIPS-{features.stem.lower().removeprefix('vgg16').strip('-_') or 'vgg16'}".upper()
+
+
+def as_batch(image: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """(H, W, 3) ``uint8`` -> (1, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255
