@@ -21,7 +21,7 @@ BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
 # All extras, so that no test is skipped for want of one.
-EXTRAS := archive,heic,interop,jxl,ncnn,onnx,openvino,plot,ray,s3,shards,tensorboard
+EXTRAS := archive,heic,interop,jxl,metrics,ncnn,onnx,openvino,plot,ray,s3,shards,tensorboard
 PIP := $(PY) -m pip --disable-pip-version-check
 
 .PHONY: demo test lint unit package test-bare test-slow fuzz bench gallery install install-dev clean

@@ -26,7 +26,9 @@ class BenchArguments(TypedDict, total=False):
     """How models are measured. Every default is that of ``gramgan bench``."""
 
     metrics: Sequence[str]
-    """What is measured beside PSNR and SSIM: gram, spectrum, niqe, ..."""
+    """What is measured beside PSNR and SSIM: gram, spectrum, lpips, dists, niqe, and plugins' metrics."""
+    lpips_features: AnyPath
+    """The VGG16 that LPIPS looks through, a file in torchvision's names. AlexNet of ImageNet by default."""
     convention: Literal["modern", "classic", "rgb"]
     """How PSNR and SSIM are measured."""
     scale: int
@@ -74,8 +76,9 @@ def bench(
     enlargers = open_enlargers(chosen, device, arguments.get("tile", "auto"), on_note, arguments.get("scale"))
     folders = [Path(arguments["data_dir"])] if "data_dir" in arguments else [default_dir()]
     sets = with_distinct_names([find_dataset(fspath(one), folders, enlargers[0].scale) for one in named])
+    features = arguments.get("lpips_features")
     options = BenchOptions(
         convention=CONVENTIONS[arguments.get("convention", "modern")],
-        metrics=open_metrics(arguments.get("metrics", ())),
+        metrics=open_metrics(arguments.get("metrics", ()), device, Path(features) if features else None),
     )
     return run_bench(sets, enlargers, options, on_result=on_result, on_progress=on_progress)

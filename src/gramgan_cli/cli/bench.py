@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 MEASURE, WRITE, RUN = "What is measured", "What is written", "How it runs"
 
 
-class Metric(StrEnum):
-    """What can be measured beside PSNR and SSIM."""
-
-    gram = "gram"
-    spectrum = "spectrum"
-    lpips = "lpips"
-    dists = "dists"
-    niqe = "niqe"
-
-
 class Convention(StrEnum):
     """How PSNR and SSIM are measured."""
 
@@ -69,8 +59,9 @@ def bench(
         ),
     ] = Convention.modern,
     metric: Annotated[
-        list[Metric] | None,
+        list[str] | None,
         typer.Option(
+            metavar="NAME",
             help="Also measure: texture (gram: colour covariance of small patches; spectrum: power at each frequency), "
             "lpips or dists (learned distances), niqe (naturalness of the result alone). Repeatable. lpips and dists "
             "need the extra \\[metrics].",
@@ -150,7 +141,7 @@ def bench(
         engine.check_images(save_images, sets, enlargers, overwrite)
     options = engine.BenchOptions(
         convention=CONVENTIONS[convention.value],
-        metrics=open_metrics([one.value for one in metric or []], place, lpips_features),
+        metrics=open_metrics(metric or [], place, lpips_features),
     )
     gallery = reporting.Gallery()
 

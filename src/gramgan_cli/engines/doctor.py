@@ -34,6 +34,7 @@ EXTRA_IS_FOR = {
     "interop": "gramgan models import of networks beyond ESRGAN and Compact",
     "tensorboard": "curves in TensorBoard while training",
     "plot": "gramgan plot",
+    "metrics": "gramgan bench --metric lpips, --metric dists",
     "archive": "archives: records of a run, manifests as Parquet",
     "ray": "gramgan upscale --engine ray",
     "s3": "photos at s3:// addresses",

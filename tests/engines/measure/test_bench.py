@@ -381,3 +381,17 @@ def test_pipes_are_not_replaced(dataset: Path, tmp_path: Path) -> None:
         with pytest.raises(GramganError, match="not a regular file"):
             run(dataset, "-m", "nearest", *arguments, "--overwrite")
     assert (out / "grey.png").is_fifo()
+
+
+def test_metrics_by_name(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unknown ones are refused; a plugin's function is measured like the others."""
+    with pytest.raises(UsageError, match=r"no metric 'nique'\. Did you mean niqe"):
+        run(dataset, "-m", "nearest", "--metric", "nique")
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text("metrics = {'first_pixel': lambda sr, hr, border: float(sr[border, border, 0])}")
+    monkeypatch.setenv("GRAMGAN_PLUGINS", str(plugin))
+    out = tmp_path / "out"
+    document = json.loads(run(dataset, "-m", "nearest", "--metric", "first_pixel", "--save-images", out, "--json"))
+    for image in document["results"][0]["images"]:
+        sr = np.asarray(Image.open(out / "Tiny <set>" / "nearest" / f"{image['name']}.png"))
+        assert image["first_pixel"] == sr[4, 4, 0]

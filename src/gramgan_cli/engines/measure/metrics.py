@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import UsageError, nearest
 from gramgan_cli.core.metrics import gram_distance, spectrum_distance
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.metrics.texture import PATCH_SIZES
+from gramgan_cli.core.plugins import plugins
 
 Pixels = NDArray[np.uint8]
 Values = dict[str, float]
@@ -68,19 +69,20 @@ class Metric:
 
 
 def open_metrics(names: Sequence[str], device: torch.device, lpips_features: Path | None = None) -> list[Metric]:
-    """The metrics of those names, each once, in the order of ``NAMES``.
+    """The metrics of those names, each once, in the order of ``NAMES``; plugins' metrics last.
 
     Args:
-        names: of ``NAMES``.
+        names: of ``NAMES``, or of a plugin's metric: a ``Metric``, or a function of SR, HR (H, W, 3) ``uint8`` and the
+            border to cut that gives a number.
         device: where LPIPS and DISTS run.
         lpips_features: weights of VGG16's convolutions that LPIPS looks through, in the place of AlexNet.
 
     Raises:
-        UsageError: features for LPIPS where it is not measured.
+        UsageError: an unknown name; features for LPIPS where it is not measured.
         GramganError: a package or weights are missing; the hint says how to get them.
     """
     if lpips_features and "lpips" not in names:
-        raise UsageError("Features for LPIPS were given, but LPIPS is not measured.", "Add: --metric lpips")
+        raise UsageError("Features for LPIPS were given, but LPIPS is not measured.", "Measure lpips, too.")
     makers: dict[str, Callable[[], Metric]] = {
         "gram": _gram,
         "spectrum": _spectrum,
@@ -88,7 +90,19 @@ def open_metrics(names: Sequence[str], device: torch.device, lpips_features: Pat
         "dists": lambda: _dists(device),
         "niqe": _niqe,
     }
-    return [makers[name]() for name in NAMES if name in names]
+    others = {name: _of_plugin(name, value) for name, value in plugins("metrics").items() if name not in makers}
+    for name in names:
+        if name not in makers and name not in others:
+            raise UsageError(f"There is no metric '{name}'.", nearest(name, [*makers, *others]))
+    found = [makers[name]() for name in NAMES if name in names]
+    return found + [metric for name, metric in others.items() if name in names]
+
+
+def _of_plugin(name: str, value: Metric | Callable[[Pixels, Pixels, int], float]) -> Metric:
+    """A plugin's metric; a plain function gives one number, of which more is better."""
+    if isinstance(value, Metric):
+        return value
+    return Metric(name, (Quantity(name, name),), lambda sr, hr, border: {name: value(sr, hr, border)}, "a plugin's")
 
 
 def _gram() -> Metric:
