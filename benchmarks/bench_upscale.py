@@ -126,19 +126,19 @@ def write_weights(folder: Path, models: list[str]) -> dict[str, Path]:
     import torch
 
     from gramgan_cli.core import archs
-    from gramgan_cli.core.weights.export import export
+    from gramgan_cli.core.weights.export import ExportOptions, export
     from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 
     files = {"compact": folder / "clean-other.safetensors", "rrdbnet": folder / "rrdbnet-other.safetensors"}
     if "compact" in models:
-        export("clean", files["compact"], "safetensors", overwrite=True)
+        export("clean", files["compact"], ExportOptions(overwrite=True))
     if "rrdbnet" in models:
         torch.manual_seed(0)
         hyperparameters = {"upsampler": "nearest"}
         own = folder / "rrdbnet23.safetensors"
         network = archs.build("rrdbnet", hyperparameters)
         save_weights(own, network.state_dict(), WeightsHeader("rrdbnet", hyperparameters, 4))
-        export(str(own), files["rrdbnet"], "safetensors", overwrite=True)
+        export(str(own), files["rrdbnet"], ExportOptions(overwrite=True))
     return {name: files[name] for name in models}
 
 

@@ -24,6 +24,15 @@ def shared_data() -> Path:
     return data
 
 
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """The folder of small files that once failed, beside the checkout; tests that need it skip without."""
+    cases = SHARED / "cases"
+    if not cases.is_dir():
+        pytest.skip("needs the folder of cases beside the checkout")
+    return cases
+
+
 @pytest.fixture(autouse=True)
 def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test has a cache and a data folder of its own: none touches the user's."""

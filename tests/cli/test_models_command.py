@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,16 @@ from urllib.parse import unquote
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import DownloadFailed, GramganError, TargetExists
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.catalogue import read_catalogue
 from gramgan_cli.core.weights.checkout import checkout_model
+from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.models import commands as models
@@ -78,6 +82,8 @@ def test_list_as_json_has_the_agreed_fields(model_file: Path) -> None:
         # 3 -> 4, 4 -> 4, 4 -> 48 with biases, two PReLUs of 4.
         "parameters": (3 * 4 * 9 + 4) + (4 * 4 * 9 + 4) + (4 * 48 * 9 + 48) + 8,
         "licence": "CC0-1.0",
+        "trained_for": "tests",
+        "size": store.get("mine").path.stat().st_size,
         "metrics": METRICS,
     }
     assert {"nearest", "bilinear", "bicubic", "lanczos"} <= rows.keys()
@@ -86,7 +92,8 @@ def test_list_as_json_has_the_agreed_fields(model_file: Path) -> None:
 def test_list_for_people_and_scripts(model_file: Path) -> None:
     run("import", str(model_file), "--name", "mine")
     table = run("list").stdout
-    assert "Set5 30.50" in table
+    assert "made for" in table
+    assert re.search(r"mine\s.*tests\s.*x4\s.*MB\s.*CC0-1.0", table)
     assert all(name in table for name in read_catalogue())
     assert "mine" in run("list", "--quiet").stdout.splitlines()
 
@@ -119,7 +126,17 @@ def test_info_tells_the_training_record(model_file: Path) -> None:
     facts = json.loads(run("info", "mine", "--json").stdout)
     assert facts["training"] == {"recipe": "none", "steps": 3}
     assert facts["sha256"] == hashlib.sha256(Path(facts["path"]).read_bytes()).hexdigest()
-    assert "training.recipe: none" in run("info", "mine").stdout
+    shown = run("info", "mine").stdout
+    assert "training.recipe: none" in shown
+    assert "metrics.Set5: psnr_y 30.5, ssim_y 0.87" in shown
+
+
+@pytest.mark.parametrize("name", sorted(embedded_models()))
+def test_info_fits_a_screen(name: str) -> None:
+    lines = run("info", name).stdout.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 160
+    assert any(line.startswith("trained_for: ") for line in lines)
 
 
 def test_path_prints_the_file(model_file: Path) -> None:
@@ -182,8 +199,6 @@ def test_pull_refuses_a_wrong_checksum(model_file: Path, server: str) -> None:
 def test_pull_by_catalogue_name_checks_the_catalogues_checksum(
     model_file: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
     from gramgan_cli.engines.models import commands as engine
 
     entry = replace(
@@ -208,7 +223,7 @@ def test_a_model_that_comes_with_the_checkout_keeps_its_terms() -> None:
         (["--sha256", "0" * 64], "does not have the SHA-256"),
     ):
         assert said in str(run("pull", "rrdbnet-small", *words).exception)
-    assert "not an address" in str(run("pull", "http://[abc/x.pth").exception)
+    assert "not a URL" in str(run("pull", "http://[abc/x.pth").exception)
 
 
 def test_offline_never_touches_the_network(model_file: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,9 +248,77 @@ def test_an_address_cannot_write_outside_the_store(
     assert all(path.is_relative_to(private_folders / "cache") for path in new)
 
 
-def test_pull_of_nothing_known_names_the_nearest() -> None:
+def test_pull_of_nothing_known_names_the_nearest_and_lists_what_there_is() -> None:
     result = run("pull", "realesrgan-x4")
-    assert "realesrgan-x4plus" in str(result.exception)
+    assert "Did you mean realesrgan-x4plus" in str(result.exception)
+    published = [name for name, entry in read_catalogue().items() if entry.url]
+    for name in published:
+        assert name in str(run("pull", "nosuch").exception)
+
+
+@pytest.mark.parametrize("cap", ["catalogue", "default"])
+def test_pull_stops_at_a_size(cap: str, model_file: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalogue's size where there is one, a stated default otherwise; for file URLs as well."""
+    size = model_file.stat().st_size
+    if cap == "catalogue":
+        entry = replace(read_catalogue()["realesrgan-x4plus"], url=f"{server}/My%20Model.safetensors", size=size - 1)
+        monkeypatch.setattr(models, "read_catalogue", lambda: {entry.name: entry})
+        sources = [entry.name]
+    else:
+        monkeypatch.setattr(models, "LARGEST_WEIGHTS", size - 1)
+        sources = [f"{server}/My%20Model.safetensors", model_file.as_uri()]
+    for source in sources:
+        result = run("pull", source)
+        assert isinstance(result.exception, DownloadFailed), result.output
+        assert f"more than {size - 1} bytes" in str(result.exception)
+    assert not list((store.store_dir().parent / "downloads").iterdir())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scale": 4.5},
+        {"scale": "4"},
+        {"scale": [4]},
+        {"hyperparameters": [1]},
+        {"hyperparameters": {"nf": [4], "nc": 1}},
+        {"hyperparameters": {"nf": 1e300}},
+        {"hyperparameters": {"nf": {"a": 1}}},
+        {"arch": ["compact"]},
+        {"arch": "spandrel", "hyperparameters": {"design": 1, "scale": 4, "multiple_of": [8], "dtypes": 3}},
+        {"metrics": {"Set5": {"psnr_y": float("nan")}}},
+        {"metrics": {"Set5": {"psnr_y": [30.0]}}},
+        {"metrics": {"Set5": {"psnr_y": True}}},
+        {"metrics": {"Set5": {"psnr_y": 10**400}}},
+        {"training": {"loss": float("inf")}},
+        {"licence": "\ud800"},
+    ],
+    ids=str,
+)
+def test_an_odd_header_does_not_break_the_list(changes: dict[str, Any], model_file: Path, tmp_path: Path) -> None:
+    """A file that another program put into the store under a right checksum."""
+    tensors = archs.build("compact", TINY).state_dict()
+    fields = {"arch": "compact", "hyperparameters": TINY, "scale": 4, **changes}
+    save_file(tensors, tmp_path / "odd", metadata={"gramgan": json.dumps({"format": 1, **fields})})
+    content = (tmp_path / "odd").read_bytes()
+    run("import", str(model_file), "--name", "mine")
+    (store.store_dir() / f"odd.{hashlib.sha256(content).hexdigest()}.safetensors").write_bytes(content)
+    for options in ([], ["--json"], ["--quiet"]):
+        listed = run("list", *options)
+        assert listed.exit_code == 0, listed.exception
+        assert "mine" in listed.stdout
+        assert "gramgan models rm odd" in " ".join(listed.stderr.split())
+    assert isinstance(run("info", "odd").exception, GramganError)
+    assert run("rm", "odd").exit_code == 0
+
+
+def test_escape_sequences_in_a_header_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    text = "\x1b[2J\x1b]0;owned\x07 \x9b31m \u202e"
+    header = WeightsHeader("compact", TINY, 4, text, text, {"recipe": text}, {text: {text: 1.0}})
+    save_weights(tmp_path / "x.safetensors", archs.build("compact", TINY).state_dict(), header)
+    assert run("import", str(tmp_path / "x.safetensors"), "--name", "x").exit_code == 0
+    for words in (["list"], ["info", "x"], ["list", "--json"], ["info", "x", "--json"]):
+        assert not set(run(*words).output) & set("\x1b\x07\x9b\u202e"), words
 
 
 def test_export_does_not_overwrite_unasked(model_file: Path, tmp_path: Path) -> None:
@@ -243,7 +326,7 @@ def test_export_does_not_overwrite_unasked(model_file: Path, tmp_path: Path) -> 
     target = tmp_path / "out.safetensors"
     target.write_text("precious")
     result = run("export", "mine", "-o", str(target))
-    assert "--overwrite" in str(result.exception)
+    assert isinstance(result.exception, TargetExists)
     assert target.read_text() == "precious"
     assert run("export", "mine", "-o", str(target), "--overwrite").stdout == f"{target}\n"
 

@@ -17,6 +17,7 @@ import typer
 from gramgan_cli import __version__
 from gramgan_cli.cli import batch as archive
 from gramgan_cli.cli import bench, build_db, compare, data, doctor, mask, models, plot, runs, train, upscale
+from gramgan_cli.cli.errors import explain
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
 
@@ -100,11 +101,20 @@ def main() -> None:
     except GramganError as error:
         if os.environ.get("GRAMGAN_DEBUG"):
             raise
-        fail(str(error))
+        fail(explain(error))
         sys.exit(error.exit_code)
     except OSError as error:  # the system's own words, for a file or folder that nothing closer to it explains
         if os.environ.get("GRAMGAN_DEBUG"):
             raise
         name = f"{error.filename}: " if error.filename else ""
         fail(f"{name}{error.strerror or error}. Check that it is there and that you may read and write it.")
+        sys.exit(GramganError.exit_code)
+    except Exception as error:  # a fault of gramgan's own: a traceback helps nobody but those who mend it
+        if os.environ.get("GRAMGAN_DEBUG"):
+            raise
+        said = " ".join(str(error).split())[:200]
+        fail(
+            f"gramgan failed in a way that it should not ({type(error).__name__}{': ' if said else ''}{said}). "
+            "Please report it, with what the same command prints when GRAMGAN_DEBUG=1 is set."
+        )
         sys.exit(GramganError.exit_code)

@@ -1,4 +1,4 @@
-"""``gramgan models``: the store of weights, the catalogue, and other tools' files."""
+"""``gramgan models``: the models on this computer, the catalogue, and other tools' files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from gramgan_cli.cli import output
 from gramgan_cli.cli.interpolate import interpolate
 
-models = typer.Typer(help="List, fetch, bring in, export and check models.", no_args_is_help=True)
+models = typer.Typer(help="List, download, import, export and check models.", no_args_is_help=True)
 models.command("interpolate")(interpolate)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, as `gramgan models list` shows it.")]
@@ -31,18 +31,28 @@ class WeightsFormat(StrEnum):
     onnx = "onnx"
 
 
+class WeightsPrecision(StrEnum):
+    """How exactly ``export`` stores weights."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+
+
 @models.command("list")
 def list_(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one name per line.")] = False,
 ) -> None:
-    """List the models that are here, and those that can be fetched."""
+    """List the models on this computer, and those that can be downloaded.
+
+    Example: gramgan models list
+    """
     from gramgan_cli.core.weights.catalogue import unnamed_model
     from gramgan_cli.engines.models import commands as engine
 
     rows, problems = engine.list_models()
     for problem in problems:
-        output.note(problem)
+        output.warn(problem)
     if as_json:
         output.print_json({"models": [asdict(row) for row in rows]})
         return
@@ -50,51 +60,49 @@ def list_(
         for row in rows:
             output.print_line(row.name)
         return
-    columns = ["name", "network", "scale", "parameters", "licence", "Y-PSNR (dB)"]
+    columns = ["name", "made for", "scale", "size", "licence"]
     output.print_table(
-        "Models",
+        "On this computer",
         columns,
-        [
-            [row.name, row.arch, f"x{row.scale}", _count(row.parameters), row.licence, _psnr(row.metrics)]
-            for row in rows
-        ],
+        [[row.name, row.trained_for or row.arch, f"x{row.scale}", _size(row.size), row.licence] for row in rows],
     )
-    output.note(f"gramgan upscale uses {unnamed_model()} where no model is named.")
+    output.note(f"gramgan upscale uses '{unnamed_model()}' where no model is named.")
     catalogue = engine.list_catalogue()
     if catalogue:
         output.print_table(
-            "To be fetched with: gramgan models pull NAME",
-            [*columns[:-1], "MB"],
+            "To download with: gramgan models pull NAME",
+            columns,
             [
-                [
-                    entry.name,
-                    entry.arch,
-                    f"x{entry.scale}",
-                    _count(entry.parameters),
-                    entry.licence,
-                    f"{entry.size / 1e6:.1f}",
-                ]
+                [entry.name, entry.trained_for, f"x{entry.scale}", _size(entry.size), entry.licence]
                 for entry in catalogue
             ],
         )
+    output.note("Network, parameters and scores of one model: gramgan models info NAME")
 
 
 @models.command()
 def info(name: Name, as_json: Json = False) -> None:
-    """Show all that is known of a model: network, licence, training record, metrics, file, checksum."""
+    """Show what a model is made for, its network, licence, scores and file. --json prints the whole training record.
+
+    Example: gramgan models info photo
+    """
     from gramgan_cli.engines.models import commands as engine
 
     facts = engine.info(name)
     if as_json:
         output.print_json(facts)
         return
-    for key, value in _flat(facts):
-        output.print_line(f"{key}: {value}")
+    for line in _summary(facts):
+        output.print_fact(line)
+    output.note(f"All facts: gramgan models info {name} --json")
 
 
 @models.command()
 def path(name: Name) -> None:
-    """Print where a model's weights file lies."""
+    """Print the path of a model's weights file.
+
+    Example: gramgan models path photo
+    """
     from gramgan_cli.engines.models import commands as engine
 
     output.print_line(str(engine.path_of(name)))
@@ -103,16 +111,19 @@ def path(name: Name) -> None:
 @models.command()
 def pull(
     source: Annotated[
-        str, typer.Argument(metavar="NAME|URL|FILE", help="A name from the catalogue, an address, or a file.")
+        str, typer.Argument(metavar="NAME|URL|FILE", help="A name from the catalogue, a URL, or a file.")
     ],
     name: Annotated[
-        str | None, typer.Option("--name", help="What to call it; made of the file's name otherwise.")
+        str | None, typer.Option("--name", help="Its name on this computer. Default: made from the file's name.")
     ] = None,
     sha256: Annotated[str | None, typer.Option("--sha256", help="The checksum that the file must have.")] = None,
     licence: Licence = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Fetch a model into the store. A download that was cut off goes on where it stopped."""
+    """Download a model. A download that was cut off continues where it stopped.
+
+    Example: gramgan models pull realesrgan-x4plus
+    """
     from gramgan_cli.engines.models import commands as engine
 
     with _progress_bar() as progress:
@@ -124,11 +135,14 @@ def pull(
 @models.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .pth or .safetensors file.")],
-    name: Annotated[str, typer.Option("--name", help="What to call it.")],
+    name: Annotated[str, typer.Option("--name", help="Its name on this computer.")],
     licence: Licence = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Bring in weights of ESRGAN, BasicSR, Real-ESRGAN or Compact; of many more with the extra \\[interop]."""
+    """Import weights of ESRGAN, BasicSR, Real-ESRGAN or Compact; with the extra \\[interop], of many more networks.
+
+    Example: gramgan models import 4x-photo.pth --name my-photo
+    """
     from gramgan_cli.engines.models import commands as engine
 
     model = engine.import_file(file, name, licence, overwrite)
@@ -141,19 +155,32 @@ def export(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model's name, or a weights file.")],
     out: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
     file_format: Annotated[
-        WeightsFormat | None, typer.Option("--format", help="By the file's suffix where it is not given.")
+        WeightsFormat | None, typer.Option("--format", "-f", help="Default: by the file's suffix.")
+    ] = None,
+    precision: Annotated[
+        WeightsPrecision, typer.Option("--precision", help="Precision of the stored weights.")
+    ] = WeightsPrecision.fp32,
+    opset: Annotated[
+        int | None, typer.Option("--opset", help="Version of ONNX's operators, 18 to 23. Default: 18.", min=1)
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a model for other tools: safetensors under BasicSR's names, or ONNX (extra \\[onnx])."""
+    """Write a model for other tools: safetensors under BasicSR's names, or ONNX (extra \\[onnx]).
+
+    Example: gramgan models export photo -o photo.onnx --precision fp16
+    """
     from gramgan_cli.core.weights import export as engine
 
-    output.print_line(str(engine.export(name, out, file_format, overwrite)))
+    options = engine.ExportOptions(file_format=file_format, overwrite=overwrite, precision=precision.value, opset=opset)
+    output.print_line(str(engine.export(name, out, options, output.note)))
 
 
 @models.command()
 def rm(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models to delete.")]) -> None:
-    """Delete models from the store. Models that came with the package come back when they are used."""
+    """Delete models. Those that came with the package come back when they are used.
+
+    Example: gramgan models rm my-photo
+    """
     from gramgan_cli.core.weights import store
 
     for name in names:
@@ -167,7 +194,10 @@ def verify(
         list[str] | None, typer.Argument(metavar="[NAME...]", help="All models where none is named.")
     ] = None,
 ) -> None:
-    """Compare the stored files with their checksums. Exits with 1 where one is damaged."""
+    """Compare the stored files with their checksums. Exits with 1 where one is damaged.
+
+    Example: gramgan models verify
+    """
     from gramgan_cli.engines.models import commands as engine
 
     results = engine.verify(names or [])
@@ -183,9 +213,9 @@ def verify(
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[int, int | None], None]]:
     """A bar on stderr, shown from the first byte on, and only on a terminal."""
-    columns = (TextColumn("fetching"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (TextColumn("downloading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=output.stderr, disable=not output.stderr.is_terminal) as bar:
-        task = bar.add_task("fetching", total=None, visible=False)
+        task = bar.add_task("downloading", total=None, visible=False)
 
         def update(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total, visible=True)
@@ -194,17 +224,29 @@ def _progress_bar() -> Iterator[Callable[[int, int | None], None]]:
 
 
 def _count(parameters: int) -> str:
-    return f"{parameters:,}".replace(",", " ") if parameters else "-"
+    return f"{parameters:,}".replace(",", " ")
 
 
-def _psnr(metrics: dict[str, dict[str, float]]) -> str:
-    return ", ".join(f"{name} {values['psnr_y']:.2f}" for name, values in metrics.items() if "psnr_y" in values) or "-"
+def _size(bytes_: int) -> str:
+    return f"{bytes_ / 1e6:.1f} MB" if bytes_ else "-"
 
 
-def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested facts as 'training.recipe' and their values; empty ones are left out."""
-    for key, value in facts.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif value not in ("", None):
-            yield f"{prefix}{key}", value
+SUMMARY = ("name", "trained_for", "arch", "scale", "parameters", "licence", "path", "url", "size", "sha256", "pull")
+"""The facts of a summary, in their order."""
+MOST_LINES = 6
+"""Scores, and facts of the training record, that a summary shows."""
+LONGEST_LINE = 160
+
+
+def _summary(facts: dict[str, Any]) -> Iterator[str]:
+    """About twenty lines: what fits a screen."""
+    for key in SUMMARY:
+        value = facts.get(key)
+        if value not in (None, "", 0):
+            shown = {"parameters": _count, "size": _size}.get(key, str)(value)
+            yield f"{key}: {shown}"[:LONGEST_LINE]
+    for dataset, scores in list(facts.get("metrics", {}).items())[:MOST_LINES]:
+        yield f"metrics.{dataset}: {', '.join(f'{name} {value:.4g}' for name, value in scores.items())}"[:LONGEST_LINE]
+    plain = {key: value for key, value in facts.get("training", {}).items() if isinstance(value, str | int | float)}
+    for key, value in list(plain.items())[:MOST_LINES]:
+        yield f"training.{key}: {value}".splitlines()[0][:LONGEST_LINE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import Any
 
@@ -18,26 +19,44 @@ stdout = Console(highlight=False, soft_wrap=True)
 """Results for people."""
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udc7f\udd00-\udfff]")
+"""Characters that steer a terminal (C0 but tab and newline, DEL, C1), turn the direction of text, or are halves of one
+(surrogates, but those that stand for a byte of a file's name)."""
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters written as \\x1b: files and servers choose names and headers as they like."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
 def fail(message: str) -> None:
     """One sentence on stderr."""
-    stderr.print(f"[bold red]Error:[/bold red] {escape(message)}", soft_wrap=True)
+    stderr.print(f"[bold red]Error:[/bold red] {escape(printable(message))}", soft_wrap=True)
 
 
 def note(message: str) -> None:
     """Something worth knowing that is neither result nor error."""
-    stderr.print(escape(message), soft_wrap=True)
+    stderr.print(escape(printable(message)), soft_wrap=True)
 
 
 def warn(message: str) -> None:
-    """Something that the person may want to change."""
-    stderr.print(f"[yellow]Warning:[/yellow] {escape(message)}", soft_wrap=True)
+    """Something that the user may want to change."""
+    stderr.print(f"[yellow]Warning:[/yellow] {escape(printable(message))}", soft_wrap=True)
+
+
+def print_fact(text: str) -> None:
+    """One plain line of result for people, never wrapped or coloured; control characters are written as \\x1b."""
+    print_line(printable(text))
 
 
 def print_line(text: str) -> None:
     """One plain line of result, never wrapped or coloured (paths that scripts read).
 
-    File names are bytes: what the terminal's encoding can't show is written as the file system stores it.
+    File names are bytes: what the terminal's encoding can't show is written as the file system stores it. Only on a
+    terminal are control characters escaped, as ``ls`` does.
     """
+    if sys.stdout.isatty():
+        text = printable(text)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
         sys.stdout.write(text + "\n")
@@ -50,6 +69,7 @@ def print_line(text: str) -> None:
 def print_json(document: Any) -> None:
     """The one document of ``--json``. Non-finite numbers are not JSON and raise ValueError."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -74,5 +94,5 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
             min_width=min(widest, NAME_WIDTH) if named else None,
         )
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(printable(cell)) for cell in row))
     stdout.print(table)

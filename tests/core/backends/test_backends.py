@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import GramganError, MissingExtra, PrecisionUnavailable, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import LoadedModel, load_model
@@ -138,6 +138,8 @@ def test_half_precisions_stay_near(photo: np.ndarray, name: str, precision: str,
     """Greatest and mean difference in 8-bit levels, as docs/performance.md states them."""
     if name in BACKENDS and not backends.is_installed(name):
         pytest.skip(f"the extra [{name}] is not installed")
+    if name in BACKENDS and precision not in BACKENDS[name].precisions():
+        pytest.skip(f"{name} does not compute in {precision} on this processor; see the test of that")
     loaded = load_model("clean")
     expected = upscaler(loaded, "torch").upscale(photo)
     found = upscaler(loaded, name, precision).upscale(photo)
@@ -220,23 +222,27 @@ def test_what_can_not_be_converted_runs_in_torch(network: nn.Module, name: str) 
 
 
 @pytest.mark.parametrize(
-    ("installed", "precision", "expected"),
+    ("installed", "bf16", "precision", "expected"),
     [
-        ({"ncnn", "openvino", "onnx"}, "auto", "ncnn"),
-        ({"ncnn", "openvino", "onnx"}, "bf16", "openvino"),
-        ({"ncnn", "openvino", "onnx"}, "fp16", "torch"),
-        ({"openvino", "onnx"}, "fp32", "openvino"),
-        ({"onnx"}, "auto", "torch"),
-        (set(), "auto", "torch"),
+        ({"ncnn", "openvino", "onnx"}, True, "auto", "ncnn"),
+        ({"ncnn", "openvino", "onnx"}, True, "bf16", "openvino"),
+        ({"ncnn", "openvino", "onnx"}, False, "bf16", "torch"),
+        ({"ncnn", "openvino", "onnx"}, True, "fp16", "torch"),
+        ({"openvino", "onnx"}, False, "fp32", "openvino"),
+        ({"onnx"}, True, "auto", "torch"),
+        (set(), True, "auto", "torch"),
     ],
 )
 def test_auto_takes_the_fastest(
-    monkeypatch: pytest.MonkeyPatch, installed: set[str], precision: str, expected: str
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], bf16: bool, precision: str, expected: str
 ) -> None:
+    """Also on processors of the other kind: whether OpenVINO computes in bf16 here is set by the test."""
     monkeypatch.setattr(backends, "is_installed", lambda name: name in installed)
     stand_in: Callable[..., nn.Module] = lambda *_: nn.Identity()  # noqa: E731
     for name, entry in list(BACKENDS.items()):
         monkeypatch.setitem(BACKENDS, name, replace(entry, write=lambda *_: None, read=stand_in))
+    capable = replace(BACKENDS["openvino"], precisions=lambda: ("auto", "fp32", "bf16") if bf16 else ("auto", "fp32"))
+    monkeypatch.setitem(BACKENDS, "openvino", capable)
     chosen = choose_backend("auto", model("compact"), "cpu", precision)
     assert (chosen.name, chosen.converted is None) == (expected, expected == "torch")
 
@@ -244,12 +250,30 @@ def test_auto_takes_the_fastest(
 def test_contradictions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="runs on the CPU"):
         choose_backend("ncnn", model("compact"), "cuda", "auto")
-    with pytest.raises(UsageError, match="does not compute in bf16"):
+    monkeypatch.setattr(backends, "is_installed", lambda _: True)
+    with pytest.raises(PrecisionUnavailable, match="does not compute in bf16"):
         choose_backend("ncnn", model("compact"), "cpu", "bf16")
+    without = replace(BACKENDS["openvino"], precisions=lambda: ("auto", "fp32"))
+    monkeypatch.setitem(BACKENDS, "openvino", without)
+    with pytest.raises(PrecisionUnavailable, match="does not compute in bf16 on this processor"):
+        choose_backend("openvino", model("compact"), "cpu", "bf16")
     monkeypatch.setattr(backends, "is_installed", lambda _: False)
-    with pytest.raises(GramganError, match="not installed") as caught:
+    with pytest.raises(MissingExtra, match="not installed") as caught:
         choose_backend("openvino", model("compact"), "auto", "auto")
-    assert "gramgan-cli[openvino]" in str(caught.value)
+    assert caught.value.extra == "openvino"
+
+
+def test_what_openvino_claims_to_compute_in_it_computes_in(photo: np.ndarray) -> None:
+    """bf16 keeps 8 bits of a number: a picture computed in it is never that of fp32, bit by bit."""
+    if not backends.is_installed("openvino"):
+        pytest.skip("the extra [openvino] is not installed")
+    loaded = load_model("clean")
+    if "bf16" in BACKENDS["openvino"].precisions():
+        found = [upscaler(loaded, "openvino", precision).upscale(photo) for precision in ("fp32", "bf16")]
+        assert not np.array_equal(*found)
+    else:
+        with pytest.raises(PrecisionUnavailable):
+            choose_backend("openvino", loaded, "cpu", "bf16")
 
 
 @pytest.fixture

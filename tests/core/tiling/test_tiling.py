@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.backends.device import available_devices, pick_device
-from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.tiling.tiles import OutOfMemory, Tiling, spans, upscaled_bands
+from gramgan_cli.core.errors import GramganError, OutOfMemory, UsageError
+from gramgan_cli.core.tiling.tiles import Tiling, spans, upscaled_bands
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 CPU = torch.device("cpu")

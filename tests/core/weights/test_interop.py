@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.export import export
+from gramgan_cli.core.weights.export import ExportOptions, export
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.models.commands import import_file
@@ -254,7 +254,7 @@ def test_a_model_is_replaced_only_when_told(tmp_path: Path) -> None:
 def test_spandrel_loads_what_export_writes(tmp_path: Path, arch: str, hyperparameters: dict[str, Any]) -> None:
     spandrel = pytest.importorskip("spandrel")
     network = stored(tmp_path, "m", arch, hyperparameters)
-    export("m", tmp_path / "out.safetensors", None, overwrite=False)
+    export("m", tmp_path / "out.safetensors", ExportOptions())
     theirs = spandrel.ModelLoader(device="cpu").load_from_file(tmp_path / "out.safetensors")
     assert theirs.scale == hyperparameters.get("scale", 4)
     ours = upscaled(network)
@@ -279,7 +279,7 @@ def test_spandrel_loads_the_stored_compact_as_it_lies(tmp_path: Path) -> None:
 def test_pixelshuffle_rrdbnet_is_sent_to_onnx(tmp_path: Path) -> None:
     stored(tmp_path, "m", "rrdbnet", {**RRDBNET, "upsampler": "pixelshuffle"})
     with pytest.raises(GramganError, match="--format onnx"):
-        export("m", tmp_path / "out.safetensors", None, overwrite=False)
+        export("m", tmp_path / "out.safetensors", ExportOptions())
     assert not (tmp_path / "out.safetensors").exists()
 
 
@@ -296,7 +296,7 @@ def test_onnxruntime_agrees_at_every_size(tmp_path: Path, arch: str, hyperparame
     pytest.importorskip("onnxscript")
     onnxruntime = pytest.importorskip("onnxruntime")
     network = stored(tmp_path, "m", arch, hyperparameters)
-    export("m", tmp_path / "m.onnx", None, overwrite=False)
+    export("m", tmp_path / "m.onnx", ExportOptions())
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     assert "gramgan" in session.get_modelmeta().custom_metadata_map
     for batch, height, width in ((1, 16, 24), (2, 8, 6), (1, 34, 10)):
@@ -310,7 +310,7 @@ def test_a_network_with_a_reference_is_refused_for_onnx(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     stored(tmp_path, "m", "ttsr", {"nf": 4})
     with pytest.raises(GramganError, match="reference"):
-        export("m", tmp_path / "m.onnx", None, overwrite=False)
+        export("m", tmp_path / "m.onnx", ExportOptions())
     assert not (tmp_path / "m.onnx").exists()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import DeviceNotFound
 
 
 def available_devices() -> list[str]:
@@ -23,12 +23,12 @@ def pick_device(name: str = "auto") -> torch.device:
     """The device called ``name``; 'auto' takes the first of CUDA, XPU, MPS and CPU that is there.
 
     Raises:
-        UsageError: there is no such device here; the message lists those that are.
+        DeviceNotFound: there is no such device here; the message lists those that are.
     """
     available = available_devices()
     if name == "auto":
         return torch.device(available[0])
     wanted = "cuda" if name == "cuda:0" else name
     if wanted not in available:
-        raise UsageError(f"There is no device '{name}' here.", f"--device takes: auto, {', '.join(available)}.")
+        raise DeviceNotFound(f"There is no device '{name}' here.", f"There are: auto, {', '.join(available)}.")
     return torch.device(wanted)

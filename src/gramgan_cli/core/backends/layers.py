@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import NotConvertible
 
 Kind = Literal[
     "input",
@@ -66,7 +66,7 @@ class Layer:
 def layers_of(network: nn.Module) -> list[Layer]:
     """The layers of a network in evaluation mode, in order of work; the last one's result is the network's.
 
-    Raises GramganError where the network does what is not known here.
+    Raises NotConvertible where the network does what is not known here.
     """
     try:
         graph = fx.symbolic_trace(network)
@@ -76,8 +76,8 @@ def layers_of(network: nn.Module) -> list[Layer]:
     return _folded(layers)
 
 
-def _unknown(what: str) -> GramganError:
-    return GramganError(f"The network can't be converted: {what}.", "Run it with --backend torch.")
+def _unknown(what: str) -> NotConvertible:
+    return NotConvertible(f"The network can't be converted: {what}.")
 
 
 def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gramgan_cli.core.backends.ncnn_files import INPUT, OUTPUT
+from gramgan_cli.core.backends.openvino_import import import_openvino
 from gramgan_cli.core.errors import GramganError
 
 SHAPES = 4
@@ -76,10 +77,8 @@ class OpenVinoNetwork(nn.Module):
     """
 
     def __init__(self, path: Path, threads: int, precision: str) -> None:
-        import openvino
-
         super().__init__()
-        self._core = openvino.Core()
+        self._core = import_openvino().Core()
         self._path = path
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._settings = {
@@ -121,6 +120,7 @@ class OnnxNetwork(nn.Module):
         import onnxruntime
 
         super().__init__()
+        onnxruntime.disable_telemetry_events()  # on Windows its builds report to their maker
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gramgan_cli.core.backends.layers import Layer
+from gramgan_cli.core.backends.openvino_import import import_openvino
 
 if TYPE_CHECKING:
     import openvino
@@ -16,16 +17,13 @@ if TYPE_CHECKING:
 
 def write_openvino(layers: Sequence[Layer], path: Path) -> None:
     """Write the model to ``path``, which ends in .xml, and its weights, in float32, beside it as .bin."""
-    import openvino
-
-    openvino.save_model(openvino_model(layers), path, compress_to_fp16=False)
+    import_openvino().save_model(openvino_model(layers), path, compress_to_fp16=False)
 
 
 def openvino_model(layers: Sequence[Layer]) -> openvino.Model:
     """A model that takes RGB (1, 3, h, w) of any size in float32."""
-    import openvino
-    from openvino import opset13 as ops
-
+    openvino = import_openvino()
+    ops = openvino.opset13
     results: dict[str, Any] = {}
     for layer in layers:
         results[layer.name] = _node(layer, results, ops)

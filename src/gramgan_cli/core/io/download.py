@@ -1,8 +1,8 @@
-"""Fetching a file over the network: resumed where it was cut off, verified, and only then put in its place.
+"""Downloading a file: resumed where it was cut off, verified, and only then put in its place.
 
 What has come so far lies beside the target as ``NAME.part``; ``NAME.part.tag`` says which version of the file it is a
-part of (the server's ETag or date, sent back as ``If-Range``, RFC 9110 section 13.1.5), so that the halves of two
-different files are never joined.
+part of (the server's ETag or date, sent back as ``If-Range``, RFC 9110 section 13.1.5). An answer that does not say it
+is of that version is not appended, so that the halves of two different files are never joined.
 """
 
 from __future__ import annotations
@@ -14,52 +14,75 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from gramgan_cli import __version__
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import DownloadFailed, GramganError, NotARegularFile, Offline
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that have come so far and the whole, ``None`` where the server does not say."""
 
 CHUNK = 1 << 18
-_ADDRESS = "%/:=&?~#+!$,;'@()*[]"
-"""What an address may hold beside letters and digits (RFC 3986, section 2); the rest is written as %XX."""
+_URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
+"""What a URL may hold beside letters and digits (RFC 3986, section 2); the rest is written as %XX."""
+
+LARGEST = 32 * 2**30
+"""Bytes that are downloaded at most where nothing is known of the file; the largest known one has a fifth of that."""
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 30
 OFFLINE = "GRAMGAN_OFFLINE"
+SCHEMES = ("http", "https", "file")
 
 
 class _CutOff(Exception):
     """The connection ended before the file did."""
 
 
-def download(url: str, target: Path, *, sha256: str | None = None, progress: Progress | None = None) -> Path:
-    """Fetch ``url`` to ``target`` and return ``target``; it appears only when it is whole and verified.
+class _Refused(DownloadFailed):
+    """Nothing of what has come is worth keeping."""
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    sha256: str | None = None,
+    largest: int = LARGEST,
+    progress: Progress | None = None,
+) -> Path:
+    """Download ``url`` to ``target`` and return ``target``; it appears only when it is whole and verified.
 
     A cut connection is taken up again where it stopped, here (three attempts) and in the next call.
 
     Args:
-        url: an ``http``, ``https`` or ``file`` address.
+        url: an ``http``, ``https`` or ``file`` URL.
         target: where the file goes; an older one is replaced.
         sha256: its SHA-256 in hexadecimal, where known.
-        progress: told about the bytes that have come.
+        largest: bytes that it may have.
+        progress: called with the bytes that have come.
 
     Raises:
-        GramganError: no network (or ``GRAMGAN_OFFLINE=1``), an address that does not answer, a wrong checksum, a disk
-            that can't be written. A wrong checksum removes what was fetched; all else keeps it for the next call.
+        Offline: ``GRAMGAN_OFFLINE`` is set.
+        DownloadFailed: no network, no answer, a wrong checksum (what came is deleted), more than ``largest`` bytes
+            (likewise), a connection that ended too early (what came is kept for the next call).
+        GramganError: the disk can't be written.
     """
     _refuse_unless_allowed(url, target)
     part = target.with_name(target.name + ".part")
     tag = target.with_name(target.name + ".part.tag")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _fetch_all(url, part, tag, resumable=sha256 is not None, progress=progress, target=target)
+        _fetch_all(_Source(url, part, tag, largest, progress), resumable=sha256 is not None, target=target)
         _verify(url, part, tag, sha256)
         part.replace(target)
         tag.unlink(missing_ok=True)
+    except _Refused:
+        part.unlink(missing_ok=True)
+        tag.unlink(missing_ok=True)
+        raise
     except OSError as error:
         raise GramganError(f"Can't write {target}: {error.strerror or error}.") from error
     return target
@@ -67,109 +90,163 @@ def download(url: str, target: Path, *, sha256: str | None = None, progress: Pro
 
 def _refuse_unless_allowed(url: str, target: Path) -> None:
     """Only web and file addresses; nothing from the network where ``GRAMGAN_OFFLINE`` is set."""
-    scheme = urllib.parse.urlsplit(url).scheme.lower()
-    if scheme not in ("http", "https", "file"):
-        raise GramganError(f"Can't fetch '{url}': only http, https and file addresses are fetched.")
-    if scheme != "file" and os.environ.get(OFFLINE, "") not in ("", "0"):
-        raise GramganError(
-            f"{OFFLINE} is set, so {url} is not fetched.", f"Fetch it on another machine and put it at {target}."
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise DownloadFailed(f"'{url}' is not a URL ({error}).", "Write it like https://host/file.pth.") from error
+    if parts.scheme.lower() not in SCHEMES:
+        raise DownloadFailed(f"Can't download '{url}': only http, https and file URLs are downloaded.")
+    if parts.scheme.lower() == "file":
+        path = Path(urllib.request.url2pathname(parts.path))
+        if path.exists() and not path.is_file():
+            raise NotARegularFile(f"{path} is not a regular file.")
+    elif os.environ.get(OFFLINE, "") not in ("", "0"):
+        raise Offline(
+            f"{OFFLINE} is set, so {url} is not downloaded.",
+            f"Download it on another computer and put it at {target}.",
         )
 
 
-def _fetch_all(url: str, part: Path, tag: Path, *, resumable: bool, progress: Progress | None, target: Path) -> None:
+@dataclass(frozen=True)
+class _Source:
+    """What is downloaded, and what belongs to it."""
+
+    url: str
+    part: Path
+    """What has come so far."""
+    tag: Path
+    """Holds the version that ``part`` is a part of."""
+    largest: int
+    """Bytes."""
+    progress: Progress | None
+
+    def have(self) -> int:
+        """Bytes that have come so far."""
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def version(self) -> str | None:
+        """The version that ``part`` is a part of, where that was said."""
+        try:
+            version = self.tag.read_text(encoding="ascii")
+        except (OSError, ValueError):
+            return None
+        return version if version and version.isprintable() else None
+
+
+def _fetch_all(source: _Source, *, resumable: bool, target: Path) -> None:
     """Fill ``part`` to its end, taking up a cut connection again."""
     for attempt in range(1, ATTEMPTS + 1):
-        if part.exists() and not (resumable or tag.exists()):
-            part.unlink()
+        if source.part.exists() and not (resumable or source.version()):
+            source.part.unlink()
         try:
-            _fetch_rest(url, part, tag, progress)
+            _fetch_rest(source)
             return
         except _CutOff as error:
             if attempt == ATTEMPTS:
-                raise GramganError(
-                    f"{url} was cut off after {_size(part)} bytes ({error}).",
+                raise DownloadFailed(
+                    f"{source.url} was cut off after {source.have()} bytes ({error}).",
                     "Run the same command again: it goes on where it stopped.",
                 ) from error
         except urllib.error.HTTPError as error:
-            raise GramganError(
-                f"{url} answered {error.code} {error.reason}.", f"Or fetch it by hand and put it at {target}."
+            raise DownloadFailed(
+                f"{source.url} answered {error.code} {error.reason}.",
+                f"Or download it by hand and put it at {target}.",
             ) from error
         except urllib.error.URLError as error:
-            raise GramganError(
-                f"Can't reach {url}: {error.reason}.", f"Check the network, or put the file at {target} by hand."
+            raise DownloadFailed(
+                f"Can't reach {source.url}: {error.reason}.",
+                f"Check the network, or put the file at {target} by hand.",
             ) from error
 
 
-def _size(part: Path) -> int:
-    """Bytes that have come so far."""
-    return part.stat().st_size if part.exists() else 0
-
-
-def _fetch_rest(url: str, part: Path, tag: Path, progress: Progress | None) -> None:
+def _fetch_rest(source: _Source) -> None:
     """One request for what ``part`` still lacks; from the start where the server can't or won't go on."""
-    have = _size(part)
+    have = source.have()
     try:
-        response = _open(url, have, tag)
+        response = _open(source, have)
     except urllib.error.HTTPError as error:
         if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
             raise
-        if error.headers.get("Content-Range") == f"bytes */{have}":
+        if error.headers.get("Content-Range") == f"bytes */{have}" and source.version() in (None, _version_of(error)):
             return
-        part.unlink()
-        have, response = 0, _open(url, 0, tag)
-    except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
-        raise _CutOff(str(error) or type(error).__name__) from error
+        have, response = 0, _open(source, 0)
+    if response.status == http.HTTPStatus.PARTIAL_CONTENT and not _continues(response, have, source.version()):
+        response.close()
+        have, response = 0, _open(source, 0)
     with response:
-        start = have if _continues_at(response, have) else 0
-        total = _total(response, start)
+        start = have if have and response.status == http.HTTPStatus.PARTIAL_CONTENT else 0
         if not start:
-            _remember_version(response, tag)
-        with part.open("ab" if start else "wb") as file:
-            _copy(response, file, start, total, progress)
+            _remember_version(response, source.tag)
+        with source.part.open("ab" if start else "wb") as file:
+            _copy(response, file, start, source)
 
 
-def _open(url: str, have: int, tag: Path) -> http.client.HTTPResponse:
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    """Redirects lead to web servers only."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+        """See HTTPRedirectHandler; ftp, which that allows, is refused."""
+        if urllib.parse.urlsplit(newurl).scheme.lower() not in ("http", "https"):
+            raise urllib.error.URLError(f"it redirects to '{newurl[:200]}', which is not a web address")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(source: _Source, have: int) -> http.client.HTTPResponse:
     """The answer to a request for everything after the first ``have`` bytes."""
     headers = {"User-Agent": f"gramgan-cli/{__version__}"}
     if have:
         headers["Range"] = f"bytes={have}-"
-        if tag.exists():
-            headers["If-Range"] = tag.read_text(encoding="utf-8")
-    request = urllib.request.Request(urllib.parse.quote(url, safe=_ADDRESS), headers=headers)
-    response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        if version := source.version():
+            headers["If-Range"] = version
+    request = urllib.request.Request(urllib.parse.quote(source.url, safe=_URL_CHARACTERS), headers=headers)
+    try:
+        response: http.client.HTTPResponse = urllib.request.build_opener(_WebOnly).open(
+            request, timeout=TIMEOUT_SECONDS
+        )
+    except urllib.error.URLError:
+        raise
+    except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        raise _CutOff(str(error) or type(error).__name__) from error
+    except ValueError as error:  # a redirect to what is no URL
+        raise urllib.error.URLError(f"it redirects to what is not a web address ({error})") from error
     return response
 
 
-def _continues_at(response: http.client.HTTPResponse, have: int) -> bool:
-    """Whether the answer is the part from byte ``have`` on, not the whole file."""
-    return (
-        have > 0
-        and response.status == http.HTTPStatus.PARTIAL_CONTENT
-        and (response.headers.get("Content-Range", "").startswith(f"bytes {have}-"))
-    )
+def _version_of(response: http.client.HTTPResponse | urllib.error.HTTPError) -> str | None:
+    """What names this version of the file: a strong ETag, else its date, else nothing."""
+    etag = response.headers.get("ETag", "")
+    version = etag if etag.startswith('"') else response.headers.get("Last-Modified")
+    return version if version and version.isascii() and version.isprintable() else None
+
+
+def _continues(response: http.client.HTTPResponse, have: int, version: str | None) -> bool:
+    """Whether a partial answer begins at byte ``have`` and is of the version that was begun.
+
+    Some servers don't know ``If-Range`` and send the rest of whatever they have now. Where no version was noted, the
+    checksum decides in the end.
+    """
+    begins = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    return begins and version in (None, _version_of(response))
 
 
 def _total(response: http.client.HTTPResponse, start: int) -> int | None:
     """Size of the whole file, where the answer says how long it is."""
-    length = response.headers.get("Content-Length")
-    return start + int(length) if length is not None and length.isdigit() else None
+    length = response.headers.get("Content-Length", "").strip()
+    return start + int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else None
 
 
 def _remember_version(response: http.client.HTTPResponse, tag: Path) -> None:
-    """Keep what names this version of the file: a strong ETag, else its date, else nothing."""
-    etag = response.headers.get("ETag", "")
-    version = etag if etag.startswith('"') else response.headers.get("Last-Modified")
+    version = _version_of(response)
     if version:
-        tag.write_text(version, encoding="utf-8")
+        tag.write_text(version, encoding="ascii")
     else:
         tag.unlink(missing_ok=True)
 
 
-def _copy(
-    response: http.client.HTTPResponse, file: BinaryIO, start: int, total: int | None, progress: Progress | None
-) -> None:
-    """Append the answer to ``file``; raises ``_CutOff`` where it ends early."""
-    done = start
+def _copy(response: http.client.HTTPResponse, file: BinaryIO, start: int, source: _Source) -> None:
+    """Append the answer to ``file``; raises ``_CutOff`` where it ends early, ``_Refused`` where it is too large."""
+    done, total, progress = start, _total(response, start), source.progress
+    _refuse_more(source, total or 0)
     while True:
         try:
             chunk = response.read(CHUNK)
@@ -177,12 +254,18 @@ def _copy(
             raise _CutOff(str(error) or type(error).__name__) from error
         if not chunk:
             break
-        file.write(chunk)
         done += len(chunk)
+        _refuse_more(source, done)
+        file.write(chunk)
         if progress:
             progress(done, total)
     if total is not None and done < total:
         raise _CutOff(f"of {total}")
+
+
+def _refuse_more(source: _Source, size: int) -> None:
+    if size > source.largest:
+        raise _Refused(f"{source.url} has more than {source.largest} bytes and was not kept.")
 
 
 def sha256_of(path: Path) -> str:
@@ -199,7 +282,7 @@ def _verify(url: str, part: Path, tag: Path, expected: str | None) -> None:
     if actual != expected.lower():
         part.unlink()
         tag.unlink(missing_ok=True)
-        raise GramganError(
+        raise DownloadFailed(
             f"{url} has the SHA-256 {actual}, expected {expected.lower()}: it was not kept.",
-            "Try again; if it stays so, the file at that address has changed.",
+            "Try again; if it stays so, the file there has changed.",
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, NotARegularFile
 
 _HINT = "Check the disk's free space and that you may write there."
 
@@ -114,6 +114,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     check_regular_target(path)
     with write_errors(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):  # as root, a rename would replace /dev/null
+            raise NotARegularFile(f"{path} is a device or a pipe and is not replaced.", "Name another file.")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=unfinished_prefix(path.name), suffix=UNFINISHED, dir=path.parent)
     os.close(handle)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from gramgan_cli.core.errors import GramganError
+
 
 def cache_dir() -> Path:
     """The user's cache folder of gramgan, or what ``GRAMGAN_CACHE`` names. It need not exist yet."""
@@ -19,4 +21,10 @@ def data_dir() -> Path:
 
 
 def _folder(variable: str, default: str) -> Path:
-    return Path(os.environ.get(variable) or default).expanduser().absolute()
+    text = os.environ.get(variable) or default
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:  # ~name, and no user is called so
+        raise GramganError(
+            f"{variable} is '{text}', but its home folder is not known.", "Write the whole path."
+        ) from error

@@ -6,13 +6,14 @@ Every storage library raises errors of its own kind; here they all become one se
 from __future__ import annotations
 
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, MissingExtra, NotARegularFile, TargetExists
 from gramgan_cli.core.io.files import replacing
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "abfs", "abfs": "abfs", "abfss": "abfs"}
@@ -39,8 +40,8 @@ def place(text: str) -> Place:
         files, path = fsspec.core.url_to_fs(text, use_listings_cache=False)
     except ImportError as error:
         extra = EXTRAS.get(protocol)
-        how = f"pip install 'gramgan-cli[{extra}]'" if extra else str(error)
-        raise GramganError(f"{text} needs a library that is not installed.", f"Install it: {how}") from error
+        what = f"{text} needs a library that is not installed."
+        raise (MissingExtra(what, extra) if extra else GramganError(what, str(error))) from error
     except ValueError as error:
         raise GramganError(f"{text} can't be opened: {error}.") from error
     return RemotePlace(files, path, text.partition("::")[2])
@@ -140,10 +141,13 @@ class LocalPlace(Place):
 
     def read(self) -> bytes:
         """The whole content."""
-        if self.path.exists() and not self.path.is_file():  # reading a pipe would wait for ever
-            raise GramganError(f"{self.text} is not a regular file.", "Leave it out.")
         with _told("read", self.text):
-            return self.path.read_bytes()
+            # Opening a pipe to read would wait for ever, unless told not to; what was opened can't be exchanged.
+            handle = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            with os.fdopen(handle, "rb") as file:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise NotARegularFile(f"{self.text} is not a regular file.", "Leave it out.")
+                return file.read()
 
     def write(self, content: bytes) -> None:
         """See Place."""
@@ -153,7 +157,7 @@ class LocalPlace(Place):
     def put(self, file: Path, replace: bool) -> None:
         """See Place."""
         if not replace and self.path.exists():
-            raise GramganError(f"{self.text} exists already.", "Replace it with --overwrite, or pass --skip-existing.")
+            raise TargetExists(f"{self.text} exists already.")
         self.write(file.read_bytes())
 
     def create(self, content: bytes) -> bool:
@@ -234,7 +238,7 @@ class RemotePlace(Place):
             with _told("write", self.text):
                 self._files.put_file(str(file), self._path)
         elif not self.create(file.read_bytes()):
-            raise GramganError(f"{self.text} exists already.", "Replace it with --overwrite, or pass --skip-existing.")
+            raise TargetExists(f"{self.text} exists already.")
 
     def create(self, content: bytes) -> bool:
         """See Place."""

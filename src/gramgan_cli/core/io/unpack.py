@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import shutil
+import struct
 import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import ArchiveDamaged, GramganError
 
 LARGEST_CONTENT = 32 * 2**30
 """Bytes that an archive may unpack to; the largest set there is holds a tenth of that."""
+
+DEEPEST = 64
+"""Folders within folders that a member's name may have."""
+
+CHUNK = 2**20
+
+ENCRYPTED = 1
+"""Bit of a zip member's flags (APPNOTE 4.4.4)."""
+
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+)
+"""What the standard library raises over archives that are not what they should be."""
 
 _Member = tuple[str, int, IO[bytes]]
 """Name in the archive, size in bytes, content."""
@@ -37,8 +62,10 @@ def unpack(archive: Path, target: Path) -> Path:
             content.mkdir()
             _unpack_members(archive, content)
             _without_wrapper(content).rename(target)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise GramganError(f"{archive} is a damaged archive ({error}).", "Remove it and fetch it again.") from error
+    except _DAMAGE as error:
+        raise ArchiveDamaged(
+            f"{archive} is a damaged archive ({error}).", "Delete it and download it again."
+        ) from error
     except OSError as error:
         raise GramganError(f"Can't unpack {archive} to {target}: {error.strerror or error}.") from error
     return target
@@ -63,16 +90,48 @@ def _members(archive: Path) -> Iterator[_Member]:
         with zipfile.ZipFile(archive) as pack:
             for info in pack.infolist():
                 if _is_wanted(info.filename) and not info.is_dir():
-                    yield info.filename, info.file_size, pack.open(info)
+                    yield info.filename, info.file_size, _open_member(pack, info, archive)
         return
-    with tarfile.open(archive) as tar:
+    with _decompressed(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
         for member in tar:
             if member.isdir() or not _is_wanted(member.name):
                 continue
-            content = tar.extractfile(member) if member.isreg() else None
+            content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
             if content is None:
                 raise GramganError(f"{archive} holds '{member.name}', which is not a plain file, and was refused.")
             yield member.name, member.size, content
+        _read_to_the_end(stream, archive)
+
+
+def _open_member(pack: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) -> IO[bytes]:
+    """A zip's member, decompressed."""
+    if info.flag_bits & ENCRYPTED:
+        raise GramganError(f"{archive} is encrypted.", "Unpack it by hand, with its password.")
+    try:
+        return pack.open(info)
+    except (NotImplementedError, RuntimeError) as error:
+        raise GramganError(
+            f"{archive} packs '{info.filename}' in a way that is not known here.", "Unpack it by hand."
+        ) from error
+
+
+def _decompressed(archive: Path) -> IO[bytes]:
+    """The bytes of a tar file, out of gzip, bzip2 or xz where it is packed so."""
+    with archive.open("rb") as file:
+        start = file.read(6)
+    for magic, opened in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open)):
+        if start.startswith(magic):
+            return cast("IO[bytes]", opened(archive, "rb"))
+    return archive.open("rb")
+
+
+def _read_to_the_end(stream: IO[bytes], archive: Path) -> None:
+    """Read what follows tar's end: only at the end of a gzip file does its checksum stand."""
+    left = LARGEST_CONTENT
+    while chunk := stream.read(CHUNK):
+        left -= len(chunk)
+        if left < 0:
+            raise GramganError(f"{archive} unpacks to more than {LARGEST_CONTENT} bytes and was refused.")
 
 
 def _is_wanted(name: str) -> bool:
@@ -84,6 +143,8 @@ def _is_wanted(name: str) -> bool:
 def _inside(name: str, archive: Path) -> PurePosixPath:
     """The member's relative path; one that would leave the folder, on any system, is refused."""
     path = PurePosixPath(name)
+    if len(path.parts) > DEEPEST:
+        raise GramganError(f"{archive} holds folders more than {DEEPEST} deep and was refused.")
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or not path.parts:
         raise GramganError(f"{archive} holds '{name}', which leads outside its folder, and was refused.")
     return path

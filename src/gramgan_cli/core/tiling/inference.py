@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gramgan_cli.core.archs import Descriptor
-from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.tiling.tiles import OutOfMemory
+from gramgan_cli.core.errors import GramganError, OutOfMemory
 
 Array = NDArray[Any]
 Precision = Literal["fp32", "fp16", "bf16"]
@@ -81,7 +80,7 @@ class TileRunner:
         device: where it runs.
         precision: 'fp16' and 'bf16' run under autocast; a tile whose result is not finite is repeated in fp32.
         tta: average over the eight flips and turns (Timofte et al. 2016, "Seven ways to improve", self-ensemble).
-        on_note: told, in a sentence, what the person should know of the run.
+        on_note: called with a sentence that the user should see.
     """
 
     def __init__(
@@ -134,7 +133,7 @@ class TileRunner:
         height, width = window.shape[:2]
         raise OutOfMemory(
             f"Out of memory on {self.device}: a tile of {width}x{height} pixels does not fit.",
-            "Close other programs, choose a smaller model, or run with --device cpu.",
+            "Close other programs, choose a smaller model, or run on the CPU.",
         )
 
     def _to_tensor(self, window: Array) -> Tensor:

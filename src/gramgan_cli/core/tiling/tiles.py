@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import OutOfMemory
+from gramgan_cli.core.tiling.padding import reflected
 
 Array = NDArray[Any]
 TileFunction = Callable[[Array], Array]
@@ -22,10 +23,6 @@ TileFunction = Callable[[Array], Array]
 
 SMALLEST_TILE = 16
 """Below this the halo is nearly all of the work, so out of memory is final."""
-
-
-class OutOfMemory(GramganError):
-    """The device could not hold a tile."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,8 @@ class Tiling:
     halo: int = 0
     """What a tile sees beyond the kept part on each side."""
     multiple_of: int = 1
-    """Sides and corners of what a tile sees divide by this; the image is padded with its edge pixels where needed."""
+    """Sides and corners of what a tile sees divide by this; the image is reflected at its right and bottom
+    edge where it is too small."""
     wrap: bool = False
     """The image goes on with its opposite side (seamless textures) instead of ending at its edges."""
 
@@ -83,7 +81,7 @@ def spans(length: int, tiling: Tiling) -> Iterator[Span]:
 
 
 def _window(image: Array, rows: Span, columns: Span, wrap: bool) -> Array:
-    """What the tile sees; pixels outside the image come from its edge, or from the other side where it wraps."""
+    """What the tile sees; pixels outside the image are its reflection, or its other side where it wraps."""
     part = image
     for axis, span in ((0, rows), (1, columns)):
         inside = span.window >= 0 and span.window + span.size <= image.shape[axis]
@@ -92,7 +90,7 @@ def _window(image: Array, rows: Span, columns: Span, wrap: bool) -> Array:
         else:
             index = np.arange(span.window, span.window + span.size)
             length = image.shape[axis]
-            part = part.take(index % length if wrap else index.clip(0, length - 1), axis=axis)
+            part = part.take(index % length if wrap else reflected(index, length), axis=axis)
     return np.ascontiguousarray(part)
 
 

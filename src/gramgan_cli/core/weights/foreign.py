@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import pickle
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gramgan_cli.core.errors import GramganError, said_of
+from gramgan_cli.core.errors import GramganError, ModelDamaged, ModelUnsupported, naming
 from gramgan_cli.core.weights import interop
 from gramgan_cli.core.weights.header import KEY, WeightsHeader, read_weights
 from gramgan_cli.core.weights.layouts import own_names, recognise
 from gramgan_cli.core.weights.load import assemble
+from gramgan_cli.core.weights.pickles import check_size, is_plain, read_pickle
 
-WRAPPERS = ("params_ema", "params", "state_dict")
+WRAPPERS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
 """Where trainers put the network inside a checkpoint; the first that is there is taken."""
 
-PREFIX = "module."
-"""What data-parallel training puts before every name."""
+PREFIXES = re.compile(r"^(?:(?:module|_orig_mod)\.)+")
+"""What data-parallel training and ``torch.compile`` put before every name."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -32,20 +33,20 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Pickles are read with ``weights_only``, so nothing in them is executed. Raises GramganError for a missing,
     damaged or forbidden file, and for one without tensors.
     """
-    content = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
+    content = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else read_pickle(path)
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not content:
-        raise GramganError(f"{path} holds no network weights.")
-    tensors = {}
+        raise ModelUnsupported(f"{path} holds no network weights.")
     for name, tensor in content.items():
-        if not isinstance(tensor, Tensor):
-            raise GramganError(
-                f"{path} is not a plain checkpoint: '{name}' is a {type(tensor).__name__}, not a tensor."
+        if not is_plain(tensor):
+            raise ModelUnsupported(
+                f"{path} is not a plain checkpoint: '{name}' is a {type(tensor).__name__}, not a plain tensor."
             )
-        tensors[str(name).removeprefix(PREFIX)] = tensor.clone()  # two names may share one, which safetensors refuses
-    return tensors
+    tensors = {PREFIXES.sub("", str(name)): tensor for name, tensor in content.items()}
+    check_size(tensors, path)
+    return {name: tensor.clone() for name, tensor in tensors.items()}  # safetensors refuses two names for one tensor
 
 
 def is_ours(path: Path) -> bool:
@@ -58,7 +59,7 @@ def is_ours(path: Path) -> bool:
     except FileNotFoundError as error:
         raise GramganError(f"There is no file {path}.") from error
     except (SafetensorError, OSError) as error:
-        raise GramganError(f"{path} is not a readable safetensors file ({error}).") from error
+        raise ModelDamaged(f"{path} is not a readable safetensors file ({error}).") from error
 
 
 def convert(
@@ -81,7 +82,8 @@ def convert(
         tensors = own_names(header.arch, tensors)
     else:
         header, tensors = _recognise(path, licence or "unknown", record, trained_for)
-    assemble("", header, tensors, path)
+    if is_ours(path) or header.arch == interop.ARCH:
+        assemble("", header, tensors, path)
     return header, tensors
 
 
@@ -89,13 +91,48 @@ def _recognise(
     path: Path, licence: str, record: dict[str, Any], trained_for: str
 ) -> tuple[WeightsHeader, dict[str, Tensor]]:
     tensors = read_state_dict(path)
-    with said_of(path):
-        known = recognise(tensors)
-    if known is None:
-        found = interop.identify(tensors, path)
-        return WeightsHeader(interop.ARCH, found, found["scale"], licence, trained_for, record), tensors
-    scale: int = known.hyperparameters["scale"]
-    return WeightsHeader(known.arch, known.hyperparameters, scale, licence, trained_for, record), known.tensors
+    refuse_known_strangers(tensors, path)
+    try:
+        with naming(path):
+            known = recognise(tensors)
+        if known is not None:
+            scale: int = known.hyperparameters["scale"]
+            header = WeightsHeader(known.arch, known.hyperparameters, scale, licence, trained_for, record)
+            assemble("", header, known.tensors, path)
+            return header, known.tensors
+    except GramganError:
+        # The names are those of a network of ours, but it is another of its kind: x8, ESRGAN+, no unshuffling.
+        if not interop.is_installed():
+            raise
+        with suppress(GramganError):
+            return _through_spandrel(tensors, path, licence, trained_for, record)
+        raise
+    return _through_spandrel(tensors, path, licence, trained_for, record)
+
+
+def _through_spandrel(
+    tensors: dict[str, Tensor], path: Path, licence: str, trained_for: str, record: dict[str, Any]
+) -> tuple[WeightsHeader, dict[str, Tensor]]:
+    """Header and tensors of a network that gramgan does not build itself."""
+    found = interop.identify(tensors, path)
+    return WeightsHeader(interop.ARCH, found, found["scale"], licence, trained_for, record), tensors
+
+
+STRANGERS = {
+    "SRFormer": re.compile(r"\.attn\.aligned_relative_position_index$"),
+    "GFPGAN": re.compile(r"^stylegan_decoder(?:UDC)?\."),
+    "CodeFormer": re.compile(r"^(?:idx_pred_layer|position_emb)"),
+    "RestoreFormer": re.compile(r"^quantize\.embedding"),
+}
+"""Well-known networks that gramgan can't run, and a name by which their files are known."""
+
+
+def refuse_known_strangers(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise ModelUnsupported, with the network's name, for well-known ones that don't run on photos here."""
+    for design, pattern in STRANGERS.items():
+        if any(pattern.search(name) for name in tensors):
+            why = "is not supported" if design == "SRFormer" else "restores single faces, not whole photos"
+            raise ModelUnsupported(f"{path} is a {design} model, which {why}.")
 
 
 def _read_safetensors(path: Path) -> object:
@@ -104,20 +141,4 @@ def _read_safetensors(path: Path) -> object:
     except FileNotFoundError as error:
         raise GramganError(f"There is no file {path}.") from error
     except (SafetensorError, OSError) as error:
-        raise GramganError(f"{path} is not a readable safetensors file ({error}).") from error
-
-
-def _read_pickle(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise GramganError(f"There is no file {path}.") from error
-    except pickle.UnpicklingError as error:
-        raise GramganError(
-            f"{path} is no checkpoint, or holds more than tensors, which could run code and is not loaded.",
-            "Ask its publisher for a safetensors file.",
-        ) from error
-    except Exception as error:
-        # torch's reader runs a stack machine over bytes that may be anything, and fails in as many ways.
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise GramganError(f"{path} is not a readable checkpoint ({reason}).") from error
+        raise ModelDamaged(f"{path} is not a readable safetensors file ({error}).") from error

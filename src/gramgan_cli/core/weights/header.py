@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,11 +14,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gramgan_cli.core import archs
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import ForeignWeights, GramganError, ModelDamaged, ModelUnsupported
 from gramgan_cli.core.io.files import replacing
 
 KEY = "gramgan"
 FORMAT = 1
+
+LARGEST_HYPERPARAMETER = 1024
+"""No network has more channels or blocks; a file that says so is damaged or means harm."""
+LONGEST_TEXT = 200
+"""Characters of a hyperparameter."""
+LARGEST_METRIC = 1e6
 
 
 @dataclass(frozen=True)
@@ -47,23 +54,36 @@ class WeightsHeader:
 def _parse(metadata: Mapping[str, str] | None, path: Path) -> WeightsHeader:
     """The header in safetensors metadata; an error that says how to bring foreign files in where there is none."""
     if not metadata or KEY not in metadata:
-        raise GramganError(
-            f"{path} has no gramgan header, so its network is not known.",
-            f"Bring it in with: gramgan models import {path} --name NAME",
-        )
+        raise ForeignWeights(f"{path} has no gramgan header, so its network is not known.", path)
     try:
-        fields = json.loads(metadata[KEY])
+        fields = json.loads(metadata[KEY], parse_float=_finite, parse_constant=_finite)
+        json.dumps(fields, ensure_ascii=False).encode()  # halves of characters can't be shown anywhere
         if fields.pop("format") != FORMAT:
-            raise GramganError(f"{path} was written by a newer gramgan.", "Upgrade with: pip install -U gramgan-cli")
+            raise ModelUnsupported(f"{path} was written by a newer gramgan.", "Upgrade gramgan-cli.")
         header = WeightsHeader(**fields)
         _check_types(header)
         return header
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GramganError(f"{path} has a damaged gramgan header ({error}).") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelDamaged(f"{path} has a damaged gramgan header ({reason}).", "Get the file again.") from error
+
+
+def _finite(text: str) -> float:
+    """A number that JSON can hold; Python's reader takes others, too."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
 
 
 def _check_types(header: WeightsHeader) -> None:
     """Raise ValueError for a field that is not what lists and tables take it for; files come from anywhere."""
+    if not isinstance(header.arch, str) or not isinstance(header.hyperparameters, dict):
+        raise ValueError("arch is no text, or hyperparameters no table")
+    if type(header.scale) is not int or header.scale not in range(1, 17):
+        raise ValueError("scale is not a whole number from 1 to 16")
+    for key, value in header.hyperparameters.items():
+        _check_hyperparameter(key, value)
     for name in ("licence", "trained_for"):
         if not isinstance(getattr(header, name), str):
             raise ValueError(f"{name} is no text")
@@ -71,8 +91,24 @@ def _check_types(header: WeightsHeader) -> None:
         if not isinstance(getattr(header, name), dict):
             raise ValueError(f"{name} is no table")
     for dataset, values in header.metrics.items():
-        if not isinstance(values, dict) or not all(isinstance(value, int | float) for value in values.values()):
+        if not isinstance(values, dict) or not all(type(value) in (int, float) for value in values.values()):
             raise ValueError(f"the metrics of {dataset} are no numbers")
+        if any(abs(value) > LARGEST_METRIC for value in values.values()):
+            raise ValueError(f"the metrics of {dataset} are out of range")
+
+
+def _check_hyperparameter(key: str, value: object) -> None:
+    """Raise ValueError for what no network is built from."""
+    if isinstance(value, list):
+        for member in value:
+            _check_hyperparameter(key, member)
+    elif isinstance(value, str):
+        if len(value) > LONGEST_TEXT:
+            raise ValueError(f"the hyperparameter '{key}' is too long")
+    elif not isinstance(value, bool | int | float):
+        raise ValueError(f"the hyperparameter '{key}' is no number, text or list")
+    elif not 0 <= value <= LARGEST_HYPERPARAMETER:
+        raise ValueError(f"the hyperparameter '{key}' is out of range")
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeader) -> None:
@@ -93,7 +129,7 @@ def read_header(path: Path) -> WeightsHeader:
     except FileNotFoundError as error:
         raise GramganError(f"There is no weights file {path}.") from error
     except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: it vanished while being opened
-        raise GramganError(f"{path} is not a readable safetensors file ({error}).") from error
+        raise ModelDamaged(f"{path} is not a readable safetensors file ({error}).") from error
 
 
 def read_weights(path: Path) -> tuple[WeightsHeader, dict[str, Tensor]]:
@@ -108,14 +144,14 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
     own = network.state_dict()
     for name, tensor in tensors.items():
         if name not in own:
-            raise GramganError(f"{source}: the key '{name}' does not belong to this network.")
+            raise ModelDamaged(f"{source}: the key '{name}' does not belong to this network.")
         if own[name].shape != tensor.shape:
-            raise GramganError(
+            raise ModelDamaged(
                 f"{source}: '{name}' has shape {tuple(tensor.shape)}, the network needs {tuple(own[name].shape)}."
             )
     missing = [name for name in own if name not in tensors]
     if missing:
-        raise GramganError(f"{source}: the key '{missing[0]}' is missing ({len(missing)} of {len(own)} are).")
+        raise ModelDamaged(f"{source}: the key '{missing[0]}' is missing ({len(missing)} of {len(own)} are).")
     network.load_state_dict(dict(tensors))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gramgan_cli.core.archs import Descriptor
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import MissingExtra, ModelDamaged, ModelUnsupported
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -24,7 +25,26 @@ HALO = 32
 FACTS = {"design", "scale", "multiple_of", "dtypes"}
 """What a header stores of such a network in the place of hyperparameters (``identify``)."""
 
-INSTALL = "pip install 'gramgan-cli[interop]'"
+
+def facts_are_sound(hyperparameters: Mapping[str, Any]) -> bool:
+    """Whether a header's facts are of the types that ``identify`` gives them."""
+    dtypes = hyperparameters.get("dtypes")
+    return (
+        hyperparameters.keys() >= FACTS
+        and isinstance(hyperparameters["design"], str)
+        and all(type(hyperparameters[key]) is int for key in ("scale", "multiple_of"))
+        and isinstance(dtypes, list)
+        and all(isinstance(name, str) for name in dtypes)
+    )
+
+
+EXTRA = "interop"
+"""The extra that brings spandrel."""
+
+
+def is_installed() -> bool:
+    """Whether spandrel is here."""
+    return importlib.util.find_spec("spandrel") is not None
 
 
 def identify(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
@@ -32,12 +52,15 @@ def identify(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
     try:
         model = _load(tensors, path)
     except ModuleNotFoundError as error:
-        raise GramganError(
-            f"{path} has a layout that is not known here (its first key: '{next(iter(tensors))}').",
-            f"spandrel knows many more: {INSTALL}",
+        raise MissingExtra(
+            f"{path} has a layout that is not known here (its first key: '{_first(tensors)}'). "
+            "The package spandrel knows many more.",
+            EXTRA,
         ) from error
     if model.input_channels != 3 or model.output_channels != 3:
-        raise GramganError(f"{path} takes {model.input_channels} channels and gives {model.output_channels}, not RGB.")
+        raise ModelUnsupported(
+            f"{path} takes {model.input_channels} channels and gives {model.output_channels}, not RGB."
+        )
     return {
         "design": model.architecture.id,
         "scale": model.scale,
@@ -64,7 +87,7 @@ def build(tensors: Mapping[str, Tensor], hyperparameters: Mapping[str, Any], pat
     try:
         return SpandrelNetwork(_load(tensors, path)).eval()
     except ModuleNotFoundError as error:
-        raise GramganError(f"{path} is a {hyperparameters['design']}, which needs spandrel.", INSTALL) from error
+        raise MissingExtra(f"{path} is a {hyperparameters['design']}, which needs spandrel.", EXTRA) from error
 
 
 def describe(hyperparameters: Mapping[str, Any]) -> Descriptor:
@@ -86,11 +109,21 @@ def _load(tensors: Mapping[str, Tensor], path: Path) -> ImageModelDescriptor[nn.
     try:
         model = ModelLoader(device="cpu").load_from_state_dict(dict(tensors))
     except UnsupportedModelError as error:
-        raise GramganError(
-            f"{path} has a layout that neither gramgan nor spandrel knows (its first key: '{next(iter(tensors))}')."
+        raise ModelUnsupported(
+            f"{path} has a layout that neither gramgan nor spandrel knows (its first key: '{_first(tensors)}')."
         ) from error
-    except RuntimeError as error:
-        raise GramganError(f"{path} does not fit its network: {' '.join(str(error).split())}") from error
+    except Exception as error:
+        # Designs are guessed from names, then built from shapes: a file that lies fails in any way, and at length.
+        raise ModelDamaged(
+            f"{path} resembles a network that spandrel knows, but does not fit it.",
+            "The file is damaged, or of a design that spandrel does not know.",
+        ) from error
     if not isinstance(model, ImageModelDescriptor):
-        raise GramganError(f"{path} is a {model.architecture.name}, which does not enlarge pictures.")
+        raise ModelUnsupported(f"{path} is a {model.architecture.name}, which does not enlarge pictures.")
+    if model.purpose == "FaceSR":
+        raise ModelUnsupported(f"{path} is a {model.architecture.name} model, which restores single faces, not photos.")
     return model
+
+
+def _first(tensors: Mapping[str, Tensor]) -> str:
+    return next(iter(tensors))[:80]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.initialise import Uninitialised
-from gramgan_cli.core.errors import GramganError, said_of
+from gramgan_cli.core.errors import ForeignWeights, GramganError, ModelDamaged, ModelUnsupported, naming
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import WeightsHeader, load_into, read_weights
 from gramgan_cli.core.weights.interpolate import check_alike, interpolate, interpolated_header
@@ -21,9 +21,6 @@ from gramgan_cli.core.weights.mixture import Mixture
 
 PICKLES = {".pth", ".pt", ".ckpt", ".bin", ".pkl"}
 """What other tools' checkpoints end in; they are imported, never loaded as they are."""
-
-LARGEST_HYPERPARAMETER = 1024
-"""No network has more channels or blocks; a file that says so is damaged or means harm."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,7 @@ def load_model(name_or_path: str) -> LoadedModel:
     if _means_a_file(name_or_path):
         path = Path(name_or_path)
         if path.suffix.lower() in PICKLES and path.is_file():
-            raise GramganError(
-                f"{path} is another tool's checkpoint.", f"Bring it in with: gramgan models import {path} --name NAME"
-            )
+            raise ForeignWeights(f"{path} is another tool's checkpoint.", path)
         return _build(path.stem, path)
     return _load_stored(name_or_path)
 
@@ -109,17 +104,17 @@ def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], pa
     fit. Memory is taken for a network only when the tensors are known to fit it.
     """
     tensors = {key: _fp32(tensor) for key, tensor in own_names(header.arch, tensors).items()}
-    _check_header(header, path)
-    with said_of(path):
+    check_header(header, path)
+    with naming(path):
         described = describe(header)
     if (described.in_channels, described.out_channels) != (3, 3):
-        raise GramganError(
+        raise ModelUnsupported(
             f"{path} takes {described.in_channels} channels and gives {described.out_channels}, not RGB."
         )
     if header.arch == interop.ARCH:
         network = interop.build(tensors, header.hyperparameters, path)
         return LoadedModel(name, network, header, described)
-    with said_of(path), torch.device("meta"), Uninitialised():
+    with naming(path), torch.device("meta"), Uninitialised():
         skeleton = archs.build(header.arch, header.hyperparameters)
     load_into(skeleton, {key: tensor.to("meta") for key, tensor in tensors.items()}, str(path))
     with Uninitialised():
@@ -128,18 +123,11 @@ def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], pa
     return LoadedModel(name, network.eval(), header, described)
 
 
-def _check_header(header: WeightsHeader, path: Path) -> None:
-    """Refuse values that no network has, before anything is built from them: files come from anywhere."""
-    wrong = GramganError(f"{path} has a damaged gramgan header.", "Get the file again.")
-    if not isinstance(header.arch, str) or not isinstance(header.hyperparameters, dict):
-        raise wrong
-    for value in header.hyperparameters.values():
-        if isinstance(value, int) and not 0 <= value <= LARGEST_HYPERPARAMETER:
-            raise wrong
-    if header.arch == interop.ARCH and not header.hyperparameters.keys() >= interop.FACTS:
-        raise wrong
-    if header.scale != header.hyperparameters.get("scale", header.scale) or header.scale not in range(1, 17):
-        raise wrong
+def check_header(header: WeightsHeader, path: Path) -> None:
+    """Raise ModelDamaged for values that contradict each other, before anything is built from them."""
+    agrees = header.scale == header.hyperparameters.get("scale", header.scale)
+    if not agrees or (header.arch == interop.ARCH and not interop.facts_are_sound(header.hyperparameters)):
+        raise ModelDamaged(f"{path} has a damaged gramgan header.", "Get the file again.")
 
 
 def describe(header: WeightsHeader) -> Descriptor:

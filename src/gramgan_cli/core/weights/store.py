@@ -13,7 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.errors import (
+    GramganError,
+    ModelDamaged,
+    ModelNotFound,
+    ModelNotPulled,
+    nearest,
+)
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.io.folders import cache_dir
 from gramgan_cli.core.io.locks import exclusive
@@ -27,7 +33,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE = re.compile(rf"({_NAME.pattern})\.([0-9a-f]{{64}}){re.escape(SUFFIX)}")
 
 NOT_PUBLISHED = "It is in the repository only: work in a checkout that has weights/{}.safetensors whole."
-"""What to do about a model that has no address yet."""
+"""What to do about a model that is not published yet."""
 
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
 """What Windows takes for a device, with any extension."""
@@ -99,11 +105,11 @@ def get(name: str) -> StoredModel:
         raise GramganError(f"'{name}' is a formula: it has no weights file.")
     model = find(name)
     if model is None and (entry := read_catalogue().get(name)):
-        how = f"Fetch it with: gramgan models pull {name}"
-        raise GramganError(f"The model '{name}' is not here yet.", how if entry.url else NOT_PUBLISHED.format(name))
+        missing = f"The model '{name}' is not on this computer yet."
+        raise ModelNotPulled(missing, name) if entry.url else GramganError(missing, NOT_PUBLISHED.format(name))
     if model is None:
         known = [*BASELINES, *(model.name for model in stored_models())]
-        raise GramganError(f"There is no model '{name}'.", nearest(name, known))
+        raise ModelNotFound(f"There is no model '{name}'.", nearest(name, known))
     return model
 
 
@@ -137,7 +143,7 @@ def verify(model: StoredModel) -> None:
     except OSError as error:
         raise GramganError(f"Can't read {model.path}: {error.strerror or error}.") from error
     if found != model.sha256:
-        raise GramganError(
+        raise ModelDamaged(
             f"The file of model '{model.name}' is damaged: {model.path} does not have its SHA-256.",
             f"Remove it with: gramgan models rm {model.name}, then get it again.",
         )

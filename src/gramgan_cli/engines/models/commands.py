@@ -16,8 +16,8 @@ import torch
 from safetensors import safe_open
 
 from gramgan_cli.core import archs
-from gramgan_cli.core.errors import GramganError, UsageError, nearest
-from gramgan_cli.core.io.download import download
+from gramgan_cli.core.errors import GramganError, ModelDamaged, ModelExists, ModelNotFound, UsageError, nearest
+from gramgan_cli.core.io.download import SCHEMES, download, sha256_of
 from gramgan_cli.core.io.folders import cache_dir
 from gramgan_cli.core.io.locks import exclusive
 from gramgan_cli.core.resize.baselines import BASELINES
@@ -27,10 +27,13 @@ from gramgan_cli.core.weights.catalogue import CatalogueEntry, read_catalogue
 from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.core.weights.foreign import convert
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
-from gramgan_cli.core.weights.load import describe
+from gramgan_cli.core.weights.load import check_header, describe
 from gramgan_cli.core.weights.store import StoredModel
 
 Progress = Callable[[int, int | None], None]
+
+LARGEST_WEIGHTS = 4 * 2**30
+"""Bytes of a weights file that is not in the catalogue; the largest networks of the field have a quarter of that."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class ModelRow:
     parameters: int
     """Number of learned values."""
     licence: str
+    trained_for: str
+    """One line: what pictures it was made for."""
+    size: int
+    """Bytes of its file; 0 for models without one."""
     metrics: dict[str, dict[str, float]]
     """Per dataset: {"Set5": {"psnr_y": ..., "ssim_y": ...}}."""
 
@@ -82,12 +89,10 @@ def info(name: str) -> dict[str, Any]:
     header = read_header(model.path)
     return {
         **asdict(_row(model)),
-        "trained_for": header.trained_for,
         "hyperparameters": header.hyperparameters,
         "receptive_radius": describe(header).receptive_radius,
         "training": header.training,
         "path": str(model.path),
-        "bytes": model.path.stat().st_size,
         "sha256": model.sha256,
         "embedded": name in embedded_models(),
     }
@@ -107,41 +112,43 @@ def import_file(file: Path, name: str, licence: str | None, overwrite: bool) -> 
 def pull(
     source: str, name: str | None, sha256: str | None, licence: str | None, overwrite: bool, progress: Progress
 ) -> StoredModel:
-    """Fetch a model by its catalogue name, its address or a file, and bring it into the store.
+    """Get a model by its catalogue name, its URL or a file, and bring it into the store.
 
-    Two processes that fetch one address do it one after the other.
+    Two processes that download one URL do it one after the other.
 
     Args:
-        source: a catalogue name, an http(s) or file address, or a path.
+        source: a catalogue name, an http(s) or file URL, or a path.
         name: what the store calls it; the catalogue's name, or one made of the file's, where None.
         sha256: the checksum that the file must have; the catalogue's where None.
         licence: SPDX identifier; the catalogue's where None.
         overwrite: replace a model of that name.
-        progress: told about the bytes that have come.
+        progress: called with the bytes that have come.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise UsageError("--sha256 takes the 64 hexadecimal digits of a SHA-256.")
+        raise UsageError("A SHA-256 has 64 hexadecimal digits.")
     entry = read_catalogue().get(source)
-    if entry is not None and not entry.url:
-        return _already_here(entry, name, sha256, licence)
+    if source in embedded_models() or (entry is not None and not entry.url):
+        return _already_here(source, entry, name, sha256, licence)
     if entry is not None:
         source, name = entry.url, name or entry.name
         sha256, licence = sha256 or entry.sha256, licence or entry.licence
     try:
         scheme = urlsplit(source).scheme
     except ValueError as error:
-        raise UsageError(f"'{source}' is not an address ({error}).", "Write it like https://host/file.pth.") from error
-    if scheme not in ("http", "https", "file"):
+        raise UsageError(f"'{source}' is not a URL ({error}).", "Write it like https://host/file.pth.") from error
+    if scheme not in SCHEMES:
         return _pull_file(source, name, sha256, licence, overwrite)
     name = name or _name_from(unquote(Path(urlsplit(source).path).name))
-    # The address only chooses the suffix of the file's name, never its place.
+    # The URL only chooses the suffix of the file's name, never its folder.
     suffix = ".safetensors" if urlsplit(source).path.lower().endswith(".safetensors") else ".pth"
     key = hashlib.sha256(source.encode()).hexdigest()
     target = cache_dir() / "downloads" / (key + suffix)
     with exclusive(cache_dir() / "locks" / f"{key}.lock"):
         _check_target(name, overwrite)
         if not target.is_file():
-            download(source, target, sha256=sha256.lower() if sha256 else None, progress=progress)
+            largest = entry.size if entry else LARGEST_WEIGHTS
+            checksum = sha256.lower() if sha256 else None
+            download(source, target, sha256=checksum, largest=largest, progress=progress)
         try:
             record = {"imported_from": source, "sha256": _checked(target, sha256)}
             return _import(target, name, licence, record, entry.trained_for if entry else "")
@@ -149,13 +156,14 @@ def pull(
             target.unlink(missing_ok=True)
 
 
-def _already_here(entry: CatalogueEntry, name: str | None, sha256: str | None, licence: str | None) -> StoredModel:
-    """A model of the catalogue that came with the package or the checkout; it can't be had under other terms."""
-    if name not in (None, entry.name) or licence not in (None, entry.licence):
-        raise UsageError(
-            f"'{entry.name}' comes with gramgan; it keeps its name and licence.", "Leave out --name and --licence."
-        )
-    model = store.get(entry.name)
+def _already_here(
+    source: str, entry: CatalogueEntry | None, name: str | None, sha256: str | None, licence: str | None
+) -> StoredModel:
+    """A model that came with the package or the checkout; it can't be had under other terms."""
+    model = store.get(source)
+    own_licence = entry.licence if entry else read_header(model.path).licence
+    if name not in (None, source) or licence not in (None, own_licence):
+        raise UsageError(f"'{source}' comes with gramgan; it keeps its name and licence.", "Ask for neither.")
     _checked(model.path, sha256)
     return model
 
@@ -176,8 +184,12 @@ def verify(names: list[str]) -> list[tuple[StoredModel, str | None]]:
 def _pull_file(source: str, name: str | None, sha256: str | None, licence: str | None, overwrite: bool) -> StoredModel:
     file = Path(source)
     if not file.is_file():
-        raise GramganError(
-            f"'{source}' is no address, no file and no model of the catalogue.", nearest(source, read_catalogue())
+        known = [name for name, entry in read_catalogue().items() if entry.url]
+        close = nearest(source, known)
+        listed = f"These can be pulled: {', '.join(known)}."
+        raise ModelNotFound(
+            f"'{source}' is no model of the catalogue, no file and no URL.",
+            f"{close} {listed}" if close.startswith("Did") else listed,
         )
     _checked(file, sha256)
     return import_file(file, name or _name_from(file.name), licence, overwrite)
@@ -185,7 +197,7 @@ def _pull_file(source: str, name: str | None, sha256: str | None, licence: str |
 
 def _checked(file: Path, sha256: str | None) -> str:
     """The file's SHA-256, which must be the given one where one is given."""
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    found = sha256_of(file)
     if sha256 is not None and found != sha256.lower():
         raise GramganError(f"{file} does not have the SHA-256 {sha256.lower()}, but {found}.")
     return found
@@ -194,7 +206,7 @@ def _checked(file: Path, sha256: str | None) -> str:
 def _check_target(name: str, overwrite: bool) -> None:
     store.check_free(name)
     if not overwrite and store.find(name) is not None:
-        raise GramganError(f"The store has a model '{name}' already.", "Replace it with --overwrite.")
+        raise ModelExists(f"The store has a model '{name}' already.")
 
 
 def _name_from(file_name: str) -> str:
@@ -213,18 +225,28 @@ def _import(file: Path, name: str, licence: str | None, record: dict[str, Any], 
 
 def _row(model: StoredModel) -> ModelRow:
     header = read_header(model.path)
+    check_header(header, model.path)
+    try:
+        arch, parameters = describe(header).arch, _parameters(model.path, header)
+    except GramganError:
+        raise
+    except Exception as error:
+        # A header's numbers build the network, and combinations that nobody thought of fail anywhere in torch.
+        raise ModelDamaged(f"{model.path} has a header from which no network can be built.") from error
     return ModelRow(
         name=model.name,
-        arch=describe(header).arch,
+        arch=arch,
         scale=header.scale,
-        parameters=_parameters(model.path, header),
+        parameters=parameters,
         licence=header.licence,
+        trained_for=header.trained_for,
+        size=model.path.stat().st_size,
         metrics=header.metrics,
     )
 
 
 def _baseline_row(name: str) -> ModelRow:
-    return ModelRow(name, "interpolation", BASELINE_SCALE, 0, "MIT", {})
+    return ModelRow(name, "interpolation", BASELINE_SCALE, 0, "MIT", "any picture: a formula, no network", 0, {})
 
 
 def _parameters(path: Path, header: WeightsHeader) -> int:

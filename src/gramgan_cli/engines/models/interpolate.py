@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.data.datasets import read_picture
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import ModelExists, TargetExists, UsageError
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import save_weights
@@ -44,7 +44,7 @@ def store_interpolated(pair: tuple[LoadedModel, LoadedModel], alpha: float, name
     """Mix the weights of ``pair`` and put them into the store as ``name``."""
     store.check_free(name)
     if not overwrite and store.find(name) is not None:
-        raise GramganError(f"The store has a model '{name}' already.", "Replace it with --overwrite.")
+        raise ModelExists(f"The store has a model '{name}' already.")
     header, tensors = mixed_weights(*pair, alpha)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "interpolated.safetensors"
@@ -61,7 +61,7 @@ def check_strip(pair: tuple[LoadedModel, LoadedModel], photo: Path, name: str, o
     read_picture(photo)
     path = photo.with_name(f"{photo.stem}_{name}_strip.png")
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists already.", "Replace it with --overwrite.")
+        raise TargetExists(f"{path} exists already.")
     return path
 
 

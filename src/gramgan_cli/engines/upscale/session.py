@@ -21,8 +21,16 @@ from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.backends.layers import layers_of
 from gramgan_cli.core.backends.ncnn_files import write_ncnn
 from gramgan_cli.core.backends.networks import NcnnNetwork, OnnxNetwork, OpenVinoNetwork
+from gramgan_cli.core.backends.openvino_import import openvino_precisions
 from gramgan_cli.core.backends.openvino_model import write_openvino
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import (
+    GramganError,
+    MissingExtra,
+    ModelUnsupported,
+    NotConvertible,
+    PrecisionUnavailable,
+    UsageError,
+)
 from gramgan_cli.core.images.mark import Mark
 from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
 from gramgan_cli.core.resize.baselines import BASELINES
@@ -157,8 +165,8 @@ class Backend:
 
     packages: tuple[str, ...]
     """Modules that must be importable."""
-    precisions: tuple[str, ...]
-    """What it computes in; 'auto' means fp32 on the CPU."""
+    precisions: Callable[[], tuple[str, ...]]
+    """What it computes in on this processor, once it is installed; 'auto' means fp32 on the CPU."""
     write: Callable[[LoadedModel, Path], None]
     """Convert a model into files in a folder."""
     read: Callable[[Path, int, str], nn.Module]
@@ -166,27 +174,30 @@ class Backend:
 
 
 def _write_onnx(model: LoadedModel, folder: Path) -> None:
-    from gramgan_cli.core.weights.export import export_onnx
+    from gramgan_cli.core.weights.onnx_export import write_onnx
 
-    export_onnx(model, folder / "network.onnx")
+    try:
+        write_onnx(model, folder / "network.onnx", any_size=True)
+    except ModelUnsupported as error:
+        raise NotConvertible(error.message) from error
 
 
 BACKENDS = {
     "ncnn": Backend(
         ("ncnn",),
-        ("auto", "fp32"),
+        lambda: ("auto", "fp32"),
         lambda model, folder: write_ncnn(layers_of(model.network), folder / "network.param"),
         lambda folder, threads, _: NcnnNetwork(folder / "network.param", threads),
     ),
     "openvino": Backend(
         ("openvino",),
-        ("auto", "fp32", "bf16"),
+        openvino_precisions,
         lambda model, folder: write_openvino(layers_of(model.network), folder / "network.xml"),
         lambda folder, threads, precision: OpenVinoNetwork(folder / "network.xml", threads, precision),
     ),
     "onnx": Backend(
         ("onnxruntime", "onnx", "onnxscript"),
-        ("auto", "fp32"),
+        lambda: ("auto", "fp32"),
         _write_onnx,
         lambda folder, threads, _: OnnxNetwork(folder / "network.onnx", threads),
     ),
@@ -217,8 +228,10 @@ def choose_backend(wanted: BackendChoice, model: LoadedModel, device: str, preci
         precision: what ``--precision`` says.
 
     Raises:
-        UsageError: the backend does not run on that device or in that precision.
-        GramganError: it is not installed, or can't run this network.
+        UsageError: the backend does not run on that device.
+        PrecisionUnavailable: it does not compute in that precision on this processor.
+        MissingExtra: it is not installed.
+        NotConvertible: it can't run this network.
     """
     if wanted == "auto":
         return _fastest(model, pick_device(device), precision)
@@ -226,11 +239,13 @@ def choose_backend(wanted: BackendChoice, model: LoadedModel, device: str, preci
         return _torch(pick_device(device))
     if device not in ("auto", "cpu"):
         raise UsageError(f"--backend {wanted} runs on the CPU, not on {device}.", "Leave out --device or --backend.")
-    if precision not in BACKENDS[wanted].precisions:
-        known = ", ".join(BACKENDS[wanted].precisions)
-        raise UsageError(f"--backend {wanted} does not compute in {precision}.", f"--precision takes {known} there.")
     if not is_installed(wanted):
-        raise GramganError(f"{wanted} is not installed.", f"pip install 'gramgan-cli[{wanted}]'")
+        raise MissingExtra(f"{wanted} is not installed.", wanted)
+    known = BACKENDS[wanted].precisions()
+    if precision not in known:
+        raise PrecisionUnavailable(
+            f"{wanted} does not compute in {precision} on this processor.", f"It computes in {', '.join(known)}."
+        )
     return _converted(wanted, model, precision)
 
 
@@ -242,8 +257,8 @@ def is_installed(name: str) -> bool:
 def _fastest(model: LoadedModel, device: torch.device, precision: str) -> Chosen:
     if device.type == "cpu":
         for name in FASTEST_FIRST:
-            if is_installed(name) and precision in BACKENDS[name].precisions:
-                with suppress(GramganError):  # a network that can't be converted runs in torch
+            if is_installed(name) and precision in BACKENDS[name].precisions():
+                with suppress(NotConvertible):
                     return _converted(name, model, precision)
     return _torch(device)
 
@@ -255,7 +270,7 @@ def _torch(device: torch.device) -> Chosen:
 def _converted(name: str, model: LoadedModel, precision: str) -> Chosen:
     """The model in that runtime; converted once, then found in the store."""
     if model.descriptor.needs_reference:
-        raise GramganError(f"'{model.name}' takes a reference picture, which only torch can run.", "--backend torch")
+        raise NotConvertible(f"'{model.name}' takes a reference picture, which only torch can run.")
     backend = BACKENDS[name]
     folder = store.store_dir() / "converted" / f"{_key(model)}.{name}.{FORMAT}"
     if not folder.is_dir():

@@ -1,7 +1,8 @@
-"""The state of a run in one file: all that an exact resume needs, replaced atomically."""
+"""The state of a run in one file: all that an exact resume needs, replaced atomically, with a checksum over it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,10 +15,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import StateDamaged
 from gramgan_cli.core.io.files import replacing
 
 KEY = "gramgan-state"
+CHECKSUM = "sha256"
+"""Keys of the safetensors metadata: progress as JSON, and the checksum of that and of all tensors."""
 
 
 @dataclass
@@ -75,22 +78,55 @@ def save_state(
     for name, optimiser in optimisers.items():
         tensors |= _optimiser_tensors(name, optimiser)
     plain = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+    facts = json.dumps(asdict(progress))
     with replacing(path) as temporary:
-        save_file(plain, temporary, metadata={KEY: json.dumps(asdict(progress))})
+        save_file(plain, temporary, metadata={KEY: facts, CHECKSUM: _checksum(plain, facts)})
+
+
+def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
+    """SHA-256 over progress and over each tensor's name, type, shape and bytes, in hexadecimal."""
+    digest = hashlib.sha256(facts.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        if tensor.numel():
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Progress and tensors of a state whose checksum is right."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        facts: dict[str, Any] = json.loads(metadata[KEY])
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError, RuntimeError) as error:
+        raise StateDamaged(f"{path} is not a training state ({error}).", _WAY_ON) from error
+    # States from before there was a checksum have nothing but the progress in their metadata.
+    if metadata.keys() != {KEY} and metadata.get(CHECKSUM) != _checksum(tensors, metadata[KEY]):
+        raise StateDamaged(f"{path} is damaged: it does not have the checksum that it was written with.", _WAY_ON)
+    return facts, tensors
+
+
+_WAY_ON = "Start a new run from its last weights, or bring the file back from a copy."
 
 
 def load_state(path: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> Progress:
-    """Bring networks and optimisers to the saved state, in place, and torch's random state too."""
+    """Bring networks and optimisers to the saved state, in place, and torch's random state too.
+
+    Raises:
+        StateDamaged: the file can't be read, has another checksum, or is of other networks than the run's.
+    """
+    facts, tensors = _read(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            facts: dict[str, Any] = json.loads((file.metadata() or {})[KEY])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise GramganError(f"{path} is not a training state ({error}).") from error
-    for name, network in networks.items():
-        own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
-        network.load_state_dict(own)
-    for name, optimiser in optimisers.items():
-        _restore_optimiser(name, optimiser, tensors)
-    torch.set_rng_state(tensors["random"])
-    return Progress(**facts)
+        progress = Progress(**facts)
+        for name, network in networks.items():
+            own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+            network.load_state_dict(own)
+        for name, optimiser in optimisers.items():
+            _restore_optimiser(name, optimiser, tensors)
+        torch.set_rng_state(tensors["random"])
+    except (RuntimeError, ValueError, LookupError, TypeError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise StateDamaged(f"{path} does not fit this run ({reason}).", _WAY_ON) from error
+    return progress

@@ -1,0 +1,167 @@
+"""Networks as ONNX files, checked against torch where the network is not ours.
+
+Networks from elsewhere are exported in a process of its own: torch's exporter crashes on some of them. Many also take
+their sizes from the picture that they were traced with. So the file is run at other sizes, and where it is wrong there
+it is written for one size only.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.export import Dim
+
+from gramgan_cli.core.errors import GramganError, MissingExtra, ModelUnsupported, UsageError
+from gramgan_cli.core.io.files import replacing
+from gramgan_cli.core.weights import interop
+from gramgan_cli.core.weights.header import KEY, save_weights
+from gramgan_cli.core.weights.load import LoadedModel, load_model
+
+OPSET = 18
+"""The default; what all current runtimes read."""
+OPSETS = range(18, 24)
+"""What torch's exporter writes."""
+
+TRACED_SIDE = 32
+"""Side of the picture that the exporter traces a network with, rounded up to a multiple of what it takes."""
+FIXED_SIDE = 64
+"""Side of the only picture that a file takes whose network does not allow others; rounded up likewise."""
+TOLERANCE = 1e-3
+"""Difference from torch, in [0, 1], above which a file is wrong."""
+
+
+def write_onnx(
+    model: LoadedModel,
+    output: Path,
+    opset: int = OPSET,
+    half: bool = False,
+    any_size: bool = False,
+    on_note: Callable[[str], None] = lambda _text: None,
+) -> None:
+    """One ONNX file: input 'image' (batch, 3, height, width), output 'upscaled', RGB in [0, 1], float32.
+
+    The header lies in the metadata under ``gramgan``. Sizes are free, or, with a note, fixed.
+
+    Args:
+        model: any but those that take a reference picture.
+        output: the file to write.
+        opset: version of the operator set, one of ``OPSETS``.
+        half: store weights and compute in float16; input and output stay float32.
+        any_size: refuse a network whose file would take pictures of one size only.
+        on_note: called with what the user should know of the file.
+
+    Raises:
+        UsageError: another opset.
+        MissingExtra: onnx, onnxscript or onnxruntime is not installed.
+        ModelUnsupported: the network can't be written as ONNX.
+    """
+    if opset not in OPSETS:
+        raise UsageError(f"ONNX files are written in opset {OPSETS[0]} to {OPSETS[-1]}, not {opset}.")
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401  (its converter to float16)
+        import onnxscript  # noqa: F401  (torch's exporter works through it)
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Writing ONNX needs more packages.", "onnx") from error
+    if model.descriptor.needs_reference:
+        raise ModelUnsupported(f"'{model.name}' takes a second picture as its reference; ONNX files can't.")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "network.onnx"
+        if model.header.arch == interop.ARCH:
+            _export_apart(model, file, opset, any_size, on_note)
+        else:
+            _export(model.network, file, model.descriptor.multiple_of, opset)
+        proto = onnx.load(file)
+    if half:
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        proto = convert_float_to_float16(proto, keep_io_types=True)
+    proto.metadata_props.append(onnx.StringStringEntryProto(key=KEY, value=json.dumps(asdict(model.header))))
+    with replacing(output) as temporary:
+        onnx.save(proto, temporary)
+
+
+def _export(network: nn.Module, file: Path, multiple_of: int, opset: int, fixed: bool = False) -> None:
+    """Write the file with torch's exporter, for any size or, where ``fixed``, for one."""
+    side = _rounded(FIXED_SIDE if fixed else TRACED_SIDE, multiple_of)
+    program = torch.onnx.export(
+        network,
+        (torch.rand(1 if fixed else 2, 3, side, side),),
+        dynamo=True,
+        opset_version=opset,
+        input_names=["image"],
+        output_names=["upscaled"],
+        dynamic_shapes=None if fixed else (_dynamic_sides(multiple_of),),
+        verbose=False,
+    )
+    assert program is not None
+    program.save(file)
+
+
+def _rounded(side: int, multiple_of: int) -> int:
+    return -(-side // multiple_of) * multiple_of
+
+
+def _dynamic_sides(multiple_of: int) -> dict[int, Any]:
+    """Batch, height and width of (B, C, H, W) are free; sides stay multiples of what the network asks for."""
+    if multiple_of == 1:
+        return {0: Dim("batch"), 2: Dim("height"), 3: Dim("width")}
+    return {0: Dim("batch"), 2: multiple_of * Dim("rows"), 3: multiple_of * Dim("columns")}
+
+
+def _export_apart(model: LoadedModel, file: Path, opset: int, any_size: bool, on_note: Callable[[str], None]) -> None:
+    """Write the file in another process, for any size or else for one, and check it there."""
+    weights = file.with_name("weights.safetensors")
+    network = model.network.network if isinstance(model.network, interop.SpandrelNetwork) else model.network
+    save_weights(weights, network.state_dict(), model.header)
+    for fixed in (False,) if any_size else (False, True):
+        command = [sys.executable, "-m", __name__, str(weights), str(file), str(opset), *(["fixed"] if fixed else [])]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            if fixed:
+                side = _rounded(FIXED_SIDE, model.descriptor.multiple_of)
+                on_note(
+                    f"This network ({model.descriptor.arch}) can't be written for any size: the file takes pictures "
+                    f"of {side}x{side} pixels, one at a time. Cut larger ones into tiles of that size."
+                )
+            return
+    raise ModelUnsupported(f"'{model.name}' is a {model.descriptor.arch} network, which can't be written as ONNX.")
+
+
+def _check(network: nn.Module, file: Path, sides: list[tuple[int, int]]) -> None:
+    """Raise GramganError where the file gives anything but what torch gives for pictures of these sizes."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    for height, width in sides:
+        image = torch.rand(1, 3, height, width)
+        with torch.inference_mode():
+            expected = network(image).numpy()
+        (found,) = session.run(None, {"image": image.numpy()})
+        if found.shape != expected.shape or not np.abs(found - expected).max() < TOLERANCE:
+            raise GramganError(f"{file} is wrong for pictures of {width}x{height} pixels.")
+
+
+def main(weights: str, file: str, opset: str, *fixed: str) -> None:
+    """Export and check; what goes wrong here, whatever it is, ends this process alone."""
+    model = load_model(weights)
+    network = model.network.network if isinstance(model.network, interop.SpandrelNetwork) else model.network
+    multiple_of = model.descriptor.multiple_of
+    _export(network, Path(file), multiple_of, int(opset), bool(fixed))
+    step = max(multiple_of, 8) if multiple_of <= 8 else multiple_of
+    side = _rounded(FIXED_SIDE if fixed else TRACED_SIDE, multiple_of)
+    others = [(side, side)] if fixed else [(side + _rounded(step, multiple_of), side), (side, 2 * side)]
+    _check(network, Path(file), others)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,89 @@
+"""Reading checkpoints that torch wrote, made by anyone: nothing in them runs, and nothing grows beyond its file.
+
+Three ways to make a small file ask for a lot of memory are closed: records that are compressed (torch itself stores
+them plainly), tensors that repeat one number through a stride of 0, and sizes that the file does not hold.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gramgan_cli.core.errors import GramganError, ModelDamaged, ModelUnsupported
+
+MOST_SHARING = 4
+"""How many times the file's size its tensors may have together: two names may stand for one tensor."""
+
+
+def read_pickle(path: Path) -> object:
+    """The content of a checkpoint, on the CPU, read with torch's ``weights_only``.
+
+    Raises:
+        ModelUnsupported: a TorchScript program, or a pickle of more than tensors.
+        ModelDamaged: it can't be read, or is compressed.
+        GramganError: there is no such file.
+    """
+    if not path.exists():
+        raise GramganError(f"There is no file {path}.")
+    try:
+        if zipfile.is_zipfile(path):
+            _check_records(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelUnsupported(
+            f"{path} is no checkpoint, or holds more than tensors, which could run code and is not loaded.",
+            "Ask its publisher for a safetensors file.",
+        ) from error
+    except GramganError:
+        raise
+    except Exception as error:
+        # torch's reader runs a stack machine over bytes that may be anything, and fails in as many ways.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelDamaged(f"{path} is not a readable checkpoint ({reason}).") from error
+
+
+def _check_records(path: Path) -> None:
+    """Refuse a zip whose records are compressed, larger than the file, or a program's."""
+    with zipfile.ZipFile(path) as archive:
+        records = archive.infolist()
+    if any("/code/" in f"/{record.filename}" or record.filename.endswith("constants.pkl") for record in records):
+        raise ModelUnsupported(
+            f"{path} is a TorchScript program, which gramgan does not run.", "Use the file of its weights."
+        )
+    packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
+    if packed or sum(record.file_size for record in records) > path.stat().st_size:
+        raise ModelDamaged(f"{path} is compressed inside, which no checkpoint of torch is, and was refused.")
+
+
+def check_size(tensors: dict[str, Tensor], path: Path) -> None:
+    """Refuse tensors that are larger than their file, before anything copies them.
+
+    Raises:
+        ModelDamaged: naming the first tensor that the file can't hold.
+    """
+    size = path.stat().st_size
+    total = 0
+    for name, tensor in tensors.items():
+        bytes_ = tensor.numel() * tensor.element_size()
+        total += bytes_
+        if bytes_ > size or total > MOST_SHARING * size:
+            raise ModelDamaged(
+                f"{path} has {size} bytes, but its tensor '{name}' alone asks for {bytes_}: it was refused."
+                if bytes_ > size
+                else f"{path} has {size} bytes, but its tensors ask for more than {total}: it was refused."
+            )
+
+
+def is_plain(value: Any) -> bool:
+    """Whether ``value`` is a tensor of real numbers in memory: not sparse, quantised, complex or without content."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not (value.is_quantized or value.is_complex())
+    )
