@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gramgan_cli.cli.errors import explain
 from gramgan_cli.core import archs
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import ForeignWeights, GramganError
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights import checkout, embedded, store
 from gramgan_cli.core.weights.catalogue import CatalogueEntry
@@ -135,8 +136,9 @@ def test_a_missing_file_and_a_pickle_are_named(tmp_path: Path) -> None:
     with pytest.raises(GramganError, match=r"no weights file .*absent\.safetensors"):
         load_model(str(tmp_path / "absent.safetensors"))
     (tmp_path / "x.pth").write_bytes(b"\x80\x02.")
-    with pytest.raises(GramganError, match="models import"):
+    with pytest.raises(ForeignWeights, match="another tool's") as caught:
         load_model(str(tmp_path / "x.pth"))
+    assert f"gramgan models import {tmp_path / 'x.pth'}" in explain(caught.value)
 
 
 def test_the_embedded_model_comes_at_first_use(package_folder: Path) -> None:

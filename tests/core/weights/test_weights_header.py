@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from gramgan_cli.core import archs
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import ForeignWeights, GramganError
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, read_weights, save_weights
 from gramgan_cli.core.weights.load import load_model
 
@@ -124,7 +124,7 @@ def test_a_header_that_is_no_header_is_refused(tmp_path: Path, text: str) -> Non
 
 def test_a_foreign_file_is_sent_to_import(tmp_path: Path) -> None:
     save_file(tensors(), tmp_path / "w.safetensors")
-    with pytest.raises(GramganError, match="gramgan models import"):
+    with pytest.raises(ForeignWeights, match="no gramgan header"):
         load_model(str(tmp_path / "w.safetensors"))
 
 

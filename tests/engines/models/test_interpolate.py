@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, ModelExists
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.core.weights.interpolate import interpolate
@@ -54,7 +54,7 @@ def test_every_weight_lies_between(tmp_path: Path) -> None:
     assert header.training == {"interpolated": {"first": "psnr", "second": "gan", "alpha": 0.8}}
     again = run(first, second, "--alpha", "0.5", "-o", "between")
     assert isinstance(again.exception, GramganError)
-    assert "--overwrite" in str(again.exception)
+    assert isinstance(again.exception, ModelExists)
 
 
 def test_the_ends_are_the_models_themselves() -> None:

@@ -100,7 +100,7 @@ def check_regular_target(path: Path) -> None:
     if stat.S_ISDIR(kind):
         raise GramganError(f"{path} is a folder, not a file.", "Name a file.")
     if not stat.S_ISREG(kind):
-        raise GramganError(f"{path} is not a regular file, so it is not replaced.", "Name another file.")
+        raise NotARegularFile(f"{path} is not a regular file, so it is not replaced.", "Name another file.")
 
 
 @contextmanager
@@ -114,8 +114,6 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     check_regular_target(path)
     with write_errors(path):
-        if path.exists() and not (path.is_file() or path.is_dir()):  # as root, a rename would replace /dev/null
-            raise NotARegularFile(f"{path} is a device or a pipe and is not replaced.", "Name another file.")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=unfinished_prefix(path.name), suffix=UNFINISHED, dir=path.parent)
     os.close(handle)

@@ -57,7 +57,7 @@ def export(
         raise TargetExists(f"{output} exists already.")
     model, half = load_model(name), options.precision == "fp16"
     if file_format == "onnx":
-        from gramgan_cli.core.weights.onnx_export import OPSET, write_onnx
+        from gramgan_cli.core.backends.onnx_file import OPSET, write_onnx
 
         write_onnx(model, output, options.opset or OPSET, half, on_note=on_note)
     else:

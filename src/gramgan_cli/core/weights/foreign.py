@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gramgan_cli.core.errors import GramganError, ModelDamaged, ModelUnsupported, naming
+from gramgan_cli.core.io.pickles import check_size, is_plain, read_pickle
 from gramgan_cli.core.weights import interop
 from gramgan_cli.core.weights.header import KEY, WeightsHeader, read_weights
 from gramgan_cli.core.weights.layouts import own_names, recognise
 from gramgan_cli.core.weights.load import assemble
-from gramgan_cli.core.weights.pickles import check_size, is_plain, read_pickle
 
 WRAPPERS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
 """Where trainers put the network inside a checkpoint; the first that is there is taken."""

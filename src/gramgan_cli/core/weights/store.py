@@ -105,7 +105,7 @@ def get(name: str) -> StoredModel:
         raise GramganError(f"'{name}' is a formula: it has no weights file.")
     model = find(name)
     if model is None and (entry := read_catalogue().get(name)):
-        missing = f"The model '{name}' is not on this computer yet."
+        missing = f"The model '{name}' is not here yet."
         raise ModelNotPulled(missing, name) if entry.url else GramganError(missing, NOT_PUBLISHED.format(name))
     if model is None:
         known = [*BASELINES, *(model.name for model in stored_models())]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import GramganError, MissingExtra, UsageError
 from gramgan_cli.core.io.files import check_regular_target, replacing
+from gramgan_cli.core.io.folders import cache_dir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +70,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines) and line.startswith("{"):
                 return
             raise GramganError(f"{file}, line {number}, is not JSON.", RUN_HINT) from error
@@ -87,10 +89,12 @@ def panels_of(runs: Sequence[Curves]) -> list[str]:
 
 def draw_curves(runs: Sequence[Curves]) -> Figure:
     """One panel per quantity, one line per run; dotted lines stand where a run was taken up again."""
+    # matplotlib keeps a list of fonts, by itself in the home folder.
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_dir() / "matplotlib"))
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise GramganError("Drawing needs matplotlib.", "Install it with: pip install 'gramgan-cli[plot]'") from error
+        raise MissingExtra("Drawing needs matplotlib.", "plot") from error
     panels = panels_of(runs)
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)

@@ -174,7 +174,7 @@ class Backend:
 
 
 def _write_onnx(model: LoadedModel, folder: Path) -> None:
-    from gramgan_cli.core.weights.onnx_export import write_onnx
+    from gramgan_cli.core.backends.onnx_file import write_onnx
 
     try:
         write_onnx(model, folder / "network.onnx", any_size=True)

@@ -89,7 +89,8 @@ def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         if tensor.numel():
-            digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+            stored: Any = tensor.reshape(-1).view(torch.uint8).numpy()
+            digest.update(stored)
     return digest.hexdigest()
 
 

@@ -1,0 +1,143 @@
+"""Nothing tells anyone anything: no command opens a connection unasked, or writes into the home folder.
+
+Commands run in processes of their own, in which an audit hook (PEP 578) notes every look-up and connection, also in the
+processes that they start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gramgan_cli.engines.upscale import session
+
+HOOK = """
+import os, sys
+
+def _note(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "urllib.Request"):
+        # A family of sockets that has paths for addresses stays on this computer, and so does the loopback.
+        place = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[0]
+        host = place[0] if isinstance(place, tuple) else place
+        if isinstance(host, bytes):
+            host = host.decode("utf-8", "replace")
+        if event.startswith("socket.") and (host in (None, "", "localhost", "127.0.0.1", "::1") or "/" in str(host)):
+            return
+        with open(os.environ["SEEN"], "a") as file:
+            file.write(f"{event} {host!r} in {sys.argv[1:3]}\\n")
+
+sys.addaudithook(_note)
+"""
+
+DRIVER = """
+import json, sys
+from typer.testing import CliRunner
+from gramgan_cli.cli.app import app
+
+failed = {}
+for words in json.load(open(sys.argv[1])):
+    result = CliRunner().invoke(app, words)
+    if result.exit_code:
+        failed[" ".join(words)] = str(result.exception) + result.output
+json.dump(failed, open(sys.argv[2], "w"))
+"""
+
+Run = Callable[[list[list[str]]], list[str]]
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Run:
+    """Runs commands one after the other in a new process; gives what it connected to. All must succeed."""
+    hooks, home = tmp_path / "hooks", tmp_path / "home"
+    hooks.mkdir()
+    home.mkdir()
+    (hooks / "sitecustomize.py").write_text(HOOK)
+    package = str(Path(session.__file__).parents[3])
+
+    def run(commands: list[list[str]]) -> list[str]:
+        (tmp_path / "commands.json").write_text(json.dumps(commands))
+        environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "MPL"))},
+            "HOME": str(home),
+            "PYTHONPATH": os.pathsep.join([str(hooks), package]),
+            "SEEN": str(tmp_path / "seen"),
+        }
+        driver = [sys.executable, "-c", textwrap.dedent(DRIVER), "commands.json", "failed.json"]
+        done = subprocess.run(driver, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stderr
+        assert json.loads((tmp_path / "failed.json").read_text()) == {}
+        assert sorted(str(path.relative_to(home)) for path in home.rglob("*")) == []
+        seen = tmp_path / "seen"
+        return seen.read_text().splitlines() if seen.exists() else []
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        noise = np.random.default_rng(ord(name)).integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{name}.png")
+    return folder
+
+
+def test_the_hook_sees_a_connection(watched: Run, tmp_path: Path) -> None:
+    """The other tests can fail: a download from a host outside is noted."""
+    with pytest.raises(AssertionError, match="pull"):
+        watched([["models", "pull", "http://192.0.2.1:9/x.pth"]])
+    assert "192.0.2.1" in (tmp_path / "seen").read_text()
+
+
+@pytest.mark.slow
+def test_no_command_connects_or_writes_into_the_home_folder(watched: Run, photos: Path) -> None:
+    small = ["--set", "network.nf=8", "--set", "network.nc=1", "--steps", "2", "--batch-size", "2", "--hr-crop", "32"]
+    commands = [
+        ["upscale", "photos/a.png", "-o", "a.png"],
+        ["upscale", "photos", "-o", "out", "--model", "nearest"],
+        ["models", "list"],
+        ["models", "info", "photo"],
+        ["models", "verify"],
+        ["models", "export", "photo", "-o", "photo.safetensors"],
+        ["doctor"],
+        ["mask", "photos/a.png", "-o", "mask.png"],
+        ["build-db", "--hr-dir", "photos", "--max-patches", "50", "--out", "bank.safetensors"],
+        ["data", "list"],
+        ["data", "make-lr", "photos", "lr"],
+        ["bench", "photos", "--model", "bicubic"],
+        ["compare", "photos/a.png", "-o", "compare.png", "--model", "bicubic"],
+        ["train", "--recipe", "psnr-compact", "--hr-dir", "photos", "--out", "runs/x", *small],
+    ]
+    if session.is_installed("onnx"):
+        commands.append(["models", "export", "photo", "-o", "photo.onnx"])
+    try:
+        import matplotlib  # noqa: F401
+
+        commands.append(["plot", "runs/x", "-o", "curves.png"])
+    except ModuleNotFoundError:
+        pass
+    assert watched(commands) == []
+
+
+@pytest.mark.parametrize("backend", ["ncnn", "openvino", "onnx"])
+def test_no_backend_does(backend: str, watched: Run, photos: Path) -> None:
+    if not session.is_installed(backend):
+        pytest.skip(f"the extra [{backend}] is not installed")
+    assert watched([["upscale", "photos/a.png", "-o", "a.png", "--backend", backend, "--model", "clean"]]) == []
+
+
+@pytest.mark.slow
+def test_ray_does_not(watched: Run, photos: Path) -> None:
+    pytest.importorskip("ray", reason="needs the extra ray")
+    command = ["upscale", "photos", "-o", "out", "--engine", "ray", "--workers", "1", "--model", "nearest"]
+    assert watched([command]) == []
