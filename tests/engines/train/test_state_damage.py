@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gramgan_cli.engines.train.checkpoint import CHECKSUM, KEY, Progress, load_state, save_state
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from gramgan_cli.core.errors import StateDamaged
+from gramgan_cli.engines.train.run.checkpoint import CHECKSUM, KEY, Progress, load_state, save_state
 
 
 def made(path: Path) -> tuple[nn.Module, torch.optim.Optimizer]:
