@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from gramgan_cli import __version__
 from gramgan_cli.cli.app import app
+from gramgan_cli.core.installation import install_command
 from gramgan_cli.engines import doctor
 
 
@@ -54,7 +55,7 @@ def test_what_is_missing_is_named_with_the_command_that_brings_it(monkeypatch: p
 
     monkeypatch.setattr(importlib.metadata, "version", without_onnx)
     text = report()
-    assert re.search(r"\[onnx\].*export --format onnx.*pip install 'gramgan-cli\[onnx\]'", text)
+    assert re.search(rf"\[onnx\].*export --format onnx.*{re.escape(install_command('onnx'))}", text)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,3 +77,28 @@ def test_what_training_needs_is_named_until_it_is_there(private_folders: Path) -
 @pytest.mark.skipif(torch.cuda.is_available() or sys.platform == "darwin", reason="has a GPU")
 def test_a_missing_gpu_is_said() -> None:
     assert "a GPU" in report()
+
+
+def test_it_ends_with_what_would_make_it_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a computer without a GPU, without ncnn, and with one thread of four allowed."""
+    real = importlib.metadata.version
+
+    def without_ncnn(name: str) -> str:
+        if name == "ncnn":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without_ncnn)
+    monkeypatch.setattr(doctor, "available_devices", lambda: ["cpu"])
+    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    _, title, end = report().partition("What would make it faster here\n")
+    assert title
+    assert install_command("ncnn") in end
+    assert re.search(r"all 4 cores .*up to 4\.0 times", end)
+
+
+def test_a_computer_that_has_all_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_faster", lambda *_: [])
+    assert "the fastest way is in use" in report().splitlines()[-1]

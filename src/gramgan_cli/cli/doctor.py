@@ -11,7 +11,10 @@ from gramgan_cli.cli import output
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Show versions, devices, backends and folders, and what is missing for what."""
+    """Show versions, devices, backends and folders, missing dependencies, and what would make gramgan faster here.
+
+    Example: gramgan doctor
+    """
     from gramgan_cli.engines import doctor as engine
 
     found = engine.diagnose()
@@ -42,6 +45,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     _section("Models", [("here", ", ".join(found.models))])
     _section("Environment", list(found.environment.items()))
     _section("Missing", [(item.what, f"for {item.needed_for}: {item.how}") for item in found.missing])
+    faster = [(item.what, f"about {item.gain} as fast: {item.how}") for item in found.faster]
+    _section("What would make it faster here", faster or [("nothing known", "the fastest way is in use")])
 
 
 def _section(title: str, lines: list[tuple[str, str]]) -> None:
@@ -51,7 +56,7 @@ def _section(title: str, lines: list[tuple[str, str]]) -> None:
     output.print_line(title)
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
-        output.print_line(f"  {name:<{width}}  {value}")
+        output.print_fact(f"  {name:<{width}}  {value}")
 
 
 def _state(missing: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What ``gramgan doctor`` finds: versions, devices, backends, folders, and what is missing for what."""
+"""What ``gramgan doctor`` finds: versions, devices, folders, missing dependencies, and what would make it faster."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import torch
 
 from gramgan_cli import __version__
 from gramgan_cli.core.backends.device import available_devices
+from gramgan_cli.core.installation import DISTRIBUTION, install_command
 from gramgan_cli.core.io.folders import cache_dir, data_dir
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.texture.patchdb.bank import default_bank
@@ -22,8 +23,6 @@ from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.catalogue import unnamed_model
 from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.engines.models.commands import verify
-
-DISTRIBUTION = "gramgan-cli"
 
 EXTRA_IS_FOR = {
     "heic": "reading HEIC photos",
@@ -101,6 +100,16 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Faster:
+    """Something that would make gramgan faster on this computer."""
+
+    what: str
+    gain: str
+    how: str
+    """What to do for it."""
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """All of it."""
 
@@ -117,6 +126,8 @@ class Diagnosis:
     environment: dict[str, str]
     """The ``GRAMGAN_*`` variables that are set."""
     missing: list[Missing]
+    faster: list[Faster]
+    """Empty where nothing is known that would help."""
 
 
 def diagnose() -> Diagnosis:
@@ -143,6 +154,7 @@ def diagnose() -> Diagnosis:
             *(_bad_models() if folders[0].writable else []),
             *_missing_for_training(),
         ],
+        faster=_faster(devices, extras),
     )
 
 
@@ -207,7 +219,7 @@ def _missing_packages(packages: list[Package], extras: list[Extra]) -> list[Miss
         if package.version is None
     ]
     optional = [
-        Missing(f"the extra [{extra.name}]", extra.needed_for, f"pip install '{DISTRIBUTION}[{extra.name}]'")
+        Missing(f"the extra [{extra.name}]", extra.needed_for, install_command(extra.name))
         for extra in extras
         if extra.missing
     ]
@@ -218,6 +230,22 @@ def _missing_devices(devices: list[Device]) -> list[Missing]:
     if any(device.name != "cpu" for device in devices):
         return []
     return [Missing("a GPU", "fast training and large networks", "the CPU does all of it, slowly; see docs/install.md")]
+
+
+def _faster(devices: list[Device], extras: list[Extra]) -> list[Faster]:
+    """What is known to help here; the figures are those of docs/performance.md."""
+    found = []
+    on_cpu = all(device.name == "cpu" for device in devices)
+    if on_cpu and shutil.which("nvidia-smi"):
+        what = "the NVIDIA GPU of this computer, which torch does not see"
+        found.append(Faster(what, "many times", "install torch with CUDA, see https://pytorch.org/get-started/locally"))
+    if on_cpu and any(extra.name == "ncnn" and extra.missing for extra in extras):
+        found.append(Faster("ncnn for upscaling on the CPU", "1.1 to 1.6 times", install_command("ncnn")))
+    cores, threads = os.cpu_count() or 1, torch.get_num_threads()
+    if on_cpu and threads < cores and "OMP_NUM_THREADS" in os.environ:
+        what = f"all {cores} cores (OMP_NUM_THREADS allows {threads})"
+        found.append(Faster(what, f"up to {cores / threads:.1f} times", "unset OMP_NUM_THREADS"))
+    return found
 
 
 def _bad_folders(folders: list[Folder]) -> list[Missing]:
