@@ -17,6 +17,7 @@ from batch_helpers import command, contents, gramgan, make_archive, photo_bytes,
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.installation import install_command
 from gramgan_cli.core.io.locations import Missing, place
 from gramgan_cli.core.resize.sizes import SizeChoice
 from gramgan_cli.engines.batch import leases as claims
@@ -286,7 +287,7 @@ def test_without_pyarrow_a_folder_is_upscaled_without_records(tmp_path, monkeypa
     assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".jpg", ".png", ".webp"]
     asked = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "two", "--model", "nearest", "--engine", "local")
     assert asked.returncode == 1
-    assert "gramgan-cli[archive]" in asked.stderr
+    assert install_command("archive") in asked.stderr
 
 
 def test_what_is_foreign_is_not_replaced(tmp_path):

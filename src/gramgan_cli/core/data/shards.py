@@ -25,7 +25,7 @@ import numpy as np
 from gramgan_cli.core.data.crops import Batch, CropSampler
 from gramgan_cli.core.data.listing import SUFFIXES
 from gramgan_cli.core.data.prepared import PreparedPhoto, pair_of, read_rgb
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, MissingExtra
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.io.locations import LocalPlace, place
 
@@ -74,9 +74,7 @@ def _webdataset() -> Any:
         import webdataset.shardlists
         import webdataset.tariterators
     except ImportError as error:
-        raise GramganError(
-            "Tar shards need webdataset, which is not installed.", "Install it: pip install 'gramgan-cli[shards]'"
-        ) from error
+        raise MissingExtra("Tar shards need webdataset, which is not installed.", "shards") from error
     return webdataset
 
 

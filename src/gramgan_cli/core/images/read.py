@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, MissingExtra
 from gramgan_cli.core.images.formats import jxl
 from gramgan_cli.core.images.formats.bmp import open_bmp
 from gramgan_cli.core.images.formats.gif import open_gif
@@ -83,8 +83,7 @@ def _readable_kind(data: bytes, name: str) -> str:
         return kind.name
     if kind is not None and kind.name in EXTRAS:
         extra = EXTRAS[kind.name][0]
-        said, hint = f"{name} is a {kind.label} picture", f'Install its reader: pip install "gramgan-cli[{extra}]".'
-        raise GramganError(f"{said}, for which an extra is needed.", hint)
+        raise MissingExtra(f"{name} is a {kind.label} picture, whose reader is not installed.", extra)
     reads = "It reads PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF and, with their extras, HEIC and JPEG XL."
     if kind is not None:
         hint = DEVELOP_RAW if kind.name == "raw" else reads

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, relu
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import MissingExtra
 from gramgan_cli.core.metrics.lpips import VGG16, as_batch
 from gramgan_cli.core.metrics.trunks import convolutions, published_weights
 
@@ -102,14 +102,12 @@ def _learned_weights() -> tuple[Tensor, Tensor]:
     """The authors' weights of the channels, (1475,) each, that together sum to 1; torchmetrics distributes them."""
     found = importlib.util.find_spec("torchmetrics")
     if found is None or not found.submodule_search_locations:
-        raise GramganError("DISTS needs the package torchmetrics.", "pip install 'gramgan-cli[metrics]'")
+        raise MissingExtra("DISTS needs the package torchmetrics.", "metrics")
     folder = Path(found.submodule_search_locations[0]) / "functional" / "image" / "dists_models"
     try:
         stored = torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)
     except OSError as error:
-        raise GramganError(
-            f"This torchmetrics has no weights for DISTS ({error}).", "pip install --upgrade 'gramgan-cli[metrics]'"
-        ) from error
+        raise MissingExtra(f"This torchmetrics has no weights for DISTS ({error}).", "metrics") from error
     alpha, beta = (stored[name].flatten() for name in ("alpha", "beta"))
     total = alpha.sum() + beta.sum()
     return alpha / total, beta / total

@@ -13,7 +13,7 @@ from torch import nn
 from torchvision import models
 
 from gramgan_cli.core.archs.initialise import Uninitialised
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import MissingExtra
 from gramgan_cli.core.metrics.trunks import convolutions, published_weights, weights_of_file
 
 ALEXNET = models.AlexNet_Weights.IMAGENET1K_V1.url
@@ -65,7 +65,7 @@ def _authors_network(kind: str) -> Any:
     try:
         import lpips
     except ImportError as error:
-        raise GramganError("LPIPS needs the package lpips.", "pip install 'gramgan-cli[metrics]'") from error
+        raise MissingExtra("LPIPS needs the package lpips.", "metrics") from error
     with warnings.catch_warnings(), Uninitialised():
         warnings.simplefilter("ignore", UserWarning)  # it speaks to torchvision in an older way
         return lpips.LPIPS(net=kind, version="0.1", pnet_rand=True, verbose=False)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import GramganError, MissingExtra, UsageError
 from gramgan_cli.core.io.locations import Place, place
 from gramgan_cli.engines.batch.listing import Photo
 from gramgan_cli.engines.batch.run import CHUNK, Engine, Run, Weights
@@ -157,7 +157,7 @@ def _ray(address: str | None) -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise GramganError("--engine ray needs Ray.", "Install it: pip install 'gramgan-cli[ray]'") from error
+        raise MissingExtra("Ray is not installed.", "ray") from error
     return ray
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, MissingExtra
 from gramgan_cli.core.io.locations import Missing, Place
 
 if TYPE_CHECKING:
@@ -76,10 +76,8 @@ def pyarrow_parquet() -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise GramganError(
-            "Records are Parquet files, and pyarrow, which writes them, is not installed.",
-            "Install it: pip install 'gramgan-cli[archive]'",
-        ) from error
+        what = "Records are Parquet files, and pyarrow, which writes them, is not installed."
+        raise MissingExtra(what, "archive") from error
     return pyarrow.parquet
 
 
