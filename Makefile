@@ -5,6 +5,7 @@
 #   make test-slow   tests that take minutes or need the computer for themselves, one after the other
 #   make fuzz        long random tests
 #   make bench       measure speed, each ratio beside its goal; half an hour on two idle cores
+#   make docs        build the documentation's site into site/, strictly
 #   make gallery     make the pictures of the README again
 #   make clean       remove all that make made, .venv too
 #
@@ -21,10 +22,10 @@ BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
 # All extras, so that no test is skipped for want of one.
-EXTRAS := archive,heic,interop,jxl,metrics,ncnn,onnx,openvino,plot,ray,s3,shards,tensorboard
+EXTRAS := archive,heic,interop,jxl,metrics,ncnn,onnx,openvino,plot,ray,s3,shards,tensorboard,ui
 PIP := $(PY) -m pip --disable-pip-version-check
 
-.PHONY: demo test lint unit package test-bare test-slow fuzz bench gallery install install-dev clean
+.PHONY: demo test lint unit package test-bare test-slow fuzz bench docs gallery install install-dev clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gramgan upscale examples/chelsea.png -o demo-output/chelsea_x4.png --overwrite
@@ -63,6 +64,9 @@ bench: $(VENV)/.installed-dev
 	@echo "== every ratio beside its goal (kept in benchmarks/results)"
 	@$(PY) benchmarks/summary.py
 
+docs: $(VENV)/.installed-dev
+	$(PY) tools/make_site.py
+
 gallery: $(VENV)/.installed-dev
 	$(PY) tools/make_gallery.py
 
@@ -88,5 +92,5 @@ $(VENV)/.installed-dev: pyproject.toml Makefile | $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

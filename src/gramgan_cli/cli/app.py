@@ -16,7 +16,7 @@ import typer
 
 from gramgan_cli import __version__
 from gramgan_cli.cli import batch as archive
-from gramgan_cli.cli import bench, build_db, compare, data, doctor, mask, models, plot, runs, train, upscale
+from gramgan_cli.cli import bench, build_db, compare, data, doctor, mask, models, plot, runs, train, ui, upscale
 from gramgan_cli.cli.errors import explain
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 
 app.command("upscale", no_args_is_help=True)(upscale.upscale)
+app.command("ui")(ui.ui)
 app.command("build-db", no_args_is_help=True)(build_db.build_db)
 app.command("mask", no_args_is_help=True)(mask.mask)
 app.command("train")(train.train)

@@ -1,0 +1,165 @@
+"""Runs over whole photos: one after another in a thread, with progress, and cancelled when the user says so."""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.result import Result
+from gramgan_cli.ui.enlarge import Cancelled, Enlarger
+
+State = Literal["waiting", "working", "done", "failed", "cancelled"]
+ItemState = Literal["waiting", "done", "skipped", "failed"]
+
+
+@dataclass
+class Item:
+    """One photo of a run."""
+
+    name: str
+    state: ItemState = "waiting"
+    output: str | None = None
+    seconds: float | None = None
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass
+class Run:
+    """One press of the button."""
+
+    key: str
+    title: str
+    inputs: tuple[str, ...]
+    output: Path | None
+    """The folder of its results; None: beside each photo."""
+    options: UpscaleOptions
+    download: bool
+    """Whether results lie in the temporary folder, to be saved through the browser."""
+    state: State = "waiting"
+    progress: float = 0.0
+    """0 to 1."""
+    items: list[Item] = field(default_factory=list)
+    error: str | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def facts(self) -> dict[str, Any]:
+        """What the page shows of it."""
+        return {
+            "key": self.key,
+            "title": self.title,
+            "state": self.state,
+            "progress": round(self.progress, 4),
+            "download": self.download,
+            "folder": str(self.output) if self.output and not self.download else None,
+            "error": self.error,
+            "counts": {
+                state: sum(item.state == state for item in self.items) for state in ("done", "skipped", "failed")
+            },
+            "items": [
+                {
+                    "name": Path(item.name).name,
+                    "state": item.state,
+                    "output": item.output and (Path(item.output).name if self.download else item.output),
+                    "seconds": item.seconds,
+                    "warnings": item.warnings,
+                    "error": item.error,
+                }
+                for item in self.items
+            ],
+        }
+
+
+class Runs:
+    """The queue of runs and the thread that does them.
+
+    Args:
+        enlarger: does the work.
+        folder: where results that are to be downloaded are kept, each run's in a folder of its own.
+    """
+
+    def __init__(self, enlarger: Enlarger, folder: Path) -> None:
+        self._enlarger, self._folder = enlarger, folder
+        self._runs: dict[str, Run] = {}
+        self._queue: queue.Queue[Run | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._work, name="runs", daemon=True)
+        self._thread.start()
+
+    def all(self) -> list[Run]:
+        """The runs, the newest first."""
+        return list(reversed(self._runs.values()))
+
+    def get(self, key: str) -> Run:
+        """The run of that key. Raises GramganError for an unknown one."""
+        if key not in self._runs:
+            raise GramganError("There is no such run.", "Start it again.")
+        return self._runs[key]
+
+    def start(self, title: str, inputs: Sequence[str], output: Path | None, options: UpscaleOptions) -> Run:
+        """Put a run over files of this computer at the end of the queue."""
+        return self._start(Run(secrets.token_hex(8), title, tuple(inputs), output, options, download=False))
+
+    def start_download(self, title: str, upload: Path, options: UpscaleOptions) -> Run:
+        """Put a run over an upload at the end of the queue; its result gets a folder of its own."""
+        key = secrets.token_hex(8)
+        (self._folder / key).mkdir(parents=True)
+        return self._start(Run(key, title, (str(upload),), self._folder / key, options, download=True))
+
+    def _start(self, run: Run) -> Run:
+        self._runs[run.key] = run
+        self._queue.put(run)
+        return run
+
+    def cancel(self, key: str) -> None:
+        """Stop a run; results that are finished stay."""
+        run = self.get(key)
+        run.stop.set()
+        if run.state == "waiting":
+            run.state = "cancelled"
+
+    def close(self) -> None:
+        """Cancel everything, and wait until nothing unfinished is left on the disk."""
+        for run in self._runs.values():
+            run.stop.set()
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (run := self._queue.get()) is not None:
+            if not run.stop.is_set():
+                self._do(run)
+
+    def _do(self, run: Run) -> None:
+        run.state = "working"
+
+        def on_progress(done: float) -> None:
+            if run.stop.is_set():
+                raise Cancelled
+            run.progress = min(1.0, done / max(1, len(run.items)))
+
+        try:
+            names, results = self._enlarger.files(run.inputs, run.output, run.options, on_progress)
+            run.items = [Item(name) for name in names]
+            for item, result in zip(run.items, results, strict=True):
+                _note(item, result)
+            run.state = "done"
+            run.progress = 1.0
+        except Cancelled:
+            run.state = "cancelled"
+        except GramganError as error:
+            run.state, run.error = "failed", str(error)
+        except OSError as error:
+            run.state, run.error = "failed", f"{error.filename or 'The disk'}: {error.strerror or error}."
+
+
+def _note(item: Item, result: Result) -> None:
+    item.output, item.seconds, item.error = result.output, result.seconds, result.error
+    item.warnings = tuple(result.warnings)
+    item.state = "failed" if result.error else "skipped" if result.skipped else "done"
