@@ -21,7 +21,6 @@ EXCEPTIONS = {
     "src/gramgan_cli/cli": "a file for each command",
     "src/gramgan_cli/cli/upscale.py": "unfinished",
     "src/gramgan_cli/engines/upscale/upscaler.py:__init__": "unfinished",
-    "tests/core/archs/test_networks_exact.py": "unfinished",
     "tests/engines/batch/test_batch.py": "unfinished",
     "tests/engines/train/test_gan_training.py": "unfinished",
     "tests/engines/upscale/test_upscale_faults.py:mixed_folder": "unfinished",

@@ -52,6 +52,17 @@ def test_settings_reach_their_keys() -> None:
     assert recipe.network == {"arch": "rrdbnet", "nf": 32}
 
 
+def test_weights_of_plugins_are_added_one_by_one_and_survive_toml() -> None:
+    recipe = Recipe()
+    assert merge(Recipe(), tomllib.loads(to_toml(recipe))) == recipe
+    for text in ("loss.plugins.edges=0.5", "loss.plugins.other=2.0", "loss.plugins.edges=0.25"):
+        recipe = merge(recipe, parse_setting(text))
+    assert recipe.loss.plugins == {"edges": 0.25, "other": 2.0}
+    assert merge(Recipe(), tomllib.loads(to_toml(recipe))) == recipe
+    with pytest.raises(UsageError, match=r"loss\.plugins takes a float"):
+        merge(recipe, parse_setting("loss.plugins.edges=much"))
+
+
 def test_another_architecture_drops_the_hyperparameters_of_the_old_one() -> None:
     recipe = merge(Recipe(), {"network": {"arch": "rrdbnet", "gc": 16}})
     assert merge(recipe, {"network": {"arch": "compact"}}).network == {"arch": "compact"}

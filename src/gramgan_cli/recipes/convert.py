@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import tomli_w
 
 from gramgan_cli.core.errors import GramganError, UsageError, nearest
-from gramgan_cli.recipes.schema import LIMITS, Recipe
+from gramgan_cli.recipes.schema import LIMITS, OPEN_TABLES, Recipe
 
 
 def _fits(kind: Any, value: Any) -> bool:
@@ -34,7 +34,8 @@ def _value(key: str, kind: Any, value: Any) -> Any:
         if not isinstance(value, Mapping):
             raise UsageError(f"{key} is a table, not {value!r}.")
         (of,) = get_args(kind)[1:]
-        if not value or not all(_fits(of, item) for item in value.values()):
+        empty = not value and key not in OPEN_TABLES
+        if empty or not all(_fits(of, item) for item in value.values()):
             raise UsageError(f"{key} takes a {of.__name__} for each of its names, one at least, not {dict(value)!r}.")
         return dict(value)
     if not _fits(kind, value):
@@ -64,6 +65,8 @@ def _merge(record: Any, changes: Mapping[str, Any], prefix: str) -> Any:
             updated[name] = _merge_network(current, value)
         else:
             updated[name] = _value(key, kinds[name], value)
+            if key in OPEN_TABLES:
+                updated[name] = {**current, **updated[name]}
             if key in LIMITS and updated[name] not in LIMITS[key]:
                 raise UsageError(f"{key} is {LIMITS[key]}, not {value!r}.")
     return dataclasses.replace(record, **updated)

@@ -70,7 +70,12 @@ class Loss:
     """Adversarial term."""
     adversarial_form: Literal["ragan", "gan", "wgan-gp"] = "ragan"
     """Which adversarial loss."""
+    plugins: Mapping[str, float] = field(default_factory=dict)
+    """Weights of plugins' terms by name (docs/extending.md)."""
 
+
+OPEN_TABLES = ("loss.plugins",)
+"""Tables of any names: settings add to them, and they may be empty."""
 
 LOSS_TERMS = tuple(term.name for term in fields(Loss) if isinstance(term.default, float))
 """The generator's terms, as recipes and records name them."""

@@ -12,6 +12,7 @@ from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.texture.masks import texture_mask
 from gramgan_cli.core.texture.patches import choose_places, parse_selection
+from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 COLOURS = 3
@@ -78,7 +79,7 @@ def _check_data(recipe: Recipe) -> None:
 
 def _check_terms(recipe: Recipe) -> None:
     """Each loss term has what it is made of, and there is one at least."""
-    loss, arch = recipe.loss, recipe.discriminator.arch
+    loss, arch, own = recipe.loss, recipe.discriminator.arch, plugin_losses(recipe)
     if (loss.adversarial or loss.discriminator) and arch == "none":
         raise UsageError("loss.adversarial and loss.discriminator need a discriminator.", "Set discriminator.arch.")
     if loss.discriminator and arch != "gramgan":
@@ -89,7 +90,7 @@ def _check_terms(recipe: Recipe) -> None:
         raise UsageError("A discriminator without loss.adversarial or loss.discriminator trains nothing.")
     if loss.colours != "rgb" and not (loss.content or loss.frequency):
         raise UsageError("loss.colours is of loss.content and loss.frequency, which are both 0.", "Set one of them.")
-    if not any(getattr(loss, name) for name in LOSS_TERMS):
+    if not any(getattr(loss, name) for name in LOSS_TERMS) and not own:
         raise UsageError("All loss terms are 0: there is nothing to learn.")
 
 

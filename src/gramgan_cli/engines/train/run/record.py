@@ -28,7 +28,7 @@ def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, 
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
     record: dict[str, Any] = {
         "recipe": recipe.name,
-        "losses": [name for name in LOSS_TERMS if getattr(recipe.loss, name)],
+        "losses": [*(name for name in LOSS_TERMS if getattr(recipe.loss, name)), *recipe.loss.plugins],
         "settings": method(recipe),
         "steps": progress.step,
         "batch_size": recipe.batch_size,

@@ -19,6 +19,7 @@ from gramgan_cli.core.losses.plain import plain_l1
 from gramgan_cli.core.losses.transferal import transferal_perceptual
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.generate import Generated
+from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.engines.train.steps.precision import autocast
 from gramgan_cli.engines.train.steps.texture_term import TextureTerm
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
@@ -77,6 +78,7 @@ class PictureTerms:
         self.generator = generator
         self.recipe, self.precision, self.device = recipe, precision, device
         self.distance = DISTANCES[recipe.loss.content_distance]
+        self.plugins = plugin_losses(recipe, device)
         self.texture = TextureTerm(recipe, device, group) if recipe.loss.texture else None
         network = dict(recipe.network)
         self.described = archs.describe(network.pop("arch"), network)
@@ -102,6 +104,8 @@ class PictureTerms:
             terms["plain"] = plain_l1(sr, hr)
         if self.recipe.loss.transferal:
             terms["transferal"] = self._transferal(generated)
+        for name, loss in self.plugins.items():
+            terms[name] = loss(sr, hr)
         return terms
 
     def _transferal(self, generated: Generated) -> Tensor:
@@ -124,4 +128,5 @@ class PictureTerms:
 
 def weighted_sum(terms: dict[str, Tensor], recipe: Recipe) -> Tensor:
     """The generator's loss: each term times its weight in the recipe, which carries the term's name."""
-    return torch.stack([getattr(recipe.loss, name) * term for name, term in terms.items()]).sum()
+    own = recipe.loss.plugins
+    return torch.stack([(own.get(name) or getattr(recipe.loss, name)) * term for name, term in terms.items()]).sum()
