@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gramgan_cli.api.measuring import Measured, bench
     from gramgan_cli.api.models import Model, models
+    from gramgan_cli.api.training import TrainResult, train
     from gramgan_cli.api.upscaler import Upscaler, load
     from gramgan_cli.api.upscaling import upscale, upscale_all
     from gramgan_cli.core.errors import GramganError, UsageError
@@ -29,12 +30,14 @@ __all__ = [
     "Measured",
     "Model",
     "Result",
+    "TrainResult",
     "Upscaler",
     "UsageError",
     "__version__",
     "bench",
     "load",
     "models",
+    "train",
     "upscale",
     "upscale_all",
 ]
@@ -44,6 +47,8 @@ _MODULES = {
     "Measured": "api.measuring",
     "models": "api.models",
     "Model": "api.models",
+    "train": "api.training",
+    "TrainResult": "api.training",
     "load": "api.upscaler",
     "Upscaler": "api.upscaler",
     "upscale": "api.upscaling",

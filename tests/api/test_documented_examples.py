@@ -18,7 +18,7 @@ def test_the_examples_run_one_after_the_other(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("GRAMGAN_BACKEND", "torch")
     for name in ("photo.jpg", "photos/a.png", "photos/more/b.png"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros((24, 32, 3), np.uint8)).save(name)
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)).save(name)
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "python-api.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) > 5
     scope: dict[str, Any] = {}
@@ -28,3 +28,4 @@ def test_the_examples_run_one_after_the_other(tmp_path: Path, monkeypatch: pytes
     assert Path("enlarged/more/b_x4.png").is_file()
     assert scope["array"].shape == (128, 192, 3)
     assert not Path("cancelled.png").exists()
+    assert scope["result"].finished

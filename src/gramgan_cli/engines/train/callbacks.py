@@ -24,5 +24,9 @@ class TrainCallbacks:
     def on_metrics(self, row: Mapping[str, Any]) -> None:
         """A row was added to the metrics."""
 
+    def should_stop(self) -> bool:
+        """Whether the run should save everything and end; asked after each step."""
+        return False
+
     def on_end(self) -> None:
         """The loop is over."""

@@ -108,7 +108,7 @@ class Trainer:
         """Whether to stop after this step. Several processes ask each other every tenth step only."""
         if self.group.processes > 1 and self.progress.step % 10:
             return False
-        return self.group.any(requested.is_set())
+        return self.group.any(requested.is_set() or self.setup.callbacks.should_stop())
 
     def log(self, losses: LossLog, share: float) -> None:
         """Write the mean losses since the last row; stop at the first that is not finite."""
