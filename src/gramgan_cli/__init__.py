@@ -20,16 +20,57 @@ if TYPE_CHECKING:
     from gramgan_cli.api.training import TrainResult, train
     from gramgan_cli.api.upscaler import Upscaler, load
     from gramgan_cli.api.upscaling import upscale, upscale_all
-    from gramgan_cli.core.errors import GramganError, UsageError
+    from gramgan_cli.core.errors import (
+        ArchiveDamaged,
+        DeviceNotFound,
+        DownloadFailed,
+        GramganError,
+        ImageDamaged,
+        ImageTooLarge,
+        ImageUnsupported,
+        MissingExtra,
+        ModelDamaged,
+        ModelExists,
+        ModelNotFound,
+        ModelNotPulled,
+        ModelUnsupported,
+        NotARegularFile,
+        NotConvertible,
+        Offline,
+        OutOfMemory,
+        PrecisionUnavailable,
+        StateDamaged,
+        TargetExists,
+        UsageError,
+    )
     from gramgan_cli.engines.upscale.result import Result
 
     __version__: str
 
 __all__ = [
+    "ArchiveDamaged",
+    "DeviceNotFound",
+    "DownloadFailed",
     "GramganError",
+    "ImageDamaged",
+    "ImageTooLarge",
+    "ImageUnsupported",
     "Measured",
+    "MissingExtra",
     "Model",
+    "ModelDamaged",
+    "ModelExists",
+    "ModelNotFound",
+    "ModelNotPulled",
+    "ModelUnsupported",
+    "NotARegularFile",
+    "NotConvertible",
+    "Offline",
+    "OutOfMemory",
+    "PrecisionUnavailable",
     "Result",
+    "StateDamaged",
+    "TargetExists",
     "TrainResult",
     "Upscaler",
     "UsageError",

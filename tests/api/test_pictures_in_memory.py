@@ -124,7 +124,7 @@ def test_other_things_are_a_type_error(nearest: gg.Upscaler) -> None:
 
 def test_a_loaded_model_says_what_it_is(nearest: gg.Upscaler) -> None:
     assert (nearest.name, nearest.scale, nearest.device) == ("nearest", 4, "cpu")
-    with pytest.raises(gg.GramganError, match="no-such-model"):
+    with pytest.raises(gg.ModelNotFound, match="no-such-model"):
         gg.load("no-such-model")
     with pytest.raises(TypeError, match="colour"):
         gg.load("nearest", colour=1)  # type: ignore[call-arg]

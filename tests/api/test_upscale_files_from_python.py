@@ -63,8 +63,14 @@ def test_a_folder_gives_results_in_order_and_goes_on_after_a_damaged_picture(tmp
 def test_errors_are_raised_with_their_types(tmp_path: Path) -> None:
     photo = put(tmp_path / "a.png")
     gg.upscale(photo, model="nearest")
-    with pytest.raises(gg.GramganError, match="exists already"):
+    with pytest.raises(gg.TargetExists, match="exists already"):
         gg.upscale(photo, model="nearest")
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(photo.read_bytes()[:200])
+    with pytest.raises(gg.ImageDamaged, match=r"damaged\.png"):
+        gg.upscale(damaged, model="nearest")
+    with pytest.raises(gg.ModelNotFound, match="no-such-model"):
+        gg.upscale(photo, model="no-such-model", overwrite=True)
     assert gg.upscale(photo, model="nearest", skip_existing=True).skipped
     with pytest.raises(gg.UsageError, match="is a folder"):
         gg.upscale(tmp_path)

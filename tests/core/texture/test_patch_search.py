@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gramgan_cli.core.texture.gram import packed_gram, unpack
-from gramgan_cli.core.texture.patchdb.faiss_index import APPROXIMATE_FROM, FaissIndex
+from gramgan_cli.core.texture.patchdb.faiss_index import APPROXIMATE_FROM, PROBES, FaissIndex
 from gramgan_cli.core.texture.patchdb.query import BoxIndex, TreeIndex, build_index, combined_query
 
 
@@ -83,7 +83,7 @@ def test_the_approximate_faiss_index_finds_nearly_all_and_more_with_more_probes(
     exact = TreeIndex(entries).find_best(queries)
     few, usual, all_cells = (
         (FaissIndex(entries, approximate=True, probes=probes).find_best(queries) == exact).double().mean().item()
-        for probes in (1, 32, 10_000)
+        for probes in (1, PROBES, 10_000)
     )
     assert few < usual
     assert usual > 0.98

@@ -18,7 +18,7 @@ APPROXIMATE_FROM = 10_000_000
 SHORTLIST = 8
 """Entries that FAISS's float32 proposes for each query; the nearest of them is chosen in float64."""
 
-PROBES = 32
+PROBES = 8
 """Cells that an approximate search reads, of about sqrt(entries)."""
 
 SAMPLES_PER_CELL = 64
