@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import ImageTooLarge
 
 LARGEST_PIXELS = 500_000_000
 """A picture that claims more pixels is refused."""
@@ -22,9 +22,9 @@ UNQUESTIONED_TOTAL = 100_000_000
 IF_REAL = "If it is real, cut it into parts, or save it as an uncompressed TIFF."
 
 
-def too_large(name: str) -> GramganError:
+def too_large(name: str) -> ImageTooLarge:
     """The error for a picture of more than ``LARGEST_PIXELS``."""
-    return GramganError(
+    return ImageTooLarge(
         f"{name} claims to have more than {LARGEST_PIXELS // 10**6} megapixels, so it is refused.",
         "If it is real, cut it into parts.",
     )
@@ -39,13 +39,13 @@ def check_size(name: str, width: int, height: int, byte_count: int) -> None:
         byte_count: size of the file.
 
     Raises:
-        GramganError: the picture is refused.
+        ImageTooLarge: the picture is refused.
     """
     pixels = width * height
     if pixels > LARGEST_PIXELS:
         raise too_large(name)
     if pixels > UNQUESTIONED_PIXELS and pixels > PIXELS_PER_BYTE * byte_count:
-        raise GramganError(f"{name} claims {width}x{height} pixels in {byte_count} bytes, so it is refused.", IF_REAL)
+        raise ImageTooLarge(f"{name} claims {width}x{height} pixels in {byte_count} bytes, so it is refused.", IF_REAL)
 
 
 def check_total(name: str, pixels: int, byte_count: int) -> None:
@@ -57,11 +57,11 @@ def check_total(name: str, pixels: int, byte_count: int) -> None:
         byte_count: size of the file.
 
     Raises:
-        GramganError: the file is refused.
+        ImageTooLarge: the file is refused.
     """
     if pixels > LARGEST_TOTAL or (pixels > UNQUESTIONED_TOTAL and pixels > PIXELS_PER_BYTE * byte_count):
         megapixels = round(pixels / 10**6)
-        raise GramganError(
+        raise ImageTooLarge(
             f"{name} claims frames of {megapixels} megapixels together in {byte_count} bytes, so it is refused.",
             "If it is real, cut it into parts.",
         )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from gramgan_cli.core.errors import GramganError, MissingExtra
+from gramgan_cli.core.errors import GramganError, ImageDamaged, ImageTooLarge, ImageUnsupported, MissingExtra
 from gramgan_cli.core.images.formats import jxl
 from gramgan_cli.core.images.formats.bmp import open_bmp
 from gramgan_cli.core.images.formats.gif import open_gif
@@ -54,10 +54,12 @@ def open_photo(data: bytes, name: str, allow_truncated: bool = False) -> Photo:
         allow_truncated: read what is there of a file that is cut off or damaged, and warn.
 
     Raises:
-        GramganError: it is no picture of a known format, is damaged, or claims an absurd size.
+        ImageUnsupported: it is no picture of a known format.
+        ImageDamaged: it can't be decoded.
+        ImageTooLarge: it does not fit into memory, or its header states an absurd size.
     """
     if not data:
-        raise GramganError(f"{name} is empty (zero bytes).", "Copy it again from where it came.")
+        raise ImageDamaged(f"{name} is empty (zero bytes).", "Copy it again from where it came.")
     open_it = OPENERS[_readable_kind(data, name)]
     if not allow_truncated:
         return _opened(open_it, data, name, lenient=False)
@@ -87,8 +89,8 @@ def _readable_kind(data: bytes, name: str) -> str:
     reads = "It reads PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF and, with their extras, HEIC and JPEG XL."
     if kind is not None:
         hint = DEVELOP_RAW if kind.name == "raw" else reads
-        raise GramganError(f"{name} is of a kind that gramgan does not read: {kind.label}.", hint)
-    raise GramganError(f"{name} is not a picture that gramgan reads.", reads)
+        raise ImageUnsupported(f"{name} is of a kind that gramgan does not read: {kind.label}.", hint)
+    raise ImageUnsupported(f"{name} is not a picture that gramgan reads.", reads)
 
 
 @dataclass(frozen=True)
@@ -114,16 +116,16 @@ class _Guarded:
 
     def _explained(self, error: Exception) -> GramganError:
         if isinstance(error, MemoryError):
-            return GramganError(f"{self.name} does not fit into memory.", "Close other programs, or make it smaller.")
+            return ImageTooLarge(f"{self.name} does not fit into memory.", "Close other programs, or make it smaller.")
         if isinstance(error, Image.DecompressionBombError):
             return too_large(self.name)
         if isinstance(error, Unsupported):
-            return GramganError(f"{self.name} is of a kind that gramgan does not read: {error}.", error.hint)
+            return ImageUnsupported(f"{self.name} is of a kind that gramgan does not read: {error}.", error.hint)
         if isinstance(error, UnidentifiedImageError):
             error = Unreadable("its header makes no sense")
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         hint = None if self.lenient else "With --allow-truncated, what can be read of it is used."
-        return GramganError(f"{self.name} is damaged or cut off ({reason[:160]}).", hint)
+        return ImageDamaged(f"{self.name} is damaged or cut off ({reason[:160]}).", hint)
 
 
 def _as_announced(array: Array | None, frame: Frame) -> Array:

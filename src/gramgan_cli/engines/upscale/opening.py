@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, TargetExists
 from gramgan_cli.core.images.alpha import extend_colours
 from gramgan_cli.core.images.formats.capabilities import Format, format_of_suffix
 from gramgan_cli.core.images.mark import marked
@@ -116,7 +116,7 @@ def _check_output(opened: Opened, options: UpscaleOptions) -> None:
     if options.skip_existing:
         opened.result.skipped = True
     elif not options.overwrite:
-        raise GramganError(f"{path} exists already.", "Replace it with --overwrite, or pass --skip-existing.")
+        raise TargetExists(f"{path} exists already.", "Replace it with --overwrite, or pass --skip-existing.")
 
 
 def _scale_note(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:
