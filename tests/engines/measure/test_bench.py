@@ -28,7 +28,7 @@ from gramgan_cli.core.resize.matlab import imresize, make_lr, round_to_8bit
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.engines.measure import bench as engine
 from gramgan_cli.engines.measure.enlargers import interpolation, open_enlargers
-from gramgan_cli.engines.measure.report import busiest_place
+from gramgan_cli.engines.measure.report import busiest_position
 
 
 @pytest.fixture
@@ -188,12 +188,12 @@ def test_the_crop_lies_where_enlarging_fails() -> None:
     hr = np.zeros((300, 200, 3), np.uint8)
     plain = hr.copy()
     plain[210:230, 60:90] = 255
-    top, left = busiest_place(hr, plain, 96)
+    top, left = busiest_position(hr, plain, 96)
     assert top <= 210
     assert top + 96 >= 230
     assert left <= 60
     assert left + 96 >= 90
-    assert busiest_place(hr[:50, :40], plain[:50, :40], 96) == (0, 0)
+    assert busiest_position(hr[:50, :40], plain[:50, :40], 96) == (0, 0)
 
 
 def test_equal_pictures_are_null_in_json(tmp_path: Path) -> None:

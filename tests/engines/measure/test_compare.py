@@ -23,7 +23,7 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.resize.matlab import imresize, make_lr, round_to_8bit
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
-from gramgan_cli.engines.measure.compare_grid import CROP, places_to_look
+from gramgan_cli.engines.measure.compare_grid import CROP, positions_to_look_at
 from gramgan_cli.engines.measure.compare_page import check_size
 
 
@@ -104,12 +104,12 @@ def test_without_hr_the_input_is_shown(photo: Path, tmp_path: Path) -> None:
 def test_places_are_where_the_versions_differ_and_apart() -> None:
     apart = np.zeros((300, 400))
     apart[20:40, 30:50], apart[200:220, 300:320], apart[190:200, 20:30] = 5, 9, 1
-    places = places_to_look(apart, 72, 3)
+    places = positions_to_look_at(apart, 72, 3)
     inside = [(210, 310), (30, 40), (195, 25)]
     for (top, left), (y, x) in zip(places, inside, strict=True):
         assert top <= y < top + 72
         assert left <= x < left + 72
-    assert places_to_look(np.ones((50, 40)), 72, 3) == [(0, 0)]
+    assert positions_to_look_at(np.ones((50, 40)), 72, 3) == [(0, 0)]
 
 
 def test_a_grid_that_its_format_can_not_hold_is_refused(tmp_path: Path) -> None:

@@ -23,11 +23,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import picture_errors, read_rgb
 from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.images.formats.pillow import open_image
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 
 NAMES = ("Set5", "Set14", "BSD100", "Urban100", "Manga109", "DIV2K")
@@ -197,7 +198,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     """(height, width) of a picture, upright, from its header alone. Raises GramganError as ``read_picture`` does."""
     if not path.is_file():
         raise GramganError(f"There is no file {path}.")
-    with picture_errors(str(path)), Image.open(path) as image:
+    with picture_errors(str(path)), open_image(path) as image:
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         return (image.width, image.height) if turned else (image.height, image.width)
 
@@ -222,5 +223,5 @@ def read_sample(pair: PairOfFiles, scale: int) -> Sample:
 
 def _has_one_channel(path: Path) -> bool:
     """Whether a picture's file holds grey levels, with or without transparency."""
-    with picture_errors(str(path)), Image.open(path) as image:
+    with picture_errors(str(path)), open_image(path) as image:
         return image.mode.startswith(("L", "1", "I", "F"))

@@ -26,7 +26,7 @@ FRAMES = ("#ff3b30", "#34c759", "#0a84ff")
 """The colours that tell the crops apart."""
 
 
-def places_to_look(apart: NDArray[np.float64], side: int, count: int) -> list[tuple[int, int]]:
+def positions_to_look_at(apart: NDArray[np.float64], side: int, count: int) -> list[tuple[int, int]]:
     """Top and left of ``count`` windows of ``side`` where ``apart`` (H, W) is largest; best first.
 
     They lie a third of the image apart, so that they don't all show one thing; fewer where there is no room for more.
@@ -36,12 +36,12 @@ def places_to_look(apart: NDArray[np.float64], side: int, count: int) -> list[tu
     mean = uniform_filter(apart, (height, width), mode="constant")
     rows, columns = apart.shape[0] - height + 1, apart.shape[1] - width + 1
     score = mean[height // 2 : height // 2 + rows, width // 2 : width // 2 + columns]
-    places: list[tuple[int, int]] = []
-    while len(places) < count and np.isfinite(score).any():
+    positions: list[tuple[int, int]] = []
+    while len(positions) < count and np.isfinite(score).any():
         top, left = (int(n) for n in np.unravel_index(int(np.argmax(score)), score.shape))
-        places.append((top, left))
+        positions.append((top, left))
         score[max(0, top - spread + 1) : top + spread, max(0, left - spread + 1) : left + spread] = -np.inf
-    return places
+    return positions
 
 
 def write_grid(path: Path, comparison: Comparison) -> None:
@@ -58,15 +58,15 @@ def write_grid(path: Path, comparison: Comparison) -> None:
 
 
 def draw_grid(comparison: Comparison) -> Image.Image:
-    """The grid. Crops show every pixel of the results as a square, from the places where the versions differ most."""
+    """The grid. Crops show every pixel of the results as a square, from where the versions differ most."""
     height, width = comparison.versions[0].image.shape[:2]
-    places = places_to_look(difference(comparison), CROP, CROPS)
+    positions = positions_to_look_at(difference(comparison), CROP, CROPS)
     whole = (COLUMN, max(1, round(COLUMN * height / width)))
     crop = (COLUMN, COLUMN)
     below = LABEL + whole[1] + GAP
     size = (
         len(comparison.versions) * (COLUMN + GAP) + GAP,
-        GAP + below + len(places) * (crop[1] + GAP),
+        GAP + below + len(positions) * (crop[1] + GAP),
     )
     canvas = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(canvas)
@@ -76,8 +76,8 @@ def draw_grid(comparison: Comparison) -> Image.Image:
         draw.text((left, GAP), _fitting(version.caption, draw, font), fill="black", font=font)
         image = Image.fromarray(version.image)
         canvas.paste(image.resize(whole, Image.Resampling.LANCZOS), (left, GAP + LABEL))
-        _mark(draw, places, (left, GAP + LABEL), COLUMN / width)
-        for row, (y, x) in enumerate(places):
+        _mark(draw, positions, (left, GAP + LABEL), COLUMN / width)
+        for row, (y, x) in enumerate(positions):
             corner = (left, GAP + below + row * (crop[1] + GAP))
             part = image.crop((x, y, min(x + CROP, width), min(y + CROP, height)))
             factor = COLUMN // CROP
@@ -87,9 +87,11 @@ def draw_grid(comparison: Comparison) -> Image.Image:
     return canvas
 
 
-def _mark(draw: ImageDraw.ImageDraw, places: Sequence[tuple[int, int]], corner: tuple[int, int], zoom: float) -> None:
+def _mark(
+    draw: ImageDraw.ImageDraw, positions: Sequence[tuple[int, int]], corner: tuple[int, int], zoom: float
+) -> None:
     """Frame the crops on the whole photo, which lies at ``corner`` and is ``zoom`` times the result."""
-    for (top, left), colour in zip(places, FRAMES, strict=False):
+    for (top, left), colour in zip(positions, FRAMES, strict=False):
         x, y = corner[0] + left * zoom, corner[1] + top * zoom
         draw.rectangle((x, y, x + CROP * zoom, y + CROP * zoom), outline=colour, width=2)
 

@@ -52,13 +52,13 @@ class PictureRow:
     dataset: str
     name: str
     grey: bool
-    place: tuple[int, int]
+    position: tuple[int, int]
     """Top and left of the crop in HR."""
     tiles: list[tuple[str, Pixels, Values]] = field(default_factory=list)
     """Label, crop and scores of HR, bicubic and each model; HR has no scores, nor has bicubic unless it is measured."""
 
 
-def busiest_place(hr: Pixels, plain: Pixels, side: int) -> tuple[int, int]:
+def busiest_position(hr: Pixels, plain: Pixels, side: int) -> tuple[int, int]:
     """Top and left of the ``side`` x ``side`` window where ``plain`` (H, W, 3) is furthest from HR: the hardest."""
     height, width = (min(side, length) for length in hr.shape[:2])
     error = np.abs(hr.astype(np.float64) - plain).sum(axis=2)
@@ -78,19 +78,19 @@ class Gallery:
     def add(self, result: Enlarged) -> None:
         """Take the crop of one result; the first one of a picture brings HR and bicubic along."""
         if not self.rows or (self.rows[-1].dataset, self.rows[-1].name) != (result.dataset, result.sample.name):
-            place = busiest_place(result.target, result.plain, CROP)
-            row = PictureRow(result.dataset, result.sample.name, result.sample.grey, place)
-            row.tiles = [("HR", _crop(result.target, place), {}), ("bicubic", _crop(result.plain, place), {})]
+            position = busiest_position(result.target, result.plain, CROP)
+            row = PictureRow(result.dataset, result.sample.name, result.sample.grey, position)
+            row.tiles = [("HR", _crop(result.target, position), {}), ("bicubic", _crop(result.plain, position), {})]
             self.rows.append(row)
         row = self.rows[-1]
         if result.model == "bicubic":
             row.tiles[1] = ("bicubic", row.tiles[1][1], result.values)
         else:
-            row.tiles.append((result.model, _crop(result.sr, row.place), result.values))
+            row.tiles.append((result.model, _crop(result.sr, row.position), result.values))
 
 
-def _crop(image: Pixels, place: tuple[int, int]) -> Pixels:
-    top, left = place
+def _crop(image: Pixels, position: tuple[int, int]) -> Pixels:
+    top, left = position
     return image[top : top + CROP, left : left + CROP].copy()
 
 
@@ -214,7 +214,7 @@ def _html_row(row: PictureRow) -> str:
 
 
 def _title(row: PictureRow) -> str:
-    top, left = row.place
+    top, left = row.position
     note = ", grey" if row.grey else ""
     return f"{row.dataset}, {row.name} (from {left}, {top}{note})"
 

@@ -1,0 +1,71 @@
+"""What bench is given: hostile files, and networks whose sizes don't divide."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import EpsImagePlugin, Image
+from typer.testing import CliRunner
+
+from gramgan_cli.cli.app import app
+from gramgan_cli.core import archs
+from gramgan_cli.core.data.datasets import open_dataset, picture_size
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.metrics import psnr_y
+from gramgan_cli.core.resize.matlab import make_lr
+from gramgan_cli.core.weights.header import WeightsHeader, save_weights
+from gramgan_cli.engines.measure.bench import bench
+from gramgan_cli.engines.measure.enlargers import interpolation
+
+
+def test_postscript_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow would start Ghostscript for an EPS, whatever its name."""
+
+    def run(*_: object) -> None:
+        raise AssertionError("Ghostscript was started")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", run)
+    text = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n{} loop\n"
+    (tmp_path / "loop.png").write_text(text)
+    Image.effect_noise((64, 64), 60).save(tmp_path / "good.png")
+    measured = bench([open_dataset(tmp_path, 4)], [interpolation("bicubic", 4)])
+    assert [failure.name for failure in measured.failures] == ["loop"]
+    assert "loop.png can't be read as a picture" in measured.failures[0].reason
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sizes_are_those_of_the_upright_picture(tmp_path: Path, orientation: int) -> None:
+    image = Image.new("RGB", (30, 20))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "x.jpg", exif=exif)
+    assert picture_size(tmp_path / "x.jpg") == ((30, 20) if orientation >= 5 else (20, 30))
+    with pytest.raises(GramganError, match=r"no file .*absent"):
+        picture_size(tmp_path / "absent.jpg")
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_sizes_that_the_network_does_not_take(tmp_path: Path, scale: int) -> None:
+    """RRDBNet at x2 and x1 folds pixels into channels: LR of 27 x 31 is reflected, then cropped."""
+    torch.manual_seed(0)
+    facts = {"nf": 4, "nb": 1, "gc": 4, "upsampler": "nearest", "scale": scale}
+    network = archs.build("rrdbnet", facts).eval()
+    file = tmp_path / "folds.safetensors"
+    save_weights(file, network.state_dict(), WeightsHeader("rrdbnet", facts, scale))
+    (tmp_path / "set").mkdir()
+    hr = np.random.default_rng(0).integers(0, 256, (27 * scale, 31 * scale, 3), dtype=np.uint8)
+    Image.fromarray(hr).save(tmp_path / "set" / "x.png")
+    result = CliRunner().invoke(app, ["bench", str(tmp_path / "set"), "-m", str(file), "--json"])
+    assert result.exit_code == 0, result.output
+    lr = make_lr(hr, scale) if scale > 1 else hr
+    padded = np.pad(lr, ((0, 1), (0, 1), (0, 0)), mode="reflect")
+    with torch.inference_mode():
+        out = network(torch.tensor(padded / 255, dtype=torch.float32).permute(2, 0, 1)[None])[0]
+    exact = out.permute(1, 2, 0).double().numpy()[: 27 * scale, : 31 * scale] * 255
+    sr = np.clip(np.floor(exact + 0.5), 0, 255).astype(np.uint8)
+    found = json.loads(result.stdout)["results"][0]["psnr_y"]
+    assert found == pytest.approx(psnr_y(sr, hr, scale), abs=0.01)
