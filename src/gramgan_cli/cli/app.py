@@ -99,23 +99,24 @@ def main() -> None:
     try:
         with _terminated_like_interrupted():
             app()
-    except GramganError as error:
+    except Exception as error:  # the one place that catches everything: a user gets a sentence
         if os.environ.get("GRAMGAN_DEBUG"):
             raise
-        fail(explain(error))
-        sys.exit(error.exit_code)
-    except OSError as error:  # the system's own words, for a file or folder that nothing closer to it explains
-        if os.environ.get("GRAMGAN_DEBUG"):
-            raise
+        fail(sentence(error))
+        sys.exit(error.exit_code if isinstance(error, GramganError) else GramganError.exit_code)
+
+
+def sentence(error: Exception) -> str:
+    """What a user reads of an error of any kind."""
+    if isinstance(error, GramganError):
+        return explain(error)
+    if isinstance(error, OSError):  # the system's own words, for what nothing closer to it explains
         name = f"{error.filename}: " if error.filename else ""
-        fail(f"{name}{error.strerror or error}. Check that it is there and that you may read and write it.")
-        sys.exit(GramganError.exit_code)
-    except Exception as error:  # a fault of gramgan's own: a traceback helps nobody but those who mend it
-        if os.environ.get("GRAMGAN_DEBUG"):
-            raise
-        said = " ".join(str(error).split())[:200]
-        fail(
-            f"gramgan failed in a way that it should not ({type(error).__name__}{': ' if said else ''}{said}). "
-            "Please report it, with what the same command prints when GRAMGAN_DEBUG=1 is set."
-        )
-        sys.exit(GramganError.exit_code)
+        return f"{name}{error.strerror or error}. Check that it is there and that you may read and write it."
+    said = " ".join(str(error).split())[:200]
+    if isinstance(error, RuntimeError) and said.startswith("Symlink loop"):  # pathlib, until Python 3.12
+        return f"{said}: links that lead to each other. Name the file or folder itself."
+    return (
+        f"gramgan failed in a way that it should not ({type(error).__name__}{': ' if said else ''}{said}). "
+        "Please report it, with what the same command prints when GRAMGAN_DEBUG=1 is set."
+    )

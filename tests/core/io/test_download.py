@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import DownloadFailed, GramganError, NotARegularFile
 from gramgan_cli.core.io.download import download
 
 CONTENT = np.random.default_rng(1).bytes(700_001)
@@ -30,6 +32,11 @@ class Server:
     supports_ranges: bool = True
     cuts: list[int] = field(default_factory=list)
     ranges: list[str | None] = field(default_factory=list)
+    knows_if_range: bool = True
+    length: str | None = None
+    """What Content-Length says, where that is not the truth."""
+    location: str | None = None
+    """Where every request is sent on to."""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         wanted = request.headers.get("Range")
@@ -38,8 +45,14 @@ class Server:
             request.send_error(404)
             return
         start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.supports_ranges else 0  # type: ignore[index]
-        if request.headers.get("If-Range", self.etag) != self.etag:
+        if self.knows_if_range and request.headers.get("If-Range", self.etag) != self.etag:
             start = 0
+        if self.location is not None:
+            request.send_response(302)
+            request.send_header("Location", self.location)
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+            return
         if start >= len(self.content):
             request.send_response(416)
             request.send_header("Content-Range", f"bytes */{len(self.content)}")
@@ -51,7 +64,7 @@ class Server:
             request.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
         if self.etag:
             request.send_header("ETag", self.etag)
-        request.send_header("Content-Length", str(len(self.content) - start))
+        request.send_header("Content-Length", self.length or str(len(self.content) - start))
         request.end_headers()
         body = self.content[start:]
         request.wfile.write(body[: self.cuts.pop(0)] if self.cuts else body)
@@ -187,3 +200,77 @@ def test_failures_name_the_address(server: Server, tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("a file where a folder is needed")
     with pytest.raises(GramganError, match="Can't write"):
         download(server.address, tmp_path / "occupied" / "x.bin")
+
+
+@pytest.mark.parametrize("etag", ['"two"', None], ids=["another version", "no version"])
+def test_a_server_that_ignores_if_range_is_not_believed(server: Server, tmp_path: Path, etag: str | None) -> None:
+    """It sends the rest of what it has now: taken as the other half, the file would be of two versions."""
+    server.cuts = [1000, 1000, 1000]
+    with pytest.raises(DownloadFailed, match="cut off"):
+        download(server.address, tmp_path / "x.bin")
+    server.knows_if_range, server.content, server.etag = False, CONTENT[::-1], etag
+    assert download(server.address, tmp_path / "x.bin").read_bytes() == CONTENT[::-1]
+
+
+def test_a_damaged_note_of_the_version_starts_again(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "x.bin.part").write_bytes(b"something")
+    (tmp_path / "x.bin.part.tag").write_bytes(b"\xff\r\nX-Evil: 1")
+    assert download(server.address, tmp_path / "x.bin").read_bytes() == CONTENT
+    assert server.ranges == [None]
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["announced", "not announced"])
+def test_more_than_is_allowed_is_refused_and_not_kept(server: Server, tmp_path: Path, said: bool) -> None:
+    server.length = None if said else "nonsense"
+    with pytest.raises(DownloadFailed, match="more than 1000 bytes"):
+        download(server.address, tmp_path / "x.bin", largest=1000)
+    assert names(tmp_path) == []
+    assert download(server.address, tmp_path / "x.bin", largest=len(CONTENT)).read_bytes() == CONTENT
+
+
+def test_files_have_the_same_limit(tmp_path: Path) -> None:
+    (tmp_path / "source.bin").write_bytes(CONTENT)
+    with pytest.raises(DownloadFailed, match="more than 1000 bytes"):
+        download((tmp_path / "source.bin").as_uri(), tmp_path / "x.bin", largest=1000)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes among its files")
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotARegularFile, match="not a regular file"):
+        download((tmp_path / "pipe").as_uri(), tmp_path / "x.bin")
+
+
+@pytest.mark.parametrize("length", ["-5", "1e3", "\xb2", "", "0x10", "9" * 30, "700001, 700001"])
+def test_an_odd_content_length_is_one_sentence_or_none(server: Server, tmp_path: Path, length: str) -> None:
+    server.length = length or " "
+    try:
+        assert download(server.address, tmp_path / "x.bin", sha256=SHA256).read_bytes() == CONTENT
+    except DownloadFailed as error:
+        assert "\n" not in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://[bad/",
+        "http://host:port/x",
+        "ftp://127.0.0.1/x",
+        "file:///etc/passwd",
+        "http://\xff\xfe/",
+        "javascript:1",
+    ],
+)
+def test_an_odd_redirect_is_one_sentence(server: Server, tmp_path: Path, location: str) -> None:
+    server.location = location
+    with pytest.raises(DownloadFailed) as caught:
+        download(server.address, tmp_path / "x.bin")
+    assert "\n" not in str(caught.value)
+    assert names(tmp_path) == []
+
+
+def test_a_circle_of_redirects_ends(server: Server, tmp_path: Path) -> None:
+    for location in (server.address, "//"):
+        server.location = location
+        with pytest.raises(DownloadFailed, match="in a circle"):
+            download(server.address, tmp_path / "x.bin")

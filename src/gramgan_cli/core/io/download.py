@@ -148,8 +148,10 @@ def _fetch_all(source: _Source, *, resumable: bool, target: Path) -> None:
                     "Run the same command again: it goes on where it stopped.",
                 ) from error
         except urllib.error.HTTPError as error:
+            circle = error.code // 100 == 3
+            answer = "redirects in a circle" if circle else f"answered {error.code} {error.reason}"
             raise DownloadFailed(
-                f"{source.url} answered {error.code} {error.reason}.",
+                f"{source.url} {answer}.",
                 f"Or download it by hand and put it at {target}.",
             ) from error
         except urllib.error.URLError as error:

@@ -139,7 +139,11 @@ def source_of(name: str) -> Source:
     """Where a set comes from; any case of its name. Raises GramganError for unknown names."""
     known = {key.casefold(): source for key, source in SOURCES.items()}.get(name.casefold())
     if known is None:
-        raise GramganError(f"There is no dataset '{name}' to fetch.", nearest(name, SOURCES))
+        close = nearest(name, SOURCES)
+        listed = f"These can be pulled: {', '.join(name for name, source in SOURCES.items() if source.archives)}."
+        raise GramganError(
+            f"There is no dataset '{name}' to pull.", f"{close} {listed}" if close.startswith("Did") else listed
+        )
     return known
 
 

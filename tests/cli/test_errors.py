@@ -1,0 +1,73 @@
+"""The one boundary of errors: whatever fails, a user gets a sentence and an exit code, and a developer a traceback."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gramgan_cli.cli import app, doctor
+from gramgan_cli.core.errors import DeviceNotFound, GramganError, TargetExists
+
+
+def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of a command that raises ``error``."""
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(app, "app", fail)
+    with pytest.raises(SystemExit) as caught:
+        app.main()
+    return int(str(caught.value.code))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (GramganError("It failed.", "Do this."), 1, "Error: It failed. Do this."),
+        (TargetExists("a.png exists already."), 1, "Error: a.png exists already. Replace it with --overwrite."),
+        (DeviceNotFound("There is no device 'x' here."), 2, "--device"),
+        (PermissionError(13, "Permission denied", "a.png"), 1, "Error: a.png: Permission denied."),
+        (KeyError("params"), 1, "KeyError: 'params'"),
+        (RuntimeError("Symlink loop from '/a'"), 1, "links that lead to each other"),
+        (RecursionError("maximum depth\nexceeded"), 1, "RecursionError: maximum depth exceeded"),
+        (GramganError("\x1b[2J"), 1, "\\x1b[2J"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_every_error_is_one_sentence(
+    error: Exception, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("GRAMGAN_DEBUG", raising=False)
+    assert failing(error, monkeypatch) == code
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    assert len(captured.err.splitlines()) == 1
+
+
+def test_a_developer_gets_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAMGAN_DEBUG", "1")
+
+    def fail() -> None:
+        raise KeyError("params")
+
+    monkeypatch.setattr(app, "app", fail)
+    with pytest.raises(KeyError):
+        app.main()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_links_that_lead_to_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the cache folder, which every command looks at."""
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    monkeypatch.setenv("GRAMGAN_CACHE", str(tmp_path / "a" / "cache"))
+    monkeypatch.setattr(app, "app", lambda: doctor.doctor())
+    try:
+        app.main()
+    except SystemExit as error:
+        assert error.code == 1  # noqa: PT017
