@@ -55,7 +55,7 @@ def enlarged(picture: Picture, enlarge: Enlarge) -> Picture:
 def prepared(array: Array) -> Array:
     """(H, W) or (H, W, C) -> what a network takes: (H, W, C), colours carried outwards under full transparency.
 
-    Values that are not finite become 0, as in files.
+    Values that are not finite become 0.
     """
     if array.ndim == 2:
         array = array[:, :, None]

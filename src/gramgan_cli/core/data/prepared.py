@@ -21,6 +21,7 @@ from PIL import Image, ImageOps
 
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.images.formats.pillow import open_image
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 
@@ -45,7 +46,7 @@ class PreparedPhoto:
 
 def read_rgb(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint8]:
     """A picture as 8-bit RGB (H, W, 3), turned upright by its EXIF orientation. Errors name the file (as ``name``)."""
-    with picture_errors(name or str(file)), Image.open(file) as image:
+    with picture_errors(name or str(file)), open_image(file) as image:
         return _in_8bit(ImageOps.exif_transpose(image))
 
 

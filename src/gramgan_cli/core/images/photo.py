@@ -120,3 +120,8 @@ class Photo:
     """What could not be kept while reading, one sentence each."""
     further_pages: tuple[Metadata, ...] = ()
     """What surrounds the pixels of each page after the first."""
+
+    def nodata_of(self, index: int) -> float | None:
+        """The value that the file declares to be no data, on one of its frames or pages."""
+        pages = (self.metadata, *self.further_pages)
+        return pages[min(index, len(pages) - 1)].nodata

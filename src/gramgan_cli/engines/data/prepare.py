@@ -17,6 +17,7 @@ from gramgan_cli.core.data.datasets import NAMES, open_dataset, read_picture
 from gramgan_cli.core.data.degradation import Degradation, degrade, picture_draw
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.images.formats.pillow import open_image
 from gramgan_cli.core.io.download import Progress, download
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.io.locks import exclusive
@@ -106,7 +107,7 @@ def _read_hr(source: Path, scale: int) -> NDArray[np.uint8]:
 
 def _reduced(source: Path, scale: int, border: Border) -> NDArray[np.uint8]:
     hr = _read_hr(source, scale)
-    with Image.open(source) as image:
+    with open_image(source) as image:
         grey = image.mode in GREY_MODES
     return make_lr(hr[..., 0] if grey else hr, scale, border)
 

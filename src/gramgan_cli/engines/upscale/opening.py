@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError, TargetExists
@@ -37,6 +36,8 @@ class Opened:
     path: Path | None = None
     target: Target | None = None
     frames: Iterator[Array] | None = None
+    nodata: tuple[float | None, ...] = ()
+    """Of each frame, the value that the file declares to be no data."""
 
 
 def open_job(job: Job, session: Session, options: UpscaleOptions) -> Opened:
@@ -82,7 +83,8 @@ def _decide(
     check_memory(photo, opened.target, scale, session.source.tile, file_bytes, options.max_memory)
     if path != STANDARD:
         check_space(path, opened.target)
-    opened.frames = _prepared(photo, result)
+    opened.nodata = tuple(photo.nodata_of(index) for index in range(len(photo.frames)))
+    opened.frames = _prepared(photo)
 
 
 def _bytes(source: Path, name: str) -> bytes:
@@ -126,22 +128,19 @@ def _scale_note(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:
     return [f"The model enlarges by {scale}; the rest is bicubic interpolation."]
 
 
-def _prepared(photo: Photo, result: Result) -> Iterator[Array]:
+def _prepared(photo: Photo) -> Iterator[Array]:
     """The decoded frames, ready for the network; the first one is decoded now, in the reading thread."""
     frames = photo.decode()
-    first = _ready(next(frames), result)
+    first = _ready(next(frames))
 
     def all_frames() -> Iterator[Array]:
         yield first
         for frame in frames:
-            yield _ready(frame, result)
+            yield _ready(frame)
 
     return all_frames()
 
 
-def _ready(image: Array, result: Result) -> Array:
-    """Colours extended under transparency; numbers that are not finite replaced."""
-    if image.dtype == np.float32 and not np.isfinite(image).all():
-        result.warnings.append("Values that are not finite were replaced by 0.")
-        image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
+def _ready(image: Array) -> Array:
+    """Colours extended under transparency."""
     return extend_colours(image) if image.shape[2] in (2, 4) else image

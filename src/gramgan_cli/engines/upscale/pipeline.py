@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.images.floats import float_bands
 from gramgan_cli.core.images.photo import Frame
 from gramgan_cli.core.resize.matlab import Border
 from gramgan_cli.core.resize.rows import resized_bands
@@ -23,6 +24,7 @@ from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.plan import STANDARD, Job, same_place
 from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import BandSource, Session
+from gramgan_cli.engines.upscale.upscaler import Interpolator
 from gramgan_cli.engines.upscale.writing import FRAME_END, Writing
 
 Array = NDArray[Any]
@@ -131,7 +133,7 @@ def _run(
     try:
         for index, image in enumerate(opened.frames):
             done = 0
-            for band in _final_bands(image, session.source, target.frames[index], result, border):
+            for band in _final_bands(image, session.source, target.frames[index], opened.nodata[index], result, border):
                 writing.put(band)
                 done += len(band)
                 on_part((index + min(1.0, done / target.frames[index].height)) / len(target.frames))
@@ -155,22 +157,20 @@ def _run(
     result.tile = session.source.tile
 
 
-def _final_bands(image: Array, source: BandSource, frame: Frame, result: Result, border: Border) -> Iterator[Array]:
+def _final_bands(
+    image: Array, source: BandSource, frame: Frame, declared: float | None, result: Result, border: Border
+) -> Iterator[Array]:
     """The network's bands, resized where another size than the model's own was asked for."""
-    bands = _in_own_range(image, source, result) if image.dtype == np.float32 else source.bands(image)
-    size = (image.shape[0] * source.scale, image.shape[1] * source.scale)
-    if size == (frame.height, frame.width):
-        return bands
-    return resized_bands(bands, size, (frame.height, frame.width), border)
+    size = (frame.height, frame.width)
 
+    def enlarge(picture: Array) -> Iterator[Array]:
+        bands, own = source.bands(picture), (picture.shape[0] * source.scale, picture.shape[1] * source.scale)
+        return bands if own == size else resized_bands(bands, own, size, border)
 
-def _in_own_range(image: Array, source: BandSource, result: Result) -> Iterator[Array]:
-    """Floating point pictures may go beyond [0, 1]: they are brought into it for the network, and back."""
-    low, high = min(0.0, float(image.min())), max(1.0, float(image.max()))
-    if (low, high) == (0.0, 1.0):
-        return source.bands(image)
-    result.warnings.append(f"Values from {low:g} to {high:g} were scaled to 0..1 for the network, and back.")
-    return (band * (high - low) + low for band in source.bands((image - low) / (high - low)))
+    if image.dtype != np.float32:
+        return enlarge(image)
+    any_range = isinstance(source, Interpolator)
+    return float_bands(image, enlarge, size, declared, any_range, result.warnings.append)
 
 
 def _finished(opened: Opened, writing: Writing) -> Result:

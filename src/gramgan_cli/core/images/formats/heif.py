@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.images.formats import pillow
 from gramgan_cli.core.images.formats.jpeg import other_pictures
+from gramgan_cli.core.images.limits import check_total
 from gramgan_cli.core.images.metadata.orientation import upright, upright_size
-from gramgan_cli.core.images.photo import Frame, Metadata, Photo, Unreadable
+from gramgan_cli.core.images.photo import Frame, Metadata, Photo, Unreadable, left_out
 from gramgan_cli.core.images.samples import SIXTEEN, stretched, with_axis
 
 Array = NDArray[Any]
@@ -29,9 +31,12 @@ def open_avif(data: bytes, name: str, lenient: bool) -> Photo:
     raster = pillow.opened(data, name, lenient)
     if not lenient and not boxes_end(data):
         raise Unreadable("the file ends early")
-    raster = replace(raster, metadata=_with_cicp(data, raster.metadata), lossless=False)
+    frames = getattr(raster.image, "n_frames", 1)
+    notes = (*raster.notes, *left_out(_lost(data, still=frames == 1)))
+    raster = replace(raster, metadata=_with_cicp(data, raster.metadata), lossless=False, notes=notes)
     bits = sample_bits(data)
-    if getattr(raster.image, "n_frames", 1) > 1:
+    if frames > 1:
+        check_total(name, raster.image.width * raster.image.height * frames, len(data))
         if bits > 8:
             raster = replace(raster, notes=(*raster.notes, f"{bits}-bit samples were reduced to 8 bits."))
         return raster.animated()
@@ -41,11 +46,68 @@ def open_avif(data: bytes, name: str, lenient: bool) -> Photo:
 def open_heic(data: bytes, name: str, lenient: bool) -> Photo:
     """The main picture of an HEIC file, of 8, 10 or 12 bits."""
     raster = pillow.opened(data, name, lenient)
-    notes = (*raster.notes, *other_pictures(raster.image))
+    notes = (*raster.notes, *other_pictures(raster.image), *left_out(_lost(data, still=True)))
     # Its reader turns the picture itself.
-    raster = replace(raster, metadata=_with_cicp(data, raster.metadata), orientation=1, notes=notes, lossless=False)
+    turned = {b"irot", b"imir"} & _properties(data).keys() != set()
+    metadata = replace(_with_cicp(data, raster.metadata), turned=turned)
+    raster = replace(raster, metadata=metadata, orientation=1, notes=notes, lossless=False)
     bits = int(raster.image.info.get("bit_depth", 8))
     return raster.still() if bits == 8 else _deep(raster, lambda: _deep_heic(data, bits))
+
+
+AUXILIARY = (
+    (b"hdrgainmap", "the gain map (HDR)"),
+    (b"tag:apple.com,2023:photo:aux:hdr", "the gain map (HDR)"),
+    (b"disparity", "the depth map"),
+    (b"depth", "the depth map"),
+    (b"hevc:2015:auxid:2", "the depth map"),
+    (b"matte", "the mattes of its parts"),
+)
+"""Parts of the names of auxiliary pictures (ISO/IEC 23008-12, 6.6.2.1; Apple's own), and what they are."""
+
+C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+"""The user type of the box that holds a manifest (C2PA 2.1, A.4)."""
+
+
+def _lost(data: bytes, still: bool) -> Iterator[str]:
+    """Names of what the file holds beside the picture, and the result will not."""
+    if b"tmap" in _item_types(data):
+        yield "the gain map (HDR)"
+    names = [content[4:].split(b"\0")[0].lower() for content in _all_properties(data, b"auxC")]
+    for part, named in AUXILIARY:
+        if any(part in name for name in names):
+            yield named
+    for kind, body, stop in walk(data, 0, len(data)):
+        if kind == b"uuid" and data[body : body + 16] == C2PA:
+            yield "the C2PA manifest (content credentials)"
+        elif kind == b"mpvd":
+            yield "the video (motion photo)"
+        elif kind == b"moov":
+            handlers = set(re.findall(rb"hdlr.{8}(\w{4})", data[body:stop], re.DOTALL))
+            if b"soun" in handlers:
+                yield "the sound"
+            if b"auxv" in handlers and not still:
+                yield "its auxiliary tracks (depth or alpha)"
+            if still and handlers & {b"vide", b"pict"}:
+                yield "the moving picture"
+
+
+def _item_types(data: bytes) -> set[bytes]:
+    """The types of the items that a file lists (ISO/IEC 14496-12, 8.11.6)."""
+    found = set[bytes]()
+    for kind, body, stop in walk(data, 0, len(data)):
+        if kind == b"meta":
+            for inner, at, end in walk(data, body + 4, min(stop, len(data))):
+                if inner == b"iinf":
+                    first = at + (6 if data[at] == 0 else 8)
+                    found |= {_item_type(data, entry) for _, entry, _ in walk(data, first, end)}
+    return found
+
+
+def _item_type(data: bytes, entry: int) -> bytes:
+    """Of an infe box, version 2 (16 bits of number) or 3 (32)."""
+    at = entry + (8 if data[entry : entry + 1] == b"\2" else 10)
+    return data[at : at + 4]
 
 
 def _deep(raster: pillow.Raster, samples: Callable[[], Array]) -> Photo:
@@ -94,20 +156,29 @@ def boxes_end(data: bytes) -> bool:
     return 0 < last <= len(data) < last + 8
 
 
+def _each_property(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Type and content of each property of the file's items; colr with its own kind."""
+    path = {b"meta": 4, b"iprp": 0, b"ipco": 0}
+
+    def descend(at: int, end: int, inside: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for kind, body, stop in walk(data, at, min(end, len(data))):
+            if inside == b"ipco":
+                yield kind + data[body : body + 4] if kind == b"colr" else kind, data[body:stop]
+            elif kind in path:
+                yield from descend(body + path[kind], stop, kind)
+
+    yield from descend(0, len(data), b"")
+
+
+def _all_properties(data: bytes, kind: bytes) -> list[bytes]:
+    return [content for name, content in _each_property(data) if name == kind]
+
+
 def _properties(data: bytes) -> dict[bytes, bytes]:
     """The first property of each type, by type: colr, av1C, pixi and so on."""
     found: dict[bytes, bytes] = {}
-    path = {b"meta": 4, b"iprp": 0, b"ipco": 0}
-
-    def descend(at: int, end: int, inside: bytes) -> None:
-        for kind, body, stop in walk(data, at, min(end, len(data))):
-            if inside == b"ipco":
-                label = kind + data[body : body + 4] if kind == b"colr" else kind
-                found.setdefault(label, data[body:stop])
-            elif kind in path:
-                descend(body + path[kind], stop, kind)
-
-    descend(0, len(data), b"")
+    for kind, content in _each_property(data):
+        found.setdefault(kind, content)
     return found
 
 

@@ -15,7 +15,7 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.formats import pillow
 from gramgan_cli.core.images.formats.heif import walk
 from gramgan_cli.core.images.limits import check_size
-from gramgan_cli.core.images.photo import Frame, Photo, Unreadable, Unsupported
+from gramgan_cli.core.images.photo import Frame, Photo, Unreadable, Unsupported, left_out
 from gramgan_cli.core.images.samples import with_axis
 
 Array = NDArray[Any]
@@ -75,6 +75,7 @@ def open_jxl(data: bytes, name: str, lenient: bool) -> Photo:
         raise Unreadable("its codestream is damaged") from error
     exif, xmp = exif_and_xmp(data)
     _, metadata, notes = pillow.oriented(replace(metadata, exif=exif or metadata.exif, xmp=xmp or metadata.xmp))
+    metadata = replace(metadata, turned=header.orientation != 1)
     stored = imagecodecs.jpegxl_decode(data)
     array = stored.astype(np.float32) if stored.dtype == np.float16 else stored
     array = with_axis(array)
@@ -83,7 +84,24 @@ def open_jxl(data: bytes, name: str, lenient: bool) -> Photo:
     def decode() -> Iterator[Array]:
         yield array
 
-    return Photo(name, "jxl", (Frame(width, height, channels, array.dtype),), False, decode, metadata, warnings=notes)
+    return Photo(
+        name,
+        "jxl",
+        (Frame(width, height, channels, array.dtype),),
+        False,
+        decode,
+        metadata,
+        warnings=(*notes, *left_out(_lost(data))),
+    )
+
+
+def _lost(data: bytes) -> Iterator[str]:
+    """Names of what the file holds beside the picture, and the result will not."""
+    kinds = {kind for kind, _, _ in walk(data, 0, len(data))} if data.startswith(CONTAINER) else set()
+    if b"jumb" in kinds:
+        yield "the C2PA manifest (content credentials)"
+    if b"jhgm" in kinds:
+        yield "the gain map (HDR)"
 
 
 def read_header(data: bytes) -> Header:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from gramgan_cli.core.data.prepared import picture_errors, read_rgb
+from gramgan_cli.core.images.formats.pillow import open_image
 from gramgan_cli.core.texture.gram import PACKED, packed_gram
 from gramgan_cli.core.texture.patchdb.versions import VERSIONS, affine_patches, down_up_patches
 from gramgan_cli.core.texture.patches import cut_patches
@@ -42,7 +42,7 @@ class PhotoPatches:
 
 def upright_size(path: Path) -> tuple[int, int]:
     """(height, width) of a picture turned upright by its EXIF orientation, without decoding it."""
-    with picture_errors(str(path)), Image.open(path) as image:
+    with picture_errors(str(path)), open_image(path) as image:
         # As stored: newer versions of Pillow say a TIFF's size as it is when turned, of other formats they don't.
         tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
         width, height = (int(tags.get(tag, side)) for tag, side in zip(_SIZE, image.size, strict=True))

@@ -1,4 +1,4 @@
-"""Pixels without data in floating point pictures: kept away from the network, and put back afterwards.
+"""Floating point pictures: their range, and values that are no data, kept away from the network and put back.
 
 Elevation models and measurements mark what was not measured by a value far outside all others (-9999, -3.4e38, NaN).
 Enlarged as if it were a value, it would spoil everything near it, and the range that the rest is brought into.
@@ -6,13 +6,15 @@ Enlarged as if it were a value, it would spoil everything near it, and the range
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Enlarge = Callable[[Array], Iterator[Array]]
+"""Takes (H, W, C) float32 and gives the result's bands, from top to bottom."""
 
 LARGEST = 1e30
 """No measurement is so large."""
@@ -98,3 +100,42 @@ def restored(bands: Iterator[Array], image: Array, mask: Array, size: tuple[int,
         place = np.ix_(rows, columns)
         yield np.where(mask[place], image[place], band)
         done += len(band)
+
+
+def float_bands(
+    image: Array,
+    enlarge: Enlarge,
+    size: tuple[int, int],
+    declared: float | None,
+    any_range: bool,
+    on_warning: Callable[[str], None],
+) -> Iterator[Array]:
+    """The result's bands.
+
+    Args:
+        image: (H, W, C) float32 of any range, also with values that are not finite.
+        enlarge: gives bands of ``size``.
+        size: (height, width) of the result.
+        declared: the value that the file calls no data.
+        any_range: ``enlarge`` takes any values; otherwise it takes [0, 1].
+        on_warning: called with one sentence for each thing that a user should know.
+    """
+    mask = nodata_mask(image, declared)
+    valid = image if mask is None else filled(image, mask)
+    bands = enlarge(valid) if any_range else _in_own_range(valid, enlarge, on_warning)
+    if mask is None:
+        return bands
+    on_warning(
+        f"{100 * mask.mean():.2g}% of its values are no data (not finite, declared, or far from all others): "
+        "they stay as they are."
+    )
+    return restored(bands, image, mask, size)
+
+
+def _in_own_range(image: Array, enlarge: Enlarge, on_warning: Callable[[str], None]) -> Iterator[Array]:
+    """Pictures may go beyond [0, 1]: they are brought into it for the network, and back."""
+    low, high = min(0.0, float(image.min())), max(1.0, float(image.max()))
+    if (low, high) == (0.0, 1.0):
+        return enlarge(image)
+    on_warning(f"Values from {low:g} to {high:g} were scaled to 0..1 for the network, and back.")
+    return (band * np.float32(high - low) + np.float32(low) for band in enlarge((image - low) / (high - low)))
