@@ -36,10 +36,10 @@ EXTRA_IS_FOR = {
     "metrics": "gramgan bench --metric lpips, --metric dists",
     "archive": "archives: records of a run, manifests as Parquet",
     "ray": "gramgan upscale --engine ray",
-    "s3": "photos at s3:// addresses",
-    "gs": "photos at gs:// addresses",
-    "abfs": "photos at abfs:// addresses (Azure)",
-    "http": "photos at http:// and https:// addresses",
+    "s3": "photos at s3:// locations",
+    "gs": "photos at gs:// locations",
+    "abfs": "photos at abfs:// locations (Azure)",
+    "http": "photos at http:// and https:// URLs",
     "shards": "training from tar shards",
 }
 """What an extra of the package gives."""

@@ -36,7 +36,7 @@ def create_app(folder: Path) -> tuple[Starlette, Callable[[], None]]:
     """The application, and what ends its work, to be called before the process ends.
 
     Args:
-        folder: for uploads and results that are downloaded; whoever calls this deletes it at the end.
+        folder: for uploads and results that are downloaded; the caller deletes it at the end.
     """
     pages = _Pages(folder)
     routes = [

@@ -37,7 +37,7 @@ class Shards:
     """Tar shards and how many photos each holds."""
 
     files: tuple[str, ...]
-    """Paths or addresses."""
+    """Paths or URLs."""
     counts: tuple[int, ...]
 
     @property
@@ -107,7 +107,7 @@ def _stream(file: str) -> Any:
 def count_photos(files: Sequence[str], cache: Path, progress: Callable[[int, int], None] | None = None) -> Shards:
     """How many photos each shard holds; counted once (all of it is read), then remembered under ``cache``.
 
-    A shard of this computer that changed is counted again; one at an address is known by its name.
+    A shard of this computer that changed is counted again; one at a URL is known by its name.
     """
     counts = []
     for done, file in enumerate(files, 1):

@@ -42,7 +42,7 @@ class Target:
 def choose_format(photo: Photo, choice: FormatChoice) -> Format:
     """The format that ``choice`` means for this photo.
 
-    'default' is PNG for what was stored without loss, and the format itself for JPEG and WebP; floating point,
+    'default' is PNG for what was stored losslessly, and the format itself for JPEG and WebP; floating point,
     several pages, positions on the earth and OME-XML, which PNG can't hold, go to TIFF. 'same' keeps the format where
     it is one that is written.
     """
@@ -65,7 +65,7 @@ def plan_target(
         photo: the source.
         form: from ``choose_format``.
         sizes: of each frame.
-        quality: 1 to 100; None is 95, and lossless where WebP is made of what was stored without loss.
+        quality: 1 to 100; None is 95, and lossless where WebP is made of what was stored losslessly.
 
     Raises:
         GramganError: the format can't hold so many pixels, frames or pages.

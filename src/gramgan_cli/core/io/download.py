@@ -89,7 +89,7 @@ def download(
 
 
 def _refuse_unless_allowed(url: str, target: Path) -> None:
-    """Only web and file addresses; nothing from the network where ``GRAMGAN_OFFLINE`` is set."""
+    """Only http, https and file URLs; nothing from the network where ``GRAMGAN_OFFLINE`` is set."""
     try:
         parts = urllib.parse.urlsplit(url)
     except ValueError as error:

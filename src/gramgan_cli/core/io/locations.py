@@ -1,6 +1,6 @@
-"""Files by address: a path of this computer, or anything that fsspec opens (``s3://``, ``gs://``, ``az://``, ...).
+"""Files by location: a path of this computer, or anything that fsspec opens (``s3://``, ``gs://``, ``az://``, ...).
 
-Every storage library raises errors of its own kind; here they all become one sentence that names the address.
+Every storage library raises errors of its own kind; here they all become one sentence that names the location.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "abfs", "abfs"
 
 
 def is_address(text: str) -> bool:
-    """Whether ``text`` is an address with a protocol, and not a path of this computer."""
+    """Whether ``text`` is a URL with a protocol, and not a path of this computer."""
     return "://" in text and not text.startswith(("file://", "local://"))
 
 
 def place(text: str) -> Place:
-    """The place that a path or an address names; nothing is opened yet.
+    """The location that a path or URL names; nothing is opened yet.
 
     Raises GramganError where the protocol is unknown or its library is not installed.
     """
@@ -107,7 +107,7 @@ class Place(ABC):
 
     @abstractmethod
     def matches(self) -> list[Place]:
-        """The files that the address names if it is taken as a glob, sorted."""
+        """The files that the location names if it is taken as a glob, sorted."""
 
     @abstractmethod
     def remove(self, names: Iterable[str]) -> None:

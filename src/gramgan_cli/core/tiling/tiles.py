@@ -123,7 +123,7 @@ def upscaled_bands(
         scale: output side over input side.
         tiling: how to cut.
         function: what is done with each window.
-        on_smaller_tile: told each new tile side.
+        on_smaller_tile: called with each new tile side.
 
     Yields:
         (rows, scale W, C) arrays whose rows add up to scale H.

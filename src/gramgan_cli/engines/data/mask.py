@@ -85,7 +85,7 @@ def make_masks(
         pairs: (picture, mask file), see ``plan_masks``.
         mode, cell, delta: as in ``core.texture.masks.texture_mask``; a sliding cell must be odd.
         overlay: the photo with its untextured area covered, instead of the mask.
-        progress: told (pictures done, pictures in all).
+        progress: called with (pictures done, pictures in all).
     """
     if mode == "sliding" and cell % 2 == 0:
         raise UsageError(f"A sliding window needs an odd side, not {cell}.", f"Use --cell {cell + 1}.")

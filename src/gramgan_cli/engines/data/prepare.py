@@ -39,7 +39,7 @@ def make_lr_folder(
     """Write the LR of every picture in ``hr_dir`` to ``lr_dir``, as PNG under the same stem.
 
     MATLAB's bicubic ``imresize`` with 8-bit rounding after each pass; HR is cropped right and bottom to a multiple of
-    ``scale`` first. Grey stays grey. ``progress`` is told (pictures done, pictures in all).
+    ``scale`` first. Grey stays grey. ``progress`` is called with (pictures done, pictures in all).
 
     Raises GramganError before anything is written: two files of one stem, LR files that exist (unless ``overwrite``);
     and for unreadable files.

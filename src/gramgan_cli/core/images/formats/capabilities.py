@@ -40,7 +40,7 @@ FORMATS: dict[str, Format] = {
     )
 }
 """JPEG: libjpeg's limit, a little below that of ITU-T T.81, B.2.2. WebP: RFC 9649, section 3.4. PNG: section 5.4 (31
-bits). AVIF: what libavif reads unless it is told otherwise; it writes twice as much."""
+bits). AVIF: what libavif reads by default; it writes twice as much."""
 
 READ_SUFFIXES = frozenset(
     {suffix for row in FORMATS.values() for suffix in row.suffixes}

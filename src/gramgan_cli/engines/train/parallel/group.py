@@ -17,7 +17,7 @@ class Group:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes the files and talks to the person."""
+        """Whether this process writes the files and reports to the user."""
         return self.rank == 0
 
     def mean(self, values: Tensor) -> Tensor:
