@@ -20,6 +20,7 @@ from gramgan_cli import __version__
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
 from gramgan_cli.core.images.output_format import STANDARD_QUALITY, FormatChoice
+from gramgan_cli.core.metrics.damage import advice
 from gramgan_cli.core.resize.sizes import SizeChoice
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.ui.enlarge import PREVIEW_SIDE, Enlarger, Knobs, model_of, usual_knobs
@@ -224,6 +225,7 @@ def _facts(photo: PhotoFacts) -> dict[str, Any]:
         "uploaded": photo.uploaded,
         "folder": None if photo.uploaded else str(photo.path.parent),
         "warnings": photo.warnings,
+        "advice": {"low": advice(photo.damage, 0.0), "high": advice(photo.damage, 1.0)},
     }
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.photo import Photo
 from gramgan_cli.core.images.read import open_photo
+from gramgan_cli.core.metrics.damage import Damage, estimate_damage
 
 Array = NDArray[Any]
 
@@ -50,6 +51,8 @@ class PhotoFacts:
     format: str
     frames: int
     warnings: tuple[str, ...]
+    damage: Damage
+    """Noise and blocks, estimated."""
 
 
 class Library:
@@ -93,8 +96,10 @@ class Library:
         except OSError as error:
             raise GramganError(f"Can't read {path}: {error.strerror or error}.", "Check that it is there.") from error
         frame = photo.frames[0]
+        key = key or secrets.token_hex(8)
+        pixels, _ = self._decode(key, photo)
         facts = PhotoFacts(
-            key or secrets.token_hex(8),
+            key,
             path.name,
             path,
             uploaded,
@@ -103,8 +108,8 @@ class Library:
             photo.format,
             len(photo.frames),
             photo.warnings,
+            estimate_damage(pixels),
         )
-        self._decode(facts.key, photo)
         self._photos[facts.key] = facts
         return facts
 

@@ -78,6 +78,7 @@ async function enlarge() {
   pending = new AbortController();
   number += 1;
   const own = number;
+  element("advice").textContent = photo.advice[knobs().denoise > 0.5 ? "high" : "low"] ?? "";
   element("stage").classList.add("busy");
   try {
     const { url, seconds } = await picture(address("preview"), pending.signal);
