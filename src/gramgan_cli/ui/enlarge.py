@@ -158,7 +158,8 @@ class Enlarger:
             from gramgan_cli.engines.upscale.session import open_session
 
         if self._run is None or self._run[0] != options.model:
-            self._run = options.model, open_session(options)
+            with self._lock:  # conversion traces the network, and while torch traces, no other thread may run one
+                self._run = options.model, open_session(options)
         session = self._run[1]
         jobs = plan_jobs(inputs, output, options, session)
         return [str(job.source) for job in jobs], upscale_files(jobs, session, options, on_progress)
