@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gramgan_cli.cli.output import note, print_json, print_table, warn
+from gramgan_cli.cli.output import errors_in_document, note, print_json, print_table, warn
 from gramgan_cli.cli.progress import counting
 
 if TYPE_CHECKING:
@@ -128,34 +128,35 @@ def bench(
     from gramgan_cli.engines.measure.enlargers import open_enlargers
     from gramgan_cli.engines.measure.metrics import open_metrics
 
-    if report:
-        reporting.check_report_path(report, overwrite)
-    place = pick_device(device)
-    enlargers = open_enlargers(
-        model or ["bicubic", unnamed_model()], place, "auto" if tile is None else tile, note, scale
-    )
-    factor = enlargers[0].scale
-    folders = [data_dir] if data_dir else [default_dir()]
-    sets = engine.with_distinct_names([find_dataset(name, folders, factor) for name in datasets])
-    if save_images:
-        engine.check_images(save_images, sets, enlargers, overwrite)
-    options = engine.BenchOptions(
-        convention=CONVENTIONS[convention.value],
-        metrics=open_metrics(metric or [], place, lpips_features),
-    )
-    gallery = reporting.Gallery()
-
-    def on_result(result: Enlarged) -> None:
-        if report and report.suffix.lower() in reporting.WITH_PICTURES:
-            gallery.add(result)
+    with errors_in_document(json, {"results": [], "differences": [], "failures": []}):
+        if report:
+            reporting.check_report_path(report, overwrite)
+        place = pick_device(device)
+        enlargers = open_enlargers(
+            model or ["bicubic", unnamed_model()], place, "auto" if tile is None else tile, note, scale
+        )
+        factor = enlargers[0].scale
+        folders = [data_dir] if data_dir else [default_dir()]
+        sets = engine.with_distinct_names([find_dataset(name, folders, factor) for name in datasets])
         if save_images:
-            engine.save_image(save_images, result)
+            engine.check_images(save_images, sets, enlargers, overwrite)
+        options = engine.BenchOptions(
+            convention=CONVENTIONS[convention.value],
+            metrics=open_metrics(metric or [], place, lpips_features),
+        )
+        gallery = reporting.Gallery()
 
-    with counting("Measuring") as progress:
-        measured = engine.bench(sets, enlargers, options, on_result=on_result, on_progress=progress)
-    if report:
-        for file in reporting.write_report(report, measured, gallery.rows):
-            note(f"Report: {file}")
+        def on_result(result: Enlarged) -> None:
+            if report and report.suffix.lower() in reporting.WITH_PICTURES:
+                gallery.add(result)
+            if save_images:
+                engine.save_image(save_images, result)
+
+        with counting("Measuring") as progress:
+            measured = engine.bench(sets, enlargers, options, on_result=on_result, on_progress=progress)
+        if report:
+            for file in reporting.write_report(report, measured, gallery.rows):
+                note(f"Report: {file}")
     _print(measured, json)
     if measured.failures:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gramgan_cli.cli.output import note, print_json, print_line
+from gramgan_cli.cli.output import errors_in_document, note, print_json, print_line
 from gramgan_cli.core.errors import UsageError
 
 
@@ -55,7 +55,7 @@ def compare(
     [bold]gramgan compare sharp.png --hr --halve[/bold]
     """
     from gramgan_cli.core.backends.device import pick_device
-    from gramgan_cli.core.io.files import check_regular_target
+    from gramgan_cli.core.io.files import check_target
     from gramgan_cli.core.weights.catalogue import unnamed_model
     from gramgan_cli.engines.measure import compare as engine
     from gramgan_cli.engines.measure.compare_grid import write_grid
@@ -63,32 +63,33 @@ def compare(
     from gramgan_cli.engines.measure.enlargers import open_enlargers
     from gramgan_cli.engines.measure.tables import finite
 
-    target = output or photo.with_name(f"{photo.stem}_compare.png")
-    kind = target.suffix.lower()
-    if kind not in (".png", ".jpg", ".jpeg", ".webp", ".html"):
-        raise UsageError(f"-o writes .png, .jpg, .webp or .html, not '{target.name}'.", "Name the file accordingly.")
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target} exists already.", "Use --overwrite to replace it, or -o to name another file.")
-    check_regular_target(target)
-    if target.exists() and photo.exists() and target.samefile(photo):
-        raise UsageError(f"The comparison would replace the photo {photo} itself.", "Give -o another name.")
-    names = [name for name in model or [unnamed_model()] if name != "bicubic"]
-    opened = open_enlargers(names, pick_device(device), "auto" if tile is None else tile, note)
-    enlargers = engine.with_bicubic(opened)
-    for enlarger in enlargers:
-        if enlarger.needs_reference:
+    with errors_in_document(json, {"output": None, "versions": []}):
+        target = output or photo.with_name(f"{photo.stem}_compare.png")
+        kind = target.suffix.lower()
+        if kind not in (".png", ".jpg", ".jpeg", ".webp", ".html"):
             raise UsageError(
-                f"The model '{enlarger.name}' needs a reference picture, which this command does not give it.",
-                "Use gramgan bench on a folder of *_in and *_ref pictures.",
+                f"-o writes .png, .jpg, .webp or .html, not '{target.name}'.", "Name the file accordingly."
             )
-    options = engine.CompareOptions(is_hr=hr, halve=halve)
-    if kind == ".html":
-        check_size(*engine.result_size(photo, options, enlargers[0].scale), photo)
-    comparison = engine.compare(photo, enlargers, options)
-    if kind == ".html":
-        write_page(target, comparison)
-    else:
-        write_grid(target, comparison)
+        check_target(target, overwrite)
+        if target.exists() and photo.exists() and target.samefile(photo):
+            raise UsageError(f"The comparison would replace the photo {photo} itself.", "Give -o another name.")
+        names = [name for name in model or [unnamed_model()] if name != "bicubic"]
+        opened = open_enlargers(names, pick_device(device), "auto" if tile is None else tile, note)
+        enlargers = engine.with_bicubic(opened)
+        for enlarger in enlargers:
+            if enlarger.needs_reference:
+                raise UsageError(
+                    f"The model '{enlarger.name}' needs a reference picture, which this command does not give it.",
+                    "Use gramgan bench on a folder of *_in and *_ref pictures.",
+                )
+        options = engine.CompareOptions(is_hr=hr, halve=halve)
+        if kind == ".html":
+            check_size(*engine.result_size(photo, options, enlargers[0].scale), photo)
+        comparison = engine.compare(photo, enlargers, options)
+        if kind == ".html":
+            write_page(target, comparison)
+        else:
+            write_grid(target, comparison)
     if json:
         versions = [{"label": version.label, **finite(version.values)} for version in comparison.versions]
         print_json({"output": str(target), "scale": comparison.scale, "versions": versions})

@@ -6,11 +6,16 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from gramgan_cli.cli.errors import explain
+from gramgan_cli.core.errors import GramganError
 
 stderr = Console(stderr=True, highlight=False)
 """Progress, notes and errors. Rich honours NO_COLOR and falls silent on colour where it is not a terminal."""
@@ -75,6 +80,22 @@ def print_json(document: Any) -> None:
     except UnicodeEncodeError:
         text = json.dumps(document, indent=2, allow_nan=False)
     sys.stdout.write(text + "\n")
+
+
+@contextmanager
+def errors_in_document(json: bool, empty: Mapping[str, Any]) -> Iterator[None]:
+    """Known failures of a command, where ``json``, as the one document that it promises; the error goes on.
+
+    Args:
+        json: whether the command prints JSON.
+        empty: the document's usual keys, without results; ``error`` is added.
+    """
+    try:
+        yield
+    except GramganError as error:
+        if json:
+            print_json({**empty, "error": explain(error)})
+        raise
 
 
 NAME_WIDTH = 24

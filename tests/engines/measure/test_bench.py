@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.datasets import open_dataset
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import GramganError, TargetExists, UsageError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.resize.matlab import imresize, make_lr, round_to_8bit
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
@@ -217,7 +217,7 @@ def test_what_cannot_be_measured_is_refused(dataset: Path, weights: Path, tmp_pa
     with pytest.raises(UsageError, match=r"is \.html, \.md, \.csv, \.tex, not 'r\.pdf'"):
         run(dataset, "-m", "bicubic", "--report", tmp_path / "r.pdf")
     (tmp_path / "r.html").write_text("old")
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(TargetExists, match=r"r\.html exists already"):
         run(dataset, "-m", "bicubic", "--report", tmp_path / "r.html")
     assert (tmp_path / "r.html").read_text() == "old"
     with pytest.raises(GramganError, match="Did you mean"):
@@ -229,12 +229,12 @@ def test_nothing_is_replaced_unasked(dataset: Path, tmp_path: Path) -> None:
     (out / "Tiny <set>" / "nearest").mkdir(parents=True)
     precious = out / "Tiny <set>" / "nearest" / "grey.png"
     precious.write_bytes(b"precious")
-    with pytest.raises(UsageError, match=r"grey\.png exists already"):
+    with pytest.raises(TargetExists, match=r"grey\.png exists already"):
         run(dataset, "-m", "nearest", "--save-images", out)
     assert precious.read_bytes() == b"precious"
     assert [path.name for path in precious.parent.iterdir()] == ["grey.png"]
     (tmp_path / "r_pictures").mkdir()
-    with pytest.raises(UsageError, match="r_pictures exists already"):
+    with pytest.raises(TargetExists, match="r_pictures exists already"):
         run(dataset, "-m", "nearest", "--report", tmp_path / "r.md")
     run(dataset, "-m", "nearest", "--save-images", out, "--report", tmp_path / "r.md", "--overwrite")
     assert Image.open(precious).size == (64, 64)

@@ -69,3 +69,26 @@ def test_sizes_that_the_network_does_not_take(tmp_path: Path, scale: int) -> Non
     sr = np.clip(np.floor(exact + 0.5), 0, 255).astype(np.uint8)
     found = json.loads(result.stdout)["results"][0]["psnr_y"]
     assert found == pytest.approx(psnr_y(sr, hr, scale), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bench", "absent", "-m", "bicubic"),
+        ("bench", ".", "-m", "nosuch"),
+        ("bench", ".", "-m", "bicubic", "--device", "foo"),
+        ("bench", ".", "-m", "bicubic", "--report", "x.pdf"),
+        ("compare", "absent.png", "-m", "nearest"),
+        ("compare", "absent.png", "-m", "nearest", "--device", "foo"),
+        ("compare", "absent.png", "-o", "x.gif"),
+    ],
+)
+def test_errors_before_the_work_are_in_the_document(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert isinstance(result.exception, GramganError)
+    document = json.loads(result.stdout)
+    assert result.exception.message.split(" (")[0] in document["error"]
+    assert document["results" if arguments[0] == "bench" else "versions"] == []

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import GramganError, TargetExists, UsageError
 from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.resize.matlab import imresize, make_lr, round_to_8bit
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
@@ -130,7 +130,7 @@ def test_a_page_of_a_photo_whose_name_is_no_text(photo: Path, tmp_path: Path) ->
 def test_refusals(photo: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not 'x\.gif'"):
         run(photo, "-o", tmp_path / "x.gif")
-    with pytest.raises(UsageError, match=r"cup\.png exists already"):
+    with pytest.raises(TargetExists, match=r"cup\.png exists already"):
         run(photo, "-o", photo)
     with pytest.raises(GramganError, match=r"absent\.png"):
         run(tmp_path / "absent.png", "-m", "nearest")

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import GramganError, TargetExists, UsageError
 from gramgan_cli.engines.measure.plot import check_output, draw_curves, panels_of, read_curves
 
 
@@ -101,7 +101,7 @@ def test_refusals_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not 'x\.gif'"):
         check_output(tmp_path / "x.gif", overwrite=False)
     (tmp_path / "x.png").write_text("old")
-    with pytest.raises(UsageError, match="--overwrite"):
+    with pytest.raises(TargetExists, match=r"x\.png exists already"):
         check_output(tmp_path / "x.png", overwrite=False)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from gramgan_cli.core.errors import GramganError, NotARegularFile
+from gramgan_cli.core.errors import GramganError, NotARegularFile, TargetExists
 
 _HINT = "Check the disk's free space and that you may write there."
 
@@ -101,6 +101,18 @@ def check_regular_target(path: Path) -> None:
         raise GramganError(f"{path} is a folder, not a file.", "Name a file.")
     if not stat.S_ISREG(kind):
         raise NotARegularFile(f"{path} is not a regular file, so it is not replaced.", "Name another file.")
+
+
+def check_target(path: Path, overwrite: bool) -> None:
+    """Before the work starts: ``path`` may be written.
+
+    Raises:
+        TargetExists: there is a file, and ``overwrite`` is off.
+        GramganError: there is a folder, device, pipe or socket.
+    """
+    if path.exists() and not overwrite:
+        raise TargetExists(f"{path} exists already.")
+    check_regular_target(path)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gramgan_cli.core.data.datasets import Dataset, PairOfFiles, Sample, picture_size, read_sample
-from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.io.files import check_regular_target, replacing
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.io.files import check_target, replacing
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.engines.measure.conventions import CONVENTIONS, Modern, Values
 from gramgan_cli.engines.measure.enlargers import Enlarger, distinct_labels, interpolation
@@ -285,10 +285,7 @@ def check_images(folder: Path, datasets: Sequence[Dataset], enlargers: Sequence[
     for dataset in datasets:
         for enlarger in enlargers:
             for pair in dataset.pairs:
-                path = image_path(folder, dataset.name, enlarger.name, pair.name)
-                if path.exists() and not overwrite:
-                    raise UsageError(f"{path} exists already.", "Use --overwrite to replace it.")
-                check_regular_target(path)
+                check_target(image_path(folder, dataset.name, enlarger.name, pair.name), overwrite)
 
 
 def save_image(folder: Path, result: Enlarged) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gramgan_cli.core.errors import GramganError, MissingExtra, UsageError
-from gramgan_cli.core.io.files import check_regular_target, replacing
+from gramgan_cli.core.io.files import check_target, replacing
 from gramgan_cli.core.io.folders import cache_dir
 
 if TYPE_CHECKING:
@@ -132,10 +132,8 @@ def draw_curves(runs: Sequence[Curves]) -> Figure:
 def check_output(path: Path, overwrite: bool) -> None:
     """Before anything is read: the suffix can be written, and nothing is in the way."""
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"-o writes {', '.join(FORMATS)}, not '{path.name}'.", "Name the file accordingly.")
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists already.", "Use --overwrite to replace it.")
-    check_regular_target(path)
+        raise UsageError(f"Curves are drawn as {', '.join(FORMATS)}, not '{path.name}'.", "Name the file accordingly.")
+    check_target(path, overwrite)
 
 
 def plot(runs: Sequence[Path], path: Path) -> None:

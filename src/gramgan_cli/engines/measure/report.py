@@ -15,8 +15,8 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 from gramgan_cli import __version__
-from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.io.files import check_regular_target, replacing
+from gramgan_cli.core.errors import TargetExists, UsageError
+from gramgan_cli.core.io.files import check_target, replacing
 from gramgan_cli.engines.measure.bench import Enlarged, Measured
 from gramgan_cli.engines.measure.conventions import Values
 from gramgan_cli.engines.measure.metrics import ACCURACY
@@ -99,12 +99,10 @@ def check_report_path(path: Path, overwrite: bool) -> None:
     kind = path.suffix.lower()
     if kind not in KINDS:
         raise UsageError(f"A report is {', '.join(KINDS)}, not '{path.name}'.", "Name the file accordingly.")
-    targets = {".csv": list(csv_paths(path)), ".md": [path, _pictures_folder(path)]}.get(kind, [path])
-    for target in targets:
-        if target.exists() and not overwrite:
-            raise UsageError(f"{target} exists already.", "Use --overwrite to replace it.")
-        if target != _pictures_folder(path):
-            check_regular_target(target)
+    for target in csv_paths(path) if kind == ".csv" else (path,):
+        check_target(target, overwrite)
+    if kind == ".md" and _pictures_folder(path).exists() and not overwrite:
+        raise TargetExists(f"{_pictures_folder(path)} exists already.")
 
 
 def _pictures_folder(path: Path) -> Path:
