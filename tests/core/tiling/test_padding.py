@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gramgan_cli.core import archs
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.tiling.padding import pad_to_multiple, run_padded
+from gramgan_cli.core.weights.export import export_safetensors
+from gramgan_cli.core.weights.header import WeightsHeader
+from gramgan_cli.core.weights.load import LoadedModel
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 CPU = torch.device("cpu")
@@ -63,3 +68,33 @@ def test_upscaling_pads_the_same_way(tile: int) -> None:
         padded = torch.from_numpy(np.pad(x.numpy(), ((0, 0), (0, 0), (0, 5), (0, 3)), mode="reflect"))
         expected = model.network(padded)[0, :, :38, :58].permute(1, 2, 0).numpy() * 255
     assert np.abs(Upscaler(model, CPU, tile=tile).upscale(image) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(13, 17), (18, 31)])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_an_unshuffling_rrdbnet_equals_spandrels_up_to_the_border(
+    height: int, width: int, scale: int, tmp_path: Path
+) -> None:
+    """RealESRGAN_x2plus's layout: the input is pixel-unshuffled, so its sides must divide."""
+    spandrel = pytest.importorskip("spandrel", reason="needs the extra interop")
+    hyperparameters = {"nf": 16, "nb": 1, "gc": 32, "scale": scale, "upsampler": "nearest"}
+    torch.manual_seed(0)
+    network = archs.build("rrdbnet", hyperparameters)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    nn.init.constant_(network.conv_last.bias, 0.5)
+    model = LoadedModel(
+        "m",
+        network.eval(),
+        WeightsHeader("rrdbnet", hyperparameters, scale),
+        archs.describe("rrdbnet", hyperparameters),
+    )
+    export_safetensors(model, tmp_path / "m.safetensors")
+    theirs = spandrel.ModelLoader(device="cpu").load_from_file(tmp_path / "m.safetensors")
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    with torch.no_grad():
+        expected = (
+            theirs(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)[0].permute(1, 2, 0).numpy() * 255
+        )
+    assert expected.std() > 5
+    assert np.abs(Upscaler(model, CPU).upscale(image) - expected).max() <= 1
