@@ -47,7 +47,7 @@ def test_a_network_that_unshuffles_its_input_trains_measures_and_resumes(
     train(TrainOptions("psnr", [{"steps": 3}], out, device="cpu", resume=True), TrainCallbacks)
     # The held-out photo, padded by NumPy: reflected at the right and bottom edge.
     hr = np.asarray(Image.open(tmp_path / "photos" / "1.png"))
-    lr, multiple = make_lr(hr, scale) if scale > 1 else hr, 4 // scale
+    lr, multiple = make_lr(hr, scale) if scale > 1 else hr, 4 if scale < 4 else 1
     spare = [(-side) % multiple for side in lr.shape[:2]]
     padded = np.pad(lr, ((0, spare[0]), (0, spare[1]), (0, 0)), mode="reflect")
     network = load_model(str(out / "last.safetensors")).network

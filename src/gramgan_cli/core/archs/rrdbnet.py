@@ -119,6 +119,10 @@ class RRDBNet(nn.Module):
         return out
 
 
+UNSHUFFLED_MULTIPLE = 4
+"""Sides that unshuffle without rest at scale 1; at scale 2, where 2 would do, spandrel pads to 4 as well."""
+
+
 def describe_rrdbnet(
     in_nc: int = 3, out_nc: int = 3, nf: int = 64, nb: int = 23, gc: int = 32, scale: int = 4, upsampler: str = ""
 ) -> Descriptor:
@@ -132,7 +136,7 @@ def describe_rrdbnet(
         scale=scale,
         in_channels=in_nc,
         out_channels=out_nc,
-        multiple_of=unshuffle,
+        multiple_of=UNSHUFFLED_MULTIPLE if unshuffle > 1 else 1,
         receptive_radius=radius * unshuffle,
         dtypes=("fp32", "bf16", "fp16"),
     )
