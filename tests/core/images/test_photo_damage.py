@@ -216,3 +216,83 @@ def test_frames_of_a_cut_animation_don_t_wait_for_pillow_s_switch() -> None:
     assert len(decoded_frames) == len(cut.frames) == 3
     first = np.asarray(Image.open(io.BytesIO(whole)).convert("RGB"))
     np.testing.assert_array_equal(decoded_frames[0][:, :, :3], first)
+
+
+def gif_of_frames(count: int, side: int) -> bytes:
+    """Each frame of a huge screen is one pixel: a few bytes."""
+    frame = b"\x21\xf9\4\4\1\0\0\0" + b"\x2c" + bytes(4) + struct.pack("<HHB", 1, 1, 0) + b"\2\2\x44\1\0"
+    return b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6) + frame * count + b";"
+
+
+def apng_of_frames(count: int, side: int) -> bytes:
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    first = zlib.compress(bytes(side * (1 + -(-side // 8))), 9)
+    small = zlib.compress(bytes(2), 9)
+    body = chunk(b"IHDR", head) + chunk(b"acTL", struct.pack(">II", count + 1, 0))
+    body += chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, side, side, 0, 0, 1, 10, 0, 0)) + chunk(b"IDAT", first)
+    for index in range(count):
+        control = struct.pack(">IIIIIHHBB", 2 * index + 1, 1, 1, 0, 0, 1, 10, 0, 0)
+        body += chunk(b"fcTL", control) + chunk(b"fdAT", struct.pack(">I", 2 * index + 2) + small)
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
+
+
+def webp_of_frames(count: int, side: int) -> bytes:
+    small = with_pillow(Image.new("RGB", (2, 2)), "WEBP", lossless=True)[12:]
+    size = struct.pack("<I", side - 1)[:3]
+    frame = bytes(6) + b"\1\0\0\1\0\0" + b"\x32\0\0\0" + small
+    chunks = b"VP8X" + struct.pack("<I", 10) + b"\2\0\0\0" + size * 2 + b"ANIM" + struct.pack("<IIH", 6, 0, 0)
+    chunks += (b"ANMF" + struct.pack("<I", len(frame)) + frame + b"\0" * (len(frame) % 2)) * count
+    return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks
+
+
+def tiff_of_pages(count: int, side: int) -> bytes:
+    """Every page shares one strip of a bilevel picture, packed to nearly nothing."""
+    packed = zlib.compress(bytes(side * -(-side // 8)), 9)
+    tags = {256: side, 257: side, 258: 1, 259: 8, 262: 1, 273: 8, 277: 1, 278: side, 279: len(packed)}
+    start = 8 + len(packed)
+    size = 2 + 12 * len(tags) + 4
+    directories = b""
+    for page in range(count):
+        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+        following = start + size * (page + 1) if page + 1 < count else 0
+        directories += struct.pack("<H", len(tags)) + entries + struct.pack("<I", following)
+    return struct.pack("<2sHI", b"II", 42, start) + packed + directories
+
+
+MANY = {"gif": gif_of_frames, "png": apng_of_frames, "webp": webp_of_frames, "tif": tiff_of_pages}
+
+
+@pytest.mark.parametrize("kind", sorted(MANY))
+def test_many_frames_of_a_huge_screen_are_refused(kind):
+    """Decoded, they would take hours, though none of them is too large."""
+    for count, side in ((3000, 2000), (200, 4900)):
+        message = error_of(MANY[kind](count, side))
+        assert "frames of" in message
+        assert "refused" in message
+
+
+def test_a_plain_ppm_of_one_endless_number_takes_no_time():
+    said = error_of(b"P3\n2000 2000\n255\n" + b"1" * 4_000_000)
+    assert "damaged" in said
+
+
+NOTHING_LEFT = {kind: make for kind, make in ONE_OF_EACH.items() if kind not in ("avif", "lossless.webp", "png16")}
+
+
+@pytest.mark.parametrize("kind", sorted(NOTHING_LEFT))
+def test_allow_truncated_makes_no_picture_of_nothing(kind):
+    """A file that ends before its first pixel is an error, also where what is there may be used."""
+    data = NOTHING_LEFT[kind]()
+    if kind.endswith(("tif", "tif16")):  # their pixels stand first: a directory that points behind the end
+        at = struct.unpack_from("<I", data, 4)[0]
+        count = struct.unpack_from("<H", data, at)[0]
+        broken = bytearray(data)
+        for entry in range(at + 2, at + 2 + 12 * count, 12):
+            if struct.unpack_from("<H", data, entry)[0] == 273:
+                struct.pack_into("<HI", broken, entry + 2, 4, 1)
+                struct.pack_into("<I", broken, entry + 8, len(data) + 1000)
+        assert "damaged" in error_of(bytes(broken), allow_truncated=True)
+        return
+    starts = {"png": data.find(b"IDAT") + 4, "jpg": data.find(b"\xff\xda") + 14, "gif": 13 + 768, "bmp": 54}
+    starts |= {"ppm": len(b"P6\n70 60\n255\n"), "webp": 20}
+    assert "damaged" in error_of(data[: starts[kind]], allow_truncated=True)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from gramgan_cli.core.images.formats import pillow
-from gramgan_cli.core.images.photo import Photo, Unsupported, left_out
+from gramgan_cli.core.images.photo import Photo, Unreadable, Unsupported, left_out
 
 COMMENT, EXIF_SEGMENT, PHOTOSHOP_SEGMENT = 0xFE, 0xE1, 0xED
 """Markers COM, APP1 and APP13."""
@@ -20,6 +20,9 @@ EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 
 PIXEL_ASPECT_AT = 13
 """Where Pillow's files store JFIF's unit and densities."""
+
+SCAN = 0xDA
+"""Marker SOS, which coded pixels follow."""
 
 END = b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)
@@ -34,19 +37,22 @@ class Structure:
     """Marker and content of each, in order, up to the end of the main picture."""
     end: int | None
     """Where the main picture ends, behind its last marker; None: that marker is missing."""
+    coded: bool
+    """Whether anything of its coded pixels is there."""
 
 
 def structure_of(data: bytes) -> Structure:
     """The segments of a JPEG's main picture."""
-    segments, at = list[tuple[int, bytes]](), 2
+    segments, at, coded = list[tuple[int, bytes]](), 2, False
     while match := _MARKER.search(data, at):
         marker, body = data[match.start() + 1], match.end()
         if marker == END[1]:
-            return Structure(tuple(segments), body)
+            return Structure(tuple(segments), body, coded)
         length = int.from_bytes(data[body : body + 2], "big")
         segments.append((marker, data[body + 2 : body + length]))
         at = body + max(length, 2)
-    return Structure(tuple(segments), None)
+        coded = coded or (marker == SCAN and len(data) > at and data[at : at + 2] != END)
+    return Structure(tuple(segments), None, coded)
 
 
 def open_jpeg(data: bytes, name: str, lenient: bool) -> Photo:
@@ -54,6 +60,8 @@ def open_jpeg(data: bytes, name: str, lenient: bool) -> Photo:
     structure, notes = structure_of(data), list[str]()
     if (bits := _sample_bits(structure.segments)) != 8:
         raise Unsupported(f"JPEG, samples of {bits} bits")
+    if lenient and not structure.coded:
+        raise Unreadable("nothing of its pixels is left")
     if structure.end is None and not lenient and (completed := _with_end(data)):
         data, notes = completed, ["Its last marker is missing, but the picture is whole."]
     raster = pillow.opened(data, name, lenient)

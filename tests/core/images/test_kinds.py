@@ -1,0 +1,133 @@
+"""What a file is, by its content: kinds that are read, and kinds that are called what they are."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from photo_corpus import CASES, chunk, scene, with_pillow, with_tifffile
+from PIL import Image
+from upscale_helpers import decoded, upscale_one
+
+from gramgan_cli.core.data.prepared import read_rgb
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.images.kinds import kind_of, kind_of_bytes
+from gramgan_cli.core.images.read import open_photo
+
+SUFFIXES = {".jpeg": "jpg", ".tif": "tiff", ".pgm": "ppm", ".pbm": "ppm"}
+
+
+@pytest.mark.parametrize("case", CASES[::5], ids=[case.name for case in CASES[::5]])
+def test_what_is_read_is_known_by_its_content(case, tmp_path):
+    path = tmp_path / "a.unknown"
+    path.write_bytes(case.make())
+    kind = kind_of(path)
+    suffix = Path(case.file).suffix
+    assert kind is not None
+    assert (kind.name, kind.read) == (SUFFIXES.get(suffix, suffix[1:]), True)
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.jfi", "a.jif", "a.JPG", "a.pjpeg", "a"])
+def test_a_jpeg_of_any_name_is_one(name, tmp_path):
+    (tmp_path / name).write_bytes(with_pillow(scene(3), "JPEG"))
+    assert kind_of(tmp_path / name).name == "jpg"
+
+
+def raw_tiff() -> bytes:
+    """A thumbnail with a sub-directory, as camera raw files begin."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(scene(3), photometric="rgb", metadata=None, subfiletype=1, subifds=1)
+        writer.write(scene(1, np.uint16)[:, :, 0], photometric="minisblack", metadata=None)
+    return file.getvalue()
+
+
+FOREIGN = {
+    "photo.psd": (b"8BPS\0\1" + bytes(100), "Photoshop"),
+    "photo.jp2": (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100), "JPEG 2000"),
+    "photo.cr2": (b"II*\0\x10\0\0\0CR\2\0" + bytes(100), "raw"),
+    "photo.cr3": (b"\0\0\0\x18ftypcrx " + bytes(100), "raw"),
+    "photo.raf": (b"FUJIFILMCCD-RAW 0201" + bytes(100), "raw"),
+    "photo.rw2": (b"IIU\0\x18\0\0\0" + bytes(100), "raw"),
+    "photo.orf": (b"IIRO\x08\0\0\0" + bytes(100), "raw"),
+    "photo.exr": (b"v/1\1" + bytes(100), "OpenEXR"),
+    "photo.hdr": (b"#?RADIANCE\n" + bytes(100), "Radiance"),
+    "photo.ico": (b"\0\0\1\0\1\0" + bytes(100), "icon"),
+    "photo.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "PostScript"),
+    "photo.svg": (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+    "photo.tga": (bytes([0, 0, 2]) + bytes(9) + struct.pack("<HHBB", 4, 4, 24, 0) + bytes(48), "TGA"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FOREIGN))
+def test_kinds_that_are_not_read_are_called_what_they_are(name, tmp_path):
+    data, label = FOREIGN[name]
+    (tmp_path / name).write_bytes(data)
+    kind = kind_of(tmp_path / name)
+    assert kind is not None
+    assert not kind.read
+    assert label in kind.label
+    if label != "TGA":
+        said = upscale_one(data, tmp_path, name).error
+        assert "of a kind that gramgan does not read" in said
+        assert label in said
+        assert "damaged" not in said
+        assert "--allow-truncated" not in said
+
+
+@pytest.mark.parametrize("name", ["a.nef", "a.dng", "a.arw"])
+def test_camera_raw_files_that_begin_like_a_tiff(name, tmp_path):
+    data = raw_tiff() if name != "a.dng" else with_tifffile(scene(3), extratags=[(50706, 1, 4, (1, 4, 0, 0), True)])
+    said = upscale_one(data, tmp_path, name).error
+    assert "camera raw" in said
+    assert "damaged" not in said
+    assert not kind_of(tmp_path / name).read
+
+
+def test_apples_form_of_png_is_called_that(tmp_path):
+    data = with_pillow(scene(3), "PNG")
+    data = data[:8] + chunk(b"CgBI", b"\x50\0\x20\2") + data[8:]
+    said = upscale_one(data, tmp_path, "a.png").error
+    assert "CgBI" in said
+    assert "damaged" not in said
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"\0" * 64, b"hello", b"PK\3\4" + bytes(40), b"%PDF-1.7", b"\x1f\x8b" + bytes(30)]
+)
+def test_what_is_no_picture_has_no_kind(head):
+    assert kind_of_bytes(head) is None
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.eps", "a.tif"])
+def test_training_starts_no_other_program_over_a_picture(name, tmp_path, monkeypatch):
+    """Pillow hands EPS to Ghostscript, whatever the file is called."""
+    import subprocess
+
+    def started(*_args: object, **_options: object) -> None:
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    monkeypatch.setattr(subprocess, "check_call", started)
+    path = tmp_path / name
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 30\n%%EndComments\n{} loop\n%%EOF\n")
+    with pytest.raises(GramganError, match=name.replace(".", r"\.")):
+        read_rgb(path)
+    with pytest.raises(GramganError, match="does not read"):
+        open_photo(path.read_bytes(), name)
+
+
+def test_a_jpeg_that_lacks_only_its_last_marker_opens(tmp_path):
+    for progressive in (False, True):
+        whole = with_pillow(scene(3, height=50, width=70), "JPEG", quality=90, progressive=progressive)
+        expected = np.asarray(Image.open(Path(upscale_one(whole, tmp_path, "w.jpg", overwrite=True).output)))
+        for cut in (1, 2):
+            record = upscale_one(whole[:-cut], tmp_path, "a.jpg", overwrite=True)
+            assert record.error is None
+            assert "last marker is missing" in record.warnings[0]
+            assert np.array_equal(decoded(Path(record.output)), expected)
+        assert "damaged or cut off" in upscale_one(whole[:-200], tmp_path, "b.jpg").error
