@@ -18,7 +18,8 @@ import hypothesis
 import imagecodecs
 import numpy as np
 from hypothesis import strategies as st
-from photo_corpus import CASES, exif_with, scene, with_pillow
+from photo_cases import CASES
+from photo_corpus import exif_with, scene, with_pillow
 from photo_parts import ADOBE_RGB, XMP, drawn_frames, make_apng, with_thumbnail
 from PIL import Image
 

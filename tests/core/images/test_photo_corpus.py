@@ -10,7 +10,8 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from photo_corpus import CASES, HEIGHT, WIDTH, Case, oriented_jpeg, scene, seen_upright, with_pillow, with_tifffile
+from photo_cases import CASES, Case
+from photo_corpus import HEIGHT, WIDTH, oriented_jpeg, scene, seen_upright, with_pillow, with_tifffile
 from PIL import Image
 from upscale_helpers import decoded, upscale_one
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from photo_corpus import CASES, chunk, make_png, scene, with_pillow, with_tifffile
+from photo_cases import CASES
+from photo_corpus import chunk, make_png, scene, with_pillow, with_tifffile
 from PIL import Image
 from upscale_helpers import decoded, upscale_one
 

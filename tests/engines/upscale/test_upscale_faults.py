@@ -133,6 +133,55 @@ def test_a_full_disk_is_one_sentence_per_picture_and_leaves_nothing(tmp_path):
         subprocess.run(["umount", str(target)], check=True)
 
 
+def with_alpha(image: np.ndarray) -> np.ndarray:
+    return np.dstack((image, image[:, :, :1]))
+
+
+def animated(image: np.ndarray, form: str) -> bytes:
+    frames = [Image.fromarray(np.roll(image, 3 * i, axis=1)) for i in range(3)]
+    return with_pillow(frames[0], form, save_all=True, append_images=frames[1:], duration=80)
+
+
+KINDS = [
+    ("png", lambda i: with_pillow(i, "PNG")),
+    ("png", lambda i: make_png(i.astype(np.uint16) * 257, 16, 2)),
+    ("png", lambda i: with_pillow(Image.fromarray(i).convert("L"), "PNG")),
+    ("png", lambda i: with_pillow(Image.fromarray(i).quantize(64), "PNG")),
+    ("png", lambda i: with_pillow(with_alpha(i), "PNG")),
+    ("png", lambda i: make_png(i, 8, 2, interlaced=True)),
+    ("png", lambda i: animated(i, "PNG")),
+    ("jpg", lambda i: with_pillow(i, "JPEG")),
+    ("jpg", lambda i: with_pillow(i, "JPEG", progressive=True)),
+    ("jpg", lambda i: with_pillow(Image.fromarray(i).convert("L"), "JPEG")),
+    ("jpg", lambda i: with_pillow(Image.fromarray(i).convert("CMYK"), "JPEG")),
+    ("webp", lambda i: with_pillow(i, "WEBP")),
+    ("webp", lambda i: with_pillow(with_alpha(i), "WEBP", lossless=True)),
+    ("webp", lambda i: animated(i, "WEBP")),
+    ("tif", lambda i: with_tifffile(i)),
+    ("tif", lambda i: with_tifffile(i.astype(np.uint16) * 257, tile=(16, 16), compression="zlib")),
+    ("tif", lambda i: with_tifffile((i / 255).astype(np.float32))),
+    ("tif", lambda i: animated(i, "TIFF")),
+    ("gif", lambda i: animated(i, "GIF")),
+    ("bmp", lambda i: with_pillow(i, "BMP")),
+    ("ppm", lambda i: with_pillow(i, "PPM")),
+    ("avif", lambda i: with_pillow(i, "AVIF")),
+]
+"""Ending, and how a picture is written in one of the ways of its format."""
+
+DAMAGES = [
+    ("cut.png", lambda d: d[: len(d) // 2]),
+    ("empty.png", lambda _: b""),
+    ("text.png", lambda _: b"this is no picture\n" * 50),
+    ("bomb.png", lambda d: d[:16] + b"\0\1\0\0\0\1\0\0" + d[24:]),
+    ("header.png", lambda d: b"\x89PNG\r\n\x1a\n" + d[30:]),
+    ("checksum.png", lambda d: d[:60] + bytes([d[60] ^ 255]) + d[61:]),
+    ("zip.jpg", lambda _: b"PK\3\4" + bytes(300)),
+    ("cut.tif", lambda d: b"II*\0\x08\0\0\0\xff\xff" + d[:50]),
+    ("cut.webp", lambda d: b"RIFF\xff\xff\0\0WEBPVP8 " + d[:80]),
+    ("cut.gif", lambda _: b"GIF89a\x10\0\x10\0\x80\0\0"),
+]
+"""Name, and what is wrong with the file: made of a whole PNG, or of nothing."""
+
 BROKEN = 10
 
 
@@ -149,55 +198,12 @@ def mixed_folder(folder: Path, photos_from: Path) -> Path:
         x, y = rng.randrange(max(1, image.width - 80)), rng.randrange(max(1, image.height - 60))
         return np.asarray(image.crop((x, y, x + 80, y + 60)))
 
-    def with_alpha(image: np.ndarray) -> np.ndarray:
-        return np.dstack((image, image[:, :, :1]))
-
-    def animated(image: np.ndarray, form: str) -> bytes:
-        frames = [Image.fromarray(np.roll(image, 3 * i, axis=1)) for i in range(3)]
-        return with_pillow(frames[0], form, save_all=True, append_images=frames[1:], duration=80)
-
-    makers = [
-        ("png", lambda i: with_pillow(i, "PNG")),
-        ("png", lambda i: make_png(i.astype(np.uint16) * 257, 16, 2)),
-        ("png", lambda i: with_pillow(Image.fromarray(i).convert("L"), "PNG")),
-        ("png", lambda i: with_pillow(Image.fromarray(i).quantize(64), "PNG")),
-        ("png", lambda i: with_pillow(with_alpha(i), "PNG")),
-        ("png", lambda i: make_png(i, 8, 2, interlaced=True)),
-        ("png", lambda i: animated(i, "PNG")),
-        ("jpg", lambda i: with_pillow(i, "JPEG")),
-        ("jpg", lambda i: with_pillow(i, "JPEG", progressive=True)),
-        ("jpg", lambda i: with_pillow(Image.fromarray(i).convert("L"), "JPEG")),
-        ("jpg", lambda i: with_pillow(Image.fromarray(i).convert("CMYK"), "JPEG")),
-        ("webp", lambda i: with_pillow(i, "WEBP")),
-        ("webp", lambda i: with_pillow(with_alpha(i), "WEBP", lossless=True)),
-        ("webp", lambda i: animated(i, "WEBP")),
-        ("tif", lambda i: with_tifffile(i)),
-        ("tif", lambda i: with_tifffile(i.astype(np.uint16) * 257, tile=(16, 16), compression="zlib")),
-        ("tif", lambda i: with_tifffile((i / 255).astype(np.float32))),
-        ("tif", lambda i: animated(i, "TIFF")),
-        ("gif", lambda i: animated(i, "GIF")),
-        ("bmp", lambda i: with_pillow(i, "BMP")),
-        ("ppm", lambda i: with_pillow(i, "PPM")),
-        ("avif", lambda i: with_pillow(i, "AVIF")),
-    ]
-    broken = [
-        ("cut.png", lambda d: d[: len(d) // 2]),
-        ("empty.png", lambda _: b""),
-        ("text.png", lambda _: b"this is no picture\n" * 50),
-        ("bomb.png", lambda d: d[:16] + b"\0\1\0\0\0\1\0\0" + d[24:]),
-        ("header.png", lambda d: b"\x89PNG\r\n\x1a\n" + d[30:]),
-        ("checksum.png", lambda d: d[:60] + bytes([d[60] ^ 255]) + d[61:]),
-        ("zip.jpg", lambda _: b"PK\3\4" + bytes(300)),
-        ("cut.tif", lambda d: b"II*\0\x08\0\0\0\xff\xff" + d[:50]),
-        ("cut.webp", lambda d: b"RIFF\xff\xff\0\0WEBPVP8 " + d[:80]),
-        ("cut.gif", lambda _: b"GIF89a\x10\0\x10\0\x80\0\0"),
-    ]
-    assert len(broken) == BROKEN
+    assert len(DAMAGES) == BROKEN
     for index in range(200 - BROKEN):
-        suffix, make = makers[index % len(makers)]
+        suffix, make = KINDS[index % len(KINDS)]
         (folder / f"{index:03}.{suffix}").write_bytes(make(crop(index)))
     whole = with_pillow(crop(0), "PNG")
-    for name, damage in broken:
+    for name, damage in DAMAGES:
         (folder / f"broken_{name}").write_bytes(damage(whole))
     return folder
 
