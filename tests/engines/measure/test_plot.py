@@ -24,7 +24,7 @@ def make_run(folder: Path, rows: list[dict[str, float]], tail: str = "") -> Path
 
 ROWS = [
     {"step": 10, "lr": 1e-4, "loss.content": 0.3, "loss.texture": 2.0},
-    {"step": 20, "psnr_y": 27.5, "ssim_y": 0.78},
+    {"step": 20, "psnr_y": 27.5, "ssim_y": 0.78, "valid_loss": 0.5},
     {"step": 20, "resumed_from": 20},
     {"step": 30, "lr": 5e-5, "loss.content": 0.2, "loss.texture": 1.0},
     {"step": 40, "psnr_y": 28.5, "ssim_y": 0.80},
@@ -40,9 +40,10 @@ def test_curves_are_the_rows(tmp_path: Path) -> None:
         "loss.texture": [(10, 2.0), (30, 1.0)],
         "psnr_y": [(20, 27.5), (40, 28.5)],
         "ssim_y": [(20, 0.78), (40, 0.80)],
+        "valid_loss": [(20, 0.5)],
     }
     assert curves.resumed == [20]
-    assert panels_of([curves]) == ["psnr_y", "ssim_y", "loss.content", "loss.texture", "lr"]
+    assert panels_of([curves]) == ["psnr_y", "ssim_y", "valid_loss", "loss.content", "loss.texture", "lr"]
 
 
 def test_the_figure_holds_every_run_in_every_panel(tmp_path: Path) -> None:
@@ -54,11 +55,12 @@ def test_the_figure_holds_every_run_in_every_panel(tmp_path: Path) -> None:
     assert [axis.get_title() for axis in shown] == [
         "validation PSNR on Y, dB",
         "validation SSIM on Y",
+        "validation loss",
         "loss: content",
         "loss: texture",
         "learning rate",
     ]
-    lines = {line.get_label(): line.get_xydata().tolist() for line in shown[2].lines}
+    lines = {line.get_label(): line.get_xydata().tolist() for line in shown[3].lines}
     assert lines["a"] == [[10, 0.3], [30, 0.2]]
     assert lines["b"] == [[5, 9.0]]
     assert [text.get_text() for text in shown[0].get_legend().get_texts()] == ["a", "b"]

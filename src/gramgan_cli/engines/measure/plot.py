@@ -20,7 +20,14 @@ RUN_HINT = "Name the folder that gramgan train wrote, or its metrics.jsonl."
 
 FORMATS = (".png", ".svg", ".pdf")
 
-TITLES = {"psnr_y": "validation PSNR on Y, dB", "ssim_y": "validation SSIM on Y", "lr": "learning rate"}
+VALIDATION = {
+    "psnr_y": "validation PSNR on Y, dB",
+    "ssim_y": "validation SSIM on Y",
+    "valid_loss": "validation loss",
+}
+"""What a run measures at its validations -> the title of its panel."""
+
+TITLES = {**VALIDATION, "lr": "learning rate"}
 
 
 @dataclass
@@ -80,9 +87,9 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def panels_of(runs: Sequence[Curves]) -> list[str]:
-    """The quantities to draw: scores first, then the losses as the runs name them, the learning rate last."""
+    """The quantities to draw: validations first, then the losses as the runs name them, the learning rate last."""
     every = list(dict.fromkeys(key for run in runs for key in run.series))
-    scores = [key for key in ("psnr_y", "ssim_y") if key in every]
+    scores = [key for key in VALIDATION if key in every]
     rate = [key for key in ("lr",) if key in every]
     return [*scores, *(key for key in every if key not in (*scores, *rate)), *rate]
 
@@ -103,7 +110,7 @@ def draw_curves(runs: Sequence[Curves]) -> Figure:
     for key, axis in zip(panels, axes, strict=False):
         for index, run in enumerate(runs):
             points = run.series.get(key, [])
-            marker = "o" if key in ("psnr_y", "ssim_y") or len(points) == 1 else ""
+            marker = "o" if key in VALIDATION or len(points) == 1 else ""
             colour = f"C{index % 10}"
             axis.plot(
                 [step for step, _ in points],
