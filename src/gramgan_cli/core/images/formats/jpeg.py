@@ -21,6 +21,9 @@ EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 PIXEL_ASPECT_AT = 13
 """Where Pillow's files store JFIF's unit and densities."""
 
+METADATA = (b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", EXTENDED_XMP)
+"""What segments APP1 begin with whose content is kept."""
+
 SCAN = 0xDA
 """Marker SOS, which coded pixels follow."""
 
@@ -127,8 +130,10 @@ def _lost(structure: Structure, data: bytes, raster: pillow.Raster) -> Iterator[
     ):
         yield "the gain map (HDR)"
     known = {0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE}
-    other = sorted({marker for marker, _ in segments if 0xE0 <= marker <= 0xEF} - known)
-    unknown = [f"APP{marker - 0xE0}" for marker in other]
+    blocks = [(marker, body) for marker, body in segments if 0xE0 <= marker <= 0xEF]
+    other = {marker for marker, body in blocks if marker not in known and not body.startswith(b"Ducky")}
+    other |= {0xE1 for marker, body in blocks if marker == 0xE1 and not body.startswith(METADATA)}
+    unknown = [f"APP{marker - 0xE0}" for marker in sorted(other)]
     if unknown:
         yield f"the block{'s' * (len(unknown) > 1)} {', '.join(unknown)}"
     yield from _behind(data[structure.end :] if structure.end else b"", raster)
