@@ -73,6 +73,14 @@ class FeatureExtractor(nn.Module):
         self.requires_grad_(False)
         super().train(False)
 
+    def without_imagenet_norm(self) -> FeatureExtractor:
+        """The same extractor, which sees [0, 1] as it is."""
+        assert isinstance(self.mean, Tensor)
+        assert isinstance(self.std, Tensor)
+        self.mean.zero_()
+        self.std.fill_(1)
+        return self
+
     def train(self, mode: bool = True) -> FeatureExtractor:
         """Stays in evaluation mode: batch statistics must not move."""
         del mode

@@ -50,12 +50,24 @@ class Loss:
     """Pixel distance of SR and HR."""
     content_distance: Literal["l1", "mse", "charbonnier"] = "l1"
     """Which pixel distance."""
+    content_range: Literal["unit", "signed"] = "unit"
+    """Values in which it is taken: [0, 1], or [-1, 1], in which L1 is twice and MSE four times as large."""
+    ssim: float = 0.0
+    """1 - SSIM (``core/losses/optional/structure.py``)."""
+    ms_ssim: float = 0.0
+    """1 - SSIM over five scales; crops of 176 pixels at least."""
+    wavelet: float = 0.0
+    """Distance of SR's and HR's wavelet details (``core/losses/optional/wavelet.py``)."""
+    artifacts: float = 0.0
+    """Pixel distance where artifacts are likely (LDL, ``core/losses/optional/artifacts.py``)."""
     frequency: float = 0.0
     """Distance of SR's and HR's spectra (``core/losses/frequency.py``)."""
     colours: Literal["rgb", "ycbcr"] = "rgb"
     """What both compare: RGB, or luma and, fainter, the colour differences (``core/losses/colours.py``)."""
     perceptual: float = 0.0
     """Distance of network features of SR and HR (``features``)."""
+    style: float = 0.0
+    """Distance of the Gram matrices of network features of SR and HR (``features``)."""
     texture: float = 0.0
     """Distance of SR patches' Grams from the best-matching real patches' (``texture``; L_PT of docs/gramgan.md)."""
     discriminator: float = 0.0
@@ -68,7 +80,7 @@ class Loss:
     """Distance of SR's features from the textures that a reference lent (TTSR: Yang et al. 2020, section 3.3)."""
     adversarial: float = 0.0
     """Adversarial term."""
-    adversarial_form: Literal["ragan", "gan", "wgan-gp"] = "ragan"
+    adversarial_form: Literal["ragan", "gan", "lsgan", "wgan", "wgan-gp"] = "ragan"
     """Which adversarial loss."""
     plugins: Mapping[str, float] = field(default_factory=dict)
     """Weights of plugins' terms by name (docs/extending.md)."""
@@ -83,10 +95,11 @@ LOSS_TERMS = tuple(term.name for term in fields(Loss) if isinstance(term.default
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Adam, and Muon in its place where the recipe says so."""
+    """Adam, and AdamW or Muon in its place where the recipe says so."""
 
-    name: Literal["adam", "muon"] = "adam"
-    """The generator's; 'muon' moves its convolutions, but that which sees the picture, by Muon, the rest by Adam."""
+    name: Literal["adam", "adamw", "muon"] = "adam"
+    """The generator's. 'adamw' shrinks the weights apart from their gradients; 'muon' moves its convolutions, but that
+    which sees the picture, by Muon, the rest by Adam."""
     rate: float = 2e-4
     """Base rate of the generator."""
     discriminator_rate: float = 1e-4
@@ -101,6 +114,8 @@ class Optimizer:
     """The discriminator's ``beta2``."""
     extractor_rate: float = 1e-5
     """Base rate of the texture extractor in networks that have one (TTSR)."""
+    weight_decay: float = 0.0
+    """AdamW only: share of the rate by which the generator's weights shrink at each step."""
     clip: float = 0.0
     """Largest norm of the generator's gradient; 0 does not clip."""
     accumulate: int = 1
@@ -184,6 +199,8 @@ class Features:
     """Whether VGG taps lie after the activation."""
     distance: Literal["l1", "mse"] = "l1"
     """Which distance of features."""
+    imagenet_norm: bool = True
+    """Whether the extractor sees pictures less ImageNet's mean, over its deviation, as it was trained; else [0, 1]."""
     weights: Literal["imagenet", "random"] = "imagenet"
     """'random' needs no file: for trying and testing."""
 
@@ -196,6 +213,8 @@ class Discriminator:
     """Which one; 'none' is content training."""
     nf: int = 0
     """Channels of its first convolution, which all others follow; 0 is the paper's."""
+    input_range: Literal["unit", "signed", "imagenet"] = "unit"
+    """Values that it sees: [0, 1], [-1, 1], or less ImageNet's mean, over its deviation."""
     jitter: int = 0
     """It looks from a corner that changes from step to step within this many pixels; 0 always from the first pixel."""
 
@@ -225,7 +244,7 @@ LIMITS: dict[str, Limits] = {
     **dict.fromkeys(("data.hr_crop", "data.window", "data.crops_per_photo", "optimizer.accumulate"), _COUNT),
     **dict.fromkeys(("texture.patch_size", "mask.cell"), _COUNT),
     **dict.fromkeys(("stage_steps", "compute.threads", "schedule.warmup", "schedule.period"), _NOT_NEGATIVE),
-    **dict.fromkeys(("schedule.factor", "optimizer.clip", "mask.delta"), _NOT_NEGATIVE),
+    **dict.fromkeys(("schedule.factor", "optimizer.clip", "optimizer.weight_decay", "mask.delta"), _NOT_NEGATIVE),
     **dict.fromkeys(("texture.alpha", "texture.beta", "discriminator.nf", "discriminator.jitter"), _NOT_NEGATIVE),
     **dict.fromkeys((f"loss.{term}" for term in LOSS_TERMS), _NOT_NEGATIVE),
     **{f"optimizer.{rate}": _NOT_NEGATIVE for rate in ("rate", "discriminator_rate", "extractor_rate")},
@@ -269,6 +288,9 @@ class Recipe:
     """Of initialisation, crops and patches."""
     valid_every: int = 5_000
     """Steps between validations."""
+    valid_loss: bool = False
+    """Whether the generator's own loss is measured on the validation photos too, and the weights kept where it is
+    lowest (``best_loss``)."""
     save_every: int = 1_000
     """Steps between saved states."""
     log_every: int = 100

@@ -18,12 +18,12 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class ResidualBlock(nn.Module):
     """Input + (conv 3x3, BN, PReLU, conv 3x3, BN). Each convolution has a BN of its own."""
 
-    def __init__(self, nf: int) -> None:
+    def __init__(self, nf: int, bias: bool = True) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(nf, nf, 3, 1, 1)
+        self.conv1 = nn.Conv2d(nf, nf, 3, 1, 1, bias=bias)
         self.bn1 = nn.BatchNorm2d(nf)
         self.prelu = nn.PReLU()
-        self.conv2 = nn.Conv2d(nf, nf, 3, 1, 1)
+        self.conv2 = nn.Conv2d(nf, nf, 3, 1, 1, bias=bias)
         self.bn2 = nn.BatchNorm2d(nf)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -34,13 +34,13 @@ class ResidualBlock(nn.Module):
 class UpsampleBlock(nn.Module):
     """(B, nf, h, w) -> (B, nf, 2h, 2w): conv to 4 nf, PixelShuffle 2, PReLU."""
 
-    def __init__(self, nf: int) -> None:
+    def __init__(self, nf: int, bias: bool = True) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(nf, 4 * nf, 3, 1, 1)
+        self.conv = nn.Conv2d(nf, 4 * nf, 3, 1, 1, bias=bias)
         self.prelu = nn.PReLU()
         icnr_(self.conv.weight, 2)
-        assert self.conv.bias is not None
-        icnr_(self.conv.bias, 2)
+        if self.conv.bias is not None:
+            icnr_(self.conv.bias, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, nf, h, w) -> (B, nf, 2h, 2w)."""
@@ -57,6 +57,7 @@ class SRResNet(nn.Module):
         scale: 2 or 4 (one or two sub-pixel blocks).
         input_range: 'unit' takes [0, 1] as it is, 'imagenet' normalises it by ImageNet's mean and deviation first.
         output: 'linear', or 'tanh' whose [-1, 1] is brought back to [0, 1] here.
+        bias: whether the convolutions add one.
     """
 
     mean: Tensor
@@ -71,6 +72,7 @@ class SRResNet(nn.Module):
         scale: int = 4,
         input_range: Literal["unit", "imagenet"] = "unit",
         output: Literal["linear", "tanh"] = "linear",
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if scale not in (2, 4):
@@ -83,13 +85,13 @@ class SRResNet(nn.Module):
         self.output = output
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
-        self.conv_first = nn.Conv2d(in_nc, nf, 9, 1, 4)
+        self.conv_first = nn.Conv2d(in_nc, nf, 9, 1, 4, bias=bias)
         self.prelu = nn.PReLU()
-        self.blocks = nn.Sequential(*(ResidualBlock(nf) for _ in range(nb)))
-        self.trunk_conv = nn.Conv2d(nf, nf, 3, 1, 1)
+        self.blocks = nn.Sequential(*(ResidualBlock(nf, bias) for _ in range(nb)))
+        self.trunk_conv = nn.Conv2d(nf, nf, 3, 1, 1, bias=bias)
         self.trunk_bn = nn.BatchNorm2d(nf)
-        self.upsample = nn.Sequential(*(UpsampleBlock(nf) for _ in range(scale // 2)))
-        self.conv_last = nn.Conv2d(nf, out_nc, 9, 1, 4)
+        self.upsample = nn.Sequential(*(UpsampleBlock(nf, bias) for _ in range(scale // 2)))
+        self.conv_last = nn.Conv2d(nf, out_nc, 9, 1, 4, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """RGB (B, in_nc, h, w) in [0, 1] -> RGB (B, out_nc, scale h, scale w), not clamped (tanh: inside [0, 1])."""
@@ -109,10 +111,11 @@ def describe_srresnet(
     scale: int = 4,
     input_range: str = "unit",
     output: str = "linear",
+    bias: bool = True,
 ) -> Descriptor:
     """9x9 first (4 px), 2 per block, trunk convolution, one per sub-pixel block (the second at half size), and the
     last 9x9 at output size: 4 / scale px."""
-    del nf, input_range, output
+    del nf, input_range, output, bias
     upsampling = sum(0.5**i for i in range(scale // 2))
     radius = 4 + 2 * nb + 1 + upsampling + 4 / scale
     return Descriptor(

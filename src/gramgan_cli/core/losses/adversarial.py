@@ -49,6 +49,16 @@ def gan_g(fake: Tensor) -> Tensor:
     return _bce(fake.float(), 1.0)
 
 
+def lsgan_d(real: Tensor, fake: Tensor) -> Tensor:
+    """L_D = (mean (C(real) - 1)^2 + mean C(fake)^2) / 2: least squares (Mao et al. 2017, eq. 9)."""
+    return ((real.float() - 1).square().mean() + fake.float().square().mean()) / 2
+
+
+def lsgan_g(fake: Tensor) -> Tensor:
+    """L_G = mean (C(fake) - 1)^2 / 2 (Mao et al. 2017, eq. 9)."""
+    return (fake.float() - 1).square().mean() / 2
+
+
 def wgan_d(real: Tensor, fake: Tensor) -> Tensor:
     """L_D = mean C(fake) - mean C(real), to which the gradient penalty is added (Gulrajani et al. 2017, eq. 3)."""
     return fake.float().mean() - real.float().mean()

@@ -10,6 +10,8 @@ import torch
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.losses.optional.artifacts import WINDOW as ARTIFACT_WINDOW
+from gramgan_cli.core.losses.optional.structure import WEIGHTS, WINDOW
 from gramgan_cli.core.texture.masks import texture_mask
 from gramgan_cli.core.texture.patches import choose_places, parse_selection
 from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
@@ -90,6 +92,12 @@ def _check_terms(recipe: Recipe) -> None:
         raise UsageError("A discriminator without loss.adversarial or loss.discriminator trains nothing.")
     if loss.colours != "rgb" and not (loss.content or loss.frequency):
         raise UsageError("loss.colours is of loss.content and loss.frequency, which are both 0.", "Set one of them.")
+    least = {"ssim": WINDOW, "ms_ssim": WINDOW * 2 ** (len(WEIGHTS) - 1), "artifacts": ARTIFACT_WINDOW}
+    for name, side in least.items():
+        if getattr(loss, name) and recipe.data.hr_crop < side:
+            raise UsageError(f"loss.{name} needs crops of {side} px at least.", "Set --hr-crop.")
+    if recipe.optimizer.weight_decay and recipe.optimizer.name != "adamw":
+        raise UsageError("optimizer.weight_decay is AdamW's.", "Set optimizer.name=adamw too.")
     if not any(getattr(loss, name) for name in LOSS_TERMS) and not own:
         raise UsageError("All loss terms are 0: there is nothing to learn.")
 

@@ -23,6 +23,7 @@ from gramgan_cli.engines.train.run.checkpoint import Progress, load_state
 from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.steps.content import ContentTraining
 from gramgan_cli.engines.train.steps.gan import GanTraining
+from gramgan_cli.engines.train.steps.terms import PictureTerms
 from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, described_start, initial_weights
 from gramgan_cli.recipes.schema import Recipe
 
@@ -33,6 +34,7 @@ class Training(Protocol):
     networks: dict[str, nn.Module]
     optimisers: dict[str, torch.optim.Optimizer]
     scaler: torch.amp.GradScaler
+    picture_terms: PictureTerms
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
         """One update; the loss terms, still on the device."""

@@ -22,13 +22,13 @@ from gramgan_cli.core.optim.schedules import stepped, warmup_cosine
 from gramgan_cli.core.weights.header import save_weights
 from gramgan_cli.engines.train.interrupt import stop_on_interrupt
 from gramgan_cli.engines.train.options import TrainResult
-from gramgan_cli.engines.train.run.checkpoint import save_state
+from gramgan_cli.engines.train.run.checkpoint import save_network, save_state
 from gramgan_cli.engines.train.run.loss_log import LossLog
 from gramgan_cli.engines.train.run.record import training_record
 from gramgan_cli.engines.train.run.tensorboard import TensorBoard
 from gramgan_cli.engines.train.setup import Setup
 from gramgan_cli.engines.train.steps.gan import recipe_mask
-from gramgan_cli.engines.train.validate import sample_grid, validate
+from gramgan_cli.engines.train.validate import sample_grid, validate, validation_loss
 from gramgan_cli.recipes.schema import Recipe
 
 
@@ -163,16 +163,26 @@ class Trainer:
             setup, progress = self.setup, self.progress
             psnr, ssim = validate(setup.average, setup.descriptor, setup.photos.valid, setup.device)
             measured = {"psnr_y": psnr, "ssim_y": ssim}
+            if self.recipe.valid_loss:
+                terms, valid = self.training.picture_terms, setup.photos.valid
+                measured["valid_loss"] = validation_loss(setup.average, terms, valid, self.recipe, setup.device)
             self._measured = (progress.step, {"validation": measured})
-            if math.isfinite(psnr) and psnr > progress.best_psnr:
-                progress.best_psnr = psnr
-                self._save_weights("best_psnr", {"validation": measured})
-            if math.isfinite(ssim) and ssim > progress.best_ssim:
-                progress.best_ssim = ssim
-                self._save_weights("best_ssim", {"validation": measured})
+            self._keep_best(measured)
             self._write({"step": progress.step, **measured})
             self._save_samples()
         self.group.barrier()
+
+    def _keep_best(self, measured: dict[str, float]) -> None:
+        """Save the weights where a validation value is the best so far, a discriminator with them."""
+        progress = self.progress
+        for which, key, sign in (("psnr", "psnr_y", 1), ("ssim", "ssim_y", 1), ("loss", "valid_loss", -1)):
+            value, best = measured.get(key, math.nan), getattr(progress, f"best_{which}")
+            if not math.isfinite(value) or sign * value <= sign * best:
+                continue
+            setattr(progress, f"best_{which}", value)
+            self._save_weights(f"best_{which}", {"validation": measured})
+            if "discriminator" in self.training.networks:
+                save_network(self.folder.discriminator(f"best_{which}"), self.training.networks["discriminator"])
 
     def _save_samples(self) -> None:
         """A picture of some validation photos, in the run's folder and on the board."""

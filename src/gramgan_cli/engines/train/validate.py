@@ -18,6 +18,9 @@ from gramgan_cli.core.metrics import psnr_y, ssim_y
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.tiling.padding import run_padded
+from gramgan_cli.engines.train.steps.generate import generate
+from gramgan_cli.engines.train.steps.terms import PictureTerms, weighted_sum
+from gramgan_cli.recipes.schema import Recipe
 
 
 @torch.inference_mode()
@@ -71,6 +74,23 @@ def validate(
         ssim.append(ssim_y(sr, hr, described.scale))
     network.train(was_training)
     return float(np.mean(psnr)), float(np.mean(ssim))
+
+
+@torch.inference_mode()
+def validation_loss(
+    network: nn.Module, terms: PictureTerms, photos: Sequence[PreparedPhoto], recipe: Recipe, device: torch.device
+) -> float:
+    """Mean of the generator's own loss over ``photos``, the adversarial terms left out, in fp32."""
+    was_training = network.training
+    network.eval()
+    losses = []
+    for photo in photos:
+        lr, hr = (to_tensor([np.asarray(side)]).to(device) for side in (photo.lr, photo.hr))
+        ref = None if photo.ref is None else to_tensor([photo.ref]).to(device)
+        generated = generate(network, terms.described, lr, ref, "fp32", device)
+        losses.append(float(weighted_sum(terms(generated, hr, 0), recipe)))
+    network.train(was_training)
+    return float(np.mean(losses))
 
 
 def sample_grid(

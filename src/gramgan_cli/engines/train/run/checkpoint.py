@@ -35,6 +35,8 @@ class Progress:
     """Highest validation Y-PSNR so far."""
     best_ssim: float = float("-inf")
     """Highest validation SSIM so far."""
+    best_loss: float = float("inf")
+    """Lowest validation loss so far."""
     origin: dict[str, Any] = field(default_factory=dict)
     """Training record of the weights that the run started from; empty where it started from random ones."""
     licence: str = "unknown"
@@ -110,6 +112,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 _WAY_ON = "Start a new run from its last weights, or bring the file back from a copy."
+
+
+def save_network(path: Path, network: nn.Module) -> None:
+    """Write a network's parameters and buffers, without a header."""
+    plain = {key: value.detach().cpu().contiguous().clone() for key, value in network.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(plain, temporary)
 
 
 def load_state(path: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> Progress:

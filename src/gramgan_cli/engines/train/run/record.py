@@ -42,6 +42,6 @@ def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, 
     }
     if len(names) <= MOST_NAMES:
         record["photo_names"] = names
-    if recipe.loss.perceptual or recipe.network["arch"] == "ttsr":
+    if recipe.loss.perceptual or recipe.loss.style or recipe.network["arch"] == "ttsr":
         record["features"] = f"{recipe.features.extractor} with {recipe.features.weights} weights"
     return record

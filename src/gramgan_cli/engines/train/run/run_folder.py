@@ -51,8 +51,12 @@ class RunFolder:
         return self.path / "samples"
 
     def weights(self, which: str) -> Path:
-        """'last', 'best_psnr' or 'best_ssim'."""
+        """'last', 'best_psnr', 'best_ssim' or 'best_loss'."""
         return self.path / f"{which}.safetensors"
+
+    def discriminator(self, which: str) -> Path:
+        """The discriminator that went with 'best_psnr', 'best_ssim' or 'best_loss'."""
+        return self.path / "state" / f"discriminator_{which}.safetensors"
 
     def check_new(self) -> None:
         """Refuse a folder that already holds a run."""

@@ -12,13 +12,24 @@ from torch import Tensor, nn
 from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.archs.discriminators.gramgan import Judgement
 from gramgan_cli.core.data.crops import Batch
-from gramgan_cli.core.losses.adversarial import gan_d, gan_g, gradient_penalty, ragan_d, ragan_g, wgan_d, wgan_g
+from gramgan_cli.core.losses.adversarial import (
+    gan_d,
+    gan_g,
+    gradient_penalty,
+    lsgan_d,
+    lsgan_g,
+    ragan_d,
+    ragan_g,
+    wgan_d,
+    wgan_g,
+)
 from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perceptual
 from gramgan_cli.core.texture.masks import texture_mask
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.generate import Generated, generate
 from gramgan_cli.engines.train.steps.optim import adam, generator_optimisers, update
 from gramgan_cli.engines.train.steps.precision import autocast, resolve
+from gramgan_cli.engines.train.steps.ranges import in_range
 from gramgan_cli.engines.train.steps.step_seed import step_seed
 from gramgan_cli.engines.train.steps.terms import PictureTerms, weighted_sum
 from gramgan_cli.recipes.schema import Recipe
@@ -112,7 +123,8 @@ class GanTraining:
 
     def _seen(self, image: Tensor, part: Part, step: int) -> Tensor:
         """What the discriminator gets to see of SR or HR: masked, from this step's corner."""
-        seen, spare = image * part.mask, self.recipe.discriminator.jitter
+        seen = in_range(image * part.mask, self.recipe.discriminator.input_range)
+        spare = self.recipe.discriminator.jitter
         if not spare:
             return seen
         top, left = jitter_corner(spare, self.recipe.seed, step)
@@ -137,8 +149,8 @@ class GanTraining:
         form = self.recipe.loss.adversarial_form
         if form == "ragan":
             loss = ragan_d(c_real, c_fake, self.group.mean)
-        elif form == "gan":
-            loss = gan_d(c_real, c_fake)
+        elif form != "wgan-gp":
+            loss = {"gan": gan_d, "lsgan": lsgan_d, "wgan": wgan_d}[form](c_real, c_fake)
         else:
             mix = self._draw(step, len(real)).view(-1, 1, 1, 1)
             penalty = gradient_penalty(lambda x: _logit(self.discriminator(x)), real, fake, mix)
@@ -172,7 +184,8 @@ class GanTraining:
             if form == "ragan":
                 terms["adversarial"] = ragan_g(_logit(real), _logit(fake), self.group.mean)
             else:
-                terms["adversarial"] = (gan_g if form == "gan" else wgan_g)(_logit(fake))
+                of_form = {"gan": gan_g, "lsgan": lsgan_g, "wgan": wgan_g, "wgan-gp": wgan_g}
+                terms["adversarial"] = of_form[form](_logit(fake))
         return terms
 
 

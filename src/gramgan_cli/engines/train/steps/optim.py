@@ -29,7 +29,13 @@ def generator_optimisers(generator: nn.Module, recipe: Recipe) -> dict[str, torc
     inner = [weight for weight in main if wanted.name == "muon" and weight.ndim == 4 and weight.shape[1] > COLOURS]
     taken = set(inner)
     rest = [parameter for parameter in main if parameter not in taken]
-    optimiser = adam(rest, wanted.rate, (wanted.beta1, wanted.beta2))
+    betas = (wanted.beta1, wanted.beta2)
+    if wanted.name == "adamw":
+        optimiser: torch.optim.Adam = torch.optim.AdamW(
+            rest, lr=wanted.rate, betas=betas, weight_decay=wanted.weight_decay, fused=True
+        )
+    else:
+        optimiser = adam(rest, wanted.rate, betas)
     if extractor:
         own = [parameter for parameter in generator.parameters() if parameter in extractor]
         optimiser.add_param_group({"params": own, "lr": wanted.extractor_rate})

@@ -13,6 +13,10 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.losses.colours import luma_and_differences
 from gramgan_cli.core.losses.content import charbonnier, l1, mse
 from gramgan_cli.core.losses.frequency import frequency
+from gramgan_cli.core.losses.optional.artifacts import artifacts
+from gramgan_cli.core.losses.optional.structure import ms_ssim_loss, ssim_loss
+from gramgan_cli.core.losses.optional.style import style
+from gramgan_cli.core.losses.optional.wavelet import wavelet
 from gramgan_cli.core.losses.perceptual import perceptual
 from gramgan_cli.core.losses.phase import phase_pattern
 from gramgan_cli.core.losses.plain import plain_l1
@@ -21,6 +25,7 @@ from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.generate import Generated
 from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.engines.train.steps.precision import autocast
+from gramgan_cli.engines.train.steps.ranges import in_range
 from gramgan_cli.engines.train.steps.texture_term import TextureTerm
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
@@ -30,12 +35,21 @@ if TYPE_CHECKING:
 DISTANCES = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
 
 
+PIXEL_TERMS = {"ssim": ssim_loss, "ms_ssim": ms_ssim_loss, "wavelet": wavelet, "artifacts": artifacts}
+
+
+def needs_features(recipe: Recipe) -> bool:
+    """Whether a term looks through a feature extractor."""
+    return bool(recipe.loss.perceptual or recipe.loss.style)
+
+
 def extractor_of(recipe: Recipe) -> FeatureExtractor:
     """The frozen network of the perceptual term; weights that can't be had are an error that says what to do."""
     from gramgan_cli.core.features import FeatureExtractor  # brings torchvision, which most runs don't need
 
     wanted = recipe.features
-    return FeatureExtractor(wanted.extractor, tuple(wanted.taps), wanted.activated, wanted.weights)
+    made = FeatureExtractor(wanted.extractor, tuple(wanted.taps), wanted.activated, wanted.weights)
+    return made if wanted.imagenet_norm else made.without_imagenet_norm()
 
 
 def check_features(recipe: Recipe) -> None:
@@ -43,12 +57,12 @@ def check_features(recipe: Recipe) -> None:
 
     Hours of a first stage must not end at a file that is not there.
     """
-    if not recipe.loss.perceptual and recipe.network["arch"] != "ttsr":
+    if not needs_features(recipe) and recipe.network["arch"] != "ttsr":
         return
     from gramgan_cli.core.features import FeatureWeightsMissing, official_weights
 
     try:
-        if recipe.loss.perceptual:
+        if needs_features(recipe):
             extractor_of(recipe)
         if recipe.network["arch"] == "ttsr" and recipe.features.weights == "imagenet" and recipe.init in ("", "none"):
             official_weights("vgg19")
@@ -58,7 +72,7 @@ def check_features(recipe: Recipe) -> None:
 
 def _instead(recipe: Recipe) -> list[str]:
     """What a recipe can be trained with where its feature weights are missing, in sentences."""
-    others = [name for name in LOSS_TERMS if name != "perceptual" and getattr(recipe.loss, name)]
+    others = [name for name in LOSS_TERMS if name not in ("perceptual", "style") and getattr(recipe.loss, name)]
     if recipe.network["arch"] == "ttsr":
         return ["Or start the texture extractor from random weights: --set features.weights=random."]
     if recipe.loss.texture:
@@ -82,7 +96,7 @@ class PictureTerms:
         self.texture = TextureTerm(recipe, device, group) if recipe.loss.texture else None
         network = dict(recipe.network)
         self.described = archs.describe(network.pop("arch"), network)
-        self.features = extractor_of(recipe).to(device) if recipe.loss.perceptual else None
+        self.features = extractor_of(recipe).to(device) if needs_features(recipe) else None
 
     def __call__(self, generated: Generated, hr: Tensor, step: int) -> dict[str, Tensor]:
         """Unweighted terms of SR and HR, (b, 3, H, W) float32 in [0, 1]; gradient goes into SR."""
@@ -91,10 +105,15 @@ class PictureTerms:
         if self.recipe.loss.colours == "ycbcr":
             seen, wanted = luma_and_differences(sr), luma_and_differences(hr)
         if self.recipe.loss.content:
-            terms["content"] = self.distance(seen, wanted)
+            terms["content"] = self.distance(*(in_range(x, self.recipe.loss.content_range) for x in (seen, wanted)))
+        for name, distance in PIXEL_TERMS.items():
+            if getattr(self.recipe.loss, name):
+                terms[name] = distance(sr, hr)
         if self.recipe.loss.frequency:
             terms["frequency"] = frequency(seen, wanted)
-        if self.features is not None:
+        if self.recipe.loss.style:
+            terms["style"] = self._style(sr, hr)
+        if self.recipe.loss.perceptual:
             terms["perceptual"] = self._perceptual(sr, hr)
         if self.texture is not None:
             terms["texture"] = self.texture(sr, hr, step)
@@ -115,6 +134,15 @@ class PictureTerms:
         with autocast(self.precision, self.device):
             seen = self.generator.extractor.frozen(generated.sr)
         return transferal_perceptual(seen, generated.texture.levels, generated.texture.match.scores)
+
+    def _style(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """The Gram matrices of frozen features compared."""
+        assert self.features is not None
+        with autocast(self.precision, self.device):
+            with torch.no_grad():
+                wanted = self.features(hr)
+            seen = self.features(sr)
+        return style(seen, wanted, self.recipe.features.taps)
 
     def _perceptual(self, sr: Tensor, hr: Tensor) -> Tensor:
         """L_P between frozen features (docs/gramgan.md, "Losses")."""

@@ -1,0 +1,1 @@
+"""Losses that no built-in recipe takes, for recipes of your own."""
