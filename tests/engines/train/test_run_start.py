@@ -260,3 +260,25 @@ def test_bank_photos_are_those_that_training_learns_from(photos: Path, tmp_path:
     assert command("build-db", *whole).exception is None
     lines = run(photos, tmp_path / "s", **changes)
     assert any("bank holds patches of 1 of the photos" in line for line in lines)
+
+
+def test_cufed5_is_a_validation_set_with_its_references(photos: Path, tmp_path: Path, private_folders: Path) -> None:
+    """Found by name in the data folder: the inputs are measured, each with its own reference, no other file."""
+    rng = np.random.default_rng(1)
+    folder = private_folders / "data" / "CUFED5"
+    folder.mkdir(parents=True)
+    for number in ("000", "001"):
+        for place in range(6):
+            pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}_{place}.png")
+    network = {"arch": "ttsr", "nf": 4, "blocks": [1, 1, 1, 1]}
+    changes = {"network": network, "features": {"weights": "random"}, "data": {"hr_crop": 48, "valid_dir": "cufed5"}}
+    lines = run(photos, tmp_path / "r", recipe="ttsr-rec", store_it=False, **changes)
+    assert f"3 photos; validated on the 2 of {folder} with their references." in lines
+    assert json.loads((tmp_path / "r" / "metrics.jsonl").read_text().splitlines()[-1])["psnr_y"] > 0
+
+
+def test_cufed5_that_is_not_there_is_no_download() -> None:
+    result = command("bench", "CUFED5", "--model", "bicubic")
+    assert "zzutk.github.io" in str(result.exception)
+    assert "data pull" not in str(result.exception)

@@ -77,6 +77,13 @@ SOURCES: dict[str, Source] = {
             (),
         ),
         Source(
+            "CUFED5",
+            126,
+            "No licence is stated; published with a research paper (Zhang et al., CVPR 2019), references included.",
+            "https://zzutk.github.io/SRNTT-Project-Page",
+            (),
+        ),
+        Source(
             "DIV2K",
             900,
             "For academic research only; the photos belong to their owners (Agustsson and Timofte, 2017).",

@@ -25,13 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags
 
+from gramgan_cli.core.data.catalogue import SOURCES
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.data.prepared import picture_errors, read_rgb
 from gramgan_cli.core.errors import GramganError, nearest
 from gramgan_cli.core.images.formats.pillow import open_image
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 
-NAMES = ("Set5", "Set14", "BSD100", "Urban100", "Manga109", "DIV2K")
+NAMES = ("Set5", "Set14", "BSD100", "Urban100", "Manga109", "CUFED5", "DIV2K")
 """The sets that papers report on, by the folder name that they are looked for under."""
 
 
@@ -108,8 +109,11 @@ def missing_dataset(name: str, folders: Sequence[Path]) -> GramganError:
     """The error for a known set that is not there, with what to do about it, with network and without."""
     looked = " or ".join(str(folder) for folder in [*folders, Path.cwd()])
     target = folders[0] / name if folders else Path(name)
+    missing = f"{name} is not on this computer (looked under {looked})."
+    if not SOURCES[name].archives:
+        return GramganError(missing, f"It can't be fetched: get it from {SOURCES[name].page} and put it into {target}.")
     return GramganError(
-        f"{name} is not on this computer (looked under {looked}).",
+        missing,
         f"Fetch it with: gramgan data pull {name} (without network: put its pictures into {target}, "
         "or name a folder of your own pictures instead).",
     )

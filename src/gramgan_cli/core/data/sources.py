@@ -112,6 +112,15 @@ def given_pairs(hr: str, lr: str, scale: int) -> tuple[list[Path], list[Path] | 
     return photos, partners
 
 
+def referenced_pairs(folder: Path, scale: int) -> list[tuple[Path, Path]]:
+    """(HR photo, its most similar reference) of a folder that holds both, such as CUFED5's; else nothing."""
+    try:
+        pairs = open_dataset(folder, scale).pairs
+    except GramganError:
+        return []
+    return [(pair.hr, pair.reference) for pair in pairs if pair.reference is not None]
+
+
 def _by_stem(paths: Sequence[Path]) -> dict[str, Path]:
     """The pictures by stem; two of one stem are an error that names both."""
     found: dict[str, Path] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,9 +17,9 @@ from gramgan_cli.core.data.crops import (
     middle_of,
 )
 from gramgan_cli.core.data.holdout import held_out_places
-from gramgan_cli.core.data.prepared import PreparedPhoto, add_references, prepare_photos
+from gramgan_cli.core.data.prepared import PreparedPhoto, add_references, prepare_photos, read_rgb
 from gramgan_cli.core.data.shards import ShardSampler, find_shards, is_shards
-from gramgan_cli.core.data.sources import given_pairs
+from gramgan_cli.core.data.sources import given_pairs, referenced_pairs
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.io.folders import cache_dir
 from gramgan_cli.core.texture.patchdb.bank import load_bank
@@ -53,10 +53,17 @@ class PhotoFiles:
     """Share of the crops that each photo's source gives; empty: by area."""
     sources: tuple[int, ...] = ()
     """Which source each photo belongs to."""
+    references: tuple[Path, ...] = ()
+    """The reference of each photo, where the set has its own."""
 
     def prepared(self, scale: int, progress: Callable[[int, int], None] | None) -> list[PreparedPhoto]:
         """The photos, decoded into the cache."""
-        return prepare_photos(self.hr, scale, cache_dir() / "prepared", progress, self.lr) if self.hr else []
+        if not self.hr:
+            return []
+        photos = prepare_photos(self.hr, scale, cache_dir() / "prepared", progress, self.lr)
+        if not self.references:
+            return photos
+        return [replace(photo, ref=read_rgb(path)) for photo, path in zip(photos, self.references, strict=True)]
 
     def at(self, places: Sequence[int]) -> PhotoFiles:
         """Some of them."""
@@ -100,6 +107,18 @@ def _files(recipe: Recipe, scale: int) -> PhotoFiles:
     return PhotoFiles(tuple(hr), tuple(lr) if lr else None, recipe.data.weights, tuple(sources))
 
 
+def _validation_files(recipe: Recipe, scale: int) -> tuple[PhotoFiles, str]:
+    """The photos of the validation folder, and what is given with them, in words."""
+    data = recipe.data
+    if pairs := referenced_pairs(Path(data.valid_dir), scale):
+        files = PhotoFiles(tuple(hr for hr, _ in pairs))
+        if data.references == "none":
+            return files, ""
+        return replace(files, references=tuple(reference for _, reference in pairs)), " with their references"
+    hr, lr = given_pairs(data.valid_dir, data.valid_lr_dir, scale)
+    return PhotoFiles(tuple(hr), None if lr is None else tuple(lr)), "" if lr is None else " (given LR)"
+
+
 def split_photos(recipe: Recipe, scale: int) -> Split:
     """Training photos, validation photos, and a line that says which are which.
 
@@ -108,10 +127,9 @@ def split_photos(recipe: Recipe, scale: int) -> Split:
     photos = _files(recipe, scale)
     count, kind = len(photos.hr), "photos" if photos.lr is None else "photos with given LR"
     if recipe.data.valid_dir:
-        hr, lr = given_pairs(recipe.data.valid_dir, recipe.data.valid_lr_dir, scale)
-        valid = PhotoFiles(tuple(hr), None if lr is None else tuple(lr))
-        where = f"{recipe.data.valid_dir}{'' if lr is None else ' (given LR)'}"
-        return Split(photos, valid, f"{count} {kind}; validated on the {len(hr)} of {where}.")
+        valid, what = _validation_files(recipe, scale)
+        where = f"{recipe.data.valid_dir}{what}"
+        return Split(photos, valid, f"{count} {kind}; validated on the {len(valid.hr)} of {where}.")
     if count == 1:
         return Split(photos, photos, "1 photo, which is also what the run is validated on: the numbers will flatter.")
     places = held_out_places(count)
@@ -166,7 +184,9 @@ def read_photos(recipe: Recipe, scale: int, callbacks: TrainCallbacks, group: Gr
         listed, line = list(split.train.hr), split.line
         photos, valid = split.train.prepared(scale, progress), split.valid.prepared(scale, progress)
     if recipe.data.references == "folder":
-        photos, valid = (add_references(some, Path(recipe.data.ref_dir), progress) for some in (photos, valid))
+        photos = add_references(photos, Path(recipe.data.ref_dir), progress)
+        if any(photo.ref is None for photo in valid):
+            valid = add_references(valid, Path(recipe.data.ref_dir), progress)
     chosen = len(valid)
     valid = _measured(recipe, valid, scale)
     if group.is_main:
