@@ -63,7 +63,7 @@ def _check_value(which: str, default: Any, least: int, value: Any) -> None:
             _check_value(which, default[0], 0, member)
     elif type(value) is not type(default):
         raise GramganError(f"{which} takes {type(default).__name__}, not {value!r}.")
-    elif isinstance(value, int) and value < least:
+    elif isinstance(value, int) and not isinstance(value, bool) and value < least:
         raise GramganError(f"{which} is at least {least}, not {value}.")
 
 
