@@ -12,6 +12,8 @@ from torch import nn
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.features import FeatureExtractor
+from gramgan_cli.engines.train.steps.terms import check_features
+from gramgan_cli.recipes.load import load_recipe
 
 
 def hooked(network: nn.Module, modules: dict[str, nn.Module], x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -105,7 +107,10 @@ def test_offline_without_the_file_says_where_to_put_it(private_folders: Path, mo
     message = str(caught.value)
     assert str(private_folders / "cache" / "features" / "vgg19-dcbb9e9d.pth") in message
     assert "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth" in message
-    assert "--set loss.perceptual=0" in message
+    with pytest.raises(GramganError) as caught:
+        check_features(load_recipe("esrgan"))
+    assert message in str(caught.value)
+    assert "--set loss.perceptual=0" in str(caught.value)
 
 
 def test_a_file_in_the_cache_is_used_and_a_damaged_one_named(
