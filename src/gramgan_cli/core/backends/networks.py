@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gramgan_cli.core.backends.ncnn_files import INPUT, OUTPUT
-from gramgan_cli.core.backends.openvino_import import import_openvino
+from gramgan_cli.core.backends.without_telemetry import import_onnxruntime, import_openvino
 from gramgan_cli.core.errors import GramganError
 
 SHAPES = 4
@@ -117,10 +117,8 @@ class OnnxNetwork(nn.Module):
     """
 
     def __init__(self, path: Path, threads: int) -> None:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         super().__init__()
-        onnxruntime.disable_telemetry_events()  # on Windows its builds report to their maker
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3

@@ -21,6 +21,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
+from gramgan_cli.core.backends.without_telemetry import import_onnxruntime
 from gramgan_cli.core.errors import GramganError, MissingExtra, ModelUnsupported, UsageError
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.weights import interop
@@ -68,8 +69,8 @@ def write_onnx(
     if opset not in OPSETS:
         raise UsageError(f"ONNX files are written in opset {OPSETS[0]} to {OPSETS[-1]}, not {opset}.")
     try:
+        import_onnxruntime()  # for its converter to float16
         import onnx
-        import onnxruntime  # noqa: F401  (its converter to float16)
         import onnxscript  # noqa: F401  (torch's exporter works through it)
     except ModuleNotFoundError as error:
         raise MissingExtra("Writing ONNX needs more packages.", "onnx") from error
@@ -139,9 +140,7 @@ def _export_apart(model: LoadedModel, file: Path, opset: int, any_size: bool, on
 
 def _check(network: nn.Module, file: Path, sides: list[tuple[int, int]]) -> None:
     """Raise GramganError where the file gives anything but what torch gives for pictures of these sizes."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(file, providers=["CPUExecutionProvider"])
     for height, width in sides:
         image = torch.rand(1, 3, height, width)
         with torch.inference_mode():

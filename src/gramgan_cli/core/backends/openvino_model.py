@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gramgan_cli.core.backends.layers import Layer
-from gramgan_cli.core.backends.openvino_import import import_openvino
+from gramgan_cli.core.backends.without_telemetry import import_openvino
 
 if TYPE_CHECKING:
     import openvino

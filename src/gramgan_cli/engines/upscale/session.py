@@ -21,8 +21,8 @@ from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.backends.layers import layers_of
 from gramgan_cli.core.backends.ncnn_files import write_ncnn
 from gramgan_cli.core.backends.networks import NcnnNetwork, OnnxNetwork, OpenVinoNetwork
-from gramgan_cli.core.backends.openvino_import import openvino_precisions
 from gramgan_cli.core.backends.openvino_model import write_openvino
+from gramgan_cli.core.backends.without_telemetry import openvino_precisions
 from gramgan_cli.core.errors import (
     GramganError,
     MissingExtra,

@@ -1,7 +1,8 @@
-"""OpenVINO without its telemetry, and what it can compute on this processor."""
+"""Runtimes that report to their makers, imported so that they don't; and what OpenVINO computes on this processor."""
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING
@@ -22,6 +23,20 @@ def import_openvino() -> ModuleType:
     import openvino
 
     module: ModuleType = openvino
+    return module
+
+
+@cache
+def import_onnxruntime() -> ModuleType:
+    """The package ``onnxruntime``. Every use of it in gramgan goes through here.
+
+    Unless told otherwise before it starts, it keeps a database of what it would report in the home folder.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # the switch of older versions
+    module: ModuleType = onnxruntime
     return module
 
 
