@@ -65,6 +65,7 @@ def list_(
         "On this computer",
         columns,
         [[row.name, row.trained_for or row.arch, f"x{row.scale}", _size(row.size), row.licence] for row in rows],
+        texts=2,
     )
     output.note(f"gramgan upscale uses '{unnamed_model()}' where no model is named.")
     catalogue = engine.list_catalogue()
@@ -76,6 +77,7 @@ def list_(
                 [entry.name, entry.trained_for, f"x{entry.scale}", _size(entry.size), entry.licence]
                 for entry in catalogue
             ],
+            texts=2,
         )
     output.note("Network, parameters and scores of one model: gramgan models info NAME")
 

@@ -102,15 +102,22 @@ NAME_WIDTH = 24
 """Characters that the first column of a table keeps before it is broken."""
 
 
-def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """A table for people; the first column, which names things, is left-aligned and narrowed last."""
+def print_table(title: str, columns: list[str], rows: list[list[str]], texts: int = 1) -> None:
+    """A table for people. The first column names things and is narrowed last.
+
+    Args:
+        title: a line above it, or nothing.
+        columns: the columns' heads.
+        rows: the cells.
+        texts: how many columns, from the left, are left-aligned; the others hold numbers.
+    """
     table = Table(title=title or None, title_justify="left")
     widest = max((len(row[0]) for row in rows), default=0)
     for index, column in enumerate(columns):
         named = index == 0
         table.add_column(
             column,
-            justify="left" if named else "right",
+            justify="left" if index < texts else "right",
             overflow="fold",
             min_width=min(widest, NAME_WIDTH) if named else None,
         )

@@ -112,6 +112,18 @@ def _key(paths: Sequence[Path], scale: int) -> str:
     return hashlib.sha256(json.dumps([VERSION, scale, facts]).encode()).hexdigest()[:24]
 
 
+def _stored_shapes(index: Path, pixels: Path, count: int, scale: int) -> list[list[int]] | None:
+    """LR height and width of each prepared photo; None where nothing is prepared, or the two files don't agree."""
+    try:
+        shapes = json.loads(index.read_text(encoding="utf-8"))
+        size = pixels.stat().st_size
+        sound = len(shapes) == count and all(type(side) is int and side > 0 for shape in shapes for side in shape)
+        needed = sum(height * width for height, width in shapes) * 3 * (1 + scale**2)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return shapes if sound and needed == size else None
+
+
 def prepare_photos(
     paths: Sequence[Path],
     scale: int,
@@ -135,7 +147,8 @@ def prepare_photos(
     """
     key = _key([*paths, *(lr_paths or [])], scale)
     pixels, index = cache / f"{key}.pixels", cache / f"{key}.json"
-    if not index.is_file() or not pixels.is_file():
+    shapes = _stored_shapes(index, pixels, len(paths), scale)
+    if shapes is None:
         shapes = []
         with replacing(pixels) as temporary, temporary.open("wb") as file:
             for done, (lr, hr) in enumerate(_pairs(paths, lr_paths or [None] * len(paths), scale), 1):
@@ -146,7 +159,6 @@ def prepare_photos(
                     progress(done, len(paths))
         with replacing(index) as temporary:
             temporary.write_text(json.dumps(shapes), encoding="utf-8")
-    shapes = json.loads(index.read_text(encoding="utf-8"))
     mapped = np.memmap(pixels, dtype=np.uint8, mode="r")
     photos, offset = [], 0
     for path, (height, width) in zip(paths, shapes, strict=True):
