@@ -31,3 +31,28 @@ def test_the_figures_are_those_of_the_command(tmp_path: Path) -> None:
             assert json.dumps(value) in text
     with pytest.raises(TypeError, match="colour"):
         gg.bench(tmp_path, colour=1)  # type: ignore[call-arg]
+
+
+def test_a_plugins_metric_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "import numpy as np\n"
+        "def largest(sr, hr, border):\n"
+        "    return float(np.abs(sr.astype(int) - hr).max())\n"
+        "metrics = {'largest': largest}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("GRAMGAN_PLUGINS", str(plugin))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(photos / "a.png")
+    expected: list[int] = []
+    measured = gg.bench(
+        photos,
+        ["nearest"],
+        metrics=["largest"],
+        on_result=lambda result: expected.append(int(np.abs(result.sr.astype(int) - result.target).max())),
+    )
+    assert measured.scores[0].values["largest"] == expected[0] > 0
+    with pytest.raises(gg.UsageError, match=r"no metric 'larges'.*largest"):
+        gg.bench(photos, ["nearest"], metrics=["larges"])
