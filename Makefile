@@ -22,7 +22,7 @@ BIN := $(VENV)/bin
 endif
 PY := $(BIN)/python
 # All extras, so that no test is skipped for want of one.
-EXTRAS := archive,heic,interop,jxl,metrics,ncnn,onnx,openvino,plot,ray,s3,shards,tensorboard,ui
+EXTRAS := heic,interop,jxl,metrics,ncnn,onnx,openvino,plot,ray,s3,shards,tensorboard,ui
 PIP := $(PY) -m pip --disable-pip-version-check
 
 .PHONY: demo test lint unit package test-bare test-slow fuzz bench docs gallery install install-dev clean

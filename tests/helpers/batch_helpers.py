@@ -1,4 +1,4 @@
-"""Archives for tests: folders of small mixed photos, some of them broken, and the command over them."""
+"""Batch runs for tests: folders of small mixed photos, some of them broken, and the command over them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def gramgan(*arguments: object) -> Done:
 
 
 def report(*manifests: object) -> dict[str, Any]:
-    return json.loads(gramgan("archive", "report", *manifests, "--json").stdout)
+    return json.loads(gramgan("batch", "report", *manifests, "--json").stdout)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

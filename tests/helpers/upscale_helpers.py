@@ -32,8 +32,8 @@ def upscale(
     """The results of ``gramgan upscale --model nearest INPUT...``."""
     chosen = UpscaleOptions(model="nearest", device="cpu", **options)
     session = session or open_session(chosen)
-    jobs = plan_jobs([str(path) for path in inputs], output, chosen, session)
-    return list(upscale_files(jobs, session, chosen))
+    plan = plan_jobs([str(path) for path in inputs], output and str(output), chosen, session)
+    return list(upscale_files(plan.jobs, session, chosen))
 
 
 def upscale_one(data: bytes, folder: Path, name: str, **options: Any) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from os import fspath
 from pathlib import Path
 from typing import Unpack
@@ -10,8 +11,9 @@ from typing import Unpack
 from gramgan_cli.api.callbacks import ignore, stopping, until_stopped
 from gramgan_cli.api.options import AnyPath, UpscaleArguments, upscale_options
 from gramgan_cli.core.errors import UsageError
+from gramgan_cli.engines.upscale.inputs import STANDARD
 from gramgan_cli.engines.upscale.pipeline import upscale_files
-from gramgan_cli.engines.upscale.plan import STANDARD, plan_jobs
+from gramgan_cli.engines.upscale.plan import plan_jobs
 from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import open_session
 
@@ -79,9 +81,10 @@ def upscale_all(
     """
     listed = [pictures] if isinstance(pictures, str) or not isinstance(pictures, Sequence) else pictures
     options = upscale_options(arguments)
-    if any(fspath(one) == str(STANDARD) for one in listed):
+    if any(fspath(one) == STANDARD for one in listed):
         raise UsageError("Standard input is for the command line.", "Pass a path, or an array to load(...).")
     session = open_session(options, on_note)
     session.source.on_note = on_note
-    jobs = plan_jobs([fspath(one) for one in listed], None if output is None else Path(output), options, session)
-    return until_stopped(upscale_files(jobs, session, options, stopping(on_progress)))
+    plan = plan_jobs([fspath(one) for one in listed], None if output is None else fspath(output), options, session)
+    results = upscale_files(plan.jobs, session, options, stopping(on_progress))
+    return until_stopped(chain(plan.failures(), results))

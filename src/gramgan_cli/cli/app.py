@@ -15,8 +15,7 @@ from typing import Annotated
 import typer
 
 from gramgan_cli import __version__
-from gramgan_cli.cli import batch as archive
-from gramgan_cli.cli import bench, build_db, compare, data, doctor, mask, models, plot, runs, train, ui, upscale
+from gramgan_cli.cli import batch, bench, build_db, compare, data, doctor, mask, models, plot, runs, train, ui, upscale
 from gramgan_cli.cli.errors import explain
 from gramgan_cli.cli.output import fail
 from gramgan_cli.core.errors import GramganError
@@ -43,7 +42,7 @@ app.command("bench")(bench.bench)
 app.command("compare")(compare.compare)
 app.command("plot")(plot.plot)
 app.add_typer(data.data, name="data")
-app.add_typer(archive.archive, name="archive")
+app.add_typer(batch.batch, name="batch")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""``gramgan archive``."""
+"""``gramgan batch``."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import typer
 
 from gramgan_cli.cli import output as out
 
-archive = typer.Typer(no_args_is_help=True, help="Records of runs over archives of photographs.")
+batch = typer.Typer(no_args_is_help=True, help="Records of batch runs: folders, lists and URLs of photographs.")
 
 
-@archive.callback()
-def _archive() -> None:
+@batch.callback()
+def _batch() -> None:
     pass
 
 
-@archive.command("report", no_args_is_help=True)
+@batch.command("report", no_args_is_help=True)
 def report(
     manifests: Annotated[
         list[str],
         typer.Argument(
-            metavar="MANIFEST...", help="Folders of results, folders of records, or Parquet files; addresses too."
+            metavar="MANIFEST...", help="Folders of results, folders of records, or Parquet files; URLs too."
         ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from gramgan_cli.cli import output as out
-from gramgan_cli.cli import upscale_batch as archive
-from gramgan_cli.cli.upscale_lines import enlarged, summarise, there_already
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.cli import upscale_batch as batch
+from gramgan_cli.cli.upscale_lines import PhotoBar, left_out, line_of, runs, summarise
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix
 from gramgan_cli.core.resize.sizes import SizeChoice
 
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from gramgan_cli.engines.upscale.session import Session
 
 PICTURE, RESULT, SIZE, WORK, REFERENCE = "Pictures", "Result", "Size", "Work", "Reference"
-ARCHIVE = "Archives"
+BATCH = "Batch runs"
 
 
 def upscale(
@@ -158,10 +156,9 @@ def upscale(
     engine: Annotated[
         Literal["local", "ray"] | None,
         typer.Option(
-            help="Where photos are upscaled: here (local), or on a Ray cluster. Folders, lists and addresses with an "
-            "--output folder OUT keep records in OUT/.gramgan-results (extra archive): the same command goes on.",
+            help="Where photos are upscaled: here (local), or on a Ray cluster.",
             show_default="local",
-            rich_help_panel=ARCHIVE,
+            rich_help_panel=BATCH,
         ),
     ] = None,
     address: Annotated[
@@ -169,23 +166,33 @@ def upscale(
         typer.Option(
             metavar="auto|HOST",
             help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: the one of this computer, or a new one.",
-            rich_help_panel=ARCHIVE,
+            rich_help_panel=BATCH,
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="With Ray: how many. Default: as many as fit.", rich_help_panel=ARCHIVE),
+        typer.Option(min=1, help="With Ray: how many. Default: as many as fit.", rich_help_panel=BATCH),
     ] = None,
     cores_per_worker: Annotated[
-        int, typer.Option(min=1, help="With Ray: CPU cores of each worker.", rich_help_panel=ARCHIVE)
+        int, typer.Option(min=1, help="With Ray: CPU cores of each worker.", rich_help_panel=BATCH)
     ] = 1,
     shard: Annotated[
         str | None,
-        typer.Option(metavar="I/N", help="Do only this fixed part of N, such as 3/8.", rich_help_panel=ARCHIVE),
+        typer.Option(metavar="I/N", help="Do only this fixed part of N, such as 3/8.", rich_help_panel=BATCH),
     ] = None,
     results: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Where the records go, for example elsewhere.", rich_help_panel=ARCHIVE),
+        typer.Option(metavar="DIR", help="Where the records go. Default: OUT/.gramgan-results.", rich_help_panel=BATCH),
+    ] = None,
+    records: Annotated[
+        bool | None,
+        typer.Option(
+            "--records/--no-records",
+            help="Keep records, so that the same command goes on. Default: for folders, lists and URLs with an "
+            "--output folder.",
+            show_default=False,
+            rich_help_panel=BATCH,
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the results' paths.")] = False,
@@ -221,52 +228,63 @@ def upscale(
         skip_existing=skip_existing,
         allow_truncated=allow_truncated,
     )
-    on_ray = archive.OnRay(address, workers, cores_per_worker)
-    wish = archive.wish(tuple(inputs), target, results, shard, engine, on_ray)
-    if wish and wish.plain and ref:
-        wish = None
-    if wish:
-        _refuse("batch runs", {"--ref": ref, "--save-attention": save_attention})
-        archive.run(wish, on_ray, options, json, quiet)
-        return
-    _run_files(inputs, output, options, save_attention, json, quiet)
+    asked = batch.Asked(engine, address, workers, cores_per_worker, shard, results, records)
+    called = batch.batch_call(tuple(inputs), target, options, asked)
+    with _document_of_errors(json):
+        if called is not None:
+            _refuse("batch runs", {"--save-attention": save_attention})
+            batch.run(called, json, quiet)
+        else:
+            _run_files(inputs, target, options, save_attention, json, quiet)
+
+
+@contextmanager
+def _document_of_errors(json: bool) -> Iterator[None]:
+    """With ``--json``, errors found before the work are a document, too."""
+    try:
+        yield
+    except GramganError as error:
+        if json:
+            out.print_json({"model": None, "results": [], "error": str(error)})
+        raise
 
 
 def _run_files(
-    inputs: list[str],
-    output: Path | None,
-    options: UpscaleOptions,
-    save_attention: Path | None,
-    json: bool,
-    quiet: bool,
+    inputs: list[str], output: str | None, options: UpscaleOptions, save_attention: Path | None, json: bool, quiet: bool
 ) -> None:
     """Upscale pictures without records, show each result, and exit with 1 where one failed."""
+    from gramgan_cli.engines.upscale.inputs import STANDARD
     from gramgan_cli.engines.upscale.pipeline import upscale_files
-    from gramgan_cli.engines.upscale.plan import STANDARD, plan_jobs
+    from gramgan_cli.engines.upscale.plan import plan_jobs
     from gramgan_cli.engines.upscale.session import open_session
 
     session = open_session(options, out.note)
-    if not quiet and session.backend and options.reference is None:
-        out.note(f"Running on {session.device} with {session.backend}.")
-    jobs = plan_jobs(inputs, output, options, session)
-    to_stdout = any(job.expected == STANDARD for job in jobs)
+    if not quiet:
+        out.note(runs(session))
+    plan = plan_jobs(inputs, output, options, session)
+    jobs = plan.jobs
+    if plan.results and not quiet:
+        out.note(left_out(plan.results))
+    to_stdout = any(job.folder == STANDARD for job in jobs)
     if to_stdout and json:
         raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")
     attention = _attention_paths(save_attention, jobs, options)
-    records: list[Result] = []
-    with _bar(len(jobs)) as (bar, task), _told_where_it_stopped(records, len(jobs)):
-        for record in upscale_files(jobs, session, options, lambda done: bar.update(task, completed=done)):
-            records.append(record)
-            if attention and not record.error and not record.skipped:
-                record.error = _save_attention(session, Path(record.input), attention)
-            _tell(record, quiet, json, to_stdout)
+    done: list[Result] = plan.failures()
+    for result in done:
+        out.fail(result.error or "")
+    with PhotoBar(len(jobs)) as bar, _stopped_at(done, len(jobs)):
+        for result in upscale_files(jobs, session, options, bar.advance):
+            done.append(result)
+            if attention and not result.error and not result.skipped:
+                result.error = _save_attention(session, Path(result.input), attention)
+            _show(result, bar, quiet, json, to_stdout)
     if json:
-        out.print_json({"model": _model_facts(session), "results": [record.facts() for record in records]})
-    elif len(records) > 1:
-        failed = [record.input for record in records if record.error]
-        skipped = sum(record.skipped for record in records)
-        summarise(len(records) - len(failed) - skipped, skipped, failed)
-    if any(record.error for record in records):
+        out.print_json({"model": _model_facts(session), "results": [result.facts() for result in done]})
+    elif len(done) > 1:
+        failed = [result.input for result in done if result.error]
+        skipped = sum(result.skipped for result in done)
+        summarise(len(done) - len(failed) - skipped, skipped, failed)
+    if any(result.error for result in done):
         raise typer.Exit(1)
 
 
@@ -313,7 +331,7 @@ def _attention_paths(folder: Path | None, jobs: Sequence[Job], options: UpscaleO
         return {}
     from gramgan_cli.engines.upscale.attention import attention_paths
 
-    return attention_paths(folder, [job.source.stem for job in jobs], options.overwrite, options.skip_existing)
+    return attention_paths(folder, [Path(job.source).stem for job in jobs], options.overwrite, options.skip_existing)
 
 
 def _save_attention(session: Session, photo: Path, paths: dict[str, dict[str, Path]]) -> str | None:
@@ -355,72 +373,25 @@ def _bytes(text: str | None) -> int | None:
 
 
 @contextmanager
-def _told_where_it_stopped(records: list[Result], total: int) -> Iterator[None]:
+def _stopped_at(done: list[Result], total: int) -> Iterator[None]:
     """After Ctrl-C, how far it came and how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        out.note(f"Stopped after {len(records)} of {total}. To go on, add --skip-existing to the same command.")
+        out.note(f"Stopped after {len(done)} of {total}. To go on, add --skip-existing to the same command.")
         raise
 
 
-class _Count(ProgressColumn):
-    """Photos that are done, of all."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{int(task.completed)}/{task.total:.0f}")
-
-
-class _Rate(ProgressColumn):
-    """Photos per second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.2f} photos/s" if task.speed else "")
-
-
-class _bar:
-    """One progress bar on stderr: photos, photos per second, time left. Off where stderr is no terminal."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._progress = Progress(
-            _Count(),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%"),
-            _Rate(),
-            TimeRemainingColumn(),
-            console=out.stderr,
-            transient=True,
-            disable=not out.stderr.is_terminal,
-        )
-
-    def __enter__(self) -> tuple[Progress, Any]:
-        self._progress.start()
-        return self._progress, self._progress.add_task("", total=self._total)
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-
-def _tell(record: Result, quiet: bool, json: bool, to_stdout: bool) -> None:
-    """One picture's outcome: its result to stdout, everything else to stderr."""
-    if record.error:
-        out.fail(record.error)
+def _show(result: Result, bar: PhotoBar, quiet: bool, json: bool, to_stdout: bool) -> None:
+    """One picture's result to stdout, everything else to stderr."""
+    if result.error:
+        out.fail(result.error)
         return
     if not quiet:
-        for warning in record.warnings:
-            out.warn(f"{record.input}: {warning}")
-    if json or to_stdout:
-        return
-    assert record.output is not None
-    if quiet:
-        out.print_line(record.output)
-    elif record.skipped:
-        out.print_line(there_already(record.output))
-    else:
-        assert record.input_size is not None
-        assert record.output_size is not None
-        out.print_line(enlarged(record.output, record.input_size, record.output_size, record.seconds))
+        for warning in result.warnings:
+            out.warn(f"{result.input}: {warning}")
+    if not (json or to_stdout):
+        bar.print(line_of(result, quiet))
 
 
 def _model_facts(session: Session) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""``gramgan upscale`` over an archive: what is asked, and what is shown while and after it runs."""
+"""``gramgan upscale`` with records: what is asked, and what is shown while and after it runs."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 import time
@@ -13,72 +12,80 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn
 
 from gramgan_cli.cli import output as out
-from gramgan_cli.cli.upscale_lines import enlarged, summarise, there_already
+from gramgan_cli.cli.upscale_lines import PhotoBar, left_out, line_of, runs, summarise
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.formats.capabilities import format_of_suffix
 
 if TYPE_CHECKING:
-    from gramgan_cli.engines.batch.records import Row
-    from gramgan_cli.engines.batch.run import Counts, Engine, Run
+    from gramgan_cli.engines.batch.run import BatchOptions, Counts, Engine, Run
     from gramgan_cli.engines.upscale.options import UpscaleOptions
+    from gramgan_cli.engines.upscale.result import Result
 
 LINE_EVERY = 30.0
 """Seconds between two lines of progress where standard error is no terminal (logs of batch systems)."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What an archive run is about."""
+class Asked:
+    """The options of batch runs as they were given."""
 
-    inputs: tuple[str, ...]
-    output: str
+    engine: Literal["local", "ray"] | None
+    address: str | None
+    workers: int | None
+    cores_per_worker: int
+    shard: str | None
     results: str | None
-    shard: tuple[int, int]
-    engine: Literal["local", "ray"]
-    plain: bool
-    """Whether nothing in the call speaks of an archive: it is a folder, and told of as single pictures are."""
+    records: bool | None
 
 
 @dataclass(frozen=True)
-class OnRay:
-    """The options that only Ray takes."""
+class BatchCall:
+    """One call of ``gramgan upscale`` with records."""
 
-    address: str | None = None
-    workers: int | None = None
-    cores: int = 1
+    options: BatchOptions
+    asked: Asked
+    plain: bool
+    """Whether nothing in the call speaks of a batch run: it is a folder, and shown as single pictures are."""
 
 
-def wish(
-    inputs: tuple[str, ...],
-    output: str | None,
-    results: str | None,
-    shard: str | None,
-    engine: Literal["local", "ray"] | None,
-    on_ray: OnRay,
-) -> Wish | None:
-    """What the call says of an archive; None where it is not about one.
+def batch_call(inputs: tuple[str, ...], output: str | None, upscale: UpscaleOptions, asked: Asked) -> BatchCall | None:
+    """What the call says of a batch run; None where it is about single pictures, or records are not wanted.
 
-    It is about one by an option of archives, a list, an address, or a folder whose results go into another.
+    It is a batch run by an option of batch runs, a list, a URL, or a folder whose results go into another.
     """
-    if on_ray != OnRay() and engine != "ray":
+    if (asked.address or asked.workers or asked.cores_per_worker != 1) and asked.engine != "ray":
         raise UsageError("--address, --workers and --cores-per-worker are for Ray.", "Add --engine ray.")
-    plain = not (engine or shard or results or _speaks_of_archive(inputs, output))
-    if plain and not (output and _folder_into_folder(inputs, output)):
+    plain = not (asked.engine or asked.shard or asked.results or asked.records or _speaks_of_batch(inputs, output))
+    if plain and (asked.records is False or upscale.reference or not (output and _into_folder(inputs, output))):
         return None
+    if asked.records is False:
+        raise UsageError("Lists, URLs, shards and Ray need records.", "Leave out --no-records.")
+    if upscale.reference:
+        raise UsageError("--ref does nothing in batch runs.", "Leave it out.")
     if "-" in (*inputs, output):
-        raise UsageError("Standard input and output (-) are not for archives.", "Name files or folders.")
+        raise UsageError("Standard input and output (-) are not for batch runs.", "Name files or folders.")
     if output is None:
-        raise UsageError("An archive's results need a place.", "Name it by --output DIR, which may be an address.")
+        raise UsageError(
+            "A batch run needs a location for its results.", "Name it by --output DIR, which may be a URL."
+        )
 
     from gramgan_cli.engines.batch.listing import parse_shard
+    from gramgan_cli.engines.batch.run import BatchOptions
 
-    return Wish(inputs, output, results, parse_shard(shard), engine or "local", plain)
+    options = BatchOptions(
+        inputs=inputs,
+        output=output,
+        upscale=upscale,
+        records=asked.results,
+        shard=parse_shard(asked.shard),
+        engine=asked.engine or "local",
+    )
+    return BatchCall(options, asked, plain)
 
 
-def _speaks_of_archive(inputs: Sequence[str], output: str | None) -> bool:
+def _speaks_of_batch(inputs: Sequence[str], output: str | None) -> bool:
     from gramgan_cli.core.io.locations import is_address
 
     if any(is_address(text) for text in (*inputs, output or "")):
@@ -86,47 +93,36 @@ def _speaks_of_archive(inputs: Sequence[str], output: str | None) -> bool:
     return any(PurePosixPath(text).suffix.lower() in (".txt", ".jsonl", ".parquet") for text in inputs)
 
 
-def _folder_into_folder(inputs: Sequence[str], output: str) -> bool:
-    """Whether records are kept though nothing asks for them: pyarrow, which writes them, is an extra."""
-    if "-" in (*inputs, output) or (format_of_suffix(Path(output).suffix) and not Path(output).is_dir()):
+def _into_folder(inputs: Sequence[str], output: str) -> bool:
+    """Whether the results of a folder go into a folder."""
+    if "-" in (*inputs, output):
         return False
-    return any(Path(text).is_dir() for text in inputs) and importlib.util.find_spec("pyarrow") is not None
+    as_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
+    if format_of_suffix(Path(output).suffix) and not as_folder:
+        return False
+    return any(Path(text).is_dir() for text in inputs)
 
 
-def run(
-    wish: Wish,
-    on_ray: OnRay,
-    options: UpscaleOptions,
-    json: bool,
-    quiet: bool,
-) -> None:
+def run(call: BatchCall, json: bool, quiet: bool) -> None:
     """Run, show, and exit with 1 where photos failed."""
-    from gramgan_cli.engines.batch.run import BatchOptions, Run
+    from gramgan_cli.engines.batch.run import Run
 
-    batch = BatchOptions(
-        inputs=wish.inputs,
-        output=wish.output,
-        upscale=options,
-        records=wish.results,
-        shard=wish.shard,
-        engine=wish.engine,
-    )
-    shown = _Shown(wish, json, quiet)
-    work = Run(batch, shown.row, shown.progress)
+    display = _Display(call, json, quiet)
+    work = Run(call.options, display.result, display.progress)
     try:
-        shown.found(work)
-        with shown.showing(work), _engine(work, on_ray, quiet, shown.part) as engine:
+        display.found(work)
+        with display.showing(work), _engine(work, call.asked, quiet, display.part) as engine:
             counts = work.go(engine)
     except KeyboardInterrupt:
         out.note(f"Stopped after {work.counts.settled} of {work.counts.photos} photos. The same command goes on.")
         raise
-    shown.summary(work, counts)
+    display.summary(work, counts)
     if counts.failed:
         raise typer.Exit(1)
 
 
 @contextmanager
-def _engine(work: Run, on_ray: OnRay, quiet: bool, on_part: Callable[[float], None]) -> Iterator[Engine | None]:
+def _engine(work: Run, asked: Asked, quiet: bool, on_part: Callable[[float], None]) -> Iterator[Engine | None]:
     """The engine that was asked for; none where nothing is missing."""
     if not work.missing:
         yield None
@@ -134,7 +130,7 @@ def _engine(work: Run, on_ray: OnRay, quiet: bool, on_part: Callable[[float], No
         from gramgan_cli.engines.batch.ray_engine import Cluster, ray_engine
 
         # Ray prints its worries to standard output, which is for results.
-        cluster = Cluster(on_ray.address, on_ray.workers, on_ray.cores)
+        cluster = Cluster(asked.address, asked.workers, asked.cores_per_worker)
         with (
             Path(os.devnull).open("w", encoding="utf-8") as nowhere,
             redirect_stdout(nowhere),
@@ -146,79 +142,73 @@ def _engine(work: Run, on_ray: OnRay, quiet: bool, on_part: Callable[[float], No
         from gramgan_cli.engines.upscale.session import open_session
 
         session = open_session(work.options.upscale)
-        if not quiet and session.backend:
-            out.note(f"Running on {session.device} with {session.backend}.")
+        if not quiet:
+            out.note(runs(session))
         yield local_engine(session, on_part)
 
 
-class _Shown:
-    """What a person, a log or a script sees of a run."""
+class _Display:
+    """What a user, a log or a script sees of a run."""
 
-    def __init__(self, wish: Wish, json: bool, quiet: bool) -> None:
-        self._json, self._quiet, self._plain = json, quiet, wish.plain
-        self._written = _as_written((*wish.inputs, wish.output)) if wish.plain else []
+    def __init__(self, call: BatchCall, json: bool, quiet: bool) -> None:
+        self._json, self._quiet, self._plain = json, quiet, call.plain
+        self._written = _as_written((*call.options.inputs, call.options.output)) if call.plain else []
         self._failed: list[str] = []
         self._adopted = self._before = 0
-        self._completed = 0.0
-        self._results = sys.stdout
-        self._rows: list[dict[str, Any]] = []
-        self._bar = Progress(
-            TextColumn("{task.fields[whole]}/{task.total:.0f}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%{task.fields[pace]}"),
-            console=out.stderr,
-            transient=True,
-            disable=not out.stderr.is_terminal,
-        )
-        self._began = self._said = time.monotonic()
-        self._first: tuple[float, float] | None = None
+        self._bar = PhotoBar(0)
+        self._stdout = sys.stdout
+        self._documents: list[dict[str, Any]] = []
+        self._began = self._noted = time.monotonic()
 
     @contextmanager
     def showing(self, work: Run) -> Iterator[None]:
         """The bar, while the run lasts."""
-        self._task = self._bar.add_task(
-            "", total=work.counts.photos, completed=work.counts.settled, pace="", whole=work.counts.settled
-        )
-        with self._bar:
+        with PhotoBar(work.counts.photos, work.counts.settled) as self._bar:
             yield
 
     def found(self, work: Run) -> None:
         """The photos that need nothing."""
         from gramgan_cli.engines.upscale.result import Result
 
-        for photo, output in work.there:
-            result = self._worded(output)
+        if work.plan.results and not self._quiet:
+            out.note(left_out([self._worded(path) for path in work.plan.results]))
+        for job, output in work.there:
+            result = Result(
+                self._worded(job.source), self._worded(output), model=work.weights.name, skipped=True, run=work.name
+            )
             if self._json:
-                record = Result(self._worded(photo.input), result, model=work.weights.name, skipped=True)
-                self._rows.append(record.facts())
+                self._documents.append(result.facts())
             elif self._plain:
-                self._line(result if self._quiet else there_already(result))
+                self._print(line_of(result, self._quiet))
 
-    def row(self, row: Row) -> None:
-        """One photo's outcome."""
+    def result(self, result: Result) -> None:
+        """One photo's result."""
         if self._written:
-            row = replace(row, input=self._worded(row.input), output=row.output and self._worded(row.output))
-            row.error, row.warnings = row.error and self._worded(row.error), [*map(self._worded, row.warnings)]
-        self._adopted += row.done and row.model is None
-        if row.error:
-            self._failed.append(row.input)
-            out.fail(row.error)
+            result = replace(
+                result,
+                input=self._worded(result.input),
+                output=result.output and self._worded(result.output),
+                error=result.error and self._worded(result.error),
+                warnings=[*map(self._worded, result.warnings)],
+            )
+        self._adopted += result.skipped
+        if result.error:
+            self._failed.append(result.input)
+            out.fail(result.error)
         elif not self._quiet:
-            for warning in row.warnings:
-                out.warn(f"{row.input}: {warning}")
+            for warning in result.warnings:
+                out.warn(f"{result.input}: {warning}")
         if self._json:
-            self._rows.append(_document(row))
-        elif row.output and self._quiet:
-            self._line(row.output)
-        elif row.output and self._plain:
-            self._line(_line_of(row))
+            self._documents.append(result.facts())
+        elif result.output and (self._quiet or self._plain):
+            self._print(line_of(result, self._quiet))
 
-    def _line(self, text: str) -> None:
-        with redirect_stdout(self._results):
-            out.print_line(text)
+    def _print(self, line: str) -> None:
+        with redirect_stdout(self._stdout):  # Ray's own is turned away
+            self._bar.print(line)
 
     def _worded(self, text: str) -> str:
-        """Paths as the person wrote them."""
+        """Paths as the user wrote them."""
         for path, written in self._written:
             below = "" if written == "." else written + os.sep
             text = written if text == path else text.replace(path + os.sep, below)
@@ -226,30 +216,18 @@ class _Shown:
 
     def part(self, through: float) -> None:
         """How many photos of this run went through the network, in parts."""
-        self._advance(self._before + through)
+        self._bar.advance(self._before + through)
 
     def progress(self, counts: Counts) -> None:
-        """Photos done, photos per second, time left."""
+        """Photos done; a line now and then where there is no bar."""
         self._before = counts.before
-        pace = self._advance(counts.settled)
+        self._bar.advance(counts.settled)
         now = time.monotonic()
-        if not out.stderr.is_terminal and not self._quiet and now - self._said > LINE_EVERY:
-            self._said = now
-            out.note(f"{counts.settled} of {counts.photos} photos, {counts.failed} failed{pace}")
-
-    def _advance(self, completed: float) -> str:
-        """Move the bar; the pace as text, nothing while it is not known."""
-        total = self._bar.tasks[self._task].total or 0.0
-        self._completed = completed = min(max(completed, self._completed), total)  # some are tried twice
-        now = time.monotonic()
-        if self._first is None and completed > self._before:
-            self._first = (now, completed)  # workers take a while to start, which is not their pace
-        pace = ""
-        if self._first is not None and completed > self._first[1]:
-            rate = (completed - self._first[1]) / max(now - self._first[0], 1e-3)
-            pace = f", {rate:.2f} photos/s, {_duration((total - completed) / rate)} left"
-        self._bar.update(self._task, completed=completed, pace=pace, whole=int(completed))
-        return pace
+        if not out.stderr.is_terminal and not self._quiet and now - self._noted > LINE_EVERY:
+            self._noted = now
+            rate = (counts.settled - counts.before) / (now - self._began)
+            left = f", {_duration((counts.photos - counts.settled) / rate)} left" if rate else ""
+            out.note(f"{counts.settled} of {counts.photos} photos, {counts.failed} failed, {rate:.2f} photos/s{left}")
 
     def summary(self, work: Run, counts: Counts) -> None:
         """The end of it: one document, or a line."""
@@ -264,7 +242,7 @@ class _Shown:
                 "licence": header.licence if header else None,
             }
             records = {"records": work.records.text, "run": work.name, "counts": asdict(counts)}
-            out.print_json({"model": facts, "results": self._rows, **records})
+            out.print_json({"model": facts, "results": self._documents, **records})
             return
         where = f"Records: {self._worded(work.records.text)}"
         if self._plain:
@@ -280,29 +258,9 @@ class _Shown:
 
 
 def _as_written(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """(whole path, as the person wrote it) of each, where these differ; the longest first."""
+    """(whole path, as the user wrote it) of each, where these differ; the longest first."""
     pairs = ((os.path.abspath(text), str(Path(text))) for text in texts)  # noqa: PTH100
     return sorted(((path, text) for path, text in pairs if path != text), key=lambda pair: -len(pair[0]))
-
-
-def _line_of(row: Row) -> str:
-    """The line of a result."""
-    assert row.output is not None
-    told = _document(row)
-    if told["skipped"]:
-        return there_already(row.output)
-    return enlarged(row.output, told["input_size"], told["output_size"], row.seconds)
-
-
-def _document(row: Row) -> dict[str, Any]:
-    """A row as ``gramgan upscale --json`` says it, with what only archives know."""
-    document = asdict(row)
-    for kind in ("input", "output"):
-        size = (document.pop(f"{kind}_width"), document.pop(f"{kind}_height"))
-        document[f"{kind}_size"] = size if size[0] is not None else None
-    document["skipped"] = row.done and row.model is None
-    document["finished"] = row.finished.isoformat()
-    return document
 
 
 def _duration(seconds: float) -> str:

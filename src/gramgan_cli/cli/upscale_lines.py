@@ -1,21 +1,45 @@
-"""What ``gramgan upscale`` prints of each picture and at the end, the same for single pictures and for folders."""
+"""What ``gramgan upscale`` shows while it runs and prints of each picture, the same for pictures and for folders."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from gramgan_cli.cli import output as out
 
+if TYPE_CHECKING:
+    from gramgan_cli.engines.upscale.result import Result
+    from gramgan_cli.engines.upscale.session import Session
 
-def there_already(result: str) -> str:
-    """The line of a result that was left as it was."""
-    return f"{result} (was there already)"
+
+def runs(session: Session) -> str:
+    """The line that says what runs: 'photo on cpu with ncnn'."""
+    backend = f" with {session.backend}" if session.backend else ""
+    return f"Running {session.name} on {session.device}{backend}."
 
 
-def enlarged(result: str, before: tuple[int, int], after: tuple[int, int], seconds: float | None) -> str:
-    """The line of a result, with its sizes and, where it is known, the time."""
-    sizes = f"{before[0]}x{before[1]} -> {after[0]}x{after[1]}"
-    return f"{result} ({sizes})" if seconds is None else f"{result} ({sizes}, {seconds:.1f} s)"
+def left_out(results: Sequence[str]) -> str:
+    """The line that says how many pictures are not enlarged again."""
+    if len(results) == 1:
+        return f"Left out {results[0]}, a result of an earlier run."
+    return f"Left out {len(results)} pictures, results of earlier runs. To enlarge one again, name it."
+
+
+def line_of(result: Result, quiet: bool = False) -> str:
+    """The line of a result: with its sizes and, where it is known, the time."""
+    assert result.output is not None
+    if quiet:
+        return result.output
+    if result.skipped or result.input_size is None or result.output_size is None:
+        return f"{result.output} (was there already)"
+    sizes = "{}x{} -> {}x{}".format(*result.input_size, *result.output_size)
+    return (
+        f"{result.output} ({sizes})" if result.seconds is None else f"{result.output} ({sizes}, {result.seconds:.1f} s)"
+    )
 
 
 def summarise(done: int, skipped: int, failed: Sequence[str], more: str = "") -> None:
@@ -23,3 +47,62 @@ def summarise(done: int, skipped: int, failed: Sequence[str], more: str = "") ->
     out.note(f"{done} upscaled, {skipped} skipped, {len(failed)} failed.{more}")
     for name in failed:
         out.note(f"  failed: {name}")
+
+
+class _Count(ProgressColumn):
+    """Photos that are done, of all."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{int(task.completed)}/{task.total:.0f}")
+
+
+class _Rate(ProgressColumn):
+    """Photos per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.2f} photos/s" if task.speed else "")
+
+
+class PhotoBar:
+    """One progress bar on stderr: photos, photos per second, time left. Off where stderr is no terminal."""
+
+    def __init__(self, total: int, completed: float = 0) -> None:
+        self._progress = Progress(
+            _Count(),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f}%"),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=out.stderr,
+            transient=True,
+            redirect_stdout=False,
+            disable=not out.stderr.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=total)
+        self._completed, self._total = completed, total
+        self._shared = out.stderr.is_terminal and sys.stdout.isatty()
+        self._running = False
+
+    def __enter__(self) -> Self:
+        self._progress.update(self._task, completed=self._completed)
+        self._progress.start()
+        self._running = True
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._running = False
+        self._progress.stop()
+
+    def advance(self, completed: float) -> None:
+        """Show how many photos are done, with fractions; never fewer than before."""
+        self._completed = min(max(completed, self._completed), self._total)
+        self._progress.update(self._task, completed=self._completed)
+
+    def print(self, line: str) -> None:
+        """Print a line of result to stdout; above the bar, where both are shown on one terminal."""
+        if self._shared and self._running:
+            encoding = sys.stdout.encoding or "utf-8"
+            shown = line.encode(encoding, "backslashreplace").decode(encoding)
+            self._progress.console.print(Text(shown), soft_wrap=True)
+        else:
+            out.print_line(line)

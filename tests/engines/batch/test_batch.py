@@ -17,28 +17,31 @@ from batch_helpers import command, contents, gramgan, make_archive, photo_bytes,
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.installation import install_command
 from gramgan_cli.core.io.locations import Missing, place
 from gramgan_cli.core.resize.sizes import SizeChoice
-from gramgan_cli.engines.batch import leases as claims
-from gramgan_cli.engines.batch.listing import list_photos, of_shard, parse_shard
+from gramgan_cli.engines.batch import leases
+from gramgan_cli.engines.batch.listing import find_photos, of_shard, parse_shard
 from gramgan_cli.engines.batch.records import note_run
 from gramgan_cli.engines.batch.report import make_report
 from gramgan_cli.engines.batch.run import BatchOptions, Run, local_engine, look_up
+from gramgan_cli.engines.upscale.inputs import Search
 from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.engines.upscale.plan import Naming
+from gramgan_cli.engines.upscale.plan import Job
 from gramgan_cli.engines.upscale.session import open_session
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra archive")
 pq = pytest.importorskip("pyarrow.parquet")
-
-NAMING = Naming(Path("results"), "{stem}_x{scale}", "4", "nearest", "default", False)
 
 
 def batch_options(inputs: object, output: object, shard: tuple[int, int] = (0, 1), **options: object) -> BatchOptions:
     inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     upscale = replace(UpscaleOptions(model="nearest", device="cpu"), **options)
     return BatchOptions(inputs=[str(text) for text in inputs], output=str(output), upscale=upscale, shard=shard)
+
+
+def planned(inputs: object, output: object) -> list[Job]:
+    """The jobs of a run, which is not begun."""
+    return Run(batch_options(inputs, output), lambda _result: None, lambda _counts: None).plan.jobs
 
 
 def run(inputs: object, output: object, **options: object) -> tuple[Run, list]:
@@ -56,9 +59,10 @@ def test_every_photo_has_a_row_that_tells_the_truth(tmp_path):
     photos = make_archive(tmp_path / "in", 12, broken={4})
     work, _ = run(tmp_path / "in", tmp_path / "out")
     rows = {row["input"]: row for row in table(tmp_path / "out")}
-    assert rows.keys() == {str(path) for path in photos}
+    assert rows.keys() == {path.name for path in photos}
+    assert {row["input_root"] for row in rows.values()} == {str(tmp_path / "in")}
     for index, path in enumerate(photos):
-        row = rows[str(path)]
+        row = rows[path.name]
         assert row["input_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert row["model"] == "nearest"
         if index == 4:
@@ -66,7 +70,8 @@ def test_every_photo_has_a_row_that_tells_the_truth(tmp_path):
             assert row["output"] is row["output_sha256"] is None
             assert row["tries"] == 2
             continue
-        result = Path(row["output"])
+        result = tmp_path / "out" / row["output"]
+        assert row["input_modified"] == path.stat().st_mtime_ns
         assert row["error"] is None
         assert row["output_sha256"] == hashlib.sha256(result.read_bytes()).hexdigest()
         assert (row["output_width"], row["output_height"]) == Image.open(result).size
@@ -74,7 +79,7 @@ def test_every_photo_has_a_row_that_tells_the_truth(tmp_path):
         assert (row["input_bytes"], row["output_bytes"]) == (path.stat().st_size, result.stat().st_size)
         assert row["seconds"] > 0
     assert (work.counts.done, work.counts.failed) == (11, 1)
-    assert not list((tmp_path / "out/.gramgan-results/_claims").iterdir())
+    assert not list((tmp_path / "out/.gramgan-results/_leases").iterdir())
 
 
 def test_a_second_run_does_only_what_is_missing(tmp_path):
@@ -132,7 +137,7 @@ def test_a_manifest_lists_photos(tmp_path, kind):
 def test_a_bad_manifest_is_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(GramganError, match=message) as caught:
-        list_photos([str(tmp_path / name)], place(str(tmp_path / "out")), NAMING)
+        list(find_photos([str(tmp_path / name)], Search(recursive=False, output=None)))
     assert name in str(caught.value)
 
 
@@ -140,7 +145,7 @@ def test_two_results_at_one_place_are_refused(tmp_path):
     make_archive(tmp_path / "in", 1)
     (tmp_path / "in/photo0000.tif").write_bytes(b"x")
     with pytest.raises(GramganError, match="would both be written to"):
-        list_photos([str(tmp_path / "in")], place(str(tmp_path / "out")), NAMING)
+        planned(tmp_path / "in", tmp_path / "out")
 
 
 @pytest.mark.parametrize("output", ["in", "in/results"])
@@ -181,9 +186,9 @@ def test_what_is_there_is_named_as_it_is_called(tmp_path):
 @pytest.mark.parametrize(("numbers", "count"), [(range(4), 4), (range(1, 5), 4), (range(3), 3)])
 def test_shards_add_up_to_the_whole(tmp_path, numbers, count):
     make_archive(tmp_path / "in", 40, broken={7})
-    photos = list_photos([str(tmp_path / "in")], place(str(tmp_path / "out")), NAMING)
+    photos = planned(tmp_path / "in", tmp_path / "out")
     parts = [of_shard(photos, *parse_shard(f"{number}/{count}")) for number in numbers]
-    assert sorted(photo.input for part in parts for photo in part) == sorted(photo.input for photo in photos)
+    assert sorted(photo.source for part in parts for photo in part) == sorted(photo.source for photo in photos)
     assert all(parts)
     # A part is fixed: without the other photos it is the same.
     assert of_shard(parts[0], *parse_shard(f"{numbers[0]}/{count}")) == parts[0]
@@ -213,7 +218,7 @@ def test_other_settings_are_refused_or_replace(tmp_path):
     with pytest.raises(GramganError, match="has results of the model 'nearest', not of 'bicubic'"):
         run(tmp_path / "in", tmp_path / "out", model="bicubic")
     with pytest.raises(GramganError, match=r"made with other settings \(size\)"):
-        run(tmp_path / "in", tmp_path / "out", size=SizeChoice(2.0))
+        run(tmp_path / "in", tmp_path / "out", size=SizeChoice(2.0), template="{stem}_x4")
     before = contents(tmp_path / "out")
     _, rows = run(tmp_path / "in", tmp_path / "out", model="bicubic", overwrite=True)
     assert len(rows) == 3
@@ -259,7 +264,7 @@ def test_a_folder_into_a_folder_keeps_records_unasked(tmp_path, monkeypatch):
     assert {row["output"] for row in rows} == {f"out/photo000{i}_x4.{e}" for i, e in
                                                ((0, "png"), (2, "webp"), (3, "png"), (4, "png"))} | {None}  # fmt: skip
     assert next(row["error"] for row in rows if row["error"]).startswith("in/photo0001.jpg is not a picture")
-    assert gramgan("archive", "report", "out", "--quiet").stdout.strip() == str(tmp_path / "in/photo0001.jpg")
+    assert gramgan("batch", "report", "out", "--quiet").stdout.strip() == str(tmp_path / "in/photo0001.jpg")
     monkeypatch.chdir(tmp_path / "in")
     here = gramgan("upscale", ".", "-o", "../out", "--model", "nearest", "--json")
     assert {row["input"] for row in json.loads(here.stdout)["results"]} == {path.name for path in Path().iterdir()}
@@ -280,14 +285,19 @@ def test_a_folder_into_a_folder_keeps_records_unasked(tmp_path, monkeypatch):
     assert "3 upscaled, 1 skipped, 1 failed." in told.stderr
 
 
-def test_without_pyarrow_a_folder_is_upscaled_without_records(tmp_path, monkeypatch):
+def test_without_records_nothing_but_results_is_written(tmp_path, monkeypatch):
     make_archive(tmp_path / "in", 3)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest").returncode == 0
+    words = ("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest")
+    assert gramgan(*words, "--no-records").returncode == 0
     assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".jpg", ".png", ".webp"]
-    asked = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "two", "--model", "nearest", "--engine", "local")
+    refused = gramgan(*words, "--no-records", "--shard", "1/2")
+    assert refused.returncode == 2
+    assert "--no-records" in refused.stderr
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    asked = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "two", "--model", "nearest")
     assert asked.returncode == 1
-    assert install_command("archive") in asked.stderr
+    assert "--no-records" in asked.stderr
+    assert not (tmp_path / "two").exists()
 
 
 def test_what_is_foreign_is_not_replaced(tmp_path):
@@ -341,7 +351,7 @@ def test_names_that_are_no_text_are_recorded(tmp_path):
     for before in (0, 2):
         work, _ = run(tmp_path / "in", tmp_path / "out")
         assert work.counts.before == before
-    assert str(tmp_path / "in") + "/\\xff\\xe4.png" in [row["input"] for row in table(tmp_path / "out")]
+    assert "\\xff\\xe4.png" in [row["input"] for row in table(tmp_path / "out")]
     done = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest", "--json")
     assert json.loads(done.stdout)["counts"]["before"] == 2
 
@@ -349,9 +359,9 @@ def test_names_that_are_no_text_are_recorded(tmp_path):
 HOLDER = """
 import sys, time
 from gramgan_cli.core.io.locations import place
-from gramgan_cli.engines.batch.leases import Claimant
-claimant = Claimant(place(sys.argv[1]), sys.argv[2])
-print(claimant.take("photo", False), flush=True)
+from gramgan_cli.engines.batch.leases import Holder
+holder = Holder(place(sys.argv[1]), sys.argv[2])
+print(holder.take("photo", False), flush=True)
 time.sleep(60)
 """
 
@@ -368,57 +378,57 @@ def hold(records: Path, run: str) -> subprocess.Popen[str]:
 def test_a_claim_is_one_workers_until_it_dies(tmp_path):
     records = place(str(tmp_path))
     holder = hold(tmp_path, "its run")
-    mine = claims.Claimant(records, "my run")
+    mine = leases.Holder(records, "my run")
     assert mine.take("photo", False) is None
-    assert claims.is_taken(records, "photo")
+    assert leases.is_leased(records, "photo")
     holder.kill()
     holder.wait()
-    assert not claims.is_taken(records, "photo")
-    claim = mine.take("photo", True)
-    assert claim is not None
-    assert (claim.deaths, claim.existed) == (1, False)
-    claims.release(records, [("photo", claim.number)])
-    assert not claims.claimed_keys(records)
+    assert not leases.is_leased(records, "photo")
+    lease = mine.take("photo", True)
+    assert lease is not None
+    assert (lease.deaths, lease.existed) == (1, False)
+    leases.release(records, [("photo", lease.number)])
+    assert not leases.leased_keys(records)
     mine.close()
 
 
 def test_a_living_run_speaks_for_its_dead_workers(tmp_path):
     records = place(str(tmp_path))
-    run_sign = claims.Sign(records)
+    run_sign = leases.Heartbeat(records)
     holder = hold(tmp_path, run_sign.owner)
     holder.kill()
     holder.wait()
-    other, own = claims.Claimant(records, "another run"), claims.Claimant(records, run_sign.owner)
+    other, own = leases.Holder(records, "another run"), leases.Holder(records, run_sign.owner)
     assert other.take("photo", False) is None
-    claim = own.take("photo", False)
-    assert claim is not None
-    assert claim.number == 2
+    lease = own.take("photo", False)
+    assert lease is not None
+    assert lease.number == 2
     own.close()
     assert other.take("photo", False) is None
     run_sign.close()
-    claim = other.take("photo", False)
-    assert claim is not None
-    assert claim.number == 3
+    lease = other.take("photo", False)
+    assert lease is not None
+    assert lease.number == 3
     other.close()
 
 
 def test_an_owner_elsewhere_is_dead_when_its_sign_is_old(tmp_path, monkeypatch):
     records = place(str(tmp_path))
     elsewhere = {"owner": "another-host-1-abc"}
-    sign = records / f"{claims.WORKERS}/another-host-1-abc"
-    assert not claims.is_alive(records, elsewhere)
+    sign = records / f"{leases.WORKERS}/another-host-1-abc"
+    assert not leases.is_valid(records, elsewhere)
     sign.write(json.dumps({"time": time.time() - 60}).encode())
-    assert claims.is_alive(records, elsewhere)
+    assert leases.is_valid(records, elsewhere)
     sign.write(json.dumps({"time": time.time() - 1000}).encode())
-    assert not claims.is_alive(records, elsewhere)
+    assert not leases.is_valid(records, elsewhere)
 
 
 def test_a_photo_that_kills_its_workers_is_given_up(tmp_path):
     photos = make_archive(tmp_path / "in", 3)
     records = place(str(tmp_path / "out/.gramgan-results"))
-    key = claims.key_of(str(photos[1]))
+    key = leases.key_of(f"{photos[1].stem}_x4{photos[1].suffix}")
     for number in range(1, 4):
-        (records / f"{claims.FOLDER}/{key}.{number}").write(json.dumps({"owner": "gone", "existed": False}).encode())
+        (records / f"{leases.FOLDER}/{key}.{number}").write(json.dumps({"owner": "gone", "existed": False}).encode())
     work, rows = run(tmp_path / "in", tmp_path / "out")
     assert (work.counts.done, work.counts.failed) == (2, 1)
     assert "3 workers died over it" in next(row.error for row in rows if row.error)
@@ -433,13 +443,15 @@ def test_what_a_dead_worker_finished_is_recorded_not_repeated(tmp_path):
     finished = tmp_path / "out/photo0001_x4.jpg"
     finished.parent.mkdir()
     finished.write_bytes((tmp_path / "other/photo0001_x4.jpg").read_bytes())
-    (records / f"{claims.FOLDER}/{claims.key_of(str(photos[1]))}.1").write(b'{"owner": "gone", "existed": false}')
+    (records / f"{leases.FOLDER}/{leases.key_of(f'{photos[1].stem}_x4{photos[1].suffix}')}.1").write(
+        b'{"owner": "gone", "existed": false}'
+    )
     stamp = finished.stat().st_mtime_ns
     _, rows = run(tmp_path / "in", tmp_path / "out")
     row = next(row for row in rows if row.input == str(photos[1]))
     assert (row.error, row.seconds, row.model) == (None, None, "nearest")
     assert row.output_sha256 == hashlib.sha256(finished.read_bytes()).hexdigest()
-    assert (row.output_width, row.output_height) == Image.open(finished).size
+    assert row.output_size == Image.open(finished).size
     assert finished.stat().st_mtime_ns == stamp
 
 
@@ -541,10 +553,10 @@ def test_two_runs_at_once_write_nothing_twice(tmp_path):
 
 def test_runs_over_different_inputs_add_up_and_a_wider_one_covers_those_before(tmp_path):
     for folder, count in (("a", 3), ("b", 2)):
-        make_archive(tmp_path / folder, count)
+        make_archive(tmp_path / folder, count, side=20 + count)
         run(tmp_path / folder, tmp_path / "out")
         assert make_report([str(tmp_path / "out")]).left == 0
-    note = {"run": "r", "photos": 9, "shard": None, "inputs": [str(tmp_path / "a")], "output": str(tmp_path / "out")}
+    note = {"run": "r", "photos": 9, "shard": None, "inputs": [str(tmp_path / "a")], "output": ""}
     folder = place(str(tmp_path / "out/.gramgan-results"))
     note_run(folder, "zz-later", note)  # seen since: a has nine photos now
     assert make_report([str(tmp_path / "out")]).left == 9 + 2 - 5
@@ -559,14 +571,14 @@ def test_files_that_others_are_writing_do_not_end_a_run(tmp_path, monkeypatch):
     (next(records.glob("_runs/*.json")).parent / ".half.json.x.part").write_text("")
     records.joinpath("_workers").mkdir(exist_ok=True)
     records.joinpath("_workers", "ended").write_text('{"time": 0}')
-    said = claims._said
+    said = leases._content
 
     def gone(file):
         raise Missing("it has just ended")
 
-    monkeypatch.setattr(claims, "_said", gone)
-    claims.clear_old_signs(place(str(records)))
-    monkeypatch.setattr(claims, "_said", said)
+    monkeypatch.setattr(leases, "_content", gone)
+    leases.clear_old_heartbeats(place(str(records)))
+    monkeypatch.setattr(leases, "_content", said)
     work, _ = run(tmp_path / "in", tmp_path / "out")
     assert work.counts.failed == 0
 
@@ -578,21 +590,19 @@ def test_the_report_names_failures_and_exits_by_them(tmp_path):
     assert "4 upscaled, 0 were done before, 1 failed" in done.stderr
     parts = sorted((tmp_path / "out/.gramgan-results").glob("*.parquet"))
     for manifests in ([tmp_path / "out"], [tmp_path / "out/.gramgan-results"], parts):
-        told = gramgan("archive", "report", *manifests)
+        told = gramgan("batch", "report", *manifests)
         assert told.returncode == 1
         assert "photo0001.jpg" in told.stdout
         assert "4 done, 1 failed, 0 left" in told.stdout
-    assert gramgan("archive", "report", tmp_path / "out", "--quiet").stdout.strip() == str(
-        tmp_path / "in/photo0001.jpg"
-    )
+    assert gramgan("batch", "report", tmp_path / "out", "--quiet").stdout.strip() == str(tmp_path / "in/photo0001.jpg")
     (tmp_path / "in/photo0001.jpg").write_bytes(photo_bytes(1, "jpg"))
     again = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest", "--json")
     assert again.returncode == 0
     done = [row for row in json.loads(again.stdout)["results"] if not row["skipped"]]
     assert [Path(row["input"]).name for row in done] == ["photo0001.jpg"]
     assert done[0]["output_size"] == [100, 96]
-    assert gramgan("archive", "report", tmp_path / "out").returncode == 0
-    assert gramgan("archive", "report", tmp_path / "in").returncode == 1
+    assert gramgan("batch", "report", tmp_path / "out").returncode == 0
+    assert gramgan("batch", "report", tmp_path / "in").returncode == 1
 
 
 @pytest.mark.parametrize(

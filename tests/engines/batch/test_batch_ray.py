@@ -77,7 +77,7 @@ def check(output: Path, expected: dict[str, bytes]) -> None:
     found = report(output)
     assert (found["done"], found["failed"], found["left"]) == (COUNT - len(BROKEN), len(BROKEN), 0)
     assert {int(Path(row["input"]).stem[-4:]) for row in found["failures"]} == BROKEN
-    assert not list((output / ".gramgan-results/_claims").iterdir())
+    assert not list((output / ".gramgan-results/_leases").iterdir())
 
 
 def test_a_worker_dies(cluster, archive, tmp_path):

@@ -91,8 +91,8 @@ def test_a_bucket_of_photos(s3, tmp_path):
             content = found[row["output"].removeprefix("s3://photos/")]
             assert row["output_sha256"] == hashlib.sha256(content).hexdigest()
             assert (row["output_width"], row["output_height"]) == Image.open(io.BytesIO(content)).size
-    assert not keys(s3, "out/.gramgan-results/_claims")
-    report = gramgan("archive", "report", "s3://photos/out", "--json")
+    assert not keys(s3, "out/.gramgan-results/_leases")
+    report = gramgan("batch", "report", "s3://photos/out", "--json")
     assert report.returncode == 1
     assert len(json.loads(report.stdout)["failures"]) == len(BROKEN)
 

@@ -170,13 +170,26 @@ def test_two_inputs_for_one_result(tmp_path):
 
 
 def test_two_inputs_whose_contents_lead_to_one_result(tmp_path):
-    """The name says JPEG, the content PNG: only the content decides, and nothing is lost."""
-    put(tmp_path / "a.png")
+    """The name says PNG, the content JPEG: only the content decides, and nothing is begun."""
+    put(tmp_path / "a.png", JPEG)
+    put(tmp_path / "a.jpg", JPEG)
+    for options in ({}, {"overwrite": True}, {"skip_existing": True}):
+        with pytest.raises(GramganError, match=r"a\.jpg and .*a\.png would both be written to .*a_x4\.jpg"):
+            upscale([tmp_path], **options)
+    assert files(tmp_path) == ["a.jpg", "a.png"]
     put(tmp_path / "a.jpg", PNG)
-    records = upscale([tmp_path])
-    errors = [record.error for record in records if record.error]
-    assert len(errors) == 1
-    assert "would both be written" in errors[0]
+    put(tmp_path / "a.png", PNG)
+    with pytest.raises(GramganError, match="would both be written"):
+        upscale([tmp_path])
+
+
+def test_names_alone_do_not_collide(tmp_path):
+    """Two pages stay TIFF: beside a PNG of that name their result has a place of its own."""
+    page = Image.fromarray(scene(3))
+    put(tmp_path / "a.tif", with_pillow(page, "TIFF", save_all=True, append_images=[page]))
+    put(tmp_path / "a.png")
+    assert all(result.error is None for result in upscale([tmp_path]))
+    assert files(tmp_path) == ["a.png", "a.tif", "a_x4.png", "a_x4.tif"]
 
 
 def test_a_result_never_replaces_an_input(tmp_path):
@@ -188,6 +201,12 @@ def test_a_result_never_replaces_an_input(tmp_path):
     (tmp_path / "other.png").symlink_to(tmp_path / "a.png")
     with pytest.raises(GramganError, match="would replace the input"):
         upscale([tmp_path / "a.png"], tmp_path / "other.png", overwrite=True)
+    put(tmp_path / "a.bmp", with_pillow(scene(3), "BMP"))
+    put(tmp_path / "a_x4.png")
+    for inputs, template in (((".bmp", ".png"), "{stem}"), ((".png", "_x4.png"), "{stem}_x{scale}")):
+        with pytest.raises(GramganError, match="would replace the input"):
+            upscale([tmp_path / f"a{end}" for end in inputs], template=template, overwrite=True)
+    assert (tmp_path / "a_x4.png").read_bytes() == PNG
     assert (tmp_path / "a.png").read_bytes() == PNG
 
 
@@ -343,9 +362,8 @@ def test_no_input_is_replaced_though_its_name_is_met_by_content_only(tmp_path):
     page = Image.fromarray(scene(3))
     put(tmp_path / "scan.tif", with_pillow(page, "TIFF", save_all=True, append_images=[page]))
     other = put(tmp_path / "scan_x4.tif", with_pillow(page, "TIFF")).read_bytes()
-    records = upscale([tmp_path / "scan.tif", tmp_path / "scan_x4.tif"], overwrite=True)
-    assert "would replace the input" in records[0].error
-    assert records[1].error is None
+    with pytest.raises(GramganError, match="would replace the input"):
+        upscale([tmp_path / "scan.tif", tmp_path / "scan_x4.tif"], overwrite=True)
     assert (tmp_path / "scan_x4.tif").read_bytes() == other
 
 

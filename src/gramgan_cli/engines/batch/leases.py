@@ -1,9 +1,9 @@
-"""Claims: of several workers, of one run or of many, exactly one works on a photo.
+"""Leases: of several workers, of one run or of many, exactly one works on a result.
 
-A claim is a file that exactly one worker can create. What its owner leaves behind when it dies is taken over: by a
-second claim of the same photo with the next number, which again exactly one can create. An owner on this computer is
-dead when the lock that it held is free; one elsewhere when its sign of life is older than ``LEASE`` (clocks may differ
-by a minute). A claim goes when the photo's record is written.
+A lease is a file that exactly one worker can create. What its owner leaves behind when it dies is taken over: by a
+second lease of the same result with the next number, which again exactly one can create. The lease of an owner on this
+computer expires when the lock that it held is free; that of one elsewhere when its heartbeat is older than
+``EXPIRES_AFTER`` (clocks may differ by a minute). A lease goes when the photo's record is written.
 """
 
 from __future__ import annotations
@@ -27,25 +27,28 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.locations import Missing, Place
 from gramgan_cli.core.io.locks import exclusive, is_held
 
-FOLDER, WORKERS = "_claims", "_workers"
+FOLDER, WORKERS = "_leases", "_workers"
 """Folders inside the folder of records."""
 
-SIGN_EVERY = 30.0
-"""Seconds between two signs of life."""
+HEARTBEAT_EVERY = 30.0
+"""Seconds between two heartbeats."""
 
-LEASE = 180.0
-"""Seconds after the last sign of life at which an owner counts as dead."""
+EXPIRES_AFTER = 180.0
+"""Seconds after the last heartbeat at which an owner's leases expire."""
+
+_LOOKS = 5
+"""How often a lease that can neither be made nor read is looked at again."""
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A photo that is ours to work on."""
+class Lease:
+    """A result that is ours to make."""
 
     key: str
     number: int
-    """1, or one more than the claims that dead owners left."""
+    """1, or one more than the expired leases before it."""
     existed: bool
-    """Whether something was at the result's place before anybody worked on the photo."""
+    """Whether something that is not known as ours was at the result's location before anybody worked on it."""
 
     @property
     def deaths(self) -> int:
@@ -53,29 +56,29 @@ class Claim:
         return self.number - 1
 
 
-def key_of(photo: str) -> str:
-    """A file name for the claim of a photo."""
-    return hashlib.sha256(photo.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+def key_of(result: str) -> str:
+    """A file name for the lease of a result, which is named as in ``Job.key``."""
+    return hashlib.sha256(result.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def claimed_keys(records: Place) -> set[str]:
-    """The keys of all claims that are there, living and dead."""
+def leased_keys(records: Place) -> set[str]:
+    """The keys of all leases that are there, valid and expired."""
     return {file.name.partition(".")[0] for file in (records / FOLDER).files()}
 
 
-def release(records: Place, claims: Iterable[tuple[str, int]]) -> None:
-    """Delete claims, (key, number), with those before them."""
-    (records / FOLDER).remove(f"{key}.{number}" for key, last in claims for number in range(last, 0, -1))
+def release(records: Place, leases: Iterable[tuple[str, int]]) -> None:
+    """Delete leases, (key, number), with those before them."""
+    (records / FOLDER).remove(f"{key}.{number}" for key, last in leases for number in range(last, 0, -1))
 
 
 def _lock_file(owner: str) -> Path:
-    """In a folder of the person's own, since one that another made can't be written to: others tell by the signs."""
+    """In a folder of the user's own, since one that another made can't be written to: others tell by heartbeats."""
     user = f"-{os.getuid()}" if sys.platform != "win32" else ""
     return Path(tempfile.gettempdir()) / f"gramgan-workers{user}" / f"{owner}.lock"
 
 
-class Sign:
-    """The sign of life of a worker, or of the run that speaks for workers; until it is closed or its process ends."""
+class Heartbeat:
+    """The heartbeat of a worker, or of the run that speaks for workers; until it is closed or its process ends."""
 
     def __init__(self, records: Place) -> None:
         self._records = records
@@ -83,118 +86,136 @@ class Sign:
         self._held = ExitStack()
         self._held.enter_context(exclusive(_lock_file(self.owner)))
         self._closing = threading.Event()
-        self._sign()
-        self._thread = threading.Thread(target=self._keep_signing, name="signs of life", daemon=True)
+        self._beat()
+        self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Be dead."""
+        """Let all leases of the owner expire."""
         self._closing.set()
-        self._thread.join()
+        self._thread.join(HEARTBEAT_EVERY)
         self._held.close()
         _lock_file(self.owner).unlink(missing_ok=True)
         (self._records / WORKERS).remove([self.owner])
 
-    def _sign(self) -> None:
+    def _beat(self) -> None:
         (self._records / f"{WORKERS}/{self.owner}").write(json.dumps({"time": time.time()}).encode())
 
-    def _keep_signing(self) -> None:
-        while not self._closing.wait(SIGN_EVERY):
+    def _keep_beating(self) -> None:
+        while not self._closing.wait(HEARTBEAT_EVERY):
             try:
-                self._sign()
+                self._beat()
             except GramganError:
-                # A store that is away for a moment: the next sign comes soon, and the lease covers several.
+                # A store that is away for a moment: the next beat comes soon, and leases outlast several.
                 continue
 
 
-class Claimant:
-    """One worker that claims photos.
+class Holder:
+    """One worker that takes leases.
 
     Args:
         records: folder of records.
-        run: the run's own sign of life. While the run lives, its workers' claims are theirs for all other runs, dead
-            or not: it repeats what they left, and its records of what they finished may still be on their way.
+        run: the owner of the run's own heartbeat. While the run lives, its workers' leases are valid for all other
+            runs, whether the workers live or not: it repeats what they left, and its records of what they finished may
+            still be on their way.
+        made_with: what this worker's results are made with, as text.
     """
 
-    def __init__(self, records: Place, run: str) -> None:
-        self._records, self._run, self._mine = records, run, Sign(records)
+    def __init__(self, records: Place, run: str, made_with: str = "") -> None:
+        self._records, self._run, self._made_with = records, run, made_with
+        self._mine = Heartbeat(records)
 
     def close(self) -> None:
-        """Give up whatever is still claimed, as far as the run does not speak for it."""
+        """Let whatever is still leased expire, as far as the run does not speak for it."""
         self._mine.close()
 
-    def take(self, key: str, existed: bool) -> Claim | None:
-        """The claim of a photo, or None where a living worker has it.
+    def take(self, key: str, existed: bool) -> Lease | None:
+        """The lease of a result, or None where a living worker has it.
 
         Args:
             key: from ``key_of``.
-            existed: whether something is at the result's place now.
+            existed: whether something is at the result's location now.
+
+        Raises:
+            GramganError: what is at the lease's location can't be read.
         """
-        number = 1
+        number, unreadable = 1, 0
         while True:
             file = self._records / f"{FOLDER}/{key}.{number}"
-            mine = json.dumps({"owner": self._mine.owner, "run": self._run, "existed": existed}).encode()
-            if file.create(mine):
-                return Claim(key, number, existed)
+            mine = {"owner": self._mine.owner, "run": self._run, "existed": existed, "made_with": self._made_with}
+            if file.create(json.dumps(mine).encode()):
+                return Lease(key, number, existed)
             try:
-                before = _said(file)
-            except Missing:
+                before = _content(file)
+            except Missing as error:
+                unreadable += 1
+                if unreadable > _LOOKS:  # a link to nothing
+                    raise GramganError(
+                        f"{file.text} can't be read.", "Delete it: it only says who works on a photo."
+                    ) from error
                 number = 1  # released this moment
                 continue
-            if before.get("owner") != self._mine.owner and is_alive(self._records, before, self._run):
+            if before.get("owner") != self._mine.owner and is_valid(self._records, before, self._run):
                 return None
-            existed = bool(before.get("existed", True))
+            # What one with other weights or options began is nothing that we may take for our own.
+            existed = bool(before.get("existed", True)) if before.get("made_with") == self._made_with else existed
             number += 1
 
 
-def clear_old_signs(records: Place) -> None:
-    """Delete the signs of life of workers that are long dead."""
+def clear_old_heartbeats(records: Place) -> None:
+    """Delete the heartbeats of workers that have long ended."""
     folder = records / WORKERS
     day_ago = time.time() - 86_400
     old = []
     for file in folder.files():
         with suppress(Missing):  # its owner has just ended
-            if float(_said(file).get("time", 0)) < day_ago:
+            if _time(_content(file)) < day_ago:
                 old.append(file.name)
     folder.remove(old)
 
 
-def is_taken(records: Place, key: str) -> bool:
-    """Whether a living worker has the photo."""
+def is_leased(records: Place, key: str) -> bool:
+    """Whether a living worker has the result."""
     last: dict[str, Any] | None = None
     number = 1
     while True:
         try:
-            last = _said(records / f"{FOLDER}/{key}.{number}")
+            last = _content(records / f"{FOLDER}/{key}.{number}")
         except Missing:
-            return last is not None and is_alive(records, last)
+            return last is not None and is_valid(records, last)
         number += 1
 
 
-def _said(file: Place) -> dict[str, Any]:
-    """What a claim or a sign of life says. One that stays empty was left by an owner that died over it: {}."""
+def _content(file: Place) -> dict[str, Any]:
+    """What a lease or a heartbeat says. One that stays empty was left by an owner that died over it: {}."""
     for pause in (0.0, 1.0):
         time.sleep(pause)
         try:
             document = json.loads(file.read())
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         return document if isinstance(document, dict) else {}
     return {}
 
 
-def is_alive(records: Place, claim: dict[str, Any], run: str | None = None) -> bool:
-    """Whether a claim is held, by its owner or, for all but the workers of its own ``run``, by the run."""
-    speakers = [claim.get("owner"), claim.get("run") if claim.get("run") != run else None]
-    return any(_lives(records, speaker) for speaker in speakers if speaker is not None)
+def _time(heartbeat: dict[str, Any]) -> float:
+    """Seconds since 1970; 0 for a damaged one."""
+    value = heartbeat.get("time", 0)
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _lives(records: Place, owner: str) -> bool:
-    """Whether the owner of a sign lives, as far as can be told from here."""
+def is_valid(records: Place, lease: dict[str, Any], run: str | None = None) -> bool:
+    """Whether a lease is held, by its owner or, for all but the workers of its own ``run``, by the run."""
+    speakers = [lease.get("owner"), lease.get("run") if lease.get("run") != run else None]
+    return any(lives(records, speaker) for speaker in speakers if isinstance(speaker, str))
+
+
+def lives(records: Place, owner: str) -> bool:
+    """Whether the owner of a heartbeat lives, as far as can be told from here."""
     if owner.startswith(f"{socket.gethostname()}-") and _lock_file(owner).is_file():
         return is_held(_lock_file(owner))
     try:
-        sign = _said(records / f"{WORKERS}/{owner}")
-    except Missing:
+        heartbeat = _content(records / f"{WORKERS}/{owner}")
+    except (Missing, ValueError):
         return False
-    return time.time() - float(sign.get("time", 0)) < LEASE
+    return time.time() - _time(heartbeat) < EXPIRES_AFTER

@@ -1,67 +1,46 @@
-"""Which photos an archive run is about, and where each result goes: folders, globs, single files and manifests."""
+"""Which photos a batch run is about: what ``find`` finds, and what manifests list; and which shard they belong to."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
 from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
-from gramgan_cli.engines.batch.records import FOLDER, read_table
-from gramgan_cli.engines.upscale.plan import Naming, check_template, plan_job
+from gramgan_cli.engines.batch.records import read_table
+from gramgan_cli.engines.upscale.inputs import Found, Search, find
+from gramgan_cli.engines.upscale.plan import Job
 
 MANIFESTS = (".txt", ".jsonl", ".parquet")
 """Endings of files that list photos."""
 
 
-@dataclass(frozen=True)
-class Photo:
-    """One photo of an archive."""
-
-    input: str
-    """Path or address."""
-    folder: str
-    """Folder of its result, relative to the folder of results; '' for that folder itself."""
-    stem: str
-    """File name of its result without the ending."""
-    suffix: str
-    """The ending that the result is expected to have."""
-    named: bool = False
-    """Whether the person named the result itself, which then decides its format."""
-
-    @property
-    def result(self) -> str:
-        """Where its result is expected, relative to the folder of results."""
-        name = self.stem + self.suffix
-        return f"{self.folder}/{name}" if self.folder else name
-
-
-def list_photos(inputs: Sequence[str], output: Place, naming: Naming) -> list[Photo]:
-    """All photos that the inputs name, each once, in order.
-
-    Args:
-        inputs: pictures, folders, globs and manifests, here or elsewhere.
-        output: folder of results. Pictures in it that are results of others are left out.
-        naming: how results are called; its own ``output`` is not looked at.
+def find_photos(inputs: Sequence[str], search: Search) -> Iterator[Found]:
+    """All photos that the inputs name: pictures, folders, globs and manifests, here or elsewhere.
 
     Raises:
-        GramganError: an input that is not there or names no picture, two results at one place, a result that would
-            replace a photo.
+        GramganError: an input that is not there or names no picture.
     """
-    check_template(naming.template)
-    photos: dict[str, Photo] = {}
-    found_in_folders: set[str] = set()
     for text in inputs:
-        for file, root, in_folder in _expanded(text, naming.recursive, output):
-            if file.text not in photos:
-                photos[file.text] = _photo(file, root, naming)
-                if in_folder:
-                    found_in_folders.add(file.text)
-    return _checked(list(photos.values()), found_in_folders, output)
+        if is_manifest(text):
+            yield from _listed(place(text))
+        else:
+            yield from find([text if is_address(text) else place(text).text], search)
+
+
+def _listed(manifest: Place) -> Iterator[Found]:
+    """The photos of a manifest; their results mirror the folders below their longest common one."""
+    files = [_entry(entry, manifest) for entry in _entries(manifest)]
+    common = _common([file.parts[:-1] for file in files])
+    for file in files:
+        folder = "/".join(part for part in file.parts[len(common) : -1] if part != "/")
+        root = file
+        for _ in file.parts[len(common) :]:
+            root = root.parent
+        below = f"{folder}/{file.name}".lstrip("/") if common else file.text
+        yield Found(file.text, root.text if common else "", below, folder, in_folder=False)
 
 
 def is_manifest(text: str) -> bool:
@@ -69,9 +48,9 @@ def is_manifest(text: str) -> bool:
     return PurePosixPath(text).suffix.lower() in MANIFESTS
 
 
-def of_shard(photos: Iterable[Photo], number: int, count: int) -> list[Photo]:
-    """The photos of one of ``count`` fixed parts. A photo's part depends on its own name only, not on the others."""
-    return [photo for photo in photos if _hash(photo.result) % count == number % count]
+def of_shard(jobs: Iterable[Job], number: int, count: int) -> list[Job]:
+    """The jobs of one of ``count`` fixed parts. A photo's part depends on its own name only, not on the others."""
+    return [job for job in jobs if _hash(job.key) % count == number % count]
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:
@@ -86,37 +65,6 @@ def parse_shard(text: str | None) -> tuple[int, int]:
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:8], "big")
-
-
-def _expanded(text: str, recursive: bool, output: Place) -> Iterator[tuple[Place, tuple[str, ...], bool]]:
-    """(photo, the folder that its result's place is relative to, whether it was found by listing a folder)."""
-    where = place(text)
-    if is_manifest(text):
-        files = [_entry(entry, where) for entry in _entries(where)]
-        root = _common([file.parts[:-1] for file in files])
-        yield from ((file, root, False) for file in files)
-        return
-    if isinstance(where, LocalPlace) and where.path.is_file():
-        yield where, where.parts[:-1], False
-        return
-    if where.is_folder():
-        pictures = [file for file in where.files(recursive) if _is_picture(file, where, output)]
-        if not pictures:
-            raise GramganError(f"There is no picture in the folder {text}.", "Folders inside it need --recursive.")
-        yield from ((file, where.parts, True) for file in pictures)
-        return
-    matches = where.matches() if any(mark in text for mark in "*?[") else []
-    if not matches and not where.exists():
-        raise GramganError(f"There is no file or folder {text}.")
-    yield from ((file, file.parts[:-1], False) for file in matches or [where])
-
-
-def _is_picture(file: Place, folder: Place, output: Place) -> bool:
-    """A visible picture, and not in the folder of results or of records where those lie inside ``folder``."""
-    below = file.parts[len(folder.parts) :]
-    inside_output = len(output.parts) > len(folder.parts) and file.parts[: len(output.parts)] == output.parts
-    hidden = any(part.startswith(".") or part == FOLDER for part in below)
-    return not inside_output and not hidden and file.suffix.lower() in READ_SUFFIXES
 
 
 def _entries(manifest: Place) -> Iterator[str]:
@@ -173,43 +121,8 @@ def _entry(path: str, manifest: Place) -> Place:
     return manifest.parent / path if not isinstance(manifest, LocalPlace) else place(str(manifest.parent.path / path))
 
 
-def _without_ending(text: str) -> str:
-    return text.removesuffix(PurePosixPath(text).suffix)
-
-
 def _common(folders: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """The longest beginning that all have."""
     first, last = min(folders), max(folders)
     length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return first[:length]
-
-
-def _photo(file: Place, root: tuple[str, ...], naming: Naming) -> Photo:
-    job = plan_job(Path(file.name), None, naming, None)
-    folder = "/".join(part for part in file.parts[len(root) : -1] if part != "/")
-    return Photo(file.text, folder, job.stem, job.suffix)
-
-
-def _checked(photos: list[Photo], found_in_folders: set[str], output: Place) -> list[Photo]:
-    """Without results of other photos; two results at one place, or a result at a photo's, are refused."""
-    places = [(output / photo.result).text for photo in photos]
-    stems = {(output / photo.folder / photo.stem).text for photo in photos}  # also of results in another format
-    pairs = list(zip(photos, places, strict=True))
-    kept = [
-        pair for pair in pairs if pair[0].input not in found_in_folders or _without_ending(pair[0].input) not in stems
-    ] or pairs
-    inputs = {photo.input for photo, _ in kept}
-    taken: dict[str, Photo] = {}
-    for photo, where in kept:
-        if where in inputs:
-            raise GramganError(
-                f"The result of {photo.input} would replace the input {where}.",
-                "Choose another --output or --output-template.",
-            )
-        if where in taken:
-            raise GramganError(
-                f"{taken[where].input} and {photo.input} would both be written to {where}.",
-                "Add {ext} to --output-template, or mirror the folders with --recursive.",
-            )
-        taken[where] = photo
-    return [photo for photo, _ in kept]

@@ -1,8 +1,8 @@
 """The engine that spreads a run over a Ray cluster: workers are actors of Ray Data, which load the weights once.
 
-Only names of photos and their records travel through Ray; pictures go from their place to the worker and from there to
-their result's place, so Ray's memory stays flat whatever the archive's size. Ray starts actors anew that died and
-repeats what they had in work; claims see to it that nothing is written twice.
+Only names of photos and their records travel through Ray; pictures go from their location to the worker and from
+there to their result's, so Ray's memory stays flat whatever their number. Ray starts actors anew that died and
+repeats what they had in work; leases see to it that nothing is written twice.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 
 from gramgan_cli.core.errors import GramganError, MissingExtra, UsageError
 from gramgan_cli.core.io.locations import Place, place
-from gramgan_cli.engines.batch.listing import Photo
 from gramgan_cli.engines.batch.run import CHUNK, Engine, Run, Weights
-from gramgan_cli.engines.batch.worker import Order, Outcome, Worker
+from gramgan_cli.engines.batch.worker import Settled, Worker, WorkerOptions
 from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.plan import Job
 from gramgan_cli.engines.upscale.session import open_session
 
 FEWEST_PER_TASK = 16
@@ -32,7 +32,7 @@ TASKS_PER_WORKER = 8
 """At least so many tasks for each worker, so that none is idle for long at the end."""
 
 MOST_TASKS = 20_000
-"""Tasks of one run; more slow Ray's own bookkeeping down. Larger archives have larger tasks, of ``CHUNK`` at most."""
+"""Tasks of one run; more slow Ray's own bookkeeping down. More photos have larger tasks, of ``CHUNK`` at most."""
 
 MODELS = "_models"
 """Folder inside the folder of records with the weights that workers load."""
@@ -53,7 +53,7 @@ class Cluster:
 class _Actor:
     """A worker behind the interface of Ray Data."""
 
-    def __init__(self, order: Order, weights: str | None, options: UpscaleOptions, cores: int) -> None:
+    def __init__(self, options: WorkerOptions, weights: str | None, upscale: UpscaleOptions, cores: int) -> None:
         import torch
 
         torch.set_num_threads(cores)
@@ -61,17 +61,18 @@ class _Actor:
             if weights is not None:
                 path = Path(folder) / "weights.safetensors"
                 path.write_bytes(place(weights).read())
-                options = replace(options, model=str(path))
-            self._worker = Worker(order, replace(open_session(options), name=order.model))
+                upscale = replace(upscale, model=str(path))
+            name = options.made_with.model or upscale.model
+            self._worker = Worker(options, replace(open_session(upscale), name=name))
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """{"photo": [Photo, ...]} -> {"outcome": [Outcome, ...]}."""
+        """{"job": [Job, ...]} -> {"settled": [Settled, ...]}."""
         import numpy as np
 
-        outcomes = list(self._worker.process(list(batch["photo"])))
-        column = np.empty(len(outcomes), dtype=object)
-        column[:] = outcomes
-        return {"outcome": column}
+        settled = list(self._worker.process(list(batch["job"])))
+        column = np.empty(len(settled), dtype=object)
+        column[:] = settled
+        return {"settled": column}
 
 
 @contextmanager
@@ -92,9 +93,9 @@ def ray_engine(run: Run, cluster: Cluster) -> Iterator[Engine]:
 
 
 def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
-    options, weights = run.options.upscale, run.weights
+    upscale, weights = run.options.upscale, run.weights
     resources = ray.cluster_resources()
-    on_gpus = _wants_gpus(options.device, weights, resources)
+    on_gpus = _wants_gpus(upscale.device, weights, resources)
     needs: dict[str, Any] = {"num_cpus": cluster.cores}
     room = int(resources.get("CPU", 0)) // cluster.cores
     if on_gpus:
@@ -105,33 +106,33 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
             f"The Ray cluster has {resources.get('CPU', 0):g} CPUs, too few for a worker of {cluster.cores}.",
             "Set --cores-per-worker.",
         )
-    if options.max_memory:
-        needs["memory"] = options.max_memory
-    options = replace(options, device="auto" if on_gpus else "cpu")
+    if upscale.max_memory:
+        needs["memory"] = upscale.max_memory
+    upscale = replace(upscale, device="auto" if on_gpus else "cpu")
     if weights.content is None:
-        open_session(options)  # says here, not in every worker, which options an interpolation lacks
+        open_session(upscale)  # says here, not in every worker, which options an interpolation lacks
     shipped = _shipped(run.records, weights)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = False
     context.max_consecutive_actor_init_deaths = 3
 
-    def outcomes(order: Order, photos: Sequence[Photo]) -> Iterator[Outcome]:
-        tasks = _task_count(len(photos), workers)
-        dataset = ray.data.from_items([{"photo": photo} for photo in photos], override_num_blocks=tasks).map_batches(
+    def settled(options: WorkerOptions, jobs: Sequence[Job]) -> Iterator[Settled]:
+        tasks = _task_count(len(jobs), workers)
+        dataset = ray.data.from_items([{"job": job} for job in jobs], override_num_blocks=tasks).map_batches(
             _Actor,
             batch_size=None,
-            fn_constructor_args=(order, shipped, options, cluster.cores),
+            fn_constructor_args=(options, shipped, upscale, cluster.cores),
             compute=ray.data.ActorPoolStrategy(size=min(workers, tasks), max_tasks_in_flight_per_actor=2),
             **needs,
         )
         try:
             for batch in dataset.iter_batches(batch_size=None, prefetch_batches=0, batch_format="numpy"):
-                yield from batch["outcome"]
+                yield from batch["settled"]
         except ray.exceptions.RayError as error:
             raise GramganError(f"The Ray cluster gave up: {_last_line(error)}.", "Ray's own logs say more.") from error
 
-    return outcomes
+    return settled
 
 
 def _shipped(records: Place, weights: Weights) -> str | None:

@@ -1,74 +1,66 @@
-"""The records of archive runs: a folder of Parquet files, one row for every photo that a run is done with.
+"""The records of batch runs: a folder of Parquet files, one row for every photo that a run is done with.
 
 Only whole files are ever added, so that several runs can write beside each other and anybody can read meanwhile.
 Names that begin with ``_`` are not records; readers of Parquet folders (pyarrow, Spark, DuckDB) leave them out too.
+Paths are relative, so that photos, results and records can be moved together.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gramgan_cli.core.errors import GramganError, MissingExtra
+from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.locations import Missing, Place
+from gramgan_cli.engines.upscale.inputs import RECORDS
+from gramgan_cli.engines.upscale.plan import Job
+from gramgan_cli.engines.upscale.result import Result
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FOLDER = ".gramgan-results"
+FOLDER = RECORDS
 """Name of the folder of records inside the folder of results."""
 
 RUNS = "_runs"
 """Folder inside it with a JSON file per run: what it was asked."""
 
+LOST = "Delete it: results that it recorded are known by their marks, their times are lost."
 
-@dataclass
+
+@dataclass(frozen=True)
 class Row:
-    """What became of one photo."""
+    """One photo's record: its result, and what it is known by wherever the folders are moved."""
 
-    input: str
-    """Path or address."""
-    output: str | None = None
-    """Path or address; None where it failed."""
-    input_width: int | None = None
-    """Pixels, upright; of the first frame or page."""
-    input_height: int | None = None
-    output_width: int | None = None
-    output_height: int | None = None
-    frames: int | None = None
-    """Frames of an animation or pages, 1 for most; None where the result was there already."""
-    input_bytes: int | None = None
-    output_bytes: int | None = None
-    input_sha256: str | None = None
-    output_sha256: str | None = None
-    model: str | None = None
-    """None where the result was there before any run."""
-    model_sha256: str | None = None
-    """Of the weights file; None for interpolations."""
-    settings: str = ""
-    """JSON: what else decides how the result looks."""
-    device: str = ""
-    backend: str = ""
-    tile: int = 0
-    seconds: float | None = None
-    """From decoded input to encoded output; None where an interrupted run had written the result."""
-    warnings: list[str] = field(default_factory=list)
-    error: str | None = None
-    """One sentence; None where all went well."""
-    tries: int = 1
-    run: str = ""
-    finished: datetime = field(default_factory=lambda: datetime.now(UTC))
+    job: Job
+    result: Result
+    output: str | None
+    """Path of the result relative to the folder of results; None where it failed."""
 
-    @property
-    def done(self) -> bool:
-        """Whether the result is there."""
-        return self.error is None
+    def columns(self) -> dict[str, Any]:
+        """The row as it is stored."""
+        result = self.result
+        sizes = {"input": result.input_size or (None, None), "output": result.output_size or (None, None)}
+        found: dict[str, Any] = {
+            "key": self.job.key,
+            "input": self.job.below,
+            "input_root": self.job.root,
+            "output": self.output,
+            **{f"{kind}_{side}": size[i] for kind, size in sizes.items() for i, side in enumerate(("width", "height"))},
+        }
+        own = {name: getattr(result, name) for name in schema().names if name not in found}
+        own["finished"] = result.finished or datetime.now(UTC)
+        names = ("key", "input", "input_root", "output")
+        escaped = {name: storable(found[name]) if found[name] is not None else None for name in names}
+        return {name: _text(value) for name, value in (found | own).items()} | escaped
 
 
 def pyarrow_parquet() -> Any:
@@ -76,8 +68,10 @@ def pyarrow_parquet() -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        what = "Records are Parquet files, and pyarrow, which writes them, is not installed."
-        raise MissingExtra(what, "archive") from error
+        raise GramganError(
+            "Records are Parquet files, and pyarrow, which writes them, is not installed.",
+            "Install it: pip install pyarrow, or go without records: --no-records.",
+        ) from error
     return pyarrow.parquet
 
 
@@ -88,7 +82,9 @@ def schema() -> pa.Schema:
     text, count = pa.string(), pa.int64()
     return pa.schema(
         [
+            pa.field("key", text, nullable=False),
             pa.field("input", text, nullable=False),
+            ("input_root", text),
             ("output", text),
             ("input_width", count),
             ("input_height", count),
@@ -97,6 +93,7 @@ def schema() -> pa.Schema:
             ("frames", count),
             ("input_bytes", count),
             ("output_bytes", count),
+            ("input_modified", count),
             ("input_sha256", text),
             ("output_sha256", text),
             ("model", text),
@@ -116,8 +113,28 @@ def schema() -> pa.Schema:
 
 
 def storable(text: str) -> str:
-    """``text`` as Parquet can hold it: bytes of file names that are no UTF-8 are written out as \\xff."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Each path as another text that Parquet can hold.
+
+    Bytes that are no UTF-8 are written out as \\xff, and a backslash twice.
+    """
+    return text.replace("\\", "\\\\").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def restored(text: str) -> str:
+    """The path that ``storable`` was given."""
+    parts = re.split(r"(\\\\|\\x[0-9a-f]{2})", text)
+    stored = b"".join(
+        b"\\" if part == "\\\\" else bytes.fromhex(part[2:]) if part.startswith("\\x") else part.encode()
+        for part in parts
+    )
+    return stored.decode("utf-8", "surrogateescape")
+
+
+def _text(value: Any) -> Any:
+    """Texts for people as Parquet can hold them."""
+    if isinstance(value, list):
+        return [_text(one) for one in value]
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def encoded(rows: Iterable[Row]) -> bytes:
@@ -125,15 +142,8 @@ def encoded(rows: Iterable[Row]) -> bytes:
     import pyarrow as pa
 
     content = io.BytesIO()
-    table = [{name: _storable(value) for name, value in asdict(row).items()} for row in rows]
-    pyarrow_parquet().write_table(pa.Table.from_pylist(table, schema()), content)
+    pyarrow_parquet().write_table(pa.Table.from_pylist([row.columns() for row in rows], schema()), content)
     return content.getvalue()
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, list):
-        return [storable(text) for text in value]
-    return storable(value) if isinstance(value, str) else value
 
 
 def part_names(folder: Place) -> list[str]:
@@ -154,14 +164,18 @@ def read_part(file: Place, columns: Sequence[str] | None = None) -> pa.Table:
     try:
         table = read_table(content)
     except (OSError, ValueError) as error:
-        raise GramganError(f"{file.text} is not a readable Parquet file ({error}).") from error
+        raise GramganError(f"{file.text} is not a readable Parquet file ({_first_line(error)}).", LOST) from error
     if missing := [name for name in columns or schema().names if name not in table.column_names]:
-        raise GramganError(f"{file.text} holds no records of upscaling: it has no column '{missing[0]}'.")
+        raise GramganError(f"{file.text} holds no records of upscaling: it has no column '{missing[0]}'.", LOST)
     return table.select(list(columns)) if columns else table
 
 
-class Work(NamedTuple):
-    """What results are made with: those of equal work are equal."""
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+
+
+class MadeWith(NamedTuple):
+    """What results are made with: those of equal values are equal for one picture."""
 
     model: str | None
     """None where the result was there before any run."""
@@ -169,34 +183,54 @@ class Work(NamedTuple):
     settings: str
 
 
-class Known(NamedTuple):
-    """What the records say of a photo."""
+class Recorded(NamedTuple):
+    """What the records say of a result."""
 
     output: str | None
+    """Relative to the folder of results."""
     error: str | None
     finished: datetime
-    work: Work
+    made_with: MadeWith
     run: str
+    root: str
+    below: str
+    input_bytes: int | None
+    input_modified: int | None
+    input_sha256: str | None
+    output_bytes: int | None
+
+    @property
+    def source(self) -> str:
+        """The photo, as far as it is where it was."""
+        return f"{self.root.rstrip('/')}/{self.below}" if self.root else self.below
+
+
+_VALUES = (
+    "output", "error", "finished", "model", "model_sha256", "settings", "run", "input_root", "input", "input_bytes",
+    "input_modified", "input_sha256", "output_bytes",
+)  # fmt: skip
 
 
 class Merged:
-    """All that a folder of records (or some Parquet files) says of each photo, read again as files are added.
+    """All that a folder of records (or some Parquet files) says of each result, read again as files are added.
 
-    Of several records of one photo one that says it is done wins, then the latest.
+    Of several records of one result one that says it is done wins, then the latest.
 
     ``seen`` are names of files that ``read`` leaves out.
     """
 
-    COLUMNS = ("input", "output", "model", "model_sha256", "settings", "error", "finished", "run")
+    COLUMNS = ("key", *_VALUES)
 
     def __init__(self, seen: Iterable[str] = ()) -> None:
         self.seen = set(seen)
-        self.by_input: dict[str, Known] = {}
-        self._works: dict[Work, Work] = {}
+        self.by_key: dict[str, Recorded] = {}
+        self.refused: dict[str, Recorded] = {}
+        """Failures of photos whose result would be that of another, by photo."""
+        self._kinds: dict[MadeWith, MadeWith] = {}
 
     def read(self, folder: Place) -> None:
         """Read what a folder of records holds and was not read yet; the folder need not be there."""
-        while True:
+        for pause in (0.0, 0.05, 0.2, 1.0, None):
             try:
                 for name in part_names(folder):
                     if name not in self.seen:
@@ -204,21 +238,35 @@ class Merged:
                         self.seen.add(name)
                 return
             except Missing:
-                # A run that ends puts its files together into one: look again.
-                continue
+                # A run that ends puts its files together into one: look again. A link to nothing stays.
+                if pause is None:
+                    raise
+                time.sleep(pause)
 
     def add(self, table: pa.Table) -> None:
         """Take the rows of one file in."""
         columns = [table.column(name).to_pylist() for name in self.COLUMNS]
-        for photo, output, model, sha256, settings, error, finished, run in zip(*columns, strict=True):
-            work = Work(model, sha256, settings)
-            new = Known(output, error, finished, self._works.setdefault(work, work), run)
-            known = self.by_input.get(photo)
-            if known is None or (new.error is None, new.finished) > (known.error is None, known.finished):
-                self.by_input[photo] = new
+        for key, output, error, finished, model, sha256, settings, run, root, below, *facts in zip(
+            *columns, strict=True
+        ):
+            made_with = MadeWith(model, sha256, settings)
+            made_with = self._kinds.setdefault(made_with, made_with)
+            output = restored(output) if output is not None else None
+            new = Recorded(output, error, finished, made_with, run, restored(root or ""), restored(below), *facts)
+            name = restored(key)
+            self._take(name, new)
+
+    def _take(self, key: str, new: Recorded) -> None:
+        known = self.by_key.get(key, new)
+        better, worse = known, new
+        if (new.error is None, new.finished) >= (known.error is None, known.finished):
+            better, worse = new, known
+        self.by_key[key] = better
+        if worse.error is not None and worse.source != better.source:
+            self.refused[worse.source] = worse
 
 
-class Ledger:
+class RecordWriter:
     """Writes one run's rows: a new file now and then, put together at the end."""
 
     def __init__(self, folder: Place, run: str) -> None:
@@ -268,5 +316,19 @@ def note_run(folder: Place, run: str, facts: dict[str, Any]) -> None:
 def noted_runs(folder: Place) -> Iterator[dict[str, Any]]:
     """What the runs of a folder of records were asked, oldest first."""
     for file in (folder / RUNS).files():
-        if file.suffix == ".json" and not file.name.startswith("."):  # others are being written, or were left over
-            yield json.loads(file.read())
+        if file.suffix != ".json" or file.name.startswith("."):  # being written, or left over
+            continue
+        hint = "Delete it: it only says what a run was asked, so that reports know how many photos are left."
+        try:
+            facts = json.loads(file.read())
+        except Missing as error:
+            raise GramganError(f"{file.text} is a link to nothing.", hint) from error
+        except (ValueError, RecursionError) as error:
+            raise GramganError(f"{file.text} is damaged.", hint) from error
+        if not isinstance(facts, dict) or not facts.keys() >= FACTS:
+            raise GramganError(f"{file.text} is damaged.", hint)
+        yield facts
+
+
+FACTS = frozenset({"run", "photos", "shard", "inputs", "output"})
+"""What every note of a run says."""

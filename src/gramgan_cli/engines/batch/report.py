@@ -1,14 +1,16 @@
-"""What the records of an archive say when they are put together."""
+"""What the records of batch runs say when they are put together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import glob
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.io.locations import Place, place
-from gramgan_cli.engines.batch.records import FOLDER, RUNS, Merged, noted_runs, part_names, read_part
+from gramgan_cli.core.io.locations import Place, is_address, place
+from gramgan_cli.engines.batch.records import FOLDER, RUNS, Merged, Recorded, noted_runs, part_names, read_part
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """An archive's state."""
+    """How far the photos are."""
 
     photos: int | None
     """How many there are, as the latest runs counted them; None where only single record files were named."""
@@ -46,7 +48,7 @@ def make_report(manifests: Sequence[str]) -> Report:
     Raises GramganError where something is not there or holds no records.
     """
     merged = Merged()
-    totals: dict[str, dict[frozenset[str], int]] = {}
+    totals: dict[str, list[dict[str, Any]]] = {}
     for text in manifests:
         where = place(text)
         if PurePosixPath(text).suffix == ".parquet" and not where.is_folder():
@@ -55,25 +57,49 @@ def make_report(manifests: Sequence[str]) -> Report:
         folder = _records_in(where, text)
         merged.read(folder)
         for run in noted_runs(folder):
-            _count(totals.setdefault(run["output"], {}), frozenset(run["inputs"]), int(run["photos"]))
-    known = merged.by_input
-    failures = tuple(
-        Failure(name, row.error) for name, row in sorted(known.items(), key=lambda item: item[0]) if row.error
-    )
-    models = sorted({row.work.model or "unknown" for row in known.values() if row.error is None})
-    photos = sum(sum(of.values()) for of in totals.values())
+            _count(totals.setdefault(f"{folder.text} {run['output']}", []), run)
+    known = _by_photo(merged)
+    failures = tuple(Failure(row.source, row.error) for row in known if row.error)
+    models = sorted({row.made_with.model or "unknown" for row in known if row.error is None})
+    photos = sum(int(run["photos"]) for runs in totals.values() for run in runs)
+    failures = tuple(sorted(failures, key=lambda failure: failure.input))
     return Report(photos if totals else None, len(known) - len(failures), failures, tuple(models))
 
 
-def _count(photos_of: dict[frozenset[str], int], inputs: frozenset[str], photos: int) -> None:
-    """Note how many photos a run's inputs hold; it stands for the earlier runs over some of these inputs or all."""
-    for earlier in [one for one in photos_of if one <= inputs]:
-        del photos_of[earlier]
-    photos_of[inputs] = photos
+def _by_photo(merged: Merged) -> list[Recorded]:
+    """One record for each photo, though it may have several results: one that is done, before one that failed."""
+    photos: dict[str, Recorded] = {}
+    for row in merged.by_key.values():
+        before = photos.get(row.source)
+        if before is None or (row.error is None, row.finished) > (before.error is None, before.finished):
+            photos[row.source] = row
+    for row in merged.refused.values():
+        if row.source not in photos and _are_here([row.source]):  # else it was moved, and its record with it
+            photos[row.source] = row
+    return list(photos.values())
+
+
+def _count(runs: list[dict[str, Any]], run: dict[str, Any]) -> None:
+    """Note how many photos a run's inputs hold; it stands for earlier runs over some of them, and before they moved."""
+    inputs = set(run["inputs"])
+    here = _are_here(inputs)
+    runs[:] = [
+        earlier
+        for earlier in runs
+        if not set(earlier["inputs"]) <= inputs
+        and earlier.get("digest", 1) != run.get("digest", 2)
+        and not (here and not _are_here(earlier["inputs"]))
+    ]
+    runs.append(run)
+
+
+def _are_here(inputs: Iterable[str]) -> bool:
+    """Whether any of a run's inputs is where it was, as far as that can be told: at a URL, it is."""
+    return any(is_address(text) or glob.has_magic(text) or Path(text).exists() for text in inputs)
 
 
 def _records_in(where: Place, text: str) -> Place:
-    """The folder of records that a person means."""
+    """The folder of records that a user means."""
     for folder in (where / FOLDER, where):
         if part_names(folder) or (folder / RUNS).is_folder():
             return folder

@@ -1,4 +1,4 @@
-"""One run over an archive: what is missing, the engine that does it, the records that say what was done."""
+"""One batch run: what is missing, the engine that does it, the records that say what was done."""
 
 from __future__ import annotations
 
@@ -15,29 +15,37 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES, format_of_suffix
-from gramgan_cli.core.images.output_format import FormatChoice
-from gramgan_cli.core.io.locations import LocalPlace, Place, place
+from gramgan_cli.core.io.files import clear_leftovers
+from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
 from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.batch.leases import Sign, claimed_keys, clear_old_signs, is_taken, key_of, release
-from gramgan_cli.engines.batch.listing import Photo, list_photos, of_shard
+from gramgan_cli.engines.batch.leases import (
+    Heartbeat,
+    clear_old_heartbeats,
+    is_leased,
+    key_of,
+    leased_keys,
+    lives,
+    release,
+)
+from gramgan_cli.engines.batch.listing import find_photos, of_shard
 from gramgan_cli.engines.batch.records import (
     FOLDER,
-    Known,
-    Ledger,
+    MadeWith,
     Merged,
+    Recorded,
+    RecordWriter,
     Row,
-    Work,
     note_run,
     noted_runs,
     pyarrow_parquet,
-    storable,
 )
-from gramgan_cli.engines.batch.worker import Order, Outcome, Worker
+from gramgan_cli.engines.batch.worker import Settled, Worker, WorkerOptions
+from gramgan_cli.engines.upscale.inputs import Search
 from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.engines.upscale.plan import Naming, check_ending, check_writable
+from gramgan_cli.engines.upscale.plan import Job, Plan, check_writable, complete
+from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import Session, weights_content
 
 FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
@@ -80,8 +88,8 @@ class Weights:
 class Engine(Protocol):
     """What brings photos to workers."""
 
-    def __call__(self, order: Order, photos: Sequence[Photo]) -> Iterator[Outcome]:
-        """An outcome for each photo, in any order."""
+    def __call__(self, options: WorkerOptions, jobs: Sequence[Job]) -> Iterator[Settled]:
+        """What became of each photo, in any order."""
 
 
 @dataclass
@@ -115,137 +123,209 @@ def look_up(model: str) -> Weights:
 
 
 class Run:
-    """One run over an archive.
+    """One batch run.
 
     Args:
         options: what is wanted.
-        on_row: told every photo's row as it comes.
-        on_progress: told the counts, now and then.
+        on_result: called with every photo's result as it comes.
+        on_progress: called with the counts, now and then.
 
     Raises GramganError for everything that can be known before the work.
     """
 
     def __init__(
-        self, options: BatchOptions, on_row: Callable[[Row], None], on_progress: Callable[[Counts], None]
+        self, options: BatchOptions, on_result: Callable[[Result], None], on_progress: Callable[[Counts], None]
     ) -> None:
         pyarrow_parquet()  # says what is missing before the work
-        self.options, self._on_row, self._on_progress = options, on_row, on_progress
+        self.options, self._on_result, self._on_progress = options, on_result, on_progress
         self.weights = look_up(options.upscale.model)
-        naming = Naming.of(Path("results"), options.upscale, self.weights)
-        self.output, photos = _with_place(
-            list_photos(options.inputs, place(options.output), naming), options.output, options.upscale.format
-        )
-        self.records = place(options.records) if options.records else self.output / FOLDER
-        mine = of_shard(photos, *options.shard)
+        self.plan = self._planned()
+        self.output, self.records, jobs = self._locations(self.plan.jobs)
+        mine = of_shard(jobs, *options.shard)
+        self._digest = hashlib.sha256("\n".join(sorted(job.below for job in jobs)).encode(errors="surrogateescape"))
         self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
         merged = Merged()
         merged.read(self.records)
-        self.order = Order(
-            self.name, self.output.text, self.records.text, self.weights.name, self.weights.sha256,
-            options.upscale, options.upscale.described(), "", tuple(merged.seen),
-        )  # fmt: skip
-        self._check_same_work(merged, {storable(photo.input) for photo in mine})
+        self._worker_options = WorkerOptions(
+            run=self.name,
+            records=self.records.text,
+            made_with=MadeWith(self.weights.name, self.weights.sha256, options.upscale.described()),
+            upscale=options.upscale,
+            seen=tuple(merged.seen),
+        )
+        self._check_same_work(merged, {job.key for job in mine})
         self._check_writable(mine)
-        there = {storable(file.text) for file in self.output.files(recursive=True)} if merged.by_input else set()
-        self._stopped = self._stopped_overwriting()
-        self.missing, self.there = list[Photo](), list[tuple[Photo, str]]()
-        for photo in mine:
-            row = merged.by_input.get(storable(photo.input))
-            if row is not None and row.output is not None and self._is_done(row, there):
-                self.there.append((photo, row.output))
-            else:
-                self.missing.append(photo)
-        dangerous = claimed_keys(self.records)
-        # What a worker may have died over comes last: should it happen again, everything else is done.
-        self.missing.sort(key=lambda photo: key_of(photo.input) in dangerous if dangerous else False)
+        self._sort_out(mine, merged)
         self.counts = Counts(len(mine), len(self.there))
-        self._in_all = len(photos)
+        self._in_all = len(jobs) - sum(_is_copy(job, merged.by_key.get(job.key)) for job in jobs)
 
-    def _is_done(self, row: Known, there: set[str]) -> bool:
+    def _planned(self) -> Plan:
+        """The photos that the inputs name, without results of earlier runs, and where their results go."""
+        options, plan = self.options, Plan()
+        recorded: set[str] = set()
+        target = place(options.output).text + ("/" if options.output.endswith(("/", os.sep)) else "")
+        search = Search(
+            options.upscale.recursive,
+            target,
+            on_unreadable=lambda folder, message: plan.unreadable.append((folder, message)),
+            on_records=lambda folder: recorded.update(recorded_results(place(folder))),
+        )
+        found = list({one.source: one for one in find_photos(options.inputs, search)}.values())
+        complete(plan, found, target, options.upscale, self.weights, recorded.__contains__)
+        return plan
+
+    def _locations(self, jobs: list[Job]) -> tuple[Place, Place, list[Job]]:
+        """The folder of results, that of records, and the jobs; where records lie elsewhere, keys name the results."""
+        output = place(self.options.output)
+        if jobs and jobs[0].named:
+            output = place(jobs[0].folder)
+        records = place(self.options.records) if self.options.records else output / FOLDER
+        self._below: Place | None = None
+        if records.parts[: len(output.parts)] == output.parts:
+            self._below = output
+            return output, records, jobs
+        return output, records, [replace(job, key=(output / job.key).text) for job in jobs]
+
+    def _sort_out(self, jobs: Sequence[Job], merged: Merged) -> None:
+        """Which photos are done, which are missing, and which were replaced since their result was made."""
+        sizes = _sizes(self.output) if merged.by_key else {}
+        stopped, others = self._noted()
+        self.missing, self.there, self._conflicts = list[Job](), list[tuple[Job, str]](), list[Result]()
+        for job in jobs:
+            known = merged.by_key.get(job.key)
+            if known is None or known.error is not None or known.output is None:
+                self.missing.append(job)
+                continue
+            output = (self.output / known.output).text if self._below else known.output
+            own = _same_photo(job, known)
+            if not own and known.run in others:
+                self._conflicts.append(
+                    Result(
+                        job.source,
+                        error=f"A run that goes on makes {output} of {known.source}. Name another --output.",
+                        run=self.name,
+                    )
+                )
+            elif own and self._is_done(known, sizes.get(output), stopped):
+                self.there.append((job, output))
+            else:
+                outdated = not own and known.source == job.source and known.made_with.model is not None
+                self.missing.append(replace(job, outdated=outdated))
+        dangerous = leased_keys(self.records)
+        # What a worker may have died over comes last: should it happen again, everything else is done.
+        self.missing.sort(key=lambda job: key_of(job.key) in dangerous if dangerous else False)
+
+    def _is_done(self, known: Recorded, size: int | None, stopped: set[str]) -> bool:
         """Whether nothing is left to do. To overwrite is to do all again, but what a run did that was stopped at it."""
-        if row.error is not None or row.output not in there:
+        if not size or (known.output_bytes is not None and size not in (known.output_bytes, _UNKNOWN)):
             return False
-        if self.options.upscale.overwrite and row.run not in self._stopped:
+        options, made_with = self.options.upscale, self._worker_options.made_with
+        if options.overwrite and known.run not in stopped:
             return False
-        return row.work == self.order.work or (row.work.model is None and self.options.upscale.skip_existing)
+        return known.made_with == made_with or (known.made_with.model is None and options.skip_existing)
 
-    def _stopped_overwriting(self) -> set[str]:
-        """The runs over this part that were to overwrite and were stopped, since one such came to its end."""
-        names: set[str] = set()
+    def _noted(self) -> tuple[set[str], set[str]]:
+        """Runs over this part that were to overwrite and were stopped, since one such ended; and runs that go on."""
+        stopped: set[str] = set()
+        going_on: set[str] = set()
         for run in noted_runs(self.records):
             if run.get("overwrite") and run["shard"] == _shard_text(self.options.shard):
-                names = set() if run.get("ended") else names | {run["run"]}
-        return names
+                stopped = set() if run.get("ended") else stopped | {run["run"]}
+            if not run.get("ended") and lives(self.records, str(run.get("heartbeat", ""))):
+                going_on.add(run["run"])
+        return stopped, going_on
 
-    def _check_same_work(self, merged: Merged, inputs: set[str]) -> None:
-        """Results of another model or of other settings are replaced only by the person's wish."""
+    def _check_same_work(self, merged: Merged, keys: set[str]) -> None:
+        """Results of another model or of other options are replaced only where the user says so."""
         if self.options.upscale.overwrite or self.options.upscale.skip_existing:
             return
-        for name, row in merged.by_input.items():
-            if row.error is None and row.work.model is not None and row.work != self.order.work and name in inputs:
+        wanted = self._worker_options.made_with
+        for key, row in merged.by_key.items():
+            if row.error is None and row.made_with.model is not None and row.made_with != wanted and key in keys:
                 raise GramganError(
-                    f"{self.output.text} has results {_difference(row.work, self.order.work)}.",
+                    f"{self.output.text} has results {_difference(row.made_with, wanted)}.",
                     "Repeat the options of that run, name another --output, or replace its results with --overwrite.",
                 )
 
-    def _check_writable(self, photos: Sequence[Photo]) -> None:
+    def _check_writable(self, jobs: Sequence[Job]) -> None:
         """Failures to write show before the work."""
-        if isinstance(self.output, LocalPlace):
-            for folder in sorted({photo.folder for photo in photos}):
-                check_writable((self.output / folder).path)
+        for folder in sorted({job.folder for job in jobs if not is_address(job.folder)}):
+            check_writable(Path(folder))
         probe = f"_probe-{self.name}"
         (self.records / probe).write(b"")
         self.records.remove([probe])
-        clear_old_signs(self.records)
+        clear_old_heartbeats(self.records)
 
     def go(self, engine: Engine | None) -> Counts:
         """Do what is missing (with no engine if nothing is).
 
         Whatever ends it, what was done is recorded as far as it was heard of.
         """
-        facts = self._facts()
+        heartbeat = Heartbeat(self.records)
+        facts = {**self._facts(), "heartbeat": heartbeat.owner}
         note_run(self.records, self.name, facts)
-        sign = Sign(self.records)
-        order = replace(self.order, speaker=sign.owner)
-        ledger = _Recording(Ledger(self.records, self.name), self.records)
+        options = replace(self._worker_options, heartbeat=heartbeat.owner)
+        recording = _Recording(RecordWriter(self.records, self.name), self.records)
         try:
+            for result in [*self._conflicts, *self._unreadable()]:
+                self.counts.failed += 1
+                self._on_result(result)
             self._on_progress(self.counts)
-            waiting, held = self.missing, list[Photo]()
+            waiting, held = self.missing, list[Job]()
             while waiting and engine is not None:
-                for outcome in engine(order, waiting):
-                    if outcome.state == "busy":
-                        held.append(outcome.photo)
+                for settled in engine(options, waiting):
+                    if settled.state == "busy":
+                        held.append(settled.job)
                     else:
-                        self._settle(outcome, ledger)
-                ledger.flush()
+                        self._settle(settled, recording)
+                recording.flush()
                 waiting, held = self._freed(held)
         finally:
-            ledger.close()
-            sign.close()
+            recording.close()
+            heartbeat.close()
+        self._clear_leftovers()
         note_run(self.records, self.name, {**facts, "ended": datetime.now(UTC).isoformat()})
         return self.counts
 
-    def _settle(self, outcome: Outcome, ledger: _Recording) -> None:
-        if outcome.row is None:
+    def _unreadable(self) -> list[Result]:
+        """A failure for each folder inside that can't be read."""
+        return [replace(result, run=self.name) for result in self.plan.failures()]
+
+    def _clear_leftovers(self) -> None:
+        """Delete what workers that died during the run left unfinished."""
+        for folder in {job.folder for job in self.missing if not is_address(job.folder)}:
+            clear_leftovers(Path(folder))
+        if isinstance(self.records, LocalPlace):
+            clear_leftovers(self.records.path)
+
+    def _settle(self, settled: Settled, recording: _Recording) -> None:
+        if settled.result is None:
             self.counts.elsewhere += 1
         else:
-            ledger.add(outcome.row, (key_of(outcome.photo.input), outcome.claims))
-            self._on_row(outcome.row)
-            if outcome.row.done:
+            row = Row(settled.job, settled.result, self._relative(settled.result.output))
+            recording.add(row, (key_of(settled.job.key), settled.leases))
+            if settled.result.done:
                 self.counts.done += 1
             else:
                 self.counts.failed += 1
+            self._on_result(settled.result)
         self._on_progress(self.counts)
 
-    def _freed(self, held: Sequence[Photo]) -> tuple[list[Photo], list[Photo]]:
+    def _relative(self, output: str | None) -> str | None:
+        """A result's path as records say it: relative to the folder of results, where they lie in it."""
+        if output is None or self._below is None:
+            return output
+        return "/".join(place(output).parts[len(self._below.parts) :])
+
+    def _freed(self, held: Sequence[Job]) -> tuple[list[Job], list[Job]]:
         """Wait until other runs have given up or finished some of the photos that they had in work; those, the rest.
 
         What was finished the workers find recorded; what was given up they do.
         """
         while held:
-            taken = {photo for photo in held if is_taken(self.records, key_of(photo.input))}
+            taken = {job for job in held if is_leased(self.records, key_of(job.key))}
             if len(taken) < len(held):
-                return [photo for photo in held if photo not in taken], [photo for photo in held if photo in taken]
+                return [job for job in held if job not in taken], [job for job in held if job in taken]
             time.sleep(POLL_SECONDS)
         return [], []
 
@@ -254,12 +334,13 @@ class Run:
         return {
             "run": self.name,
             "photos": self._in_all,
+            "digest": self._digest.hexdigest(),
             "shard": _shard_text(options.shard),
             "inputs": [place(text).text for text in options.inputs],  # however a folder is written, it is one
-            "output": self.output.text,
+            "output": "" if self._below else self.output.text,
             "model": self.weights.name,
             "model_sha256": self.weights.sha256,
-            "settings": self.order.described,
+            "settings": self._worker_options.made_with.settings,
             "overwrite": options.upscale.overwrite,
             "engine": options.engine,
             "host": socket.gethostname(),
@@ -267,40 +348,89 @@ class Run:
         }
 
 
-class _Recording:
-    """The ledger with the claims of the rows that wait in it: claims go once their rows are safe."""
+_UNKNOWN = -1
+"""The size of a result at a URL, which no listing gave."""
 
-    def __init__(self, ledger: Ledger, records: Place) -> None:
-        self._ledger, self._records = ledger, records
-        self._claims: list[tuple[str, int]] = []
+
+def _sizes(output: Place) -> dict[str, int]:
+    """Length of every file in the folder of results."""
+    sizes = {}
+    for file in output.files(recursive=True):
+        try:
+            sizes[file.text] = file.path.stat().st_size if isinstance(file, LocalPlace) else _UNKNOWN
+        except OSError:  # gone this moment, or a link to nothing
+            continue
+    return sizes
+
+
+def _same_photo(job: Job, known: Recorded) -> bool:
+    """Whether the photo is the one that the result was made of: by size and time, and where these differ, by SHA-256.
+
+    Photos at URLs count as unchanged as long as their names are.
+    """
+    if is_address(job.source):
+        return known.source == job.source
+    path = Path(job.source)
+    try:
+        facts = path.stat()
+        if facts.st_size != known.input_bytes:
+            return False
+        if facts.st_mtime_ns == known.input_modified:
+            return True
+        return hashlib.sha256(path.read_bytes()).hexdigest() == known.input_sha256
+    except OSError:
+        return True  # the worker says what is wrong with it
+
+
+def _is_copy(job: Job, known: Recorded | None) -> bool:
+    """Whether the result is recorded as that of a photo elsewhere, which counts for both."""
+    if known is None or known.error is not None or known.source == job.source or is_address(known.source):
+        return False
+    return Path(known.source).exists() and _same_photo(job, known)
+
+
+def recorded_results(folder: Place) -> set[str]:
+    """The results that the records inside a folder speak of, as paths; none where there are no records."""
+    merged = Merged()
+    merged.read(folder / FOLDER)
+    outputs = (known.output for known in merged.by_key.values() if known.error is None)
+    return {(folder / output).text for output in outputs if output is not None}
+
+
+class _Recording:
+    """The rows that wait to be written, with their leases: these go once the rows are safe."""
+
+    def __init__(self, writer: RecordWriter, records: Place) -> None:
+        self._writer, self._records = writer, records
+        self._leases: list[tuple[str, int]] = []
         self._flushed = time.monotonic()
 
-    def add(self, row: Row, claim: tuple[str, int]) -> None:
-        """Take a row and its claim; write them if it is time."""
-        self._ledger.add(row)
-        self._claims.append(claim)
-        if self._ledger.waiting >= FLUSH_ROWS or time.monotonic() - self._flushed > FLUSH_SECONDS:
+    def add(self, row: Row, lease: tuple[str, int]) -> None:
+        """Take a row and its lease; write them if it is time."""
+        self._writer.add(row)
+        self._leases.append(lease)
+        if self._writer.waiting >= FLUSH_ROWS or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Write all rows, then release their claims."""
-        self._ledger.flush()
-        release(self._records, self._claims)
-        self._claims.clear()
+        """Write all rows, then release their leases."""
+        self._writer.flush()
+        release(self._records, self._leases)
+        self._leases.clear()
         self._flushed = time.monotonic()
 
     def close(self) -> None:
         """Flush, and put the run's files together."""
         self.flush()
-        self._ledger.close()
+        self._writer.close()
 
 
 def _shard_text(shard: tuple[int, int]) -> str:
-    """A part of the archive as the facts of a run say it: '3/8'."""
+    """A part of the photos as the facts of a run say it: '3/8'."""
     return "/".join(map(str, shard))
 
 
-def _difference(there: Work, wanted: Work) -> str:
+def _difference(there: MadeWith, wanted: MadeWith) -> str:
     """In words, what results that are there were made with otherwise."""
     if there.model != wanted.model:
         return f"of the model '{there.model}', not of '{wanted.model}'"
@@ -311,28 +441,15 @@ def _difference(there: Work, wanted: Work) -> str:
     return f"made with other settings ({', '.join(names)})"
 
 
-def _with_place(photos: list[Photo], output: str, choice: FormatChoice) -> tuple[Place, list[Photo]]:
-    """The folder of results, and the photos; one photo alone may be given its result's very name."""
-    target = place(output)
-    form = format_of_suffix(target.suffix)
-    if target.is_folder() or (form is None and target.suffix.lower() not in READ_SUFFIXES):
-        return target, photos
-    if len(photos) > 1:
-        raise UsageError(f"--output {output} is a file, but there are several pictures.", "Name a folder.")
-    check_ending(output, form, choice)
-    name = target.name.removesuffix(target.suffix)
-    return target.parent, [replace(photos[0], folder="", stem=name, suffix=target.suffix, named=True)]
-
-
 def local_engine(session: Session, on_part: Callable[[float], None] = lambda _through: None) -> Engine:
-    """Everything in this process, one photo after the other; ``on_part`` is told how many, in parts."""
+    """Everything in this process, one photo after the other; ``on_part`` is called with how many, in parts."""
 
-    def outcomes(order: Order, photos: Sequence[Photo]) -> Iterator[Outcome]:
-        worker = Worker(order, session, on_part)
+    def settled(options: WorkerOptions, jobs: Sequence[Job]) -> Iterator[Settled]:
+        worker = Worker(options, session, on_part)
         try:
-            for first in range(0, len(photos), CHUNK):
-                yield from worker.process(photos[first : first + CHUNK])
+            for first in range(0, len(jobs), CHUNK):
+                yield from worker.process(jobs[first : first + CHUNK])
         finally:
             worker.close()
 
-    return outcomes
+    return settled

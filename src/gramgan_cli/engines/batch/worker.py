@@ -1,4 +1,4 @@
-"""One worker of an archive run: claims photos, fetches them, upscales them, stores the results, tells their outcome.
+"""One worker of a batch run: takes leases, fetches photos, upscales them, stores the results.
 
 The network runs in the calling thread; fetching the next photos and storing the last results run in threads beside it.
 """
@@ -12,16 +12,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.images.mark import mark_in
+from gramgan_cli.core.images.output_format import choose_format
 from gramgan_cli.core.images.read import open_photo
-from gramgan_cli.core.io.locations import LocalPlace, Place, place
-from gramgan_cli.engines.batch.leases import Claim, Claimant, key_of, release
-from gramgan_cli.engines.batch.listing import Photo
-from gramgan_cli.engines.batch.records import Merged, Row, Work, storable
+from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
+from gramgan_cli.engines.batch.leases import Holder, Lease, key_of, release
+from gramgan_cli.engines.batch.records import MadeWith, Merged, Recorded
+from gramgan_cli.engines.upscale.opening import modified
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.pipeline import upscale_files
 from gramgan_cli.engines.upscale.plan import Job
@@ -37,118 +40,129 @@ MOST_DEATHS = 3
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Order:
-    """What all workers of a run are told."""
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """What all workers of a run work by."""
 
     run: str
     """Name of the run."""
-    output: str
-    """Folder of results."""
     records: str
     """Folder of records."""
-    model: str
-    """Name of the model, as records say it."""
-    model_sha256: str | None
-    options: UpscaleOptions
-    described: str
-    """The settings that decide how results look, as records say them."""
-    speaker: str
-    """The run's sign of life."""
+    made_with: MadeWith
+    """The model and the options that decide how results look."""
+    upscale: UpscaleOptions
+    heartbeat: str = ""
+    """Owner of the run's heartbeat."""
     seen: tuple[str, ...] = ()
     """Files of records that were taken into account when the run began."""
 
-    @property
-    def work(self) -> Work:
-        """What the results are made with."""
-        return Work(self.model, self.model_sha256, self.described)
-
 
 @dataclass
-class Outcome:
+class Settled:
     """What a worker says of one photo."""
 
-    photo: Photo
-    state: Literal["row", "busy", "elsewhere"]
-    """A row for the records; or: a living worker of another run has it; or: another run recorded it."""
-    row: Row | None = None
-    claims: int = 0
-    """Claims of the photo that are to be released once the row is safe."""
+    job: Job
+    state: Literal["done", "busy", "elsewhere"]
+    """A result for the records; or: a living worker of another run has it; or: another run recorded it."""
+    result: Result | None = None
+    leases: int = 0
+    """Leases of the photo that are to be released once the record is safe."""
 
 
 @dataclass
 class _Task:
     """A photo on its way through the worker."""
 
-    photo: Photo
+    job: Job
+    result: Result
     tries: int = 1
     alone: bool = False
     """Whether nothing else is in work beside it, so that a death is its own."""
-    claim: Claim | None = None
-    row: Row = field(default_factory=lambda: Row(""))
-    job: Job | None = None
+    lease: Lease | None = None
+    local: Job | None = None
+    """The job for the pipeline, whose files are all on this computer."""
     scratch: tempfile.TemporaryDirectory[str] | None = None
     """Where a copy of the photo and its result lie, for photos or results that are elsewhere."""
-    state: Literal["ready", "row", "busy", "elsewhere", "later"] = "ready"
+    state: Literal["ready", "done", "busy", "elsewhere", "later"] = "ready"
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is done, without a result."""
+        return self.state == "done" and self.result.error is not None
 
 
 class Worker:
-    """Upscales photos by the order's settings, in one session; tells ``on_part`` how many went through, in parts."""
+    """Upscales photos by the options, in one session; calls ``on_part`` with how many went through, in parts."""
 
     def __init__(
-        self, order: Order, session: Session, on_part: Callable[[float], None] = lambda _through: None
+        self, options: WorkerOptions, session: Session, on_part: Callable[[float], None] = lambda _through: None
     ) -> None:
-        self._order, self._session, self._on_part = order, session, on_part
+        self._options, self._session, self._on_part = options, session, on_part
         self._through = 0
-        self._output, self._records = place(order.output), place(order.records)
-        self._merged, self._reading = Merged(order.seen), threading.Lock()
-        self._claimant = Claimant(self._records, order.speaker)
-        self._open: dict[Photo, Claim] = {}
+        self._records = place(options.records)
+        self._merged, self._reading = Merged(options.seen), threading.Lock()
+        self._holder = Holder(self._records, options.heartbeat, "\n".join(map(str, options.made_with)))
+        self._open: dict[Job, Lease] = {}
 
     def close(self) -> None:
-        """Give up the photos that were begun and not finished; where a result is there, its claim says whose it is."""
-        unfinished = [claim for photo, claim in self._open.items() if not (self._output / photo.result).exists()]
-        release(self._records, [(claim.key, claim.number) for claim in unfinished])
-        self._claimant.close()
+        """Give up the photos that were begun and not finished; where a result is there, its lease says whose it is."""
+        unfinished = [lease for job, lease in self._open.items() if not place(job.expected).exists()]
+        release(self._records, [(lease.key, lease.number) for lease in unfinished])
+        self._holder.close()
 
-    def process(self, photos: Sequence[Photo]) -> Iterator[Outcome]:
-        """Work through ``photos``; one outcome for each, as they are finished.
+    def process(self, jobs: Sequence[Job]) -> Iterator[Settled]:
+        """Work through ``jobs``; one outcome for each, as they are finished.
 
         A photo that fails is tried once more, by itself, after the others; so is one over which a worker died.
         """
         again: list[_Task] = []
-        for task in self._pass([_Task(photo) for photo in photos]):
-            if task.state == "later" or (task.row.error and task.state == "row" and self._may_retry(task)):
+        for task in self._pass([self._task(job) for job in jobs]):
+            if task.state == "later" or (task.failed and self._may_retry(task)):
                 again.append(task)
             else:
-                yield self._outcome(task)
+                yield self._settled(task)
         for task in again:
             tries = task.tries if task.state == "later" else task.tries + 1
-            yield from self._alone(_Task(task.photo, tries, True, task.claim))
+            yield from self._alone(self._task(task.job, tries, True, task.lease))
 
-    def _alone(self, task: _Task) -> Iterator[Outcome]:
+    def _task(self, job: Job, tries: int = 1, alone: bool = False, lease: Lease | None = None) -> _Task:
+        made_with, session = self._options.made_with, self._session
+        result = Result(
+            job.source,
+            model=made_with.model,
+            model_sha256=made_with.model_sha256,
+            settings=made_with.settings,
+            device=session.device,
+            backend=session.backend,
+            tile=session.source.tile,
+        )
+        return _Task(job, result, tries, alone, lease)
+
+    def _alone(self, task: _Task) -> Iterator[Settled]:
         for done in self._pass([task]):
-            if done.row.error and done.state == "row" and self._may_retry(done):
-                yield from self._alone(_Task(done.photo, done.tries + 1, True, done.claim))
+            if done.failed and self._may_retry(done):
+                yield from self._alone(self._task(done.job, done.tries + 1, True, done.lease))
             else:
-                yield self._outcome(done)
+                yield self._settled(done)
 
     @staticmethod
     def _may_retry(task: _Task) -> bool:
-        return task.tries < 2 and (task.claim is None or task.claim.deaths < MOST_DEATHS)
+        return task.tries < 2 and (task.lease is None or task.lease.deaths < MOST_DEATHS)
 
-    def _outcome(self, task: _Task) -> Outcome:
-        claim = self._open.pop(task.photo, None)
-        if task.state == "row":
-            task.row.tries, task.row.run = task.tries, self._order.run
-            return Outcome(task.photo, "row", task.row, claim.number if claim else 0)
+    def _settled(self, task: _Task) -> Settled:
+        lease = self._open.pop(task.job, None)
+        if task.state == "done":
+            result = replace(
+                task.result, failure=None, tries=task.tries, run=self._options.run, finished=datetime.now(UTC)
+            )
+            return Settled(task.job, "done", result, lease.number if lease else 0)
         assert task.state in ("busy", "elsewhere")
-        if claim is not None:
-            release(self._records, [(claim.key, claim.number)])
-        return Outcome(task.photo, "busy" if task.state == "busy" else "elsewhere")
+        if lease is not None:
+            release(self._records, [(lease.key, lease.number)])
+        return Settled(task.job, "busy" if task.state == "busy" else "elsewhere")
 
     def _pass(self, tasks: Sequence[_Task]) -> Iterator[_Task]:
-        """Every task with its row, or with the reason why there is none."""
+        """Every task with its result, or with the reason why there is none."""
         working: deque[_Task] = deque()
         settled: deque[_Task] = deque()
         storing: deque[Future[_Task]] = deque()
@@ -157,11 +171,11 @@ class Worker:
 
             def jobs() -> Iterator[Job]:
                 for task in begun:
-                    if task.job is None:
+                    if task.local is None:
                         settled.append(task)
                     else:
                         working.append(task)
-                        yield task.job
+                        yield task.local
 
             try:
                 before = self._through
@@ -169,164 +183,185 @@ class Worker:
                 def on_progress(done: float) -> None:
                     self._on_part(before + done)
 
-                for record in upscale_files(jobs(), self._session, self._order.options, on_progress):
+                for result in upscale_files(jobs(), self._session, self._options.upscale, on_progress):
                     self._through += 1
-                    storing.append(storers.submit(self._finish, working.popleft(), record))
+                    storing.append(storers.submit(self._finish, working.popleft(), result))
                     while settled:
                         yield settled.popleft()
                     while storing and (storing[0].done() or len(storing) > AHEAD):
                         yield storing.popleft().result()
             except Exception as error:  # of a million photos one may find a fault that nobody knew: the others go on
                 settled.extend(_failed(task, error) for task in working)
-                settled.extend(task if task.job is None else _failed(task, error) for task in begun)
+                settled.extend(task if task.local is None else _failed(task, error) for task in begun)
             for stored in storing:
                 yield stored.result()
             yield from settled
 
     def _begin(self, task: _Task) -> _Task:
-        """Claim, look whether the result is there, fetch."""
-        photo = task.photo
-        task.row = Row(photo.input, settings=self._order.described, device=self._session.device)
-        task.row.backend = self._session.backend
-        task.row.model, task.row.model_sha256 = self._order.model, self._order.model_sha256
-        task.row.tile = self._session.source.tile
+        """Take the lease, look whether the result is there, fetch."""
         try:
-            self._begin_claimed(task)
+            self._begin_leased(task)
         except Exception as error:  # as above: nothing about one photo ends the run
             return _failed(task, error)
         return task
 
-    def _begin_claimed(self, task: _Task) -> None:
-        photo, result = task.photo, self._output / task.photo.result
-        existed = result.exists()
-        if task.claim is None:
-            task.claim = self._claimant.take(key_of(photo.input), existed)
-            if task.claim is None:
+    def _begin_leased(self, task: _Task) -> None:
+        existed = _exists(place(task.job.expected))
+        if task.lease is None:
+            task.lease = self._holder.take(key_of(task.job.key), existed)
+            if task.lease is None:
                 task.state = "busy"
                 return
-            self._open[photo] = task.claim
-        if existed or result.exists():
-            self._look_at_existing(task, result)
+            self._open[task.job] = task.lease
+        content = place(task.job.source).read()
+        task.result.input_modified = None if is_address(task.job.source) else modified(task.job.source)
+        task.result.input_bytes, task.result.input_sha256 = len(content), hashlib.sha256(content).hexdigest()
+        result = place(_by_content(task.job, content, self._options.upscale))
+        if _exists(result):
+            self._look_at_existing(task, result, content)
             if task.state != "ready":
                 return
-        if task.claim.deaths >= MOST_DEATHS:
+        if task.lease.deaths >= MOST_DEATHS:
             raise GramganError(
-                f"{photo.input}: {task.claim.deaths} workers died over it.", "It may need more memory than they have."
+                f"{task.job.source}: {task.lease.deaths} workers died over it.",
+                "It may need more memory than they have.",
             )
-        if task.claim.deaths and not task.alone:
+        if task.lease.deaths and not task.alone:
             task.state = "later"
             return
-        task.job = self._fetched(task)
+        self._fetch(task, content)
 
-    def _look_at_existing(self, task: _Task, result: Place) -> None:
-        """Something is at the result's place: another run's work, that of a worker that died, or something foreign."""
-        photo, claim = task.photo, task.claim
-        assert claim is not None
-        if self._recorded_elsewhere(photo):
-            task.state = "elsewhere"
-        elif (claim.deaths or task.tries > 1) and not claim.existed:
-            self._adopt(task, result)
-        elif self._order.options.skip_existing:
-            self._adopt(task, result)
-            task.row.model = task.row.model_sha256 = None
-        elif not self._order.options.overwrite:
+    def _look_at_existing(self, task: _Task, result: Place, content: bytes) -> None:
+        """Something is at the result's location: another run's, that of a worker that died, or something foreign."""
+        lease, options = task.lease, self._options.upscale
+        assert lease is not None
+        recorded = self._recorded_meanwhile(task.job)
+        if recorded is not None and recorded.input_sha256 == task.result.input_sha256:
+            if recorded.made_with == self._options.made_with:
+                task.state = "elsewhere"
+                return
+        elif recorded is not None:
             raise GramganError(
-                f"{result.text} exists already.", "Replace it with --overwrite, or pass --skip-existing."
+                f"Another run has just written {result.text}, the result of {recorded.source}.",
+                "Name another --output for one of them.",
             )
+        there = result.read()
+        mark = mark_in(there)
+        own = self._session.mark(task.result.input_sha256 or "")
+        unmarked = mark is None and not lease.existed  # in formats without room for a mark the lease says whose it is
+        began = lease.deaths > 0 or task.tries > 1
+        if (mark == own and (began or not options.overwrite)) or (unmarked and began and not task.job.outdated):
+            self._adopt(task, result, content, there)
+        elif task.job.outdated:
+            return
+        elif options.skip_existing:
+            self._adopt(task, result, content, there)
+            task.result.model = task.result.model_sha256 = None
+            task.result.skipped = True
+        elif not options.overwrite:
+            raise GramganError(f"{result.text} exists already{_of_another(mark)}.", _REPLACE)
 
-    def _recorded_elsewhere(self, photo: Photo) -> bool:
-        """Whether another run has finished the photo, by the same model and settings, since this one began."""
+    def _recorded_meanwhile(self, job: Job) -> Recorded | None:
+        """What another run has recorded of the result since this one began, where it was done."""
         with self._reading:
             self._merged.read(self._records)
-        row = self._merged.by_input.get(storable(photo.input))
-        return row is not None and row.error is None and row.work == self._order.work
+        known = self._merged.by_key.get(job.key)
+        return known if known is not None and known.error is None else None
 
-    def _adopt(self, task: _Task, result: Place) -> None:
-        """Record a result that is there already. It was renamed into its place, so it is whole."""
-        before, after = place(task.photo.input).read(), result.read()
-        for content, text, kind in ((before, task.photo.input, "input"), (after, result.text, "output")):
-            frame = open_photo(content, text, self._order.options.allow_truncated).frames[0]
-            setattr(task.row, f"{kind}_width", frame.width)
-            setattr(task.row, f"{kind}_height", frame.height)
-        _note_content(task.row, "input", before)
-        _note_content(task.row, "output", after)
-        task.row.output, task.state = result.text, "row"
+    def _adopt(self, task: _Task, location: Place, before: bytes, after: bytes) -> None:
+        """Record a result that is there already. It was renamed into its location, so it is whole."""
+        lenient = self._options.upscale.allow_truncated
+        frame = open_photo(before, task.job.source, lenient).frames[0]
+        larger = open_photo(after, location.text, lenient).frames[0]
+        result = task.result
+        result.input_size, result.output_size = (frame.width, frame.height), (larger.width, larger.height)
+        result.output_bytes, result.output_sha256 = len(after), hashlib.sha256(after).hexdigest()
+        result.output, task.state = location.text, "done"
 
-    def _fetched(self, task: _Task) -> Job:
-        """The job of a photo; where it or its result is elsewhere, by way of a scratch folder."""
-        photo = task.photo
-        source, folder = place(photo.input), self._output / photo.folder
-        content = source.read()
-        _note_content(task.row, "input", content)
-        if isinstance(source, LocalPlace) and isinstance(folder, LocalPlace):
-            return _job(source.path, folder.path, photo)
+    def _fetch(self, task: _Task, content: bytes) -> None:
+        """The job for the pipeline; where the photo or its result is elsewhere, by way of a scratch folder."""
+        job = task.job
+        if not is_address(job.source) and not is_address(job.folder):
+            task.local = job
+            return
         task.scratch = tempfile.TemporaryDirectory(prefix="gramgan-")
-        copy = Path(task.scratch.name) / f"photo{source.suffix}"
-        if not isinstance(source, LocalPlace):
+        copy = Path(task.scratch.name) / f"photo{Path(job.source).suffix}"
+        if is_address(job.source):
             copy.write_bytes(content)
-        local_source = source.path if isinstance(source, LocalPlace) else copy
-        return _job(local_source, folder.path if isinstance(folder, LocalPlace) else copy.parent / "results", photo)
+        source = str(copy) if is_address(job.source) else job.source
+        folder = str(copy.parent / "results") if is_address(job.folder) else job.folder
+        task.local = replace(job, source=source, folder=folder)
 
-    def _finish(self, task: _Task, record: Result) -> _Task:
-        """Turn the upscaler's record into a row; bring the result to its place where it is not there yet."""
-        task.state, task.row.error = "row", record.error
+    def _finish(self, task: _Task, result: Result) -> _Task:
+        """Bring the result to its location where it is not there yet, and note what it is."""
+        task.state = "done"
+        kept = {name: getattr(task.result, name) for name in ("input", "model", "model_sha256", "settings")}
+        changed = result.input_modified if not is_address(task.job.source) else None
+        task.result = replace(result, **kept, input_modified=changed)
         try:
-            if record.skipped:
-                self._adopt(task, place(record.output or ""))
-                task.row.model = task.row.model_sha256 = None
-            elif record.error is None:
-                self._store(task, record)
+            if result.skipped:
+                location = place(result.output or "")
+                self._adopt(task, location, place(task.job.source).read(), location.read())
+                task.result.model = task.result.model_sha256 = None
+            elif result.error is None:
+                self._store(task)
         except Exception as error:  # as above
             _failed(task, error)
-        self._say_addresses(task)
+        self._name_locations(task)
         if task.scratch is not None:
             with suppress(OSError):
                 task.scratch.cleanup()
         return task
 
-    def _store(self, task: _Task, record: Result) -> None:
-        row = task.row
-        assert record.output is not None
-        assert record.input_size is not None
-        assert record.output_size is not None
-        written = Path(record.output)
-        _note_content(row, "output", written.read_bytes())
-        target = self._output / task.photo.folder / written.name
+    def _store(self, task: _Task) -> None:
+        assert task.result.output is not None
+        written = Path(task.result.output)
+        content = written.read_bytes()
+        task.result.output_bytes, task.result.output_sha256 = len(content), hashlib.sha256(content).hexdigest()
+        target = place(task.job.folder) / written.name
         if not isinstance(target, LocalPlace):
-            target.put(written, self._order.options.overwrite)
-        row.output = target.text
-        (row.input_width, row.input_height), (row.output_width, row.output_height) = (
-            record.input_size,
-            record.output_size,
-        )
-        row.seconds, row.tile, row.warnings = record.seconds, record.tile, record.warnings
-        row.frames, row.backend = record.frames, record.backend
+            target.put(written, self._options.upscale.overwrite or task.job.outdated)
+        task.result.output = target.text
 
-    def _say_addresses(self, task: _Task) -> None:
+    def _name_locations(self, task: _Task) -> None:
         """Messages name the photo and its result where they are, not their copies."""
-        if task.scratch is None or task.job is None:
+        if task.scratch is None or task.local is None:
             return
-        folder = (self._output / task.photo.folder).text
-        for copy, address in ((task.job.source, task.photo.input), (task.job.folder, folder)):
-            task.row.error = task.row.error and task.row.error.replace(str(copy), address)
-            task.row.warnings = [warning.replace(str(copy), address) for warning in task.row.warnings]
+        result = task.result
+        for copy, location in ((task.local.source, task.job.source), (task.local.folder, task.job.folder)):
+            result.error = result.error and result.error.replace(copy, location)
+            result.warnings = [warning.replace(copy, location) for warning in result.warnings]
+
+
+_REPLACE = "Replace it with --overwrite, or pass --skip-existing."
+
+
+def _of_another(mark: object) -> str:
+    return ", made with another model, other options or of another picture" if mark is not None else ""
+
+
+def _exists(location: Place) -> bool:
+    """Whether something is there; an empty file is what a full disk or a lost link leaves."""
+    if isinstance(location, LocalPlace) and location.path.is_file():
+        return location.path.stat().st_size > 0
+    return location.exists()
+
+
+def _by_content(job: Job, content: bytes, options: UpscaleOptions) -> str:
+    """Where the result goes, whose ending may follow from the content alone."""
+    if job.named:
+        return job.expected
+    try:
+        return job.path(choose_format(open_photo(content, job.source, options.allow_truncated), options.format))
+    except GramganError:
+        return job.expected
 
 
 def _failed(task: _Task, error: Exception) -> _Task:
-    """The task with the failure in its row."""
-    task.row.error = str(error) if isinstance(error, GramganError) else f"{task.photo.input}: {error!r}"
-    task.row.output, task.state = None, "row"
+    """The task with the failure in its result."""
+    task.result.error = str(error) if isinstance(error, GramganError) else f"{task.job.source}: {error!r}"
+    task.result.output, task.state = None, "done"
     return task
-
-
-def _job(source: Path, folder: Path, photo: Photo) -> Job:
-    fixed = folder / (photo.stem + photo.suffix) if photo.named else None
-    return Job(source, folder, photo.stem, fixed, photo.suffix)
-
-
-def _note_content(row: Row, kind: str, content: bytes) -> None:
-    setattr(row, f"{kind}_bytes", len(content))
-    setattr(row, f"{kind}_sha256", hashlib.sha256(content).hexdigest())
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Callable[[Any], T], items: Sequence[Any]) -> Iterator[T]:

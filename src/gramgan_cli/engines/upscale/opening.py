@@ -18,9 +18,11 @@ from gramgan_cli.core.images.mark import marked
 from gramgan_cli.core.images.output_format import Target, choose_format, plan_target
 from gramgan_cli.core.images.photo import Frame, Photo
 from gramgan_cli.core.images.read import open_photo
+from gramgan_cli.core.io.files import check_regular_target
+from gramgan_cli.engines.upscale.inputs import STANDARD
 from gramgan_cli.engines.upscale.limits import TOO_LARGE, check_memory, check_space
 from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.engines.upscale.plan import STANDARD, Job
+from gramgan_cli.engines.upscale.plan import Job
 from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import Session
 
@@ -42,21 +44,22 @@ class Opened:
 
 def open_job(job: Job, session: Session, options: UpscaleOptions) -> Opened:
     """Read, check, plan and decode one picture; what fails is noted in its result."""
-    name = "standard input" if job.source == STANDARD else str(job.source)
+    name = "standard input" if job.source == STANDARD else job.source
     result = Result(name, model=session.name, device=session.device, backend=session.backend, tile=session.source.tile)
     opened = Opened(job, result)
     try:
-        if options.skip_existing and job.expected != STANDARD and job.expected.is_file():
-            result.skipped, result.output = True, str(job.expected)
+        if options.skip_existing and not job.outdated and job.expected != STANDARD and holds_something(job.expected):
+            result.skipped, result.output = True, job.expected
             return opened
+        result.input_modified = modified(job.source)
         data = _bytes(job.source, name)
         result.input_bytes, result.input_sha256 = len(data), hashlib.sha256(data).hexdigest()
         photo = open_photo(data, name, options.allow_truncated)
         form = choose_format(photo, options.format)
-        if job.fixed is not None and job.fixed != STANDARD:
-            form = format_of_suffix(job.fixed.suffix) or form
-        opened.path = job.path(form)
-        result.output = str(opened.path)
+        if job.named:
+            form = format_of_suffix(job.suffix) or form
+        result.output = job.path(form)
+        opened.path = Path(result.output)
         _check_output(opened, options)
         if not result.skipped:
             _decide(opened, photo, form, len(data), session, options)
@@ -81,15 +84,29 @@ def _decide(
     result.output_size, result.frames = sizes[0], len(photo.frames)
     result.warnings += [*photo.warnings, *notes, *_scale_note(photo.frames[0], sizes[0], scale)]
     check_memory(photo, opened.target, scale, session.source.tile, file_bytes, options.max_memory)
-    if path != STANDARD:
+    if result.output != STANDARD:
         check_space(path, opened.target)
     opened.nodata = tuple(photo.nodata_of(index) for index in range(len(photo.frames)))
     opened.frames = _prepared(photo)
 
 
-def _bytes(source: Path, name: str) -> bytes:
-    if source == STANDARD:
+def holds_something(path: str) -> bool:
+    """Whether a file that is not empty is there; an empty one is what a full disk or a lost link leaves."""
+    return Path(path).is_file() and Path(path).stat().st_size > 0
+
+
+def modified(path: str) -> int | None:
+    """When a file was last changed, in nanoseconds; None for standard input and what is not there."""
+    try:
+        return None if path == STANDARD else Path(path).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _bytes(text: str, name: str) -> bytes:
+    if text == STANDARD:
         return sys.stdin.buffer.read()
+    source = Path(text)
     if source.exists() and not source.is_file():  # reading a pipe would wait for ever
         raise GramganError(f"{name} is not a regular file.", "Pipe it in, with - for its name.")
     try:
@@ -104,17 +121,15 @@ def _check_output(opened: Opened, options: UpscaleOptions) -> None:
     """An existing result is skipped, replaced or refused, as the user chose."""
     path, source = opened.path, opened.job.source
     assert path is not None
-    if path == STANDARD:
+    if opened.result.output == STANDARD:
         return
-    if path.is_dir():
-        raise GramganError(
-            f"{path} is a folder, so the result of {source} can't be written there.",
-            "Choose another --output-template.",
-        )
+    check_regular_target(path)
     if not path.exists():
         return
     if source != STANDARD and path.samefile(source):
         raise GramganError(f"The result of {source} would replace the picture itself.", "Choose another --output.")
+    if opened.job.outdated or path.stat().st_size == 0:
+        return
     if options.skip_existing:
         opened.result.skipped = True
     elif not options.overwrite:

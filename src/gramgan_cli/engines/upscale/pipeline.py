@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from gramgan_cli.core.resize.rows import resized_bands
 from gramgan_cli.engines.upscale.limits import TOO_LARGE
 from gramgan_cli.engines.upscale.opening import Opened, open_job
 from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.engines.upscale.plan import STANDARD, Job, same_place
+from gramgan_cli.engines.upscale.plan import Job
 from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import BandSource, Session
 from gramgan_cli.engines.upscale.upscaler import Interpolator
@@ -39,20 +38,17 @@ def upscale_files(
     """Upscale all jobs; a result for each, in order, as it is finished.
 
     Args:
-        jobs: from ``plan_jobs``; they are taken one by one, at most two ahead of the network.
+        jobs: from ``plan_jobs`` or a batch run; they are taken one by one, at most two ahead of the network.
         session: from ``open_session``.
         options: the same for all.
         on_progress: called with the number of pictures that are done, with fractions.
     """
     finishing: deque[tuple[Opened, Writing]] = deque()
-    claimed: dict[str, Path] = {}
-    inputs = _inputs(jobs)
     ahead = _ahead(options)
     stop = threading.Event()
     readers, writers = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
     try:
         for number, opened in enumerate(_opened_ahead(jobs, session, options, readers, stop)):
-            _claim(opened, claimed, inputs)
             if opened.target is not None and opened.path is not None and opened.result.error is None:
                 writing = Writing(opened.target, opened.path, writers)
                 finishing.append((opened, writing))
@@ -94,31 +90,6 @@ def _opened_ahead(
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _inputs(jobs: Iterable[Job]) -> dict[str, Path]:
-    """Where the pictures lie, for lists of jobs: no result may replace one of them. A stream's are not known."""
-    listed = jobs if isinstance(jobs, Sequence) else ()
-    return {same_place(job.source): job.source for job in listed if job.source != STANDARD}
-
-
-def _claim(opened: Opened, claimed: dict[str, Path], inputs: Mapping[str, Path]) -> None:
-    """Hold each result's path for one picture: contents may lead to other endings than names did."""
-    if opened.path is None or opened.path == STANDARD or opened.result.error or opened.result.skipped:
-        return
-    key = same_place(opened.path)
-    if key in claimed:
-        opened.result.fail(
-            GramganError(f"{claimed[key]} and {opened.job.source} would both be written to {opened.path}.")
-        )
-    if key in inputs:
-        opened.result.fail(
-            GramganError(
-                f"The result of {opened.job.source} would replace the input {inputs[key]}.",
-                "Choose another --output or --output-template.",
-            )
-        )
-    claimed.setdefault(key, opened.job.source)
 
 
 def _run(

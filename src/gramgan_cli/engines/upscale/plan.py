@@ -1,31 +1,29 @@
-"""Which files are upscaled, and where each result goes: found out, and checked, before any work."""
+"""The one planner: which pictures are upscaled and where each result goes, decided and checked before any work."""
 
 from __future__ import annotations
 
-import glob
 import os
-import string
+import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Protocol, Self
+from typing import Protocol
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, READ_SUFFIXES, Format, format_of_suffix
-from gramgan_cli.core.images.output_format import FormatChoice
+from gramgan_cli.core.images.mark import read_mark
+from gramgan_cli.core.images.output_format import FormatChoice, choose_format
+from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
+from gramgan_cli.core.io.locations import is_address, place
+from gramgan_cli.engines.upscale.inputs import STANDARD, Found, Search, find
+from gramgan_cli.engines.upscale.naming import check_template, stem_of
 from gramgan_cli.engines.upscale.options import UpscaleOptions
-
-STANDARD = Path("-")
-"""Standard input or output."""
-
-LONGEST_NAME = 255
-"""Bytes of a file name on the common file systems."""
-
-FIELDS = ("stem", "scale", "model", "ext")
-"""What an output template may contain."""
+from gramgan_cli.engines.upscale.result import Result
 
 
 class Named(Protocol):
@@ -37,75 +35,80 @@ class Named(Protocol):
 
     @property
     def scale(self) -> int:
-        """What {scale} stands for, where the user asks for no other factor."""
-
-
-@dataclass(frozen=True)
-class Naming:
-    """How results are called."""
-
-    output: Path | None
-    """What ``--output`` names: a file, a folder, standard output, or nothing."""
-    template: str
-    """File name without its ending, with fields in braces."""
-    scale: str
-    """What {scale} stands for."""
-    model: str
-    """What {model} stands for."""
-    format: FormatChoice
-    """What ``--format`` says."""
-    recursive: bool
-    """Whether folders inside folders are searched."""
-
-    @classmethod
-    def of(cls, output: Path | None, options: UpscaleOptions, model: Named) -> Self:
-        """The names that results of these options and this model have."""
-        scale = f"{options.size.factor or model.scale:g}"
-        return cls(output, options.template, scale, model.name, options.format, options.recursive)
+        """What {scale} stands for, where the user asks for no other size."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One picture to upscale."""
 
-    source: Path
-    """The picture, or ``STANDARD``."""
-    folder: Path
-    """Where its result goes (unused for standard output)."""
+    source: str
+    """The picture: a path, a URL, or ``STANDARD``."""
+    folder: str
+    """Where its result goes: a path or URL; ``STANDARD`` for standard output."""
     stem: str
-    """The result's file name without ending."""
-    fixed: Path | None
-    """The result's exact path, where the user gave one; ``STANDARD`` for standard output."""
+    """The result's file name without the ending."""
     suffix: str
     """The ending that the result is expected to have."""
+    named: bool = False
+    """Whether the user named the result's file; its ending then decides its format."""
     found: bool = False
     """Whether it was found in a folder, not named itself."""
+    root: str = ""
+    """The folder that ``below`` is relative to; nothing where there is none."""
+    below: str = ""
+    """The picture's path below ``root``."""
+    outdated: bool = False
+    """Whether records say that the result was made of an earlier picture of that name: it is replaced."""
+    key: str = ""
+    """Where the result is expected, relative to the folder of results: records and leases know the photo by it."""
 
-    def path(self, form: Format) -> Path:
-        """Where a result of this format goes. JPEG keeps the source's own ending."""
-        if self.fixed is not None:
-            return self.fixed
-        own = self.source.suffix
-        suffix = own if own.lower() in form.suffixes and form.name != "png" else form.suffixes[0]
-        return self.folder / (self.stem + suffix)
+    def name(self, form: Format) -> str:
+        """The file name of a result of this format. JPEG keeps the source's own ending."""
+        if self.named:
+            return self.stem + self.suffix
+        own = PurePosixPath(self.source).suffix
+        return self.stem + (own if own.lower() in form.suffixes and form.name != "png" else form.suffixes[0])
+
+    def path(self, form: Format) -> str:
+        """Where a result of this format goes."""
+        return self._at(self.name(form))
 
     @property
-    def expected(self) -> Path:
-        """Where the result goes if the source's ending tells its format."""
-        return self.fixed or self.folder / (self.stem + self.suffix)
+    def expected(self) -> str:
+        """Where the result goes as far as is known before the picture is opened."""
+        return self._at(self.stem + self.suffix)
+
+    def _at(self, name: str) -> str:
+        if self.folder == STANDARD:
+            return STANDARD
+        return (place(self.folder) / name).text if is_address(self.folder) else str(Path(self.folder) / name)
 
 
-def _shortened(stem: str, room: int) -> str:
-    """The stem, cut to so many bytes where it is longer; no character is cut in two."""
-    stored = os.fsencode(stem)
-    return stem if len(stored) <= room else stored[:room].decode("utf-8", "ignore")
+@dataclass
+class Plan:
+    """What a run is to do."""
+
+    jobs: list[Job] = field(default_factory=list)
+    """In the order of the inputs."""
+    results: list[str] = field(default_factory=list)
+    """Pictures in folders that are results of earlier runs; they are not enlarged again."""
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """Folders inside that can't be read, each with a sentence."""
+
+    def failures(self) -> list[Result]:
+        """A result for each folder that can't be read."""
+        failed = [Result(folder) for folder, _ in self.unreadable]
+        for result, (_, message) in zip(failed, self.unreadable, strict=True):
+            result.fail(GramganError(message))
+        return failed
 
 
-def plan_jobs(inputs: Sequence[str], output: Path | None, options: UpscaleOptions, model: Named) -> list[Job]:
-    """All pictures that the inputs name, each once, in order.
+def plan_jobs(inputs: Sequence[str], output: str | None, options: UpscaleOptions, model: Named) -> Plan:
+    """All pictures that the inputs name, each once, in order, and where their results go.
 
     Args:
-        inputs: pictures, folders and globs; ``-`` is standard input.
+        inputs: pictures, folders and globs; ``STANDARD`` is standard input.
         output: a file or folder for the results, ``STANDARD`` for standard output; None puts them beside the pictures.
         options: template, format, size and recursive count.
         model: its name and scale, for names of results.
@@ -115,122 +118,79 @@ def plan_jobs(inputs: Sequence[str], output: Path | None, options: UpscaleOption
             replace an input; a folder that can't be written to.
         UsageError: options that contradict each other.
     """
-    naming = Naming.of(output, options, model)
-    check_template(naming.template)
-    found = list(_sources(inputs, naming))
-    single = len(found) == 1 and not any(Path(text).is_dir() for text in inputs)
-    fixed = _fixed_output(naming, single)
-    jobs = [plan_job(source, root, naming, fixed) for source, root in found]
-    jobs = _without_own_results(jobs)
-    _check_collisions(jobs)
-    for folder in {job.expected.parent for job in jobs if job.expected != STANDARD}:
-        check_writable(folder)
-    return jobs
+    plan = Plan()
+    search = Search(
+        options.recursive, output, on_unreadable=lambda folder, message: plan.unreadable.append((folder, message))
+    )
+    complete(plan, list(find(inputs, search)), output, options, model)
+    for folder in {job.folder for job in plan.jobs if job.folder != STANDARD}:
+        check_writable(Path(folder))
+    return plan
 
 
-def check_template(template: str) -> None:
-    """Raise UsageError where ``--output-template`` has unknown fields or is a path."""
-    try:
-        fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
-    except ValueError as error:
-        raise UsageError(
-            f"--output-template '{template}' can't be read ({error}).", "Write it like {stem}_x{scale}."
-        ) from error
-    if unknown := fields - set(FIELDS):
-        raise UsageError(
-            f"--output-template has no field {{{sorted(unknown)[0]}}}.", f"Fields: {', '.join(map(repr, FIELDS))}."
-        )
-    if "/" in template or "\\" in template or not template:
-        raise UsageError("--output-template is a file name without folders.", "Name the folder with --output.")
-    try:
-        sample = template.format(stem="a", scale="4", model="b", ext="png")
-    except (KeyError, ValueError) as error:
-        raise UsageError(
-            f"--output-template '{template}' can't be read ({error}).", "Its fields are texts: write {stem}_x{scale}."
-        ) from error
-    if format_of_suffix(Path(sample).suffix):
-        raise UsageError(
-            f"--output-template '{template}' names an ending, which follows from the format.",
-            f"Leave out {'.{ext}' if template.endswith('{ext}') else Path(sample).suffix}, and choose with --format.",
-        )
+def complete(
+    plan: Plan,
+    found: list[Found],
+    output: str | None,
+    options: UpscaleOptions,
+    model: Named,
+    recorded: Callable[[str], bool] = lambda _source: False,
+) -> None:
+    """Decide the jobs of what was found, without pictures that are results, and refuse collisions.
 
+    Args:
+        plan: jobs and results are added.
+        found: from ``find`` or a manifest.
+        output: as ``plan_jobs`` has it; a path or URL.
+        options: as ``plan_jobs`` has it.
+        model: as ``plan_jobs`` has it.
+        recorded: whether records say that a picture is a result.
 
-def _sources(inputs: Sequence[str], naming: Naming) -> Iterator[tuple[Path, Path | None]]:
-    """Each picture once, with the folder that it was found through (None: it was named itself)."""
-    seen: set[Path] = set()
-    for text in inputs:
-        for source, root in _expanded(text, naming):
-            key = source if source == STANDARD else source.absolute()
-            if key not in seen:
-                seen.add(key)
-                yield source, root
-
-
-def _expanded(text: str, naming: Naming) -> Iterator[tuple[Path, Path | None]]:
-    if not text:
-        raise UsageError("An input has an empty name.", "Is a variable of the shell not set?")
-    path = Path(text)
-    if path == STANDARD or path.is_file():
-        yield path, None
-    elif path.is_dir():
-        inside = sorted(_pictures(path, naming))
-        if not inside:
-            raise GramganError(f"There is no picture in the folder {path}.", "Folders inside it need --recursive.")
-        yield from ((picture, path) for picture in inside)
-    elif matches := [path for path in map(Path, glob.glob(text, recursive=True)) if path.is_file()]:  # noqa: PTH207
-        yield from ((match, None) for match in sorted(matches))
-    elif path.is_symlink() or path.exists():
-        what, hint = ("neither a file nor a folder", "Pipe it in, with - for its name.")
-        if not path.exists():
-            what, hint = "a link to nothing", "Name the file itself."
-        raise GramganError(f"{path} is {what}.", hint)
-    else:
-        raise GramganError(f"There is no file or folder {text}.", "Check the name; quote it if it has spaces.")
-
-
-def _pictures(folder: Path, naming: Naming) -> Iterator[Path]:
-    """The picture files of a folder, hidden ones left out; links to folders are not followed.
-
-    The folder of the results is not searched, where it lies inside: an earlier run's results are not enlarged again.
+    Raises:
+        GramganError: as ``plan_jobs`` does.
+        UsageError: as ``plan_jobs`` does.
     """
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
+    check_template(options.template)
+    single = len(found) == 1 and not found[0].in_folder
+    target = _target(output, single, options.format)
+    jobs = [_job(one, target, options, model) for one in found]
+    kept, plan.results = _without_results(jobs, recorded)
+    if jobs and not kept:
         raise GramganError(
-            f"Can't read the folder {folder}: {error.strerror or error}.", "Name the folders beside it one by one."
-        ) from error
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            if naming.recursive and not entry.is_symlink() and not _is_output(entry, naming):
-                yield from _pictures(entry, naming)
-        elif entry.suffix.lower() in READ_SUFFIXES:
-            yield entry
+            f"Nothing to upscale: all {len(jobs)} pictures there are results of earlier runs.",
+            "Name them one by one, or by a glob, to enlarge them again.",
+        )
+    plan.jobs = _without_collisions(kept, options)
 
 
-def _is_output(folder: Path, naming: Naming) -> bool:
-    return naming.output is not None and naming.output.is_dir() and naming.output.samefile(folder)
+@dataclass(frozen=True)
+class _Target:
+    """What ``--output`` names."""
+
+    folder: str | None
+    """None: beside each picture."""
+    name: str | None = None
+    """The file name of the one result, where the user gave one."""
 
 
-def _fixed_output(naming: Naming, single: bool) -> Path | None:
-    """The exact path of the one result, where ``--output`` names a file; None where it names a folder or nothing."""
-    output = naming.output
-    if output is None or output.is_dir():
-        return None
+def _target(output: str | None, single: bool, choice: FormatChoice) -> _Target:
+    """A file for the one result, or a folder; a name that ends in a slash is a folder's."""
+    if output is None:
+        return _Target(None)
     if output == STANDARD:
         if not single:
             raise UsageError("Standard output takes one picture.", "Name a folder with --output.")
-        return output
-    if not output.suffix:
-        return None
-    form = format_of_suffix(output.suffix)
+        return _Target(STANDARD)
+    where = place(output)
+    if output.endswith(("/", os.sep)) or where.is_folder() or not where.suffix:
+        return _Target(where.text if is_address(output) else str(Path(output)))
+    form = format_of_suffix(where.suffix)
     if not single:
-        if output.suffix.lower() in READ_SUFFIXES or output.is_file():
+        if where.suffix.lower() in READ_SUFFIXES or (not is_address(output) and Path(output).is_file()):
             raise UsageError(f"--output {output} is a file, but there are several pictures.", "Name a folder.")
-        return None
-    check_ending(str(output), form, naming.format)
-    return output
+        return _Target(where.text if is_address(output) else str(Path(output)))
+    check_ending(output, form, choice)
+    return _Target(where.parent.text if is_address(output) else str(Path(output).parent), where.name)
 
 
 def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None:
@@ -238,7 +198,8 @@ def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None
     if form is None:
         raise UsageError(
             f"gramgan does not write '{PurePosixPath(output).suffix}' files.",
-            f"It writes: {', '.join(suffix for row in FORMATS.values() for suffix in row.suffixes)}.",
+            f"It writes: {', '.join(suffix for row in FORMATS.values() for suffix in row.suffixes)}. "
+            "For a folder of that name, end it with /.",
         )
     if choice not in ("default", "same", form.name):
         raise UsageError(
@@ -246,74 +207,168 @@ def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None
         )
 
 
-def plan_job(source: Path, root: Path | None, naming: Naming, fixed: Path | None) -> Job:
-    """The job of one picture, found through the folder ``root`` or named itself."""
-    name = "stdin" if source == STANDARD else source.stem
-    fields = {"stem": name, "scale": naming.scale, "model": naming.model, "ext": source.suffix[1:].lower()}
-    longest_suffix = max(len(source.suffix), 5)
-    room = LONGEST_NAME - longest_suffix - len(os.fsencode(naming.template.format(**{**fields, "stem": ""})))
-    stem = naming.template.format(**{**fields, "stem": _shortened(name, room)})
-    folder = source.parent if naming.output is None or fixed else naming.output
-    if naming.output is not None and fixed is None and root is not None:
-        folder = naming.output / source.parent.relative_to(root)
-    if source == STANDARD and naming.output is None:
-        fixed = STANDARD
-    return Job(source, folder, stem, fixed, _expected_suffix(source, naming.format), root is not None)
+def _job(found: Found, target: _Target, options: UpscaleOptions, model: Named) -> Job:
+    """The job of one picture."""
+    suffix = _expected_suffix(found.source, options.format)
+    if target.folder == STANDARD or (found.source == STANDARD and target.folder is None):
+        return Job(found.source, STANDARD, "", suffix)
+    if target.name is not None:
+        path = PurePosixPath(target.name)
+        assert target.folder is not None
+        return Job(
+            found.source,
+            target.folder,
+            path.stem,
+            path.suffix,
+            named=True,
+            found=found.in_folder,
+            root=found.root,
+            below=found.below,
+            key=target.name,
+        )
+    stem = stem_of(found.source, options, model)
+    if target.folder is None:
+        folder = str(Path(found.source).parent)
+    elif is_address(target.folder):
+        folder = (place(target.folder) / found.folder).text
+    else:
+        folder = str(Path(target.folder) / found.folder)
+    key = f"{found.folder}/{stem}{suffix}".lstrip("/")
+    return Job(found.source, folder, stem, suffix, found=found.in_folder, root=found.root, below=found.below, key=key)
 
 
-def _expected_suffix(source: Path, choice: FormatChoice) -> str:
+def _expected_suffix(source: str, choice: FormatChoice) -> str:
     """The result's ending as far as the source's name tells; its content may tell otherwise."""
+    own_suffix = PurePosixPath(source).suffix
     if choice not in ("default", "same"):
         form = FORMATS[choice]
     else:
-        own = format_of_suffix(source.suffix)
+        own = format_of_suffix(own_suffix)
         keeps = own is not None and (choice == "same" or own.name in ("jpg", "webp"))
         form = own if own is not None and keeps else FORMATS["png"]
-    return source.suffix if source.suffix.lower() in form.suffixes and form.name != "png" else form.suffixes[0]
+    return own_suffix if own_suffix.lower() in form.suffixes and form.name != "png" else form.suffixes[0]
 
 
-def same_place(path: Path) -> str:
+# ---- results of earlier runs ---------------------------------------------------------------------------------------
+
+_USUAL_NAME = re.compile(r"(.+)_(x\d+(\.\d+)?|\d+x\d+)")
+"""Names that results have where no template is chosen."""
+
+
+def _without_results(jobs: list[Job], recorded: Callable[[str], bool]) -> tuple[list[Job], list[str]]:
+    """Leave out what earlier runs made of other pictures; what was named itself stays.
+
+    Results are known by their names beside or among those of this run, by records, and by their marks.
+    """
+    stems = {_key(job.folder, job.stem) for job in jobs}
+    beside = {_key(str(Path(job.source).parent), job.stem) for job in jobs if not is_address(job.source)}
+    sources = {_without_ending(job.source) for job in jobs}
+
+    def is_result(job: Job) -> bool:
+        if not job.found:
+            return False
+        own = _without_ending(job.source)
+        by_name = own in (stems | beside) and own != _key(job.folder, job.stem)
+        usual = _USUAL_NAME.fullmatch(PurePosixPath(job.source).stem)
+        if usual is not None:
+            head, tail = os.path.split(own)
+            by_name = by_name or f"{head}{own[len(head) : -len(tail)]}{tail[: len(usual[1])]}" in sources
+        return by_name or recorded(job.source)
+
+    named = [is_result(job) for job in jobs]
+    left = [job for job, known in zip(jobs, named, strict=True) if not known and job.found]
+    marked = {job.source for job, mark in zip(left, _marks(left), strict=True) if mark}
+    kept = [
+        job for job, known in zip(jobs, named, strict=True) if not known and not (job.found and job.source in marked)
+    ]
+    sources_kept = {job.source for job in kept}
+    return kept, [job.source for job in jobs if job.source not in sources_kept]
+
+
+def _marks(jobs: Sequence[Job]) -> Iterable[bool]:
+    """Whether the pictures carry marks; pictures at URLs are not looked into."""
+    with ThreadPoolExecutor(8, "marks") as pool:  # most of the time is waiting for the disk
+        return list(pool.map(_is_marked, jobs, chunksize=16))
+
+
+def _is_marked(job: Job) -> bool:
+    return not is_address(job.source) and read_mark(Path(job.source)) is not None
+
+
+# ---- collisions ----------------------------------------------------------------------------------------------------
+
+
+def same_place(path: str) -> str:
     """A key that is equal for paths to one file, as far as the file system's letter case goes."""
-    key = str(path.resolve())
+    if is_address(path):
+        return path
+    key = str(Path(path).resolve())
     return key.casefold() if sys.platform in ("win32", "darwin") else key
 
 
-def _without_own_results(jobs: list[Job]) -> list[Job]:
-    """Leave out what an earlier run made of the other pictures of the same folder (photo_x4.png beside photo.png).
+def _key(folder: str, stem: str) -> str:
+    """A key for the results of a stem, whatever their ending."""
+    return f"{same_place(folder)}/{stem}"
 
-    Of what was found in a folder, also what it made in another format (photo_x4.jpg).
+
+def _without_ending(path: str) -> str:
+    """The same key for a picture."""
+    if path == STANDARD:
+        return STANDARD
+    where = place(path)
+    return _key(where.parent.text, where.name.removesuffix(where.suffix))
+
+
+def _without_collisions(jobs: list[Job], options: UpscaleOptions) -> list[Job]:
+    """Refuse two results at one path, and a result at an input's.
+
+    An ending may follow from the content alone, so where names could collide the pictures themselves are looked at;
+    the jobs come back with the endings that were found.
     """
-    results = {same_place(job.expected) for job in jobs if job.expected != STANDARD}
-    stems = {same_place(job.folder / job.stem) for job in jobs if job.fixed is None}
-
-    def is_result(job: Job) -> bool:
-        if job.source == STANDARD:
-            return False
-        return same_place(job.source) in results or (job.found and same_place(job.source.with_suffix("")) in stems)
-
-    return [job for job in jobs if not is_result(job)] or jobs
-
-
-def _check_collisions(jobs: Iterable[Job]) -> None:
-    """Two results at one path, or a result at an input's: refused before anything is written."""
-    jobs = list(jobs)
     inputs = {same_place(job.source): job.source for job in jobs if job.source != STANDARD}
-    taken: dict[str, Job] = {}
+    input_stems = {_without_ending(job.source) for job in jobs}
+    stems: dict[str, int] = defaultdict(int)
     for job in jobs:
-        if job.expected == STANDARD:
+        stems[_key(job.folder, job.stem)] += job.folder != STANDARD
+    done, taken = [], dict[str, Job]()
+    for job in jobs:
+        if job.folder == STANDARD:
+            done.append(job)
             continue
-        key = same_place(job.expected)
-        if key in inputs:
+        key = _key(job.folder, job.stem)
+        if not job.named and (stems[key] > 1 or key in input_stems):
+            job = _by_content(job, options)
+        path = same_place(job.expected)
+        if path in inputs:
             raise GramganError(
-                f"The result of {job.source} would replace the input {inputs[key]}.",
+                f"The result of {job.source} would replace the input {inputs[path]}.",
                 "Choose another --output or --output-template.",
             )
-        if key in taken:
+        if path in taken:
             raise GramganError(
-                f"{taken[key].source} and {job.source} would both be written to {job.expected}.",
-                "Add {ext} to --output-template, or mirror the folders with --recursive and --output.",
+                f"{taken[path].source} and {job.source} would both be written to {job.expected}.",
+                _way_out(job, taken[path]),
             )
-        taken[key] = job
+        taken[path] = job
+        done.append(job)
+    return done
+
+
+def _way_out(one: Job, other: Job) -> str:
+    """What helps against one result for two pictures."""
+    if PurePosixPath(one.source).suffix != PurePosixPath(other.source).suffix:
+        return "Add {ext} to --output-template."
+    return "Upscale the folders one by one, each with an --output of its own."
+
+
+def _by_content(job: Job, options: UpscaleOptions) -> Job:
+    """The job with the ending that its content leads to; what can't be opened keeps the one of its name."""
+    try:
+        form = choose_format(open_photo(place(job.source).read(), job.source, options.allow_truncated), options.format)
+    except GramganError:
+        return job
+    suffix = job.name(form)[len(job.stem) :]
+    return replace(job, suffix=suffix, key=job.key.removesuffix(job.suffix) + suffix)
 
 
 def check_writable(folder: Path) -> None:

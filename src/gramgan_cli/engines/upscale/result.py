@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
 from gramgan_cli.core.errors import GramganError
+
+BATCH_ONLY = ("settings", "tries", "run", "finished", "output_bytes", "output_sha256")
+"""What only runs with records know."""
 
 
 @dataclass
@@ -24,7 +28,16 @@ class Result:
     input_bytes: int | None = None
     """Length of the picture's file."""
     input_sha256: str | None = None
+    input_modified: int | None = None
+    """When the picture's file was last changed, in nanoseconds since 1970; None where that is not known."""
+    output_bytes: int | None = None
+    output_sha256: str | None = None
     model: str | None = None
+    """None where a result was there that no run made."""
+    model_sha256: str | None = None
+    """Of the weights file; None for interpolations."""
+    settings: str = ""
+    """JSON: what else decides how the result looks."""
     device: str = ""
     backend: str = ""
     """What ran the network; empty for interpolations."""
@@ -39,6 +52,10 @@ class Result:
     """One sentence; None where all went well."""
     failure: GramganError | None = field(default=None, repr=False, compare=False)
     """The error behind the sentence, with its type."""
+    tries: int = 1
+    run: str = ""
+    """The batch run; empty without records."""
+    finished: datetime | None = None
 
     @property
     def done(self) -> bool:
@@ -55,5 +72,9 @@ class Result:
             raise self.failure
 
     def facts(self) -> dict[str, Any]:
-        """All that is plain data, for JSON and records."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "failure"}
+        """All that is plain data, for JSON and records; what only batch runs know is left out without one."""
+        left_out = ("failure",) if self.run else ("failure", *BATCH_ONLY)
+        facts = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left_out}
+        if self.run and self.finished is not None:
+            facts["finished"] = self.finished.isoformat()
+        return facts

@@ -18,8 +18,8 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.output_format import Target
 from gramgan_cli.core.images.write import encode
 from gramgan_cli.core.io.files import replacing
+from gramgan_cli.engines.upscale.inputs import STANDARD
 from gramgan_cli.engines.upscale.limits import BANDS_AHEAD
-from gramgan_cli.engines.upscale.plan import STANDARD
 
 Array = NDArray[Any]
 
@@ -93,7 +93,7 @@ class Writing:
             yield item
 
     def _write(self) -> None:
-        if self._path == STANDARD:
+        if str(self._path) == STANDARD:
             with tempfile.TemporaryFile() as file:
                 self._encode(cast(BinaryIO, file))
                 file.seek(0)

@@ -1,0 +1,169 @@
+"""Which pictures the inputs of a run name: files, folders and globs, here or at URLs."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
+from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
+
+STANDARD = "-"
+"""Standard input or output."""
+
+RECORDS = ".gramgan-results"
+"""Name of the folder of records inside a folder of results."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A picture that an input names."""
+
+    source: str
+    """Its path, as the user wrote the way to it, or its URL; ``STANDARD``."""
+    root: str
+    """The folder that records know it by its path below; nothing where there is none."""
+    below: str
+    """Its path below ``root``, with ``/`` between names; the whole of it where there is no ``root``."""
+    folder: str
+    """Its result's folder, relative to the folder of results, with ``/`` between names."""
+    in_folder: bool
+    """Whether it was found by listing a folder, not named itself."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How folders are searched."""
+
+    recursive: bool
+    output: str | None
+    """The folder of results, which is left out where it lies inside a searched one."""
+    on_unreadable: Callable[[str, str], None] = lambda _folder, _message: None
+    """Called with a folder inside that can't be read, and why."""
+    on_records: Callable[[str], None] = lambda _folder: None
+    """Called with a searched folder that holds records of an earlier run."""
+
+
+def find(inputs: Iterable[str], search: Search) -> Iterator[Found]:
+    """Each picture that the inputs name, once.
+
+    Args:
+        inputs: paths, globs, URLs, or ``STANDARD``.
+        search: how folders are searched.
+
+    Raises:
+        GramganError: an input that is not there or holds no picture.
+    """
+    seen: set[str] = set()
+    for text in inputs:
+        for found in _expanded(text, search):
+            key = found.source if found.source == STANDARD or is_address(found.source) else _absolute(found.source)
+            if key not in seen:
+                seen.add(key)
+                yield found
+
+
+def named(source: str) -> Found:
+    """A picture that was named itself."""
+    if is_address(source):
+        where = place(source)
+        return Found(source, where.parent.text, where.name, "", in_folder=False)
+    path = Path(source)
+    return Found(source, str(path.parent), path.name, "", in_folder=False)
+
+
+def _inside(source: str, root: str, below: str) -> Found:
+    return Found(source, root, below, below.rpartition("/")[0], in_folder=True)
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def _expanded(text: str, search: Search) -> Iterator[Found]:
+    if not text:
+        raise UsageError("An input has an empty name.", "Is a variable of the shell not set?")
+    if is_address(text):
+        yield from _elsewhere(text, search)
+        return
+    path = Path(text)
+    if text == STANDARD:
+        yield Found(STANDARD, "", STANDARD, "", in_folder=False)
+    elif path.is_file():
+        yield named(str(path))
+    elif path.is_dir():
+        inside = [_inside(str(one), str(path), one.relative_to(path).as_posix()) for one in _pictures(path, search)]
+        if not inside:
+            raise GramganError(f"There is no picture in the folder {path}.", "Folders inside it need --recursive.")
+        yield from inside
+    elif matches := [match for match in sorted(glob.glob(text, recursive=True)) if Path(match).is_file()]:  # noqa: PTH207
+        yield from map(named, matches)
+    elif path.is_symlink() or path.exists():
+        what, hint = ("neither a file nor a folder", "Pipe it in, with - for its name.")
+        if not path.exists():
+            what, hint = "a link to nothing", "Name the file itself."
+        raise GramganError(f"{path} is {what}.", hint)
+    else:
+        raise GramganError(f"There is no file or folder {text}.", "Check the name; quote it if it has spaces.")
+
+
+def _pictures(folder: Path, search: Search, top: bool = True) -> Iterator[Path]:
+    """The picture files of a folder, hidden ones left out; links to folders are not followed."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        message = f"Can't read the folder {folder}: {error.strerror or error}."
+        if top:
+            raise GramganError(message, "Name the folders beside it one by one.") from error
+        search.on_unreadable(str(folder), message)
+        return
+    for entry in entries:
+        if entry.name == RECORDS:
+            search.on_records(str(folder))
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if search.recursive and not entry.is_symlink() and not _is_output(entry, search):
+                yield from _pictures(entry, search, top=False)
+        elif entry.suffix.lower() in READ_SUFFIXES:
+            yield entry
+
+
+def _is_output(folder: Path, search: Search) -> bool:
+    if search.output is None or is_address(search.output):
+        return False
+    output = Path(search.output)
+    return output.is_dir() and output.samefile(folder)
+
+
+def _elsewhere(text: str, search: Search) -> Iterator[Found]:
+    """The pictures that a URL names: a file, a folder or a glob."""
+    where = place(text)
+    if where.is_folder():
+        output = place(search.output) if search.output else None
+        inside = [file for file in where.files(search.recursive) if _is_wanted(file, where, output)]
+        if not inside:
+            raise GramganError(
+                f"There is no picture in the folder {where.text}.", "Folders inside it need --recursive."
+            )
+        for file in inside:
+            yield _inside(file.text, where.text, "/".join(file.parts[len(where.parts) :]))
+    elif where.exists():
+        yield named(where.text)
+    elif matches := where.matches():
+        yield from (named(match.text) for match in matches)
+    else:
+        raise GramganError(f"There is no file or folder {where.text}.", "Check the name.")
+
+
+def _is_wanted(file: Place, folder: Place, output: Place | None) -> bool:
+    """A visible picture, and not in the folder of results or of records where those lie inside ``folder``."""
+    below = file.parts[len(folder.parts) :]
+    hidden = any(part.startswith(".") for part in below)
+    if output is not None and not isinstance(output, LocalPlace) and len(output.parts) > len(folder.parts):
+        hidden = hidden or file.parts[: len(output.parts)] == output.parts
+    return not hidden and file.suffix.lower() in READ_SUFFIXES
