@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -19,6 +20,7 @@ from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suff
 from gramgan_cli.core.resize.sizes import SizeChoice
 
 if TYPE_CHECKING:
+    from gramgan_cli.core.images.output_format import FormatChoice
     from gramgan_cli.engines.upscale.options import TileChoice, UpscaleOptions
     from gramgan_cli.engines.upscale.plan import Job
     from gramgan_cli.engines.upscale.result import Result
@@ -79,7 +81,7 @@ def upscale(
         ),
     ] = None,
     format: Annotated[
-        Literal["png", "jpg", "webp", "tiff", "avif", "same"] | None,
+        Literal["png", "jpg", "jpeg", "webp", "tiff", "tif", "avif", "same"] | None,
         typer.Option(
             help="Default: PNG for what was stored without loss; JPEG and WebP stay what they are, with quality 95.",
             rich_help_panel=RESULT,
@@ -199,10 +201,11 @@ def upscale(
 ) -> None:
     """Make photographs four times larger; metadata, colours, transparency and bit depth are kept."""
     output = None if target is None else Path(target)
+    chosen_format = _format(format)
     size = SizeChoice(outscale, width, height, _box(fit))
     _check_options(output, inputs, overwrite, skip_existing, size, json)
     suffix = output.suffix if output and not output.is_dir() else ""
-    form = FORMATS.get(format) if format else format_of_suffix(suffix)
+    form = FORMATS.get(chosen_format) if format else format_of_suffix(suffix)
     if quality is not None and form is not None and form.name in ("png", "tiff"):
         raise UsageError(f"--quality changes nothing in {form.label}, which loses nothing.", "Leave it out.")
     _check_attention(ref, save_attention, inputs)
@@ -219,7 +222,7 @@ def upscale(
         tta=tta,
         seamless=seamless,
         max_memory=_bytes(max_memory),
-        format=format or "default",
+        format=chosen_format,
         quality=quality,
         size=size,
         template=output_template,
@@ -272,7 +275,7 @@ def _run_files(
     done: list[Result] = plan.failures()
     for result in done:
         out.fail(result.error or "")
-    with PhotoBar(len(jobs)) as bar, _stopped_at(done, len(jobs)):
+    with PhotoBar(len(jobs)) as bar, _stopped_at(jobs, options.overwrite):
         for result in upscale_files(jobs, session, options, bar.advance):
             done.append(result)
             if attention and not result.error and not result.skipped:
@@ -353,6 +356,12 @@ def _box(text: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
+def _format(name: str | None) -> FormatChoice:
+    """A format by any of its names."""
+    named: dict[str | None, FormatChoice] = {None: "default", "jpeg": "jpg", "tif": "tiff"}
+    return named[name] if name in named else cast("FormatChoice", name)
+
+
 def _tile(text: str) -> TileChoice:
     """'auto', or the number."""
     if text == "auto":
@@ -373,12 +382,16 @@ def _bytes(text: str | None) -> int | None:
 
 
 @contextmanager
-def _stopped_at(done: list[Result], total: int) -> Iterator[None]:
-    """After Ctrl-C, how far it came and how to go on."""
+def _stopped_at(jobs: list[Job], overwrite: bool) -> Iterator[None]:
+    """After Ctrl-C, how many results there are, and how to go on."""
+    from gramgan_cli.engines.upscale.plan import finished_since
+
+    began = time.time()
     try:
         yield
     except KeyboardInterrupt:
-        out.note(f"Stopped after {len(done)} of {total}. To go on, add --skip-existing to the same command.")
+        done = finished_since(jobs, began if overwrite else None)
+        out.note(f"Stopped after {done} of {len(jobs)}. To go on, add --skip-existing to the same command.")
         raise
 
 

@@ -114,7 +114,8 @@ def run(call: BatchCall, json: bool, quiet: bool) -> None:
         with display.showing(work), _engine(work, call.asked, quiet, display.part) as engine:
             counts = work.go(engine)
     except KeyboardInterrupt:
-        out.note(f"Stopped after {work.counts.settled} of {work.counts.photos} photos. The same command goes on.")
+        done = work.finished()
+        out.note(f"Stopped after {done} of {work.counts.photos} photos. The same command goes on.")
         raise
     display.summary(work, counts)
     if counts.failed:

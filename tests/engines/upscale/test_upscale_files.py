@@ -540,6 +540,35 @@ def test_sizes(choice, expected, tmp_path):
     assert Image.open(record.output).size == expected
 
 
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        (SizeChoice(width=68), "a_68x42.png"),
+        (SizeChoice(height=42), "a_68x42.png"),
+        (SizeChoice(width=50, height=60), "a_50x60.png"),
+        (SizeChoice(fit=(340, 1000)), "a_340x210.png"),
+        (SizeChoice(2.5), "a_x2.5.png"),
+    ],
+)
+def test_a_result_is_called_by_its_size(choice, name, tmp_path):
+    """The picture has 34 x 21 pixels."""
+    put(tmp_path / "a.png")
+    upscale([tmp_path])
+    result = upscale([tmp_path], size=choice)[0]
+    assert (Path(result.output).name, result.error) == (name, None)
+    assert files(tmp_path) == sorted(["a.png", "a_x4.png", name]), "the other result is neither input nor replaced"
+    distorted = any("other proportions" in warning for warning in result.warnings)
+    assert distorted == (choice.width is not None and choice.height is not None)
+
+
+def test_a_quality_that_changes_nothing_is_said(tmp_path):
+    put(tmp_path / "a.png")
+    put(tmp_path / "b.jpg", JPEG)
+    png, jpg = upscale([tmp_path], quality=70)
+    assert any("quality" in warning for warning in png.warnings)
+    assert jpg.warnings == []
+
+
 def test_more_than_the_model_gives_is_said(tmp_path):
     record = upscale([put(tmp_path / "a.png")], size=SizeChoice(factor=6))[0]
     assert record.warnings == ["The model enlarges by 4; the rest is bicubic interpolation."]

@@ -124,7 +124,8 @@ class LocalPlace(Place):
     @property
     def parts(self) -> tuple[str, ...]:
         """See Place. A drive is a name like others."""
-        return tuple(part.strip("/\\:") or "/" for part in self.path.parts)
+        first, *names = self.path.parts
+        return (first.strip("/\\:") or "/", *names)
 
     @property
     def name(self) -> str:

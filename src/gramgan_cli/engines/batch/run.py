@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import clear_leftovers
 from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
@@ -44,7 +45,7 @@ from gramgan_cli.engines.batch.records import (
 from gramgan_cli.engines.batch.worker import Settled, Worker, WorkerOptions
 from gramgan_cli.engines.upscale.inputs import Search
 from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.engines.upscale.plan import Job, Plan, check_writable, complete
+from gramgan_cli.engines.upscale.plan import Job, Plan, check_writable, complete, finished_since
 from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import Session, weights_content
 
@@ -138,6 +139,9 @@ class Run:
     ) -> None:
         pyarrow_parquet()  # says what is missing before the work
         self.options, self._on_result, self._on_progress = options, on_result, on_progress
+        self._began = time.time()
+        if options.engine == "local":
+            pick_device(options.upscale.device)
         self.weights = look_up(options.upscale.model)
         self.plan = self._planned()
         self.output, self.records, jobs = self._locations(self.plan.jobs)
@@ -286,6 +290,11 @@ class Run:
         self._clear_leftovers()
         note_run(self.records, self.name, {**facts, "ended": datetime.now(UTC).isoformat()})
         return self.counts
+
+    def finished(self) -> int:
+        """How many photos have their result: as counted, or, where more were written than was heard of, on the disk."""
+        began = self._began if self.options.upscale.overwrite else None
+        return max(self.counts.before + self.counts.done, len(self.there) + finished_since(self.missing, began))
 
     def _unreadable(self) -> list[Result]:
         """A failure for each folder inside that can't be read."""

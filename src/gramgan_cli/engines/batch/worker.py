@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,7 +166,7 @@ class Worker:
         working: deque[_Task] = deque()
         settled: deque[_Task] = deque()
         storing: deque[Future[_Task]] = deque()
-        with ThreadPoolExecutor(AHEAD, "fetch") as fetchers, ThreadPoolExecutor(AHEAD, "store") as storers:
+        with _pool("fetch") as fetchers, _pool("store") as storers:
             begun = _ahead(fetchers, self._begin, tasks)
 
             def jobs() -> Iterator[Job]:
@@ -362,6 +362,18 @@ def _failed(task: _Task, error: Exception) -> _Task:
     task.result.error = str(error) if isinstance(error, GramganError) else f"{task.job.source}: {error!r}"
     task.result.output, task.state = None, "done"
     return task
+
+
+@contextmanager
+def _pool(name: str) -> Iterator[ThreadPoolExecutor]:
+    """Threads beside the network; what waits for them is given up where the block is left by Ctrl-C."""
+    pool = ThreadPoolExecutor(AHEAD, name)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Callable[[Any], T], items: Sequence[Any]) -> Iterator[T]:

@@ -7,10 +7,12 @@ import string
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import format_of_suffix
+from gramgan_cli.core.images.read import open_photo
+from gramgan_cli.core.io.locations import is_address, place
 from gramgan_cli.engines.upscale.inputs import STANDARD
-from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.options import TEMPLATE, UpscaleOptions
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.upscale.plan import Named
@@ -53,11 +55,30 @@ def stem_of(source: str, options: UpscaleOptions, model: Named) -> str:
     """The file name, without the ending, of a picture's result; a name that would be too long is shortened."""
     path = PurePosixPath(source)
     name = "stdin" if source == STANDARD else path.stem
-    template, scale = options.template, f"{options.size.factor or model.scale:g}"
+    template, scale = options.template, _scale(source, options, model)
+    if "x" in scale and template == TEMPLATE:
+        template = "{stem}_{scale}"  # photo_300x200
     fields = {"stem": name, "scale": scale, "model": model.name, "ext": path.suffix[1:].lower()}
     longest_suffix = max(len(path.suffix), 5)
     room = LONGEST_NAME - longest_suffix - len(os.fsencode(template.format(**{**fields, "stem": ""})))
     return template.format(**{**fields, "stem": _shortened(name, room)})
+
+
+def _scale(source: str, options: UpscaleOptions, model: Named) -> str:
+    """What {scale} stands for: the factor, or where a size in pixels is asked for, the result's, such as 300x200."""
+    size = options.size
+    if not (size.width or size.height or size.fit):
+        return f"{size.factor or model.scale:g}"
+    if size.width and size.height:
+        return f"{size.width}x{size.height}"
+    if source != STANDARD and not is_address(source):
+        try:
+            frame = open_photo(place(source).read(), source, options.allow_truncated).frames[0]
+            return "{}x{}".format(*size.of(frame.width, frame.height, model.scale))
+        except GramganError:  # which the run will say of it
+            pass
+    # Not looked into: what was asked for.
+    return f"{(size.fit or (size.width, 0))[0] or ''}x{(size.fit or (0, size.height))[1] or ''}"
 
 
 def _shortened(stem: str, room: int) -> str:

@@ -82,7 +82,9 @@ def _decide(
     opened.target = marked(target, session.mark(result.input_sha256))
     result.input_size = (photo.frames[0].width, photo.frames[0].height)
     result.output_size, result.frames = sizes[0], len(photo.frames)
-    result.warnings += [*photo.warnings, *notes, *_scale_note(photo.frames[0], sizes[0], scale)]
+    result.warnings += [*photo.warnings, *notes, *_size_notes(photo.frames[0], sizes[0], scale)]
+    if options.quality is not None and (form.name in ("png", "tiff")):
+        result.warnings.append(f"The quality changes nothing in {form.label}, which is lossless.")
     check_memory(photo, opened.target, scale, session.source.tile, file_bytes, options.max_memory)
     if result.output != STANDARD:
         check_space(path, opened.target)
@@ -136,11 +138,17 @@ def _check_output(opened: Opened, options: UpscaleOptions) -> None:
         raise TargetExists(f"{path} exists already.", "Replace it with --overwrite, or pass --skip-existing.")
 
 
-def _scale_note(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:
-    """Said where the user asks for more than the model gives."""
-    if size[0] <= frame.width * scale and size[1] <= frame.height * scale:
-        return []
-    return [f"The model enlarges by {scale}; the rest is bicubic interpolation."]
+def _size_notes(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:
+    """Said where the user asks for more than the model gives, or for other proportions than the picture's."""
+    notes = []
+    if size[0] > frame.width * scale or size[1] > frame.height * scale:
+        notes.append(f"The model enlarges by {scale}; the rest is bicubic interpolation.")
+    if (
+        abs(size[0] - frame.width * size[1] / frame.height) >= 1
+        and abs(size[1] - frame.height * size[0] / frame.width) >= 1
+    ):
+        notes.append(f"{size[0]}x{size[1]} has other proportions than {frame.width}x{frame.height}: it is distorted.")
+    return notes
 
 
 def _prepared(photo: Photo) -> Iterator[Array]:

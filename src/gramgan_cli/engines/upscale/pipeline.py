@@ -50,7 +50,7 @@ def upscale_files(
     try:
         for number, opened in enumerate(_opened_ahead(jobs, session, options, readers, stop)):
             if opened.target is not None and opened.path is not None and opened.result.error is None:
-                writing = Writing(opened.target, opened.path, writers)
+                writing = Writing(opened.target, opened.path, writers, stop)
                 finishing.append((opened, writing))
                 _run(opened, session, options, writing, lambda part, n=number: on_progress(n + part))  # type: ignore[misc]
             else:
@@ -62,11 +62,12 @@ def upscale_files(
         while finishing:
             yield _finished(*finishing.popleft())
     finally:
+        # The one way out, of success, failure and Ctrl-C alike: nothing here waits without bound.
         stop.set()
         for _, writing in finishing:
             writing.abort()
-        readers.shutdown(cancel_futures=True)
-        writers.shutdown(cancel_futures=True)
+        readers.shutdown(wait=False, cancel_futures=True)
+        writers.shutdown(wait=False, cancel_futures=True)
 
 
 def _ahead(options: UpscaleOptions) -> int:

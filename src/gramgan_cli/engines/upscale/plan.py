@@ -9,6 +9,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -369,6 +370,26 @@ def _by_content(job: Job, options: UpscaleOptions) -> Job:
         return job
     suffix = job.name(form)[len(job.stem) :]
     return replace(job, suffix=suffix, key=job.key.removesuffix(job.suffix) + suffix)
+
+
+def finished_since(jobs: Iterable[Job], began: float | None) -> int:
+    """How many jobs have a result on this computer's disk.
+
+    Args:
+        jobs: from a plan.
+        began: count results that were written since then, in seconds since 1970; None counts all.
+    """
+    endings = [suffix for form in FORMATS.values() for suffix in form.suffixes]
+
+    def is_there(job: Job) -> bool:
+        for ending in dict.fromkeys((job.suffix, *endings)):
+            with suppress(OSError):
+                facts = (Path(job.folder) / (job.stem + ending)).stat()
+                if facts.st_size and (began is None or facts.st_mtime >= began):
+                    return True
+        return False
+
+    return sum(is_there(job) for job in jobs if not is_address(job.folder))
 
 
 def check_writable(folder: Path) -> None:

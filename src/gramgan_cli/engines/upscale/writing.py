@@ -6,9 +6,11 @@ import queue
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -28,6 +30,9 @@ class _Aborted(Exception):
     """Ends the encoder of a picture that failed elsewhere."""
 
 
+LONGEST_WAIT = 20.0
+"""Seconds that an encoder has to give up when a run is stopped."""
+
 FRAME_END = object()
 """What is put after a frame's last band."""
 
@@ -35,7 +40,8 @@ FRAME_END = object()
 class Writing:
     """One result on its way into its file, in the writing thread, fed with bands."""
 
-    def __init__(self, target: Target, path: Path, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, target: Target, path: Path, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
+        self._stop = stop
         self._bands: queue.Queue[Any] = queue.Queue(BANDS_AHEAD)
         self._target, self._path = target, path
         self.started = time.perf_counter()
@@ -66,15 +72,13 @@ class Writing:
                 continue
 
     def abort(self) -> None:
-        """Make the encoder give up; its temporary file goes."""
-        if self._future is None or self._future.done():
+        """Make the encoder give up; its temporary file goes. An encoder that is busy is waited for a while."""
+        if self._future is None or self._future.cancel():
             return
-        self._future.cancel()
-        while not self._future.done():
-            try:
+        until = time.monotonic() + LONGEST_WAIT
+        while not self._future.done() and time.monotonic() < until:
+            with suppress(queue.Full):
                 self._bands.put(_Aborted(), timeout=0.2)
-            except queue.Full:
-                continue
 
     def result(self) -> float:
         """Wait for the file; seconds from decoded input to encoded output. Raises what made the encoder fail."""
@@ -87,10 +91,19 @@ class Writing:
             yield self._one_frame()
 
     def _one_frame(self) -> Iterator[Array]:
-        while (item := self._bands.get()) is not FRAME_END:
+        while (item := self._next()) is not FRAME_END:
             if isinstance(item, _Aborted):
                 raise item
             yield item
+
+    def _next(self) -> Any:
+        """What comes next from the network; nothing will where the run has stopped."""
+        while True:
+            try:
+                return self._bands.get(timeout=0.2)
+            except queue.Empty:
+                if self._stop.is_set():
+                    return _Aborted()
 
     def _write(self) -> None:
         if str(self._path) == STANDARD:
