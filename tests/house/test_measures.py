@@ -19,7 +19,6 @@ PARAMETERS = 8
 
 EXCEPTIONS = {
     "src/gramgan_cli/cli": "a file for each command",
-    "src/gramgan_cli/cli/upscale.py": "unfinished",
     "src/gramgan_cli/engines/upscale/upscaler.py:__init__": "unfinished",
     "tests/engines/batch/test_batch.py": "unfinished",
     "tests/engines/train/test_gan_training.py": "unfinished",

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from gramgan_cli.cli import output as out
 from gramgan_cli.cli import upscale_batch as batch
 from gramgan_cli.cli.upscale_lines import PhotoBar, left_out, line_of, runs, summarise
+from gramgan_cli.cli.upscale_values import box_of, bytes_of, format_of, tile_of
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix
 from gramgan_cli.core.resize.sizes import SizeChoice
 
 if TYPE_CHECKING:
-    from gramgan_cli.core.images.output_format import FormatChoice
-    from gramgan_cli.engines.upscale.options import TileChoice, UpscaleOptions
+    from gramgan_cli.engines.upscale.options import UpscaleOptions
     from gramgan_cli.engines.upscale.plan import Job
     from gramgan_cli.engines.upscale.result import Result
     from gramgan_cli.engines.upscale.session import Session
@@ -201,8 +200,8 @@ def upscale(
 ) -> None:
     """Make photographs four times larger; metadata, colours, transparency and bit depth are kept."""
     output = None if target is None else Path(target)
-    chosen_format = _format(format)
-    size = SizeChoice(outscale, width, height, _box(fit))
+    chosen_format = format_of(format)
+    size = SizeChoice(outscale, width, height, box_of(fit))
     _check_options(output, inputs, overwrite, skip_existing, size, json)
     suffix = output.suffix if output and not output.is_dir() else ""
     form = FORMATS.get(chosen_format) if format else format_of_suffix(suffix)
@@ -218,10 +217,10 @@ def upscale(
         device=device,
         backend=backend,
         precision=precision,
-        tile=_tile(tile),
+        tile=tile_of(tile),
         tta=tta,
         seamless=seamless,
-        max_memory=_bytes(max_memory),
+        max_memory=bytes_of(max_memory),
         format=chosen_format,
         quality=quality,
         size=size,
@@ -344,41 +343,6 @@ def _save_attention(session: Session, photo: Path, paths: dict[str, dict[str, Pa
 
     assert isinstance(session.source, ReferenceUpscaler)
     return save_attention(session.source, photo, paths[photo.stem])
-
-
-def _box(text: str | None) -> tuple[int, int] | None:
-    """'3840x2160' as numbers."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"([1-9]\d{0,6})[xX×]([1-9]\d{0,6})", text)
-    if match is None:
-        raise UsageError(f"--fit '{text}' is not a size.", "Write it as 3840x2160.")
-    return int(match[1]), int(match[2])
-
-
-def _format(name: str | None) -> FormatChoice:
-    """A format by any of its names."""
-    named: dict[str | None, FormatChoice] = {None: "default", "jpeg": "jpg", "tif": "tiff"}
-    return named[name] if name in named else cast("FormatChoice", name)
-
-
-def _tile(text: str) -> TileChoice:
-    """'auto', or the number."""
-    if text == "auto":
-        return "auto"
-    if not re.fullmatch(r"\d{1,6}", text) or 0 < int(text) < 16:
-        raise UsageError(f"--tile '{text}' is not a tile size.", "Give auto, 0, or at least 16.")
-    return int(text)
-
-
-def _bytes(text: str | None) -> int | None:
-    """'4G' as bytes."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)i?B?", text, re.IGNORECASE)
-    if match is None:
-        raise UsageError(f"--max-memory '{text}' is not a size.", "Write it as 4G or 900M.")
-    return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
 
 
 @contextmanager

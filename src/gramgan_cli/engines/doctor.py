@@ -34,7 +34,6 @@ EXTRA_IS_FOR = {
     "tensorboard": "curves in TensorBoard while training",
     "plot": "gramgan plot",
     "metrics": "gramgan bench --metric lpips, --metric dists",
-    "archive": "archives: records of a run, manifests as Parquet",
     "ray": "gramgan upscale --engine ray",
     "s3": "photos at s3:// locations",
     "gs": "photos at gs:// locations",

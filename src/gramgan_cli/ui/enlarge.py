@@ -161,5 +161,5 @@ class Enlarger:
             with self._lock:  # conversion traces the network, and while torch traces, no other thread may run one
                 self._run = options.model, open_session(options)
         session = self._run[1]
-        jobs = plan_jobs(inputs, output, options, session)
-        return [str(job.source) for job in jobs], upscale_files(jobs, session, options, on_progress)
+        plan = plan_jobs(inputs, None if output is None else str(output), options, session)
+        return [job.source for job in plan.jobs], upscale_files(plan.jobs, session, options, on_progress)

@@ -20,7 +20,7 @@ from gramgan_cli.core.images.photo import Frame
 from gramgan_cli.core.images.write import encode
 from gramgan_cli.core.resize.rows import resized_bands
 from gramgan_cli.core.resize.sizes import SizeChoice
-from gramgan_cli.engines.upscale import limits, opening, writing
+from gramgan_cli.engines.upscale import limits, opening, pipeline
 
 PNG = with_pillow(scene(3), "PNG")
 JPEG = with_pillow(scene(3), "JPEG")
@@ -307,7 +307,7 @@ def test_max_memory_counts_what_encoders_hold(tmp_path):
 
 def test_with_limited_memory_one_picture_is_in_memory_at_a_time(tmp_path, monkeypatch):
     opened, written = [], []
-    real_open, real_write = opening.open_photo, writing.encode
+    real_open, real_write = opening.open_photo, pipeline.encode
 
     def open_photo(data, name, lenient):
         opened.append((Path(name).stem, list(written)))
@@ -319,7 +319,7 @@ def test_with_limited_memory_one_picture_is_in_memory_at_a_time(tmp_path, monkey
         written.append(len(written))
 
     monkeypatch.setattr(opening, "open_photo", open_photo)
-    monkeypatch.setattr(writing, "encode", encode)
+    monkeypatch.setattr(pipeline, "encode", encode)
     for name in "abc":
         put(tmp_path / f"{name}.png")
     records = upscale([tmp_path], tmp_path / "out", max_memory=10**10)
@@ -403,7 +403,7 @@ def test_a_disk_that_fills_up_fails_that_picture_and_leaves_nothing(tmp_path, mo
         encode(target, frames, file)
 
     full_once.calls = 0
-    monkeypatch.setattr(writing, "encode", full_once)
+    monkeypatch.setattr(pipeline, "encode", full_once)
     records = upscale([tmp_path], tmp_path / "out")
     assert [record.error is None for record in records] == [True, False, True]
     assert "1_x4.png: No space left on device" in records[1].error
@@ -420,7 +420,7 @@ def test_an_encoder_that_fails_fails_that_picture_only(error, tmp_path, monkeypa
         if "1_x4" in str(file.name):
             raise error
 
-    monkeypatch.setattr(writing, "encode", failing)
+    monkeypatch.setattr(pipeline, "encode", failing)
     records = upscale([tmp_path], tmp_path / "out")
     assert [record.error is None for record in records] == [True, False, True]
     assert "1_x4.png as PNG" in records[1].error
@@ -486,7 +486,7 @@ def test_decoding_and_encoding_run_beside_the_network(tmp_path, monkeypatch):
         return run
 
     monkeypatch.setattr(opening, "open_photo", timed("read", opening.open_photo))
-    monkeypatch.setattr(writing, "encode", timed("write", writing.encode))
+    monkeypatch.setattr(pipeline, "encode", timed("write", pipeline.encode))
     session = session_of("nearest")
     real = session.source.bands
     monkeypatch.setattr(session.source, "bands", lambda image: iter(timed("work", lambda: list(real(image)))()))

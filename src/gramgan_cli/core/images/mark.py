@@ -69,6 +69,8 @@ def _appended(before: str, mark: str) -> str:
 def read_mark(path: Path) -> Mark | None:
     """The mark of a picture file; None for what is no result, or can't be read."""
     try:
+        if not path.is_file():  # to open a pipe would wait for ever
+            return None
         with path.open("rb") as file:
             return _found(file)
     except OSError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import socket
 import time
@@ -21,6 +20,14 @@ from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
 from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines.batch.done import (
+    UNKNOWN_SIZE,
+    difference,
+    is_copy,
+    recorded_results,
+    same_photo,
+    sizes_in,
+)
 from gramgan_cli.engines.batch.leases import (
     Heartbeat,
     clear_old_heartbeats,
@@ -28,9 +35,9 @@ from gramgan_cli.engines.batch.leases import (
     key_of,
     leased_keys,
     lives,
-    release,
 )
 from gramgan_cli.engines.batch.listing import find_photos, of_shard
+from gramgan_cli.engines.batch.recording import Recording
 from gramgan_cli.engines.batch.records import (
     FOLDER,
     MadeWith,
@@ -44,13 +51,11 @@ from gramgan_cli.engines.batch.records import (
 )
 from gramgan_cli.engines.batch.worker import Settled, Worker, WorkerOptions
 from gramgan_cli.engines.upscale.inputs import Search
+from gramgan_cli.engines.upscale.limits import check_writable
 from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.engines.upscale.plan import Job, Plan, check_writable, complete, finished_since
+from gramgan_cli.engines.upscale.plan import Job, Plan, complete, finished_since
 from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import Session, weights_content
-
-FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
-"""How many rows, and for how long, may wait before they are written."""
 
 CHUNK = 256
 """Photos that a worker is given at once; what failed among them is tried again after them."""
@@ -161,7 +166,7 @@ class Run:
         self._check_writable(mine)
         self._sort_out(mine, merged)
         self.counts = Counts(len(mine), len(self.there))
-        self._in_all = len(jobs) - sum(_is_copy(job, merged.by_key.get(job.key)) for job in jobs)
+        self._in_all = len(jobs) - sum(is_copy(job, merged.by_key.get(job.key)) for job in jobs)
 
     def _planned(self) -> Plan:
         """The photos that the inputs name, without results of earlier runs, and where their results go."""
@@ -192,7 +197,7 @@ class Run:
 
     def _sort_out(self, jobs: Sequence[Job], merged: Merged) -> None:
         """Which photos are done, which are missing, and which were replaced since their result was made."""
-        sizes = _sizes(self.output) if merged.by_key else {}
+        sizes = sizes_in(self.output) if merged.by_key else {}
         stopped, others = self._noted()
         self.missing, self.there, self._conflicts = list[Job](), list[tuple[Job, str]](), list[Result]()
         for job in jobs:
@@ -201,7 +206,7 @@ class Run:
                 self.missing.append(job)
                 continue
             output = (self.output / known.output).text if self._below else known.output
-            own = _same_photo(job, known)
+            own = same_photo(job, known)
             if not own and known.run in others:
                 self._conflicts.append(
                     Result(
@@ -221,7 +226,7 @@ class Run:
 
     def _is_done(self, known: Recorded, size: int | None, stopped: set[str]) -> bool:
         """Whether nothing is left to do. To overwrite is to do all again, but what a run did that was stopped at it."""
-        if not size or (known.output_bytes is not None and size not in (known.output_bytes, _UNKNOWN)):
+        if not size or (known.output_bytes is not None and size not in (known.output_bytes, UNKNOWN_SIZE)):
             return False
         options, made_with = self.options.upscale, self._worker_options.made_with
         if options.overwrite and known.run not in stopped:
@@ -247,7 +252,7 @@ class Run:
         for key, row in merged.by_key.items():
             if row.error is None and row.made_with.model is not None and row.made_with != wanted and key in keys:
                 raise GramganError(
-                    f"{self.output.text} has results {_difference(row.made_with, wanted)}.",
+                    f"{self.output.text} has results {difference(row.made_with, wanted)}.",
                     "Repeat the options of that run, name another --output, or replace its results with --overwrite.",
                 )
 
@@ -269,7 +274,7 @@ class Run:
         facts = {**self._facts(), "heartbeat": heartbeat.owner}
         note_run(self.records, self.name, facts)
         options = replace(self._worker_options, heartbeat=heartbeat.owner)
-        recording = _Recording(RecordWriter(self.records, self.name), self.records)
+        recording = Recording(RecordWriter(self.records, self.name), self.records)
         try:
             for result in [*self._conflicts, *self._unreadable()]:
                 self.counts.failed += 1
@@ -307,7 +312,7 @@ class Run:
         if isinstance(self.records, LocalPlace):
             clear_leftovers(self.records.path)
 
-    def _settle(self, settled: Settled, recording: _Recording) -> None:
+    def _settle(self, settled: Settled, recording: Recording) -> None:
         if settled.result is None:
             self.counts.elsewhere += 1
         else:
@@ -357,97 +362,9 @@ class Run:
         }
 
 
-_UNKNOWN = -1
-"""The size of a result at a URL, which no listing gave."""
-
-
-def _sizes(output: Place) -> dict[str, int]:
-    """Length of every file in the folder of results."""
-    sizes = {}
-    for file in output.files(recursive=True):
-        try:
-            sizes[file.text] = file.path.stat().st_size if isinstance(file, LocalPlace) else _UNKNOWN
-        except OSError:  # gone this moment, or a link to nothing
-            continue
-    return sizes
-
-
-def _same_photo(job: Job, known: Recorded) -> bool:
-    """Whether the photo is the one that the result was made of: by size and time, and where these differ, by SHA-256.
-
-    Photos at URLs count as unchanged as long as their names are.
-    """
-    if is_address(job.source):
-        return known.source == job.source
-    path = Path(job.source)
-    try:
-        facts = path.stat()
-        if facts.st_size != known.input_bytes:
-            return False
-        if facts.st_mtime_ns == known.input_modified:
-            return True
-        return hashlib.sha256(path.read_bytes()).hexdigest() == known.input_sha256
-    except OSError:
-        return True  # the worker says what is wrong with it
-
-
-def _is_copy(job: Job, known: Recorded | None) -> bool:
-    """Whether the result is recorded as that of a photo elsewhere, which counts for both."""
-    if known is None or known.error is not None or known.source == job.source or is_address(known.source):
-        return False
-    return Path(known.source).exists() and _same_photo(job, known)
-
-
-def recorded_results(folder: Place) -> set[str]:
-    """The results that the records inside a folder speak of, as paths; none where there are no records."""
-    merged = Merged()
-    merged.read(folder / FOLDER)
-    outputs = (known.output for known in merged.by_key.values() if known.error is None)
-    return {(folder / output).text for output in outputs if output is not None}
-
-
-class _Recording:
-    """The rows that wait to be written, with their leases: these go once the rows are safe."""
-
-    def __init__(self, writer: RecordWriter, records: Place) -> None:
-        self._writer, self._records = writer, records
-        self._leases: list[tuple[str, int]] = []
-        self._flushed = time.monotonic()
-
-    def add(self, row: Row, lease: tuple[str, int]) -> None:
-        """Take a row and its lease; write them if it is time."""
-        self._writer.add(row)
-        self._leases.append(lease)
-        if self._writer.waiting >= FLUSH_ROWS or time.monotonic() - self._flushed > FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write all rows, then release their leases."""
-        self._writer.flush()
-        release(self._records, self._leases)
-        self._leases.clear()
-        self._flushed = time.monotonic()
-
-    def close(self) -> None:
-        """Flush, and put the run's files together."""
-        self.flush()
-        self._writer.close()
-
-
 def _shard_text(shard: tuple[int, int]) -> str:
     """A part of the photos as the facts of a run say it: '3/8'."""
     return "/".join(map(str, shard))
-
-
-def _difference(there: MadeWith, wanted: MadeWith) -> str:
-    """In words, what results that are there were made with otherwise."""
-    if there.model != wanted.model:
-        return f"of the model '{there.model}', not of '{wanted.model}'"
-    if there.model_sha256 != wanted.model_sha256:
-        return f"of other weights of the model '{there.model}'"
-    before, now = json.loads(there.settings), json.loads(wanted.settings)
-    names = [name.replace("_", "-") for name in now if before.get(name) != now[name]]
-    return f"made with other settings ({', '.join(names)})"
 
 
 def local_engine(session: Session, on_part: Callable[[float], None] = lambda _through: None) -> Engine:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.output_format import Target
 from gramgan_cli.core.images.photo import Frame, Photo
+from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
 
 BANDS_AHEAD = 2
 """Finished bands that may wait for the encoder."""
@@ -85,3 +88,18 @@ def check_space(path: Path, target: Target) -> None:
             f"{8 * least / 2**20:.0f} MB.",
             "Make room, or name another --output.",
         )
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder, clear away old leftovers, and write a little file, so that a failure shows before the work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(folder)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=UNFINISHED) as file:
+            file.write(bytes(2**16))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise GramganError(
+            f"Can't write to the folder {folder}: {error.strerror or error}.", "Name another with --output."
+        ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +18,9 @@ from gramgan_cli.core.images.formats.capabilities import FORMATS, READ_SUFFIXES,
 from gramgan_cli.core.images.mark import read_mark
 from gramgan_cli.core.images.output_format import FormatChoice, choose_format
 from gramgan_cli.core.images.read import open_photo
-from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
 from gramgan_cli.core.io.locations import is_address, place
 from gramgan_cli.engines.upscale.inputs import STANDARD, Found, Search, find
+from gramgan_cli.engines.upscale.limits import check_writable
 from gramgan_cli.engines.upscale.naming import check_template, stem_of
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.result import Result
@@ -390,18 +389,3 @@ def finished_since(jobs: Iterable[Job], began: float | None) -> int:
         return False
 
     return sum(is_there(job) for job in jobs if not is_address(job.folder))
-
-
-def check_writable(folder: Path) -> None:
-    """Make the folder, clear away old leftovers, and write a little file, so that a failure shows before the work."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        clear_leftovers(folder)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=UNFINISHED) as file:
-            file.write(bytes(2**16))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise GramganError(
-            f"Can't write to the folder {folder}: {error.strerror or error}.", "Name another with --output."
-        ) from error
