@@ -46,6 +46,7 @@ def open_job(job: Job, session: Session, options: UpscaleOptions) -> Opened:
     """Read, check, plan and decode one picture; what fails is noted in its result."""
     name = "standard input" if job.source == STANDARD else job.source
     result = Result(name, model=session.name, device=session.device, backend=session.backend, tile=session.source.tile)
+    result.model_sha256, result.settings = session.sha256, session.settings
     opened = Opened(job, result)
     try:
         if options.skip_existing and not job.outdated and job.expected != STANDARD and holds_something(job.expected):
