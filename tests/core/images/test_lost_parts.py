@@ -122,7 +122,8 @@ def test_the_frame_that_browsers_show_is_the_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "kept"), [(b"prVt", True), (b"prVT", False), (b"caBX", False), (b"bKGD", False), (b"sBIT", None)]
+    ("kind", "kept"),
+    [(b"prVt", True), (b"prVT", False), (b"caBX", False), (b"bKGD", True), (b"sCAL", False), (b"sBIT", None)],
 )
 def test_private_chunks_of_png_are_kept_where_the_standard_allows_it(kind, kept, tmp_path):
     """A lower-case fourth letter: safe to copy, whatever was done to the picture (PNG 3rd edition, 14.2)."""
@@ -134,6 +135,17 @@ def test_private_chunks_of_png_are_kept_where_the_standard_allows_it(kind, kept,
     if kept:
         record = upscale_one(data, tmp_path, "a.png", format="webp")
         assert kind.decode() in record.warnings[0]
+
+
+def test_the_background_colour_is_that_of_the_result(tmp_path):
+    """A palette's index becomes its colour, grey of 4 bits grey of 8."""
+    palette = bytes(range(48))
+    indices = scene(1).astype(int) * 16 // 256
+    before = chunk(b"PLTE", palette) + chunk(b"bKGD", b"\5")
+    record = upscale_one(make_png(indices, 4, 3, before=before), tmp_path, "a.png")
+    assert chunk(b"bKGD", bytes([0, 15, 0, 16, 0, 17])) in Path(record.output).read_bytes()
+    record = upscale_one(make_png(indices, 4, 0, before=chunk(b"bKGD", b"\0\7")), tmp_path, "b.png")
+    assert chunk(b"bKGD", bytes([0, 7 * 17])) in Path(record.output).read_bytes()
 
 
 def test_a_wrong_checksum_of_a_chunk_that_is_no_part_of_the_picture(tmp_path):
@@ -219,6 +231,32 @@ def test_layers_and_private_tags_of_a_tiff_are_named(tmp_path):
     said = upscale_one(data, tmp_path, "a.tif").warnings[0]
     assert "layers" in said
     assert "65000" in said
+
+
+@pytest.mark.parametrize(("subfile", "said"), [(0, "1 picture in sub-directories"), (1, None)])
+def test_pictures_in_sub_directories_of_a_tiff_are_named(subfile, said, tmp_path):
+    """Smaller copies of the picture (pyramids) are none that are lost."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(scene(3), photometric="rgb", metadata=None, subifds=1)
+        writer.write(scene(3)[::2, ::2], photometric="rgb", metadata=None, subfiletype=subfile)
+    warned = upscale_one(file.getvalue(), tmp_path, "a.tif").warnings
+    assert [said in warning for warning in warned] == [True] if said else warned == []
+
+
+def test_a_transparency_mask_of_a_tiff_is_named(tmp_path):
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(scene(3), photometric="rgb", metadata=None)
+        writer.write(scene(1)[:, :, 0] > 99, photometric="mask", metadata=None, subfiletype=4)
+    assert "the transparency mask" in upscale_one(file.getvalue(), tmp_path, "a.tif").warnings[0]
+
+
+def test_an_animation_of_one_frame_becomes_a_jpeg(tmp_path):
+    record = upscale_one(apng_with_still(), tmp_path, "a.png", format="jpg")
+    assert record.error is None
+    found = np.asarray(Image.open(record.output))[::4, ::4].astype(int)
+    assert np.abs(found - (255 - scene(3).astype(int))).max() < 40
 
 
 AVIF = {"tmap": "the gain map", "depth": "the depth map", "uuid": "the C2PA manifest"}

@@ -85,7 +85,15 @@ def plan_target(
         for metadata, before, after in zip((photo.metadata, *photo.further_pages), photo.frames, frames, strict=False)
     )
     lossless = form.name == "webp" and photo.lossless and quality is None
-    target = Target(form, frames, metadata, tuple(further), photo.animation, quality or STANDARD_QUALITY, lossless)
+    target = Target(
+        form,
+        frames,
+        metadata,
+        tuple(further),
+        photo.animation if form.animated else None,
+        quality or STANDARD_QUALITY,
+        lossless,
+    )
     return target, list(dict.fromkeys(notes))
 
 
@@ -97,7 +105,7 @@ def _check_fits(photo: Photo, form: Format, sizes: tuple[tuple[int, int], ...]) 
                 f"{form.max_side} to a side.",
                 "Choose another format, for example --format png, or a smaller size.",
             )
-    if photo.animation and not form.animated:
+    if photo.animation and len(photo.frames) > 1 and not form.animated:
         raise GramganError(
             f"{photo.name} is animated, which gramgan does not write as {form.label}.", "Use --format png or webp."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import imagecodecs
@@ -37,7 +38,7 @@ Array = NDArray[Any]
 PASSED_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME"))
 """Chunks that stay true of a larger picture, whatever its colour type."""
 
-KEPT_CHUNKS = PASSED_CHUNKS | {b"pHYs", b"eXIf", b"iCCP"}
+KEPT_CHUNKS = PASSED_CHUNKS | {b"pHYs", b"eXIf", b"iCCP", b"bKGD"}
 """Chunks whose content goes into the result."""
 
 IMAGE_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
@@ -47,7 +48,6 @@ UNTRUE_CHUNKS = frozenset((b"acTL", b"fcTL", b"fdAT", b"sBIT", b"hIST", b"sPLT",
 """Chunks that say how this file stores its pixels: the result says it of its own."""
 
 NAMED_CHUNKS = {
-    b"bKGD": "the background colour (bKGD)",
     b"oFFs": "the offset on a page (oFFs)",
     b"vpAg": "the size of the page (vpAg)",
     b"caNv": "the size of the canvas (caNv)",
@@ -69,6 +69,7 @@ def open_png(data: bytes, name: str, lenient: bool) -> Photo:
         claim = f"{header.width}x{header.height} pixels in {len(data)} bytes"
         raise GramganError(f"{name} claims {claim}, so it is refused.", IF_REAL)
     metadata, notes = _png_metadata(chunks)
+    metadata = replace(metadata, png_chunks=(*metadata.png_chunks, *_background(chunks, header)))
     orientation, metadata, damaged = pillow.oriented(metadata)
     notes += [*damaged, *(f"The checksum of its chunk {kind} is wrong, so the chunk was left out." for kind in wrong)]
     notes += left_out(_lost(chunks, data))
@@ -157,6 +158,20 @@ def _deep_png(data: bytes, header: Header, key: bytes | None) -> Array:
     colour = np.frombuffer(key[: 2 * array.shape[2]], ">u2")
     alpha = np.where((array == colour).all(axis=2, keepdims=True), 0, 65535).astype(np.uint16)
     return np.concatenate((array, alpha), axis=2)
+
+
+def _background(chunks: Sequence[Chunk], header: Header) -> Iterator[Chunk]:
+    """The colour that the picture is to be shown on (bKGD), in the samples of the result: no palette, 8 or 16 bits."""
+    first = dict(reversed(chunks))
+    content, palette = first.get(b"bKGD", b""), first.get(b"PLTE", b"")
+    if header.colour == 3 and len(content) == 1 and len(palette) >= 3 * content[0] + 3:
+        colour = palette[3 * content[0] : 3 * content[0] + 3]
+        yield b"bKGD", b"".join(bytes([0, value]) for value in colour)
+    elif header.colour in (0, 4) and len(content) == 2:
+        scale = 255 // (2**header.depth - 1) if header.depth < 8 else 1
+        yield b"bKGD", (min(int.from_bytes(content, "big"), 2**header.depth - 1) * scale).to_bytes(2, "big")
+    elif header.colour in (2, 6) and len(content) == 6:
+        yield b"bKGD", content
 
 
 def _lost(chunks: Sequence[Chunk], data: bytes) -> Iterator[str]:

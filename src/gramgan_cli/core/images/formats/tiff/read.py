@@ -28,7 +28,7 @@ LEFT_OUT = "Samples that are neither colour nor alpha were left out."
 
 def open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
     """Every full-size page of a TIFF."""
-    pages, layout = tiff.read_pages(data)
+    pages, layout, masks = tiff.read_pages(data)
     for page in pages:
         check_size(name, page.width, page.height, len(data))
     check_total(name, sum(page.width * page.height for page in pages), len(data))
@@ -37,7 +37,8 @@ def open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
         data = tiff.completed(data, pages, layout)
     else:
         tiff.check_complete(data, pages, layout)
-    notes = list(left_out(part for page in pages for part in tiff.lost_parts(page.directory)))
+    lost = [part for page in pages for part in tiff.lost_parts(data, page.directory, layout)]
+    notes = list(left_out(["the transparency mask"] * (masks > 0) + lost))
     frames = []
     for page in pages:
         width, height = upright_size(page.width, page.height, page.orientation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -72,14 +73,14 @@ class Page:
     directory: Directory
 
 
-def read_pages(data: bytes) -> tuple[list[Page], Layout]:
-    """The full-size pictures of the file, in order; reduced copies (thumbnails) and masks are left out.
+def read_pages(data: bytes) -> tuple[list[Page], Layout, int]:
+    """The full-size pictures of the file, in order, without reduced copies (thumbnails) and masks; the masks' number.
 
     Raises DamagedTiff: a directory that can't be followed, one that repeats, or pixels that lie outside the file; and
     Unsupported: it is a camera raw file.
     """
     layout = ifd.layout_of(data)
-    at, seen, pages, raw = ifd.first_directory(data, layout), set[int](), list[Page](), False
+    at, seen, pages, raw, masks = ifd.first_directory(data, layout), set[int](), list[Page](), False, 0
     while at:
         if at in seen or len(seen) >= LARGEST_PAGES:
             raise DamagedTiff("its directories run in a circle")
@@ -87,6 +88,7 @@ def read_pages(data: bytes) -> tuple[list[Page], Layout]:
         directory, at = ifd.read_directory(data, at, layout)
         raw = raw or is_raw(directory, layout)
         kind = integer(directory, SUBFILE, layout, 0)
+        masks += kind & 5 == 4
         if kind & 5 == 0 and WIDTH in directory:
             pages.append(_page(len(seen) - 1, directory, layout))
         elif not pages and SUB_DIRECTORIES in directory:  # a thumbnail first, the sensor's values apart
@@ -95,7 +97,7 @@ def read_pages(data: bytes) -> tuple[list[Page], Layout]:
         raise Unsupported("a camera raw picture", DEVELOP_RAW)
     if not pages:
         raise DamagedTiff("it holds no picture")
-    return pages, layout
+    return pages, layout, masks
 
 
 def check_complete(data: bytes, pages: Iterable[Page], layout: Layout) -> None:
@@ -218,11 +220,22 @@ def is_raw(directory: Mapping[int, Value], layout: Layout) -> bool:
     )
 
 
-def lost_parts(directory: Mapping[int, Value]) -> Iterator[str]:
+def lost_parts(data: bytes, directory: Mapping[int, Value], layout: Layout) -> Iterator[str]:
     """Names of what a directory holds beside the picture, and the result will not."""
     if IMAGE_SOURCE_DATA in directory:
         yield "the layers (Photoshop)"
+    if further := sum(1 for _ in _further_pictures(data, directory, layout)):
+        yield f"{further} picture{'s' * (further > 1)} in sub-directories"
     known = STORAGE | DESCRIPTIVE | geo.TAGS | {IMAGE_SOURCE_DATA}
     private = sorted(tag for tag in directory if tag not in known)
     if private:
         yield f"the TIFF tag{'s' * (len(private) > 1)} {', '.join(str(tag) for tag in private[:8])}"
+
+
+def _further_pictures(data: bytes, directory: Mapping[int, Value], layout: Layout) -> Iterator[int]:
+    """Offsets of sub-directories that hold another picture than a smaller copy of this one."""
+    with suppress(DamagedTiff):
+        for at in numbers(directory[SUB_DIRECTORIES], layout)[:LARGEST_PAGES] if SUB_DIRECTORIES in directory else ():
+            below, _ = ifd.read_directory(data, at, layout)
+            if WIDTH in below and not integer(below, SUBFILE, layout, 0) & 5:
+                yield at
