@@ -187,6 +187,49 @@ def test_bad_input_exits_with_1_and_one_sentence(gramgan, name, content, said, t
     assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [name])
 
 
+def test_what_runs_is_named(gramgan, tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    words = ("-o", tmp_path / "out.png", "--device", "cpu", "--backend", "torch", "--overwrite")
+    done = gramgan(tmp_path / "a.png", "--model", "clean", *words)
+    assert b"Running clean on cpu with torch." in done.stderr
+    done = gramgan(tmp_path / "a.png", "--style", "0.5", *words)
+    assert re.search(rb"Running [a-z]+, style 0\.5, on cpu with torch\.", done.stderr)
+
+
+def test_json_is_a_document_for_errors_before_the_work_too(gramgan, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(PNG)
+    for words in (["absent.png"], [tmp_path / "in", "-o", tmp_path / "out", "--model", "absent"]):
+        done = gramgan(*words, "--json")
+        assert done.returncode == 1
+        document = json.loads(done.stdout)
+        assert "absent" in document["error"]
+        assert document["results"] == []
+
+
+def test_a_name_that_ends_in_a_slash_is_a_folder(gramgan, tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    for name in ("2024.05.02/", "large.png/"):
+        done = gramgan(tmp_path / "a.png", "-o", f"{tmp_path}/{name}", "--model", "nearest", "--quiet")
+        assert done.stdout.decode().strip() == f"{tmp_path}/{name}a_x4.png"
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("jpeg", ".jpg"), ("tif", ".tif"), ("tiff", ".tif")])
+def test_formats_have_their_usual_names(gramgan, name, suffix, tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    done = gramgan(tmp_path / "a.png", "--format", name, "--model", "nearest", "--quiet")
+    assert done.stdout.decode().strip() == str(tmp_path / f"a_x4{suffix}")
+
+
+def test_a_device_that_is_not_there_is_refused_everywhere(gramgan, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(PNG)
+    for words in ([tmp_path / "in/a.png"], [tmp_path / "in", "-o", tmp_path / "out"]):
+        done = gramgan(*words, "--model", "nearest", "--device", "foo")
+        assert done.returncode == 2
+        assert b"'foo'" in done.stderr
+
+
 @pytest.fixture
 def interrupted(tmp_path, monkeypatch):
     """Three photos, at the second of which Ctrl-C is pressed."""

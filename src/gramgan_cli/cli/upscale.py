@@ -261,7 +261,7 @@ def _run_files(
     from gramgan_cli.engines.upscale.session import open_session
 
     session = open_session(options, out.note)
-    if not quiet:
+    if not quiet and session.backend:  # an interpolation is what its name says
         out.note(runs(session))
     plan = plan_jobs(inputs, output, options, session)
     jobs = plan.jobs

@@ -143,7 +143,7 @@ def _engine(work: Run, asked: Asked, quiet: bool, on_part: Callable[[float], Non
         from gramgan_cli.engines.upscale.session import open_session
 
         session = open_session(work.options.upscale)
-        if not quiet:
+        if not quiet and session.backend:
             out.note(runs(session))
         yield local_engine(session, on_part)
 
