@@ -1,0 +1,104 @@
+"""PLKSR: large kernels on a part of the channels (Lee, Yun and Ro 2024, "Partial Large Kernel CNNs", arXiv 2404.11848).
+
+All convolutions run at LR size. The parameters have the names of the published checkpoints, so other tools load them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gramgan_cli.core.archs.descriptor import Descriptor
+
+
+class PartialLargeKernel(nn.Module):
+    """A large convolution on the first ``channels`` channels; the others pass by (section 3.2)."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.conv = nn.Conv2d(channels, channels, kernel, 1, kernel // 2)
+        nn.init.trunc_normal_(self.conv.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, nf, h, w) -> (B, nf, h, w)."""
+        return torch.cat((self.conv(x[:, : self.channels]), x[:, self.channels :]), dim=1)
+
+
+class ElementAttention(nn.Module):
+    """x times the sigmoid of a 3x3 convolution of x (section 3.3)."""
+
+    def __init__(self, nf: int) -> None:
+        super().__init__()
+        self.f = nn.Sequential(nn.Conv2d(nf, nf, 3, 1, 1), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, nf, h, w) -> (B, nf, h, w)."""
+        out: Tensor = x * self.f(x)
+        return out
+
+
+class PLKBlock(nn.Module):
+    """Two 3x3 convolutions, the large kernel, attention, a 1x1 convolution, + input (figure 2)."""
+
+    def __init__(self, nf: int, channels: int, kernel: int) -> None:
+        super().__init__()
+        # spelled as in the published checkpoints
+        self.channe_mixer = nn.Sequential(nn.Conv2d(nf, 2 * nf, 3, 1, 1), nn.GELU(), nn.Conv2d(2 * nf, nf, 3, 1, 1))
+        self.lk = PartialLargeKernel(channels, kernel)
+        self.attn = ElementAttention(nf)
+        self.refine = nn.Conv2d(nf, nf, 1)
+        nn.init.trunc_normal_(self.refine.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, nf, h, w) -> (B, nf, h, w)."""
+        out: Tensor = x + self.refine(self.attn(self.lk(self.channe_mixer(x))))
+        return out
+
+
+class PLKSR(nn.Module):
+    """RGB in [0, 1], (B, in_nc, h, w) -> (B, out_nc, scale h, scale w), not clamped.
+
+    Args:
+        in_nc, out_nc: channels of input and output (equal: the enlarged input is added to the output).
+        nf: feature channels, 4 at least.
+        nb: blocks (28 in the paper, 12 in its small version).
+        kernel: odd side of the large kernel (17 in the paper, 13 in its small version).
+        scale: PixelShuffle factor.
+    """
+
+    def __init__(
+        self, in_nc: int = 3, out_nc: int = 3, nf: int = 64, nb: int = 12, kernel: int = 13, scale: int = 4
+    ) -> None:
+        super().__init__()
+        if in_nc != out_nc:
+            raise ValueError(f"PLKSR adds its input to its output, so in_nc ({in_nc}) and out_nc ({out_nc}) are equal")
+        if kernel % 2 == 0:
+            raise ValueError(f"PLKSR's kernel has an odd side, not {kernel}")
+        if nf < 4:
+            raise ValueError(f"PLKSR has 4 feature channels at least, not {nf}")
+        self.scale = scale
+        blocks = [PLKBlock(nf, nf // 4, kernel) for _ in range(nb)]
+        self.feats = nn.Sequential(nn.Conv2d(in_nc, nf, 3, 1, 1), *blocks, nn.Conv2d(nf, out_nc * scale**2, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """RGB (B, in_nc, h, w) in [0, 1] -> RGB (B, out_nc, scale h, scale w), not clamped."""
+        out: Tensor = self.feats(x) + x.repeat_interleave(self.scale**2, dim=1)
+        return F.pixel_shuffle(out, self.scale)
+
+
+def describe_plksr(
+    in_nc: int = 3, out_nc: int = 3, nf: int = 64, nb: int = 12, kernel: int = 13, scale: int = 4
+) -> Descriptor:
+    """First and last convolution reach 1 px each; a block's two 3x3, large kernel and attention 3 + kernel / 2."""
+    del nf
+    return Descriptor(
+        arch="plksr",
+        scale=scale,
+        in_channels=in_nc,
+        out_channels=out_nc,
+        multiple_of=1,
+        receptive_radius=2 + nb * (3 + kernel // 2),
+        dtypes=("fp32", "bf16", "fp16"),
+    )
