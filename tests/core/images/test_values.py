@@ -171,6 +171,18 @@ def test_no_data_stays_apart_from_what_is_valid(mark, model, tmp_path):
         assert np.array_equal(found[::4, ::4], surface, equal_nan=True)
 
 
+@pytest.mark.parametrize("form", ["png", "jpg", "webp", "tiff"])
+@pytest.mark.parametrize("bits", [0x7F800001, 0xFFC00000, 0x7F800000, 0xFF7FFFFF])
+def test_no_float_whatever_its_bits_gives_a_warning_of_numpy_s(bits, form, tmp_path):
+    """Signalling and quiet NaN, infinity, the smallest number."""
+    image = scene(4, np.float32)
+    image.view(np.uint32)[3, 4, :] = bits
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        record = upscale_one(with_tifffile(image, extrasamples=["unassalpha"]), tmp_path, "a.tif", format=form)
+    assert record.error is None
+
+
 def test_declared_no_data_is_taken_at_its_word(tmp_path):
     surface = elevation()
     surface[5:9, 10:20] = 77

@@ -29,7 +29,8 @@ def extend_colours(image: Array) -> Array:
 
 def flatten_on_white(image: Array, white: float) -> Array:
     """(H, W, 2 or 4) with straight alpha -> (H, W, 1 or 3) over a white ground."""
-    alpha = image[:, :, -1:].astype(np.float32) / white
-    flat: Array = image[:, :, :-1] * alpha + white * (1 - alpha)
-    rounded: Array = np.floor(flat + 0.5).astype(image.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):  # floats may hold anything
+        alpha = image[:, :, -1:].astype(np.float32) / white
+        flat: Array = image[:, :, :-1] * alpha + white * (1 - alpha)
+        rounded: Array = np.floor(flat + 0.5).astype(image.dtype)
     return flat if image.dtype == np.float32 else rounded

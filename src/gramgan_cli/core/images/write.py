@@ -45,8 +45,9 @@ def _fitted(bands: Bands, frame: Frame) -> Iterator[Array]:
             band = flatten_on_white(band, WHITE[band.dtype])
         if band.dtype != frame.dtype:
             scale = WHITE[frame.dtype] / WHITE[band.dtype]
-            value = np.floor(np.nan_to_num(band.astype(np.float64)) * scale + 0.5)
-            band = np.clip(value, 0, WHITE[frame.dtype]).astype(frame.dtype)
+            with np.errstate(invalid="ignore", over="ignore"):  # floats may hold anything
+                value = np.floor(np.nan_to_num(band.astype(np.float64)) * scale + 0.5)
+                band = np.clip(value, 0, WHITE[frame.dtype]).astype(frame.dtype)
         yield band
 
 

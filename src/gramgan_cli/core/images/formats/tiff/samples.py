@@ -96,7 +96,7 @@ def decode_as_rgb(data: bytes, page: Page) -> Array:
 def _to_known_dtype(array: Array, bits: int) -> Array:
     """Integers of up to 8 bits as uint8, of up to 32 as uint16, floats as float32; Unsupported for the rest."""
     if array.dtype in (np.float16, np.float32, np.float64):
-        with np.errstate(over="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             return array.astype(np.float32)
     if array.dtype not in (np.uint8, np.uint16, np.uint32):
         raise Unsupported(f"TIFF, samples of type {array.dtype}")
