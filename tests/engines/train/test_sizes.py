@@ -27,7 +27,7 @@ from gramgan_cli.recipes.load import load_recipe
 def test_a_network_that_unshuffles_its_input_trains_measures_and_resumes(
     scale: int, hr_crop: int, tmp_path: Path
 ) -> None:
-    """RRDBNet at x2 takes even sides, at x1 multiples of four; 66 / 2 = 33 and photos of 77 x 71 are neither."""
+    """RRDBNet at x2 and x1 takes multiples of four, as spandrel pads; 66 / 2 = 33 and photos of 77 x 71 are none."""
     rng = np.random.default_rng(0)
     for number in range(2):
         pixels = rng.integers(0, 256, (71 * scale, 77 * scale, 3), dtype=np.uint8)
