@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gramgan_cli.cli.completion import complete_dataset, complete_model
 from gramgan_cli.cli.output import errors_in_document, note, print_json, print_table, warn
 from gramgan_cli.cli.progress import counting
 
@@ -27,13 +28,19 @@ class Convention(StrEnum):
 
 def bench(
     datasets: Annotated[
-        list[str], typer.Argument(metavar="DATASET...", help="Folders, or names: Set5, Set14, BSD100, Urban100, ...")
+        list[str],
+        typer.Argument(
+            metavar="DATASET...",
+            autocompletion=complete_dataset,
+            help="Folders, or names: Set5, Set14, BSD100, Urban100, ...",
+        ),
     ],
     model: Annotated[
         list[str] | None,
         typer.Option(
             "--model",
             "-m",
+            autocompletion=complete_model,
             help="A model's name or file, or nearest, bilinear, bicubic, lanczos. Repeatable. "
             "\\[bicubic and what `gramgan upscale` uses]",
             rich_help_panel=MEASURE,

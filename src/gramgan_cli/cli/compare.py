@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gramgan_cli.cli.completion import complete_model
 from gramgan_cli.cli.output import errors_in_document, note, print_json, print_line
 from gramgan_cli.core.errors import UsageError
 
@@ -27,6 +28,7 @@ def compare(
         typer.Option(
             "--model",
             "-m",
+            autocompletion=complete_model,
             help="A model's name or file. Repeatable; bicubic is always shown. \\[what `gramgan upscale` uses]",
         ),
     ] = None,

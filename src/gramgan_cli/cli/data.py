@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gramgan_cli.cli.completion import complete_dataset
 from gramgan_cli.cli.output import note, print_json, print_line, print_table
 from gramgan_cli.cli.progress import counting, fetching
 
@@ -40,7 +41,12 @@ def make_lr(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
     json: Json = False,
 ) -> None:
-    """Reduce a folder of pictures as MATLAB's imresize does (bicubic, 8 bit)."""
+    """Reduce a folder of pictures as MATLAB's imresize does (bicubic, 8 bit).
+
+    HR are the sharp pictures, LR those that are reduced from them.
+
+    [bold]gramgan data make-lr photos/ photos_x4/[/bold]
+    """
     from gramgan_cli.engines.data.prepare import make_lr_folder
 
     with counting("Reducing") as progress:
@@ -62,6 +68,8 @@ def degrade(
     json: Json = False,
 ) -> None:
     """Reduce a folder of pictures to what real photos look like: blurred, noisy, compressed.
+
+    [bold]gramgan data degrade photos/ damaged_x4/ --seed 1[/bold]
 
     For measuring robust models: put HR and LR_x4 into one folder, then gramgan bench FOLDER.
     """
@@ -87,11 +95,17 @@ def _say_written(written: list[Path], folder: Path, how: dict[str, str | int], q
 
 @data.command()
 def pull(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Set5, Set14, BSD100, Urban100 or DIV2K.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", autocompletion=complete_dataset, help="Set5, Set14, BSD100, Urban100 or DIV2K."),
+    ],
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Fetch a benchmark set from its public address; a fetch that was cut off goes on where it stopped."""
+    """Fetch a benchmark set from its public address; a fetch that was cut off goes on where it stopped.
+
+    [bold]gramgan data pull Set5[/bold]
+    """
     from gramgan_cli.core.io.folders import data_dir as default_dir
     from gramgan_cli.engines.data import prepare
 
@@ -114,7 +128,10 @@ def list_(
         bool, typer.Option("--quiet", "-q", help="Print the folders that are there, one per line.")
     ] = False,
 ) -> None:
-    """Show which benchmark sets are here, and which can be fetched."""
+    """Show which benchmark sets are here, and which can be fetched.
+
+    [bold]gramgan data list[/bold]
+    """
     from gramgan_cli.core.io.folders import data_dir as default_dir
     from gramgan_cli.engines.data.prepare import presence
 

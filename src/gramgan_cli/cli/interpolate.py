@@ -24,7 +24,10 @@ def interpolate(
     ] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
-    """Mix two trainings of one network, such as a faithful and a vivid one."""
+    """Mix two trainings of one network, such as a faithful and a vivid one.
+
+    [bold]gramgan models interpolate clean clean-gan --alpha 0.3 -o mild[/bold]
+    """
     from gramgan_cli.engines.models import interpolate as engine
 
     pair = engine.open_pair(first, second)

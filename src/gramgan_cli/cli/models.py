@@ -13,12 +13,18 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from gramgan_cli.cli import output
+from gramgan_cli.cli.completion import complete_catalogue, complete_stored
 from gramgan_cli.cli.interpolate import interpolate
 
 models = typer.Typer(help="List, download, import, export and check models.", no_args_is_help=True)
 models.command("interpolate")(interpolate)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name, as `gramgan models list` shows it.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", autocompletion=complete_stored, help="A model's name, as `gramgan models list` shows it."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Licence = Annotated[str | None, typer.Option("--licence", help="SPDX identifier of the weights' licence.")]
@@ -113,7 +119,12 @@ def path(name: Name) -> None:
 @models.command()
 def pull(
     source: Annotated[
-        str, typer.Argument(metavar="NAME|URL|FILE", help="A name from the catalogue, a URL, or a file.")
+        str,
+        typer.Argument(
+            metavar="NAME|URL|FILE",
+            autocompletion=complete_catalogue,
+            help="A name from the catalogue, a URL, or a file.",
+        ),
     ],
     name: Annotated[
         str | None, typer.Option("--name", help="Its name on this computer. Default: made from the file's name.")
@@ -154,7 +165,10 @@ def import_(
 
 @models.command()
 def export(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A model's name, or a weights file.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME|FILE", autocompletion=complete_stored, help="A model's name, or a weights file."),
+    ],
     out: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
     file_format: Annotated[
         WeightsFormat | None, typer.Option("--format", "-f", help="Default: by the file's suffix.")
@@ -178,7 +192,11 @@ def export(
 
 
 @models.command()
-def rm(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models to delete.")]) -> None:
+def rm(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", autocompletion=complete_stored, help="Models to delete.")
+    ],
+) -> None:
     """Delete models. Those that came with the package come back when they are used.
 
     Example: gramgan models rm my-photo
@@ -193,7 +211,8 @@ def rm(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Model
 @models.command()
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="All models where none is named.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME...]", autocompletion=complete_stored, help="All models where none is named."),
     ] = None,
 ) -> None:
     """Compare the stored files with their checksums. Exits with 1 where one is damaged.

@@ -25,7 +25,10 @@ def list_(
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one run folder per line.")] = False,
 ) -> None:
-    """List the runs in a folder: recipe, network, steps done, best validation values."""
+    """List the runs in a folder: recipe, network, steps done, best validation values.
+
+    [bold]gramgan runs list[/bold]
+    """
     from gramgan_cli.engines.train.run.read_runs import find_runs, summarise
 
     found = [summarise(path) for path in find_runs(folder)]
@@ -41,7 +44,10 @@ def list_(
 
 @runs.command("show")
 def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")], json: Json = False) -> None:
-    """Show one run: how far it came, its best and last values, and what its recipe sets."""
+    """Show one run: how far it came, its best and last values, and what its recipe sets.
+
+    [bold]gramgan runs show runs/mine[/bold]
+    """
     from gramgan_cli.engines.train.run.read_runs import recipe_of, summarise
     from gramgan_cli.recipes.convert import stated
 
@@ -62,7 +68,10 @@ def compare(
     chosen: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more run folders.")],
     json: Json = False,
 ) -> None:
-    """Compare runs: the recipe keys in which they differ, and their best values."""
+    """Compare runs: the recipe keys in which they differ, and their best values.
+
+    [bold]gramgan runs compare runs/first runs/second[/bold]
+    """
     from gramgan_cli.engines.train.run.read_runs import differing_keys, summarise
 
     if len(chosen) < 2:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gramgan_cli.cli.completion import complete_recipe
 from gramgan_cli.cli.output import note, print_json, print_line
 from gramgan_cli.core.errors import UsageError
 
@@ -27,7 +28,9 @@ def parse_path(key: str, value: Any) -> dict[str, Any]:
 
 
 def train(
-    recipe: Annotated[str, typer.Option(help="Recipe: a name (see --list) or a TOML file.")] = "gramgan",
+    recipe: Annotated[
+        str, typer.Option(autocompletion=complete_recipe, help="Recipe: a name (see --list) or a TOML file.")
+    ] = "gramgan",
     hr_dir: Annotated[
         list[str] | None,
         typer.Option(

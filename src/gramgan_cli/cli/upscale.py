@@ -13,6 +13,7 @@ import typer
 
 from gramgan_cli.cli import output as out
 from gramgan_cli.cli import upscale_batch as batch
+from gramgan_cli.cli.completion import complete_model
 from gramgan_cli.cli.upscale_lines import PhotoBar, left_out, line_of, runs, summarise
 from gramgan_cli.cli.upscale_values import box_of, bytes_of, format_of, tile_of
 from gramgan_cli.core.errors import GramganError, UsageError
@@ -50,7 +51,10 @@ def upscale(
     model: Annotated[
         str | None,
         typer.Option(
+            "--model",
+            "-m",
             metavar="NAME|FILE",
+            autocompletion=complete_model,
             help="A model of 'gramgan models list', a weights file, or nearest, bilinear, bicubic, lanczos. Without "
             "it: photo, for photos as they are; clean is for clean, sharp ones.",
         ),
@@ -58,6 +62,8 @@ def upscale(
     style: Annotated[
         float | None,
         typer.Option(
+            "--style",
+            "-s",
             min=0,
             max=1,
             help="0: faithful (the model clean), 1: rich in invented texture, between: a mixture of both.",
@@ -82,6 +88,8 @@ def upscale(
     format: Annotated[
         Literal["png", "jpg", "jpeg", "webp", "tiff", "tif", "avif", "same"] | None,
         typer.Option(
+            "--format",
+            "-f",
             help="Default: PNG for what was stored without loss; JPEG and WebP stay what they are, with quality 95.",
             rich_help_panel=RESULT,
         ),
@@ -198,7 +206,14 @@ def upscale(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the results' paths.")] = False,
 ) -> None:
-    """Make photographs four times larger; metadata, colours, transparency and bit depth are kept."""
+    """Make photographs four times larger; metadata, colours, transparency and bit depth are kept.
+
+    [bold]gramgan upscale photo.jpg[/bold]
+
+    [bold]gramgan upscale holiday/ -o larger/ --skip-existing[/bold]
+
+    [bold]gramgan upscale scan.tif --style 0.5 --format jpg --quality 90[/bold]
+    """
     output = None if target is None else Path(target)
     chosen_format = format_of(format)
     size = SizeChoice(outscale, width, height, box_of(fit))
