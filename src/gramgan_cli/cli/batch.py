@@ -31,9 +31,9 @@ def report(
 ) -> None:
     """Put the records of all runs and shards together: how many photos are done, which failed and why.
 
-    [bold]gramgan archive report larger/[/bold]
+    [bold]gramgan batch report larger/[/bold]
 
-    [bold]gramgan archive report larger/ --quiet > failed.txt[/bold]
+    [bold]gramgan batch report larger/ --quiet > failed.txt[/bold]
 
     Exits with 1 while photos have failed or are still to be done.
     """
