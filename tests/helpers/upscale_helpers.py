@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import tifffile
+from photo_corpus import scene, with_pillow
 from PIL import Image
 
 from gramgan_cli.engines.upscale.options import UpscaleOptions
@@ -16,6 +18,19 @@ from gramgan_cli.engines.upscale.pipeline import upscale_files
 from gramgan_cli.engines.upscale.plan import plan_jobs
 from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import Session, open_session
+
+PNG = with_pillow(scene(3), "PNG")
+JPEG = with_pillow(scene(3), "JPEG")
+
+
+def put(path: Path, data: bytes = PNG) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)).replace(os.sep, "/") for path in folder.rglob("*") if path.is_file())
 
 
 def session_of(model: str, tile: Any = "auto") -> Session:

@@ -35,7 +35,7 @@ def upscale(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Pictures, folders or globs, here or at addresses (s3://...), or lists of them (.txt, .jsonl or "
+            help="Pictures, folders or globs, as paths or URLs (s3://...), or lists of them (.txt, .jsonl or "
             ".parquet with a column 'path'); - reads standard input.",
         ),
     ],
@@ -90,7 +90,7 @@ def upscale(
         typer.Option(
             "--format",
             "-f",
-            help="Default: PNG for what was stored without loss; JPEG and WebP stay what they are, with quality 95.",
+            help="Default: PNG for what was stored losslessly; JPEG and WebP stay what they are, with quality 95.",
             rich_help_panel=RESULT,
         ),
     ] = None,
@@ -99,7 +99,7 @@ def upscale(
         typer.Option(
             min=1,
             max=100,
-            help="For JPEG, WebP and AVIF. Default: 95; WebP of a picture without losses stays without.",
+            help="For JPEG, WebP and AVIF. Default: 95; WebP of a lossless picture stays lossless.",
             rich_help_panel=RESULT,
         ),
     ] = None,

@@ -47,9 +47,9 @@ class UpscaleOptions:
     max_memory: int | None = None
     """Bytes that the whole process should stay below."""
     format: FormatChoice = "default"
-    """``default`` is PNG for what was stored without loss; JPEG and WebP stay what they are."""
+    """``default`` is PNG for what was stored losslessly; JPEG and WebP stay what they are."""
     quality: int | None = None
-    """1 to 100, for lossy formats; None: 95, and lossless WebP for what was stored without loss."""
+    """1 to 100, for lossy formats; None: 95, and lossless WebP for what was stored losslessly."""
     size: SizeChoice = field(default_factory=SizeChoice)
     """The result's size; the model's own scale where nothing is set."""
     template: str = TEMPLATE
