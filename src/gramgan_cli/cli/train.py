@@ -102,7 +102,7 @@ def train(
     """Train a network on a folder of photos.
 
     A run lives in one folder: recipe, metrics, weights, samples and all that resuming needs. Stop it with Ctrl-C (or
-    lose power) and go on with --resume: the result is the same to the last bit.
+    lose power) and continue with --resume: the result is the same to the last bit.
 
     With nothing named it trains GramGAN on the photos that the default texture bank was built from:
 
