@@ -121,3 +121,9 @@ def test_public_text_uses_the_words_of_the_field() -> None:
         for match in re.finditer(rf"\b({word})\b", text)
     ]
     assert found == []
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """pytest imports them by their names alone."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [file for file, count in names.items() if count > 1] == []

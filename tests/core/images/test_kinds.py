@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from photo_corpus import CASES, chunk, scene, with_pillow, with_tifffile
+from photo_cases import CASES
+from photo_corpus import chunk, scene, with_pillow, with_tifffile
 from PIL import Image
 from upscale_helpers import decoded, upscale_one
 
