@@ -173,13 +173,16 @@ def test_a_broken_file_is_said_and_the_others_open(page: Browser, tmp_path: Path
 
 def test_two_tabs_share_photos_and_keep_their_knobs(page: Browser, server: UiServer, tmp_path: Path) -> None:
     opened(page, small(tmp_path / "cat.png"))
+    usual = page.run("document.querySelector('#texture').value")
     first = page.new_tab()
     page.goto(server.origin + "/")
     page.wait(LOADED)
-    page.run("(k => { k.value = 1; k.dispatchEvent(new Event('input')); })(document.querySelector('#texture'))")
+    page.run(
+        "(k => { k.value = 1 - k.value; k.dispatchEvent(new Event('input')); })(document.querySelector('#texture'))"
+    )
     second_preview = settled(page)
     second = page.use_tab(first)
-    assert page.run("document.querySelector('#texture').value") == "0"
+    assert page.run("document.querySelector('#texture').value") == usual
     page.click("#photos .drop-one")
     page.wait("document.querySelectorAll('#photos .pick').length === 0")
     page.use_tab(second)
