@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-import resource
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +29,8 @@ NF = 16
 
 def peak() -> int:
     """Highest memory of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    resource = pytest.importorskip("resource", reason="needs Unix")
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
 
 
 def state() -> dict[str, Tensor]:
