@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,9 @@ def _load(tensors: Mapping[str, Tensor], path: Path) -> ImageModelDescriptor[nn.
     from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
     try:
-        model = ModelLoader(device="cpu").load_from_state_dict(dict(tensors))
+        with warnings.catch_warnings():  # those of networks' own code, which a user can't do anything about
+            warnings.simplefilter("ignore")
+            model = ModelLoader(device="cpu").load_from_state_dict(dict(tensors))
     except UnsupportedModelError as error:
         raise ModelUnsupported(
             f"{path} has a layout that neither gramgan nor spandrel knows (its first key: '{_first(tensors)}')."
