@@ -14,7 +14,7 @@ import typer
 from gramgan_cli.cli import output as out
 from gramgan_cli.cli import upscale_batch as batch
 from gramgan_cli.cli.completion import complete_model
-from gramgan_cli.cli.upscale_lines import PhotoBar, left_out, line_of, runs, summarise
+from gramgan_cli.cli.upscale_lines import PhotoBar, foreign, left_out, line_of, runs, summarise
 from gramgan_cli.cli.upscale_values import box_of, bytes_of, format_of, tile_of
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix
@@ -282,6 +282,8 @@ def _run_files(
     jobs = plan.jobs
     if plan.results and not quiet:
         out.note(left_out(plan.results))
+    if plan.foreign and not quiet:
+        out.note(foreign(plan.foreign))
     to_stdout = any(job.folder == STANDARD for job in jobs)
     if to_stdout and json:
         raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")

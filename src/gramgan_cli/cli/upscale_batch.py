@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from gramgan_cli.cli import output as out
-from gramgan_cli.cli.upscale_lines import PhotoBar, left_out, line_of, runs, summarise
+from gramgan_cli.cli.upscale_lines import PhotoBar, foreign, left_out, line_of, runs, summarise
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.formats.capabilities import format_of_suffix
 
@@ -173,6 +173,8 @@ class _Display:
 
         if work.plan.results and not self._quiet:
             out.note(left_out([self._worded(path) for path in work.plan.results]))
+        if work.plan.foreign and not self._quiet:
+            out.note(foreign([(self._worded(path), kind) for path, kind in work.plan.foreign]))
         for job, output in work.there:
             result = Result(
                 self._worded(job.source), self._worded(output), model=work.weights.name, skipped=True, run=work.name

@@ -34,6 +34,18 @@ def left_out(results: Sequence[str]) -> str:
     return f"Left out {len(results)} pictures, results of earlier runs. To enlarge one again, name it."
 
 
+NAMED = 5
+"""Files of other kinds that are named one by one."""
+
+
+def foreign(found: Sequence[tuple[str, str]]) -> str:
+    """The line that counts and names pictures of kinds that are not read."""
+    files = ", ".join(f"{path} ({kind})" for path, kind in found[:NAMED])
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    what = "1 file of a kind" if len(found) == 1 else f"{len(found)} files of kinds"
+    return f"Left out {what} that gramgan does not read: {files}{more}."
+
+
 def line_of(result: Result, quiet: bool = False) -> str:
     """The line of a result: with its sizes and, where it is known, the time."""
     assert result.output is not None

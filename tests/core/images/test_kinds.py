@@ -132,3 +132,23 @@ def test_a_jpeg_that_lacks_only_its_last_marker_opens(tmp_path):
             assert "last marker is missing" in record.warnings[0]
             assert np.array_equal(decoded(Path(record.output)), expected)
         assert "damaged or cut off" in upscale_one(whole[:-200], tmp_path, "b.jpg").error
+
+
+def test_a_folder_names_what_it_leaves_out_and_reads_jpegs_of_any_name(tmp_path, capsys, monkeypatch):
+    from gramgan_cli.cli.app import main
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, (data, _) in FOREIGN.items():
+        (folder / name).write_bytes(data)
+    (folder / "notes.txt").write_text("hello")
+    for name in ("a.jfi", "b.pjpeg", "c.jpg"):
+        (folder / name).write_bytes(with_pillow(scene(3), "JPEG"))
+    command = ["gramgan", "upscale", str(folder), "--model", "nearest", "-o", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = "".join(capsys.readouterr())
+    assert ended.value.code in (0, None)
+    assert f"Left out {len(FOREIGN)} files of kinds that gramgan does not read" in said.replace("\n", " ")
+    assert len(list((tmp_path / "out").glob("*_x4.*"))) == 3

@@ -40,6 +40,9 @@ LABELS = {
 }
 """The kinds that are read."""
 
+SURE_KINDS = frozenset(("png", "jpg", "webp", "gif", "avif", "heic", "jxl"))
+"""Kinds that are read whose first bytes nothing else begins with, so that a file's name does not matter."""
+
 _READ = (
     ("png", rb"\x89PNG\r\n\x1a\n"),
     ("jpg", rb"\xff\xd8\xff"),

@@ -177,6 +177,7 @@ class Run:
             options.upscale.recursive,
             target,
             on_unreadable=lambda folder, message: plan.unreadable.append((folder, message)),
+            on_foreign=lambda path, kind: plan.foreign.append((path, kind)),
             on_records=lambda folder: recorded.update(recorded_results(place(folder))),
         )
         found = list({one.source: one for one in find_photos(options.inputs, search)}.values())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
+from gramgan_cli.core.images.kinds import SURE_KINDS, kind_of
 from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
 
 STANDARD = "-"
@@ -46,6 +47,8 @@ class Search:
     """Called with a folder inside that can't be read, and why."""
     on_records: Callable[[str], None] = lambda _folder: None
     """Called with a searched folder that holds records of an earlier run."""
+    on_foreign: Callable[[str, str], None] = lambda _path, _kind: None
+    """Called with a picture of a kind that is not read, and the kind's name."""
 
 
 def find(inputs: Iterable[str], search: Search) -> Iterator[Found]:
@@ -131,6 +134,11 @@ def _pictures(folder: Path, search: Search, top: bool = True) -> Iterator[Path]:
                 yield from _pictures(entry, search, top=False)
         elif entry.suffix.lower() in READ_SUFFIXES:
             yield entry
+        elif entry.is_file() and (kind := kind_of(entry)):
+            if kind.read and kind.name in SURE_KINDS:
+                yield entry
+            elif not kind.read:
+                search.on_foreign(str(entry), kind.label)
 
 
 def _is_output(folder: Path, search: Search) -> bool:

@@ -93,6 +93,8 @@ class Plan:
     """In the order of the inputs."""
     results: list[str] = field(default_factory=list)
     """Pictures in folders that are results of earlier runs; they are not enlarged again."""
+    foreign: list[tuple[str, str]] = field(default_factory=list)
+    """Pictures in folders that are of a kind that is not read, and the kind's name."""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     """Folders inside that can't be read, each with a sentence."""
 
@@ -120,7 +122,10 @@ def plan_jobs(inputs: Sequence[str], output: str | None, options: UpscaleOptions
     """
     plan = Plan()
     search = Search(
-        options.recursive, output, on_unreadable=lambda folder, message: plan.unreadable.append((folder, message))
+        options.recursive,
+        output,
+        on_unreadable=lambda folder, message: plan.unreadable.append((folder, message)),
+        on_foreign=lambda path, kind: plan.foreign.append((path, kind)),
     )
     complete(plan, list(find(inputs, search)), output, options, model)
     for folder in {job.folder for job in plan.jobs if job.folder != STANDARD}:
