@@ -40,8 +40,8 @@ LABELS = {
 }
 """The kinds that are read."""
 
-SURE_KINDS = frozenset(("png", "jpg", "webp", "gif", "avif", "heic", "jxl"))
-"""Kinds that are read whose first bytes nothing else begins with, so that a file's name does not matter."""
+JPEG_BEGINNINGS = (".j", ".pj")
+"""What the endings of JPEG's many names begin with: .jfif, .jfi, .jif, .pjpeg, .pjp."""
 
 _READ = (
     ("png", rb"\x89PNG\r\n\x1a\n"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
-from gramgan_cli.core.images.kinds import SURE_KINDS, kind_of
+from gramgan_cli.core.images.kinds import JPEG_BEGINNINGS, kind_of
 from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
 
 STANDARD = "-"
@@ -135,7 +135,7 @@ def _pictures(folder: Path, search: Search, top: bool = True) -> Iterator[Path]:
         elif entry.suffix.lower() in READ_SUFFIXES:
             yield entry
         elif entry.is_file() and (kind := kind_of(entry)):
-            if kind.read and kind.name in SURE_KINDS:
+            if kind.name == "jpg" and entry.suffix.lower().startswith(JPEG_BEGINNINGS):
                 yield entry
             elif not kind.read:
                 search.on_foreign(str(entry), kind.label)
