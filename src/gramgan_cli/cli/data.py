@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,14 @@ class BorderChoice(StrEnum):
 
     symmetric = "symmetric"
     replicate = "replicate"
+
+
+class Level(StrEnum):
+    """How badly a picture is damaged."""
+
+    mild = "mild"
+    medium = "medium"
+    strong = "strong"
 
 
 @data.command("make-lr")
@@ -60,8 +69,15 @@ def degrade(
     lr_dir: Annotated[Path, typer.Argument(metavar="LR_DIR", help="Folder to write PNG files of the same names to.")],
     scale: Annotated[int, typer.Option(min=2, max=16, help="HR side over LR side.")] = 4,
     recipe: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Recipe whose degradation table says how strong.")
-    ] = "photo",
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Recipe whose degradation table says how strong. \\[photo-web, with --level photo]",
+        ),
+    ] = None,
+    level: Annotated[
+        Level | None, typer.Option(help="The same severity for every picture, for recipes of the wide model.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="One seed degrades a picture of one name always alike.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace LR files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
@@ -73,16 +89,23 @@ def degrade(
 
     For measuring robust models: put HR and LR_x4 into one folder, then gramgan bench FOLDER.
     """
-    from gramgan_cli.engines.data.prepare import degrade_folder
+    from gramgan_cli.engines.data.prepare import at_level, degrade_folder
     from gramgan_cli.recipes.load import load_recipe
 
+    recipe = recipe or ("photo" if level else "photo-web")
     strength = load_recipe(recipe).degradation
+    if level:
+        strength = at_level(strength, level.value, recipe)
     with counting("Degrading") as progress:
         written = degrade_folder(hr_dir, lr_dir, scale, strength, seed, overwrite, progress)
-    _say_written(written, lr_dir, {"scale": scale, "recipe": recipe, "seed": seed}, quiet, json)
+    _say_written(
+        written, lr_dir, {"scale": scale, "recipe": recipe, "level": level and level.value, "seed": seed}, quiet, json
+    )
 
 
-def _say_written(written: list[Path], folder: Path, how: dict[str, str | int], quiet: bool, json: bool) -> None:
+def _say_written(
+    written: list[Path], folder: Path, how: Mapping[str, str | int | None], quiet: bool, json: bool
+) -> None:
     """The LR files, in the form that was asked for."""
     if json:
         print_json({**how, "written": [str(path) for path in written]})

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core.data.crops import CropOptions, CropSampler, degraded_photo
-from gramgan_cli.core.data.degradation import BEST_QUALITY, Degradation, degrade, degraded_crop
+from gramgan_cli.core.data.degradation import degrade, degraded_crop
 from gramgan_cli.core.data.prepared import PreparedPhoto
+from gramgan_cli.core.data.strength import BEST_QUALITY, Degradation
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.recipes.convert import merge
@@ -141,7 +142,7 @@ def test_the_command_writes_what_bench_reads(tmp_path: Path) -> None:
     expected = degraded_photo(
         PreparedPhoto("cat.png", written, np.ascontiguousarray(data.chelsea()[:120, :160])),
         4,
-        load_recipe("photo").degradation,
+        load_recipe("photo-web").degradation,
         3,
     )
     assert np.array_equal(written, expected.lr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,10 @@ from PIL import Image
 
 from gramgan_cli.core.data.catalogue import SOURCES, Archive, Source
 from gramgan_cli.core.data.datasets import NAMES, open_dataset, read_picture
-from gramgan_cli.core.data.degradation import Degradation, degrade, picture_draw
+from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.data.listing import list_pictures
-from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.data.strength import LEVELS, Degradation
+from gramgan_cli.core.errors import GramganError, UsageError, nearest
 from gramgan_cli.core.images.formats.pillow import open_image
 from gramgan_cli.core.io.download import Progress, download
 from gramgan_cli.core.io.files import replacing
@@ -62,6 +63,19 @@ def degrade_folder(
     added; grey becomes RGB. ``progress`` and errors as for :func:`make_lr_folder`.
     """
     return _write_lr(hr_dir, lr_dir, lambda source: _degraded(source, scale, degradation, seed), overwrite, progress)
+
+
+def at_level(strength: Degradation, level: str, recipe: str) -> Degradation:
+    """The strength with the severity of that name, 'mild', 'medium' or 'strong', for every picture.
+
+    Raises:
+        UsageError: the recipe's model of damage has no severity.
+    """
+    if strength.model != "wide":
+        raise UsageError(
+            f"The recipe '{recipe}' damages photos at one level only.", "--level is for recipes such as photo."
+        )
+    return replace(strength, severity=LEVELS[level])
 
 
 def _write_lr(
