@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from typing import Any
 
 import pytest
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.engines.train.check_recipe import check_recipe
 from gramgan_cli.recipes.convert import differences, merge, method, parse_setting, to_toml
 from gramgan_cli.recipes.load import load_recipe, recipe_names
 from gramgan_cli.recipes.schema import Recipe
@@ -146,3 +148,16 @@ def test_method_is_what_differs_from_the_defaults_but_no_paths() -> None:
         "loss.frequency": 10.0,
         "texture.patch_size": 8,
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"features": {"jitter": 104}}, "features.jitter"),
+        ({"loss": {"sharpened": True}, "data": {"hr_crop": 24}, "features": {"jitter": 0}}, "sharpened"),
+        ({"discriminator": {"jitter": 6}}, "multiple of 8"),
+    ],
+)
+def test_crops_that_a_perceptual_recipe_can_t_take_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(GramganError, match=message):
+        check_recipe(merge(load_recipe("photo-gan"), changes))

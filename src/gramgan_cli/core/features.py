@@ -1,34 +1,40 @@
-"""Features of frozen ImageNet networks, for the perceptual loss: VGG19 convolutions and ResNet blocks."""
+"""Features of frozen networks, for the perceptual loss: VGG convolutions and ResNet blocks."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import re
 import urllib.error
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.folders import cache_dir
 
-Extractor = Literal["vgg19", "resnet18", "resnet34"]
-Weights = Literal["imagenet", "random"]
+Extractor = Literal["vgg16", "vgg19", "resnet18", "resnet34"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-_VGG19_BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
+_VGG_BLOCKS = {
+    "vgg16": ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)),
+    "vgg19": ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)),
+}
 """(convolutions, channels) before each max-pool."""
 
 _RESNET_BLOCKS = {"resnet18": 8, "resnet34": 16}
 
 _ADDRESSES = {
+    "vgg16": models.VGG16_Weights.IMAGENET1K_V1.url,
     "vgg19": models.VGG19_Weights.IMAGENET1K_V1.url,
     "resnet18": models.ResNet18_Weights.IMAGENET1K_V1.url,
     "resnet34": models.ResNet34_Weights.IMAGENET1K_V1.url,
@@ -39,35 +45,39 @@ _SEED = 0
 
 
 class FeatureWeightsMissing(GramganError):
-    """The ImageNet weights are not in the cache and can't be fetched; the hint says which file belongs where."""
+    """The weights are not there and can't be fetched; the hint says which file belongs where."""
 
 
 class FeatureExtractor(nn.Module):
     """RGB (B, 3, H, W) in [0, 1] -> features by tap name. Frozen: no parameter takes gradient, always in eval mode.
 
-    ImageNet normalisation happens inside. VGG19's taps are ``convI_J``, the J-th convolution before the I-th max-pool,
-    without its ReLU unless ``activated``: conv3_4, conv4_4, conv5_4 are indices 16, 25, 34 of ``vgg19().features``.
+    ImageNet normalisation happens inside. The VGGs' taps are ``convI_J``, the J-th convolution before the I-th
+    max-pool, without its ReLU unless ``activated``: VGG19's conv3_4, conv4_4, conv5_4 are indices 16, 25, 34 of
+    ``vgg19().features``.
     The ResNets' are ``blockN``, the N-th basic block counted from 1 across the stages, after its ReLU always.
 
     Args:
-        extractor: 'vgg19', 'resnet18' or 'resnet34'.
+        extractor: 'vgg16', 'vgg19', 'resnet18' or 'resnet34'.
         taps: names; nothing behind the last one is kept.
-        activated: VGG19 after the tapped convolution's ReLU.
-        weights: 'imagenet' (torchvision's own download, into the cache) or 'random' (from a fixed seed, for trying).
+        activated: VGGs after the tapped convolution's ReLU.
+        weights: 'imagenet' (torchvision's own download, into the cache), 'random' (from a fixed seed, for trying),
+            or a .pth or .safetensors file in torchvision's names, with or without the linear layers.
 
     Raises:
-        GramganError: no such tap.
-        FeatureWeightsMissing: the weights are not in the cache and can't be fetched.
+        GramganError: no such tap; or a file does not hold this network: the key is named.
+        FeatureWeightsMissing: the weights are not there and can't be fetched.
     """
 
     def __init__(
-        self, extractor: Extractor, taps: Sequence[str], activated: bool = False, weights: Weights = "imagenet"
+        self, extractor: Extractor, taps: Sequence[str], activated: bool = False, weights: str = "imagenet"
     ) -> None:
         super().__init__()
         places = {_place(extractor, tap, activated): tap for tap in taps}
-        layers = _vgg19_layers(weights) if extractor == "vgg19" else _resnet_layers(extractor, weights)
+        layers = (_vgg_layers if extractor in _VGG_BLOCKS else _resnet_layers)(extractor, weights)
         self.layers = nn.ModuleList(layers[: max(places) + 1])
         self._taps = places
+        self.sizes = dict.fromkeys(taps, 1.0)
+        """What each tap is divided by."""
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False)
@@ -95,32 +105,39 @@ class FeatureExtractor(nn.Module):
         for place, layer in enumerate(self.layers):
             x = layer(x)
             if place in self._taps:
-                features[self._taps[place]] = x
+                features[self._taps[place]] = x / self.sizes[self._taps[place]]
         return features
+
+    @torch.no_grad()
+    def mean_sizes(self, pictures: Iterable[Tensor]) -> dict[str, float]:
+        """Each tap's mean absolute value over ``pictures``, (B, 3, H, W) in [0, 1] each, as it is now divided."""
+        sizes = [{tap: float(seen.abs().mean()) for tap, seen in self(picture).items()} for picture in pictures]
+        return {tap: sum(size[tap] for size in sizes) / len(sizes) for tap in self.sizes}
 
 
 def _place(extractor: Extractor, tap: str, activated: bool) -> int:
     """The number of the layer whose output ``tap`` is."""
-    if extractor == "vgg19":
+    if extractor in _VGG_BLOCKS:
+        blocks = _VGG_BLOCKS[extractor]
         match = re.fullmatch(r"conv([1-5])_([1-4])", tap)
-        if match and int(match[2]) <= _VGG19_BLOCKS[int(match[1]) - 1][0]:
-            pooled = sum(2 * convolutions + 1 for convolutions, _ in _VGG19_BLOCKS[: int(match[1]) - 1])
+        if match and int(match[2]) <= blocks[int(match[1]) - 1][0]:
+            pooled = sum(2 * convolutions + 1 for convolutions, _ in blocks[: int(match[1]) - 1])
             return pooled + 2 * (int(match[2]) - 1) + int(activated)
-        raise GramganError(f"vgg19 has no tap '{tap}'.", "Its taps are conv1_1 to conv5_4.")
+        raise GramganError(f"{extractor} has no tap '{tap}'.", f"Its taps are conv1_1 to conv5_{blocks[-1][0]}.")
     match = re.fullmatch(r"block([1-9]\d?)", tap)
     if match and int(match[1]) <= _RESNET_BLOCKS[extractor]:
         return int(match[1])
     raise GramganError(f"{extractor} has no tap '{tap}'.", f"Its taps are block1 to block{_RESNET_BLOCKS[extractor]}.")
 
 
-def _vgg19_layers(weights: Weights) -> list[nn.Module]:
-    """The layers of ``vgg19().features`` (Simonyan & Zisserman 2015, table 1, E), without the huge linear layers.
+def _vgg_layers(extractor: Extractor, weights: str) -> list[nn.Module]:
+    """The layers of ``vgg16().features`` or vgg19's (Simonyan & Zisserman 2015, table 1, D and E), no linear ones.
 
     No ReLU works in place, so no tap is overwritten by its own.
     """
     layers: list[nn.Module] = []
     width = 3
-    for convolutions, channels in _VGG19_BLOCKS:
+    for convolutions, channels in _VGG_BLOCKS[extractor]:
         for _ in range(convolutions):
             layers += [nn.Conv2d(width, channels, 3, 1, 1), nn.ReLU()]
             width = channels
@@ -129,9 +146,9 @@ def _vgg19_layers(weights: Weights) -> list[nn.Module]:
     if weights == "random":
         _randomise(network)
     else:
-        prefix = "features."
-        official = official_weights("vgg19").items()
-        network.load_state_dict({k.removeprefix(prefix): v for k, v in official if k.startswith(prefix)})
+        found = weights_of(extractor, weights)
+        inner = {key: value for key, value in found.items() if not key.startswith("classifier.")}
+        _fill(nn.ModuleDict({"features": network}), inner, extractor, weights)
     return layers
 
 
@@ -145,15 +162,71 @@ def _randomise(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def _resnet_layers(extractor: Extractor, weights: Weights) -> list[nn.Module]:
+def _resnet_layers(extractor: Extractor, weights: str) -> list[nn.Module]:
     """The stem, then every basic block: layer N is block N."""
     net: Any = (models.resnet18 if extractor == "resnet18" else models.resnet34)(weights=None)
     if weights == "random":
         _randomise(net)
     else:
-        net.load_state_dict(official_weights(extractor))
+        _fill(net, weights_of(extractor, weights), extractor, weights)
     stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
     return [stem, *net.layer1, *net.layer2, *net.layer3, *net.layer4]
+
+
+def weights_of(extractor: Extractor, weights: str) -> dict[str, Tensor]:
+    """The tensors by torchvision's names: its own download, or those of a file."""
+    return official_weights(extractor) if weights == "imagenet" else read_tensors(weights_file(weights))
+
+
+def weights_file(weights: str) -> Path:
+    """Where a file of weights lies: at that path, or under its name in the cache's folder ``features``.
+
+    Raises:
+        GramganError: there is none.
+    """
+    places = (Path(weights), cache_dir() / "features" / weights)
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise FeatureWeightsMissing(
+            f"The feature weights {weights} are neither here nor at {places[1]}.",
+            "Name a .pth or .safetensors file of the network in torchvision's names (--set features.weights=FILE), "
+            "or take torchvision's own (--set features.weights=imagenet).",
+        )
+    return found
+
+
+def weights_record(weights: str) -> str:
+    """What a training record says of the weights: a file by its name and its SHA-256."""
+    if weights in ("imagenet", "random"):
+        return weights
+    file = weights_file(weights)
+    return f"{file.name} (sha256 {hashlib.sha256(file.read_bytes()).hexdigest()})"
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of a .pth or .safetensors file, as float32; a file that holds something else is an error."""
+    try:
+        if file.suffix == ".safetensors":
+            found = load_file(file)
+        else:
+            found = torch.load(file, map_location="cpu", weights_only=True)
+        return {name: tensor.float() for name, tensor in found.items()}
+    except (SafetensorError, RuntimeError, EOFError, AttributeError, pickle.UnpicklingError) as error:
+        raise GramganError(f"{file} can't be read as weights: {error}.") from error
+
+
+def _fill(network: nn.Module, tensors: Mapping[str, Tensor], extractor: str, weights: str) -> None:
+    """Load a network's tensors; the first that is missing, left over or of another shape is named."""
+    wanted = network.state_dict()
+    wrong = next((key for key in (*wanted, *tensors) if key not in tensors or key not in wanted), None)
+    if wrong is not None:
+        state = "not in" if wrong in wanted else "too many in"
+        raise GramganError(f"'{wrong}' of {extractor} is {state} {weights}.", "Its names must be torchvision's.")
+    for key, value in wanted.items():
+        if value.shape != tensors[key].shape:
+            found = tuple(tensors[key].shape)
+            raise GramganError(f"'{key}' in {weights} is {found}; {extractor}'s is {tuple(value.shape)}.")
+    network.load_state_dict(dict(tensors))
 
 
 def official_weights(extractor: Extractor) -> dict[str, Tensor]:

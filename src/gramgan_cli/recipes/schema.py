@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from gramgan_cli.core.data.degradation import BEST_QUALITY, Degradation
+from gramgan_cli.core.data.strength import BEST_QUALITY, Degradation
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,8 @@ class Loss:
     """Distance of SR's features from the textures that a reference lent (TTSR: Yang et al. 2020, section 3.3)."""
     adversarial: float = 0.0
     """Adversarial term."""
+    sharpened: bool = False
+    """Whether content, frequency and perceptual terms ask for sharpened HR (``core/losses/sharpen.py``)."""
     adversarial_form: Literal["ragan", "gan", "lsgan", "wgan", "wgan-gp"] = "ragan"
     """Which adversarial loss."""
     plugins: Mapping[str, float] = field(default_factory=dict)
@@ -191,25 +193,29 @@ class Mask:
 class Features:
     """The feature extractor of the perceptual term."""
 
-    extractor: Literal["vgg19", "resnet18", "resnet34"] = "vgg19"
+    extractor: Literal["vgg16", "vgg19", "resnet18", "resnet34"] = "vgg19"
     """A torchvision network."""
     taps: Mapping[str, float] = field(default_factory=lambda: {"conv3_4": 0.125, "conv4_4": 0.25, "conv5_4": 0.5})
     """Layer -> weight."""
     activated: bool = False
     """Whether VGG taps lie after the activation."""
-    distance: Literal["l1", "mse"] = "l1"
-    """Which distance of features."""
+    distance: Literal["l1", "mse", "cosine"] = "l1"
+    """Which distance of features; 'cosine' compares the directions of each place's channels, as LPIPS does."""
     imagenet_norm: bool = True
     """Whether the extractor sees pictures less ImageNet's mean, over its deviation, as it was trained; else [0, 1]."""
-    weights: Literal["imagenet", "random"] = "imagenet"
-    """'random' needs no file: for trying and testing."""
+    weights: str = "imagenet"
+    """torchvision's own ('imagenet'), 'random' (for trying and testing), or a .pth or .safetensors file."""
+    jitter: int = 0
+    """They are taken from a corner that changes from step to step within this many pixels; 0 from the first pixel."""
+    normalise: bool = False
+    """Divide each tap by its mean absolute value over crops of the training photos: files differ in scale."""
 
 
 @dataclass(frozen=True)
 class Discriminator:
     """The network that judges."""
 
-    arch: Literal["none", "gramgan", "srgan", "esrgan", "ttsr"] = "none"
+    arch: Literal["none", "gramgan", "srgan", "esrgan", "ttsr", "unet"] = "none"
     """Which one; 'none' is content training."""
     nf: int = 0
     """Channels of its first convolution, which all others follow; 0 is the paper's."""
@@ -245,12 +251,14 @@ LIMITS: dict[str, Limits] = {
     **dict.fromkeys(("texture.patch_size", "mask.cell"), _COUNT),
     **dict.fromkeys(("stage_steps", "compute.threads", "schedule.warmup", "schedule.period"), _NOT_NEGATIVE),
     **dict.fromkeys(("schedule.factor", "optimizer.clip", "optimizer.weight_decay", "mask.delta"), _NOT_NEGATIVE),
-    **dict.fromkeys(("texture.alpha", "texture.beta", "discriminator.nf", "discriminator.jitter"), _NOT_NEGATIVE),
+    **dict.fromkeys(
+        ("texture.alpha", "texture.beta", "discriminator.nf", "discriminator.jitter", "features.jitter"), _NOT_NEGATIVE
+    ),
     **dict.fromkeys((f"loss.{term}" for term in LOSS_TERMS), _NOT_NEGATIVE),
     **{f"optimizer.{rate}": _NOT_NEGATIVE for rate in ("rate", "discriminator_rate", "extractor_rate")},
     **{f"optimizer.{decay}": _DECAY for decay in ("beta1", "beta2", "ema")},
     **{f"optimizer.discriminator_{decay}": _DECAY for decay in ("beta1", "beta2")},
-    **{f"degradation.{share}": _SHARE for share in ("share", "chance")},
+    **{f"degradation.{share}": _SHARE for share in ("share", "chance", "severity")},
     **{f"degradation.{strength}": _NOT_NEGATIVE for strength in ("blur", "noise")},
     "data.rotation": Limits(0, 45),
     **dict.fromkeys(("data.valid_crop", "epochs"), _NOT_NEGATIVE),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.features import FeatureExtractor
+from gramgan_cli.core.features import FeatureExtractor, weights_record
+from gramgan_cli.core.losses.perceptual import perceptual
 from gramgan_cli.engines.train.steps.terms import check_features
 from gramgan_cli.recipes.load import load_recipe
 
@@ -126,3 +130,93 @@ def test_a_file_in_the_cache_is_used_and_a_damaged_one_named(
     file.write_bytes(b"not a checkpoint")
     with pytest.raises(GramganError, match=r"resnet18-f37072fd\.pth are damaged"):
         FeatureExtractor("resnet18", ("block1",))
+
+
+def vgg16_file(path: Path, seed: int = 0) -> nn.Sequential:
+    """A file with the convolutions of torchvision's VGG16, and the network that they belong to."""
+    torch.manual_seed(seed)
+    with torch.device("meta"):  # the linear layers' half gigabyte is never made
+        network = torchvision.models.vgg16(weights=None).features
+    network = network.to_empty(device="cpu").eval()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+            nn.init.uniform_(module.bias)
+    tensors = {f"features.{name}": tensor for name, tensor in network.state_dict().items()}
+    if path.suffix == ".pth":
+        torch.save({**tensors, "classifier.0.weight": torch.zeros(2, 2)}, path)
+    else:
+        save_file(tensors, path)
+    assert isinstance(network, nn.Sequential)
+    return network
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_vgg16_from_a_file_is_torchvisions(suffix: str, tmp_path: Path) -> None:
+    reference = vgg16_file(tmp_path / f"vgg{suffix}")
+    indices = {"conv1_2": 2, "conv3_3": 14, "conv4_3": 21, "conv5_3": 28}
+    extractor = FeatureExtractor("vgg16", tuple(indices), weights=str(tmp_path / f"vgg{suffix}"))
+    x = torch.rand(1, 3, 32, 32)
+    expected = hooked(reference, {name: reference[i] for name, i in indices.items()}, x)
+    for name, value in extractor(x).items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-4)
+
+
+def test_a_file_lies_in_the_cache_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAMGAN_CACHE", str(tmp_path))
+    (tmp_path / "features").mkdir()
+    vgg16_file(tmp_path / "features" / "vgg.safetensors")
+    assert set(FeatureExtractor("vgg16", ("conv1_2",), weights="vgg.safetensors")(torch.rand(1, 3, 16, 16))) == {
+        "conv1_2"
+    }
+    recorded = weights_record("vgg.safetensors")
+    assert hashlib.sha256((tmp_path / "features" / "vgg.safetensors").read_bytes()).hexdigest() in recorded
+    with pytest.raises(GramganError, match=r"other\.safetensors are neither here nor at"):
+        FeatureExtractor("vgg16", ("conv1_2",), weights="other.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"features.0.weight": None}, r"'features\.0\.weight' of vgg16 is not in"),
+        ({"features.99.weight": torch.zeros(1)}, r"'features\.99\.weight' of vgg16 is too many in"),
+        ({"features.2.weight": torch.zeros(64, 3, 3, 3)}, r"'features\.2\.weight' in .* is \(64, 3, 3, 3\)"),
+    ],
+)
+def test_a_file_of_another_network_is_refused_by_the_key(
+    change: dict[str, torch.Tensor | None], message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "vgg.safetensors"
+    vgg16_file(file)
+    tensors = {key: value for key, value in {**load_file(file), **change}.items() if value is not None}
+    save_file(tensors, file)
+    with pytest.raises(GramganError, match=message):
+        FeatureExtractor("vgg16", ("conv1_2",), weights=str(file))
+
+
+def test_a_file_that_is_no_weights_is_refused(tmp_path: Path) -> None:
+    for name in ("vgg.pth", "vgg.safetensors"):
+        (tmp_path / name).write_bytes(b"not weights")
+        with pytest.raises(GramganError, match="can't be read as weights"):
+            FeatureExtractor("vgg16", ("conv1_2",), weights=str(tmp_path / name))
+
+
+def test_taps_divided_by_their_sizes_have_size_one() -> None:
+    extractor = FeatureExtractor("vgg16", ("conv1_2", "conv3_3"), weights="random")
+    pictures = [torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)]
+    plain = {tap: torch.cat([extractor(p)[tap] for p in pictures]).abs().mean() for tap in ("conv1_2", "conv3_3")}
+    extractor.sizes = extractor.mean_sizes(pictures)
+    for tap, size in extractor.sizes.items():
+        assert size == pytest.approx(float(plain[tap]), rel=1e-4)
+        assert float(torch.cat([extractor(p)[tap] for p in pictures]).abs().mean()) == pytest.approx(1, rel=1e-4)
+
+
+def test_cosine_distance_is_half_the_squared_distance_of_unit_vectors() -> None:
+    torch.manual_seed(0)
+    sr, hr = ({"conv1_2": torch.randn(2, 5, 4, 6, dtype=torch.float64)} for _ in range(2))
+    a, b = (f["conv1_2"].numpy() / np.linalg.norm(f["conv1_2"].numpy(), axis=1, keepdims=True) for f in (sr, hr))
+    expected = 0.5 * float(((a - b) ** 2).sum(axis=1).mean())
+    assert float(perceptual(sr, hr, {"conv1_2": 2.0}, "cosine")) == pytest.approx(2 * expected, rel=1e-5)
+    assert float(perceptual(sr, {"conv1_2": 3 * sr["conv1_2"]}, {"conv1_2": 1.0}, "cosine")) == pytest.approx(
+        0, abs=1e-6
+    )

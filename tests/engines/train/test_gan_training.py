@@ -34,7 +34,8 @@ from gramgan_cli.engines.train.options import TrainResult
 from gramgan_cli.engines.train.parallel.group import Group, TorchGroup
 from gramgan_cli.engines.train.parallel.processes import parse_gpus, start
 from gramgan_cli.engines.train.steps.content import ContentTraining
-from gramgan_cli.engines.train.steps.gan import GanTraining, jitter_corner, recipe_mask
+from gramgan_cli.engines.train.steps.gan import GanTraining, recipe_mask
+from gramgan_cli.engines.train.steps.jitter import jitter_corner, jittered
 from gramgan_cli.engines.train.steps.step_seed import step_seed
 from gramgan_cli.engines.train.steps.texture_term import TextureTerm
 from gramgan_cli.engines.train.warm_start import find_content_weights
@@ -326,6 +327,10 @@ def test_the_compact_recipe_starts_from_the_embedded_default() -> None:
     assert find_content_weights(load_recipe("gramgan-compact").network) == "clean"
 
 
+def test_the_recipe_for_damaged_photos_starts_from_the_embedded_photo() -> None:
+    assert find_content_weights(load_recipe("photo-gan").network, damaged=True) == "photo"
+
+
 def test_weights_for_degraded_photos_are_no_first_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without ``clean`` there is none to start from: photo learnt pixels, but of LR that isn't sharp."""
     others = [model for model in store.stored_models() if model.name != "clean"]
@@ -463,3 +468,11 @@ def test_features_that_are_not_there_are_missed_before_anything_is_written(
     assert "vgg19-dcbb9e9d.pth" in done.stderr
     assert "loss.perceptual=0" in done.stderr
     assert not (tmp_path / "r").exists()
+
+
+def test_the_features_see_each_step_from_its_own_corner() -> None:
+    image = torch.arange(2 * 3 * 12 * 12, dtype=torch.float32).view(2, 3, 12, 12)
+    assert jittered(image, 0, 1, 5) is image
+    for step in range(4):
+        top, left = jitter_corner(4, 1, step)
+        assert torch.equal(jittered(image, 4, 1, step), image[:, :, top : top + 8, left : left + 8])

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Criterion = Literal["l1", "mse"]
+Criterion = Literal["l1", "mse", "cosine"]
+
+
+def cosine(sr: Tensor, hr: Tensor) -> Tensor:
+    """1 - cos of the angle between the channels of each place, mean over the places of (B, C, h, w).
+
+    Half the squared distance of the channels scaled to length 1: LPIPS with all its weights equal (Zhang et al. 2018,
+    eq. 1). No scale of the features matters.
+    """
+    return (1 - F.cosine_similarity(sr, hr, dim=1, eps=1e-6)).mean()
+
+
+DISTANCES: dict[Criterion, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "mse": F.mse_loss, "cosine": cosine}
 
 
 def perceptual(
@@ -20,8 +32,8 @@ def perceptual(
     Args:
         sr, hr: features by tap name, (B, C, h, w) each; gradient goes into ``sr`` only.
         weights: weight by tap name; every name must be in ``sr`` and ``hr``.
-        criterion: 'l1' or 'mse'.
+        criterion: 'l1', 'mse' or 'cosine'.
     """
-    distance = F.l1_loss if criterion == "l1" else F.mse_loss
+    distance = DISTANCES[criterion]
     terms = [weight * distance(sr[tap].float(), hr[tap].detach().float()) for tap, weight in weights.items()]
     return torch.stack(terms).sum()

@@ -12,6 +12,7 @@ from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.losses.optional.artifacts import WINDOW as ARTIFACT_WINDOW
 from gramgan_cli.core.losses.optional.structure import WEIGHTS, WINDOW
+from gramgan_cli.core.losses.sharpen import SIDE
 from gramgan_cli.core.texture.masks import texture_mask
 from gramgan_cli.core.texture.patches import choose_places, parse_selection
 from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
@@ -98,6 +99,12 @@ def _check_terms(recipe: Recipe) -> None:
             raise UsageError(f"loss.{name} needs crops of {side} px at least.", "Set --hr-crop.")
     if recipe.optimizer.weight_decay and recipe.optimizer.name != "adamw":
         raise UsageError("optimizer.weight_decay is AdamW's.", "Set optimizer.name=adamw too.")
+    if loss.perceptual and recipe.features.jitter >= recipe.data.hr_crop:
+        raise UsageError(f"features.jitter={recipe.features.jitter} leaves nothing of the crops.", "Set it lower.")
+    if loss.sharpened and recipe.data.hr_crop <= SIDE // 2:
+        raise UsageError(
+            f"loss.sharpened blurs over {SIDE} px: too many for crops of {recipe.data.hr_crop}.", "Set --hr-crop."
+        )
     if not any(getattr(loss, name) for name in LOSS_TERMS) and not own:
         raise UsageError("All loss terms are 0: there is nothing to learn.")
 

@@ -33,8 +33,8 @@ class Training(Protocol):
 
     networks: dict[str, nn.Module]
     optimisers: dict[str, torch.optim.Optimizer]
-    scaler: torch.amp.GradScaler
     picture_terms: PictureTerms
+    scaler: torch.amp.GradScaler
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
         """One update; the loss terms, still on the device."""
@@ -88,6 +88,7 @@ def set_up(
     generator = generator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     kind = ContentTraining if recipe.discriminator.arch == "none" else GanTraining
     training: Training = kind(generator, recipe, device, group)
+    training.picture_terms.normalise(photos.sampler.batch)
     average = copy.deepcopy(generator).eval() if recipe.optimizer.ema else generator
     header = WeightsHeader(arch, hyperparameters, descriptor.scale)
     made = Setup(

@@ -37,12 +37,15 @@ def _same_network(header: WeightsHeader, network: Mapping[str, Any]) -> bool:
     )
 
 
-def find_content_weights(network: Mapping[str, Any]) -> str | None:
-    """The model in the store that was trained on pixels alone and has this network; the longest trained of several."""
+def find_content_weights(network: Mapping[str, Any], damaged: bool = False) -> str | None:
+    """The model in the store that was trained on pixels alone and has this network; the longest trained of several.
+
+    ``damaged`` asks for one that learnt from damaged LR; else it is one whose LR was as sharp as a reduced photo is.
+    """
     fitting = []
     for model in store.stored_models():
         header = read_header(model.path)
-        if _trained_on_pixels(header.training) and _same_network(header, network):
+        if _trained_on_pixels(header.training, damaged) and _same_network(header, network):
             fitting.append((all_steps(header.training), model.name))
     return max(fitting)[1] if fitting else None
 
@@ -68,10 +71,10 @@ def described_start(name: str, header: WeightsHeader) -> str:
     return f"Starts from '{name}'" + (f": {', '.join(facts)}." if facts else ".")
 
 
-def _trained_on_pixels(training: Mapping[str, Any]) -> bool:
-    """Whether a header's record is that of a first stage: pixel losses, LR as sharp as a reduced photo is."""
+def _trained_on_pixels(training: Mapping[str, Any], damaged: bool) -> bool:
+    """Whether a header's record is that of a first stage: pixel losses, and LR damaged or not, as is asked."""
     losses, settings = set(training.get("losses", ())), training.get("settings", {})
-    return bool(losses) and losses <= PIXEL_LOSSES and not settings.get("degradation.share")
+    return bool(losses) and losses <= PIXEL_LOSSES and bool(settings.get("degradation.share")) == damaged
 
 
 def with_initial_network(recipe: Recipe) -> Recipe:
@@ -131,7 +134,8 @@ def with_start(recipe: Recipe) -> Recipe:
         )
     if recipe.init or not recipe.stage:
         return recipe
-    found = find_content_weights(recipe.network)
+    damaged = bool(load_recipe(recipe.stage).degradation.share)
+    found = find_content_weights(recipe.network, damaged)
     if found is not None:
         _check_trained_enough(found, recipe)
     return replace(recipe, init=found or FIRST_STAGE_END)

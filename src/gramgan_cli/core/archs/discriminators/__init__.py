@@ -1,4 +1,7 @@
-"""Discriminators: RGB in [0, 1] -> one logit per image, (B, 1); Gram-GAN's hands out two feature maps beside it."""
+"""Discriminators: RGB in [0, 1] -> one logit per image, (B, 1), or, the U-Net, per pixel.
+
+Gram-GAN's hands out two feature maps beside it.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from gramgan_cli.core.archs.discriminators.esrgan import ESRGANDiscriminator
 from gramgan_cli.core.archs.discriminators.gramgan import DiscriminatorVGGStyle
 from gramgan_cli.core.archs.discriminators.srgan import SRGANDiscriminator
 from gramgan_cli.core.archs.discriminators.ttsr import TTSRDiscriminator
+from gramgan_cli.core.archs.discriminators.unet import MULTIPLE, UNetDiscriminator
 from gramgan_cli.core.errors import GramganError, nearest
 
-DISCRIMINATORS = ("gramgan", "srgan", "esrgan", "ttsr")
+DISCRIMINATORS = ("gramgan", "srgan", "esrgan", "ttsr", "unet")
 """Names that recipes take."""
 
 
@@ -31,4 +35,11 @@ def build_discriminator(name: str, side: int, nf: int = 0) -> nn.Module:
             return TTSRDiscriminator(size=side, **width)
         except ValueError as error:
             raise GramganError(f"{error}.", "Set --hr-crop.") from error
+    if name == "unet":
+        if side % MULTIPLE:
+            raise GramganError(
+                f"The U-Net discriminator can't see {side} pixels a side: it needs a multiple of {MULTIPLE}.",
+                "Set --hr-crop or discriminator.jitter.",
+            )
+        return UNetDiscriminator(**width)
     raise GramganError(f"There is no discriminator '{name}'.", nearest(name, DISCRIMINATORS))

@@ -43,5 +43,7 @@ def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, 
     if len(names) <= MOST_NAMES:
         record["photo_names"] = names
     if recipe.loss.perceptual or recipe.loss.style or recipe.network["arch"] == "ttsr":
-        record["features"] = f"{recipe.features.extractor} with {recipe.features.weights} weights"
+        from gramgan_cli.core.features import weights_record  # brings torchvision, which most runs don't need
+
+        record["features"] = f"{recipe.features.extractor} with {weights_record(recipe.features.weights)} weights"
     return record

@@ -27,6 +27,7 @@ from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perce
 from gramgan_cli.core.texture.masks import texture_mask
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.generate import Generated, generate
+from gramgan_cli.engines.train.steps.jitter import jittered
 from gramgan_cli.engines.train.steps.optim import adam, generator_optimisers, update
 from gramgan_cli.engines.train.steps.precision import autocast, resolve
 from gramgan_cli.engines.train.steps.ranges import in_range
@@ -124,11 +125,7 @@ class GanTraining:
     def _seen(self, image: Tensor, part: Part, step: int) -> Tensor:
         """What the discriminator gets to see of SR or HR: masked, from this step's corner."""
         seen = in_range(image * part.mask, self.recipe.discriminator.input_range)
-        spare = self.recipe.discriminator.jitter
-        if not spare:
-            return seen
-        top, left = jitter_corner(spare, self.recipe.seed, step)
-        return seen[..., top : top + seen.shape[2] - spare, left : left + seen.shape[3] - spare]
+        return jittered(seen, self.recipe.discriminator.jitter, self.recipe.seed, step)
 
     def _look(self, image: Tensor) -> Judgement | Tensor:
         """The discriminator's answer in the run's precision."""
@@ -187,18 +184,6 @@ class GanTraining:
                 of_form = {"gan": gan_g, "lsgan": lsgan_g, "wgan": wgan_g, "wgan-gp": wgan_g}
                 terms["adversarial"] = of_form[form](_logit(fake))
         return terms
-
-
-def jitter_corner(spare: int, seed: int, step: int) -> tuple[int, int]:
-    """Top and left corner, 0 to ``spare`` - 1 px, of the discriminator's view: a function of (seed, step) alone.
-
-    The strided convolutions send back a gradient with a pattern of their own. From a fixed corner it meets each phase
-    of the generator's sub-pixel grid in the same way at every step, and the generator learns the pattern; from a
-    changing corner it averages out.
-    """
-    generator = torch.Generator().manual_seed(step_seed(seed, step))
-    top, left = torch.randint(spare, (2,), generator=generator).tolist()
-    return top, left
 
 
 def recipe_mask(recipe: Recipe, hr: Tensor) -> Tensor:

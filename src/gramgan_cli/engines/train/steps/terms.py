@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.ttsr import TTSR
+from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.losses.colours import luma_and_differences
 from gramgan_cli.core.losses.content import charbonnier, l1, mse
@@ -20,9 +22,11 @@ from gramgan_cli.core.losses.optional.wavelet import wavelet
 from gramgan_cli.core.losses.perceptual import perceptual
 from gramgan_cli.core.losses.phase import phase_pattern
 from gramgan_cli.core.losses.plain import plain_l1
+from gramgan_cli.core.losses.sharpen import sharpened
 from gramgan_cli.core.losses.transferal import transferal_perceptual
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.generate import Generated
+from gramgan_cli.engines.train.steps.jitter import jittered
 from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.engines.train.steps.precision import autocast
 from gramgan_cli.engines.train.steps.ranges import in_range
@@ -31,6 +35,9 @@ from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 if TYPE_CHECKING:
     from gramgan_cli.core.features import FeatureExtractor
+
+NORMALISING = 8
+"""Steps whose HR crops say how large each tap is."""
 
 DISTANCES = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
 
@@ -90,20 +97,38 @@ class PictureTerms:
         self, generator: nn.Module, recipe: Recipe, precision: str, device: torch.device, group: Group
     ) -> None:
         self.generator = generator
-        self.recipe, self.precision, self.device = recipe, precision, device
+        self.recipe, self.precision, self.device, self.group = recipe, precision, device, group
         self.distance = DISTANCES[recipe.loss.content_distance]
         self.plugins = plugin_losses(recipe, device)
         self.texture = TextureTerm(recipe, device, group) if recipe.loss.texture else None
         network = dict(recipe.network)
         self.described = archs.describe(network.pop("arch"), network)
-        self.features = extractor_of(recipe).to(device) if needs_features(recipe) else None
+        self.features = self._extractor() if needs_features(recipe) else None
+
+    def _extractor(self) -> FeatureExtractor:
+        """The frozen network where the pictures are, its convolutions laid out as they are fastest."""
+        extractor = extractor_of(self.recipe)
+        return extractor.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def normalise(self, batch_of: Callable[[int], Batch]) -> None:
+        """Where the recipe asks for it, divide each tap by its mean size over the HR crops of the first steps.
+
+        Those are a function of the seed alone, so that a resumed run divides by the same; all processes by the mean of
+        what they saw.
+        """
+        if self.features is None or not self.recipe.features.normalise:
+            return
+        sizes = self.features.mean_sizes(batch_of(step).hr.to(self.device) for step in range(NORMALISING))
+        means = self.group.average(torch.tensor(list(sizes.values()), device=self.device))
+        self.features.sizes = dict(zip(sizes, means.tolist(), strict=True))
 
     def __call__(self, generated: Generated, hr: Tensor, step: int) -> dict[str, Tensor]:
         """Unweighted terms of SR and HR, (b, 3, H, W) float32 in [0, 1]; gradient goes into SR."""
         sr, terms = generated.sr, dict[str, Tensor]()
-        seen, wanted = sr, hr
+        target = sharpened(hr) if self.recipe.loss.sharpened else hr
+        seen, wanted = sr, target
         if self.recipe.loss.colours == "ycbcr":
-            seen, wanted = luma_and_differences(sr), luma_and_differences(hr)
+            seen, wanted = luma_and_differences(sr), luma_and_differences(target)
         if self.recipe.loss.content:
             terms["content"] = self.distance(*(in_range(x, self.recipe.loss.content_range) for x in (seen, wanted)))
         for name, distance in PIXEL_TERMS.items():
@@ -114,7 +139,7 @@ class PictureTerms:
         if self.recipe.loss.style:
             terms["style"] = self._style(sr, hr)
         if self.recipe.loss.perceptual:
-            terms["perceptual"] = self._perceptual(sr, hr)
+            terms["perceptual"] = self._perceptual(sr, target, step)
         if self.texture is not None:
             terms["texture"] = self.texture(sr, hr, step)
         if self.recipe.loss.phase:
@@ -144,9 +169,10 @@ class PictureTerms:
             seen = self.features(sr)
         return style(seen, wanted, self.recipe.features.taps)
 
-    def _perceptual(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """L_P between frozen features (docs/gramgan.md, "Losses")."""
+    def _perceptual(self, sr: Tensor, hr: Tensor, step: int) -> Tensor:
+        """L_P between frozen features (docs/gramgan.md, "Losses"), seen from this step's corner."""
         assert self.features is not None
+        sr, hr = (jittered(image, self.recipe.features.jitter, self.recipe.seed, step) for image in (sr, hr))
         with autocast(self.precision, self.device):
             with torch.no_grad():
                 wanted = self.features(hr)
