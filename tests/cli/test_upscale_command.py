@@ -21,9 +21,9 @@ from PIL import Image
 from gramgan_cli.cli.app import main
 from gramgan_cli.core import archs
 from gramgan_cli.core.resize.matlab import imresize
-from gramgan_cli.core.weights.catalogue import unnamed_model
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.square import chosen_model
 from gramgan_cli.engines.upscale.upscaler import Interpolator
 
 PNG = with_pillow(scene(3), "PNG")
@@ -126,15 +126,15 @@ def test_without_a_model_the_catalogue_s_is_used(gramgan, tmp_path):
     """Most people's photos are not clean; the catalogue says which model is for them."""
     (tmp_path / "a.png").write_bytes(PNG)
     done = gramgan(tmp_path / "a.png", "--json", "--device", "cpu")
-    assert json.loads(done.stdout)["model"]["name"] == unnamed_model() == "photo"
+    assert json.loads(done.stdout)["model"]["name"] == chosen_model()
     found = torch.from_numpy(np.array(Image.open(tmp_path / "a_x4.png")))
     lr = torch.from_numpy(scene(3)).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
         apart = {
             name: (255 * load_model(name).network(lr)[0].clamp(0, 1).permute(1, 2, 0) - found).abs().max()
-            for name in ("photo", "clean")
+            for name in (chosen_model(), "clean")
         }
-    assert apart["photo"] < 1 < apart["clean"]
+    assert apart[chosen_model()] < 1 < apart["clean"]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_what_runs_is_named(gramgan, tmp_path):
     done = gramgan(tmp_path / "a.png", "--model", "clean", *words)
     assert b"Running clean on cpu with torch." in done.stderr
     done = gramgan(tmp_path / "a.png", "--style", "0.5", *words)
-    assert re.search(rb"Running [a-z]+, style 0\.5, on cpu with torch\.", done.stderr)
+    assert re.search(rb"Running denoise 1, style 0\.5, on cpu with torch\.", done.stderr)
 
 
 def test_json_is_a_document_for_errors_before_the_work_too(gramgan, tmp_path):

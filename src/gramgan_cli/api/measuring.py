@@ -12,7 +12,7 @@ from gramgan_cli.api.options import AnyPath
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.data.datasets import find_dataset
 from gramgan_cli.core.io.folders import data_dir as default_dir
-from gramgan_cli.core.weights.catalogue import unnamed_model
+from gramgan_cli.core.weights.square import chosen_model
 from gramgan_cli.engines.measure.bench import BenchOptions, Enlarged, Measured, with_distinct_names
 from gramgan_cli.engines.measure.bench import bench as run_bench
 from gramgan_cli.engines.measure.conventions import CONVENTIONS
@@ -72,7 +72,7 @@ def bench(
         raise TypeError(f"unknown argument '{min(unknown)}'")
     named = [datasets] if isinstance(datasets, str) or not isinstance(datasets, Sequence) else datasets
     device = pick_device(arguments.get("device", "auto"))
-    chosen = models or ["bicubic", unnamed_model()]
+    chosen = models or ["bicubic", chosen_model()]
     enlargers = open_enlargers(chosen, device, arguments.get("tile", "auto"), on_note, arguments.get("scale"))
     folders = [Path(arguments["data_dir"])] if "data_dir" in arguments else [default_dir()]
     sets = with_distinct_names([find_dataset(fspath(one), folders, enlargers[0].scale) for one in named])

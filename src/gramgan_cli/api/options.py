@@ -22,8 +22,10 @@ AnyPath = str | os.PathLike[str]
 class ModelArguments(TypedDict, total=False):
     """What decides how arrays are enlarged. Every default is that of ``gramgan upscale``."""
 
+    denoise: float
+    """0: the photo is clean, 1: noise, blur and blocks are taken away; chooses the model."""
     style: float
-    """0: faithful, 1: rich in invented texture; chooses the model."""
+    """0: right on average, 1: crisp and rich in texture, partly invented; chooses the model."""
     reference: AnyPath
     """A photo to take texture from, for models that were trained for it."""
     device: str
@@ -84,6 +86,7 @@ def upscale_options(arguments: UpscaleArguments) -> UpscaleOptions:
         raise TypeError(f"unknown argument '{min(unknown)}'")
     reference = Path(arguments["reference"]) if "reference" in arguments else None
     size = SizeChoice(*(given.pop(key, None) for key in ("outscale", "width", "height", "fit")))  # type: ignore[arg-type]
-    model = chosen_model(given.pop("model", None), given.pop("style", None), reference)  # type: ignore[arg-type]
+    model, denoise, style = (given.pop(key, None) for key in ("model", "denoise", "style"))
+    chosen = chosen_model(model, denoise, style, reference)  # type: ignore[arg-type]
     given["reference"] = reference
-    return UpscaleOptions(model=model, size=size, **given)  # type: ignore[arg-type]
+    return UpscaleOptions(model=chosen, size=size, **given)  # type: ignore[arg-type]

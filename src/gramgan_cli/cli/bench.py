@@ -128,7 +128,7 @@ def bench(
     from gramgan_cli.core.backends.device import pick_device
     from gramgan_cli.core.data.datasets import find_dataset
     from gramgan_cli.core.io.folders import data_dir as default_dir
-    from gramgan_cli.core.weights.catalogue import unnamed_model
+    from gramgan_cli.core.weights.square import chosen_model
     from gramgan_cli.engines.measure import bench as engine
     from gramgan_cli.engines.measure import report as reporting
     from gramgan_cli.engines.measure.conventions import CONVENTIONS
@@ -140,7 +140,7 @@ def bench(
             reporting.check_report_path(report, overwrite)
         place = pick_device(device)
         enlargers = open_enlargers(
-            model or ["bicubic", unnamed_model()], place, "auto" if tile is None else tile, note, scale
+            model or ["bicubic", chosen_model()], place, "auto" if tile is None else tile, note, scale
         )
         factor = enlargers[0].scale
         folders = [data_dir] if data_dir else [default_dir()]

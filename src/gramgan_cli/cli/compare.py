@@ -58,7 +58,7 @@ def compare(
     """
     from gramgan_cli.core.backends.device import pick_device
     from gramgan_cli.core.io.files import check_target
-    from gramgan_cli.core.weights.catalogue import unnamed_model
+    from gramgan_cli.core.weights.square import chosen_model
     from gramgan_cli.engines.measure import compare as engine
     from gramgan_cli.engines.measure.compare_grid import write_grid
     from gramgan_cli.engines.measure.compare_page import check_size, write_page
@@ -75,7 +75,7 @@ def compare(
         check_target(target, overwrite)
         if target.exists() and photo.exists() and target.samefile(photo):
             raise UsageError(f"The comparison would replace the photo {photo} itself.", "Give -o another name.")
-        names = [name for name in model or [unnamed_model()] if name != "bicubic"]
+        names = [name for name in model or [chosen_model()] if name != "bicubic"]
         opened = open_enlargers(names, pick_device(device), "auto" if tile is None else tile, note)
         enlargers = engine.with_bicubic(opened)
         for enlarger in enlargers:

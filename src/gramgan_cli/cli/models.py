@@ -53,7 +53,7 @@ def list_(
 
     Example: gramgan models list
     """
-    from gramgan_cli.core.weights.catalogue import unnamed_model
+    from gramgan_cli.core.weights.square import chosen_model
     from gramgan_cli.engines.models import commands as engine
 
     rows, problems = engine.list_models()
@@ -73,7 +73,7 @@ def list_(
         [[row.name, row.trained_for or row.arch, f"x{row.scale}", _size(row.size), row.licence] for row in rows],
         texts=2,
     )
-    output.note(f"gramgan upscale uses '{unnamed_model()}' where no model is named.")
+    output.note(f"gramgan upscale uses '{chosen_model()}' where no model is named.")
     catalogue = engine.list_catalogue()
     if catalogue:
         output.print_table(

@@ -19,6 +19,7 @@ from gramgan_cli.cli.upscale_values import box_of, bytes_of, format_of, tile_of
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix
 from gramgan_cli.core.resize.sizes import SizeChoice
+from gramgan_cli.core.weights.catalogue import read_square
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.upscale.options import UpscaleOptions
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 PICTURE, RESULT, SIZE, WORK, REFERENCE = "Pictures", "Result", "Size", "Work", "Reference"
 BATCH = "Batch runs"
+USUAL = read_square()
 
 
 def upscale(
@@ -56,7 +58,16 @@ def upscale(
             metavar="NAME|FILE",
             autocompletion=complete_model,
             help="A model of 'gramgan models list', a weights file, or nearest, bilinear, bicubic, lanczos. Without "
-            "it: photo, for photos as they are; clean is for clean, sharp ones.",
+            "it: a mixture for photos as they are, see --denoise and --style.",
+        ),
+    ] = None,
+    denoise: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="0: the photo is clean and stays as it is, 1: noise, blur and blocks are taken away; between: less.",
+            show_default=f"{USUAL.denoise:g}",
         ),
     ] = None,
     style: Annotated[
@@ -66,7 +77,8 @@ def upscale(
             "-s",
             min=0,
             max=1,
-            help="0: faithful (the model clean), 1: rich in invented texture, between: a mixture of both.",
+            help="0: right on average, but soft, 1: crisp and rich in texture, part of it invented; between: less.",
+            show_default=f"{USUAL.style:g}",
         ),
     ] = None,
     ref: Annotated[
@@ -227,7 +239,7 @@ def upscale(
     from gramgan_cli.engines.upscale.options import UpscaleOptions, chosen_model
 
     options = UpscaleOptions(
-        model=chosen_model(model, style, ref),
+        model=chosen_model(model, denoise, style, ref),
         reference=ref,
         device=device,
         backend=backend,

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def runs(session: Session) -> str:
-    """The line that says what runs: 'Running photo, style 0.8, on cpu with ncnn.'"""
-    from gramgan_cli.core.weights import mixture
+    """The line that says what runs: 'Running denoise 1, style 0.8, on cpu with ncnn.'"""
+    from gramgan_cli.core.weights.square import place_of
 
     backend = f" with {session.backend}" if session.backend else ""
-    mixed = mixture.Mixture.parse(session.name)
-    if mixed is not None and mixture.style(mixed.alpha) == session.name:
-        return f"Running {mixed.first}, style {mixed.alpha:g}, on {session.device}{backend}."
+    place = place_of(session.name)
+    if place is not None:
+        return f"Running denoise {place.denoise:g}, style {place.style:g}, on {session.device}{backend}."
     return f"Running {session.name} on {session.device}{backend}."
 
 

@@ -20,8 +20,8 @@ from gramgan_cli.core.io.folders import cache_dir, data_dir
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.texture.patchdb.bank import default_bank
 from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.catalogue import unnamed_model
 from gramgan_cli.core.weights.embedded import embedded_models
+from gramgan_cli.core.weights.square import CORNERS
 from gramgan_cli.engines.models.commands import verify
 
 EXTRA_IS_FOR = {
@@ -259,7 +259,7 @@ def _bad_folders(folders: list[Folder]) -> list[Missing]:
 
 def _bad_models() -> list[Missing]:
     missing = []
-    if unnamed_model() not in embedded_models():
+    if not embedded_models().keys() >= CORNERS:
         missing.append(Missing("the embedded model", "gramgan upscale without --model", "Install a released package"))
     for model, problem in verify([]):
         if problem is not None:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.weights.mixture import Mixture, style
+from gramgan_cli.core.weights.catalogue import read_square
+from gramgan_cli.core.weights.square import square_model
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.result import Result
 
@@ -46,16 +47,13 @@ class Knobs:
 
 def usual_knobs() -> Knobs:
     """What ``gramgan upscale`` uses when nothing is said."""
-    return Knobs(1.0, 0.0)
+    usual = read_square()
+    return Knobs(usual.denoise, usual.style)
 
 
 def model_of(knobs: Knobs) -> str:
     """The mixture of the embedded models that the knobs mean."""
-    if knobs.texture:
-        return style(knobs.texture)
-    if knobs.denoise in (0, 1):
-        return "photo" if knobs.denoise else "clean"
-    return str(Mixture("clean", "photo", knobs.denoise))
+    return square_model(knobs.denoise, knobs.texture)
 
 
 class Enlarger:

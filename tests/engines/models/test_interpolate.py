@@ -19,7 +19,6 @@ from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.core.weights.interpolate import interpolate
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixture import Mixture, style
 
 TINY: dict[str, Any] = {"nf": 4, "nb": 1}
 
@@ -51,7 +50,7 @@ def test_every_weight_lies_between(tmp_path: Path) -> None:
         np.testing.assert_allclose(tensor.numpy(), expected, rtol=1e-6, atol=1e-9)
     header = read_header(Path(result.stdout.strip()))
     assert header.licence == "MIT AND CC0-1.0"
-    assert header.training == {"interpolated": {"first": "psnr", "second": "gan", "alpha": 0.8}}
+    assert header.training == {"mixed": pytest.approx({"psnr": 0.2, "gan": 0.8})}
     again = run(first, second, "--alpha", "0.5", "-o", "between")
     assert isinstance(again.exception, GramganError)
     assert isinstance(again.exception, ModelExists)
@@ -145,19 +144,9 @@ def test_a_mixture_is_a_model(tmp_path: Path) -> None:
     a, b = (load_model(name).network.state_dict() for name in ("one", "two"))
     for name, tensor in mixed.network.state_dict().items():
         np.testing.assert_allclose(tensor, 0.7 * a[name].double() + 0.3 * b[name].double(), rtol=1e-6, atol=1e-9)
-    assert mixed.header.training == {"interpolated": {"first": "one", "second": "two", "alpha": 0.3}}
+    assert mixed.header.training == {"mixed": pytest.approx({"one": 0.7, "two": 0.3})}
     for wrong in ("one+two@1.5", "one+two@half", "one+two@nan"):
         with pytest.raises(GramganError, match="between 0 and 1"):
             load_model(wrong)
     with pytest.raises(GramganError, match="three"):
         load_model("one+three@0.5")
-
-
-def test_style_names_the_models_between(tmp_path: Path) -> None:
-    assert style(0) == "clean"
-    assert style(1) == "clean-gan"
-    assert Mixture.parse(style(0.25)) == Mixture("clean", "clean-gan", 0.25)
-    Image.fromarray(data.chelsea()[:24, :24]).save(tmp_path / "cat.png")
-    for words in (["--model", "bicubic"], ["--ref", str(tmp_path / "cat.png")]):
-        done = CliRunner().invoke(app, ["upscale", str(tmp_path / "cat.png"), "--style", "0.5", *words])
-        assert "--style" in str(done.exception)

@@ -37,10 +37,20 @@ def read_catalogue() -> dict[str, CatalogueEntry]:
     return {name: CatalogueEntry(name=name, **fields) for name, fields in _read().items() if isinstance(fields, dict)}
 
 
-def unnamed_model() -> str:
-    """The embedded model that ``gramgan upscale`` uses when none is named."""
-    name: str = _read()["unnamed"]
-    return name
+@dataclass(frozen=True)
+class Square:
+    """Where ``gramgan upscale`` stands in the square of weights when nothing is said."""
+
+    denoise: float
+    """0 to 1."""
+    style: float
+    """0 to 1."""
+
+
+def read_square() -> Square:
+    """The usual place, from ``gramgan_cli/weights/catalogue.toml``."""
+    fields = _read()
+    return Square(denoise=fields["denoise"], style=fields["style"])
 
 
 def _read() -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gramgan_cli.core import archs
@@ -36,37 +37,56 @@ def _complete(header: WeightsHeader) -> dict[str, Any]:
 
 
 def interpolate(first: Mapping[str, Tensor], second: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
-    """(1 - alpha) * first + alpha * second, tensor by tensor; alpha in [0, 1].
-
-    Computed in float64 and rounded once, so alpha 0 and 1 give the two back exactly. Counters (whole numbers, such as
-    BN's number of batches) are the second's: no network reads them when it runs.
-
-    Raises:
-        GramganError: alpha is outside [0, 1], or names or shapes of the tensors differ.
-    """
+    """(1 - alpha) * first + alpha * second, tensor by tensor; alpha in [0, 1]. See :func:`mixed`."""
     if not 0 <= alpha <= 1:
         raise GramganError(f"alpha is {alpha:g}, which is not between 0 (the first model) and 1 (the second).")
-    for name in first.keys() ^ second.keys():
-        raise GramganError(f"Only one of the two models has '{name}': only weights of one network mix.")
-    return {name: _mixed(name, tensor, second[name], alpha) for name, tensor in first.items()}
+    return mixed([first, second], [1 - alpha, alpha])
 
 
-def _mixed(name: str, first: Tensor, second: Tensor, alpha: float) -> Tensor:
-    if first.shape != second.shape:
-        raise GramganError(
-            f"'{name}' has shape {tuple(first.shape)} in one model and {tuple(second.shape)} in the other."
-        )
+def mixed(models: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
+    """The sum of share * model, tensor by tensor.
+
+    Computed in float64 and rounded once, so a model of share 1 comes back exactly. Counters (whole numbers, such as
+    BN's number of batches) are the last model's: no network reads them when it runs.
+
+    Args:
+        models: tensors by name, at least one model.
+        shares: one for each model, summing to 1.
+
+    Raises:
+        GramganError: names or shapes of the tensors differ.
+    """
+    first = models[0]
+    for other in models[1:]:
+        for name in first.keys() ^ other.keys():
+            raise GramganError(f"Only one of the two models has '{name}': only weights of one network mix.")
+    return {name: _mixed(name, [model[name] for model in models], shares) for name in first}
+
+
+def _mixed(name: str, tensors: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
+    first = tensors[0]
+    for other in tensors[1:]:
+        if first.shape != other.shape:
+            raise GramganError(
+                f"'{name}' has shape {tuple(first.shape)} in one model and {tuple(other.shape)} in the other."
+            )
     if not first.is_floating_point():
-        return second.clone()
-    return ((1 - alpha) * first.double() + alpha * second.double()).to(first.dtype)
+        return tensors[-1].clone()
+    weighted = [share * tensor.double() for tensor, share in zip(tensors, shares, strict=True)]
+    return torch.stack(weighted).sum(dim=0).to(first.dtype)
 
 
-def interpolated_header(
-    first: WeightsHeader, second: WeightsHeader, names: tuple[str, str], alpha: float
-) -> WeightsHeader:
-    """What the mixed file says of itself: both origins and both licences; no metrics, as nothing was measured."""
-    licence = first.licence if first.licence == second.licence else f"{first.licence} AND {second.licence}"
-    purposes = dict.fromkeys(purpose for purpose in (first.trained_for, second.trained_for) if purpose)
-    trained_for = "; mixed with: ".join(purposes)
-    record = {"interpolated": {"first": names[0], "second": names[1], "alpha": alpha}}
-    return WeightsHeader(first.arch, first.hyperparameters, first.scale, licence, trained_for, record)
+def mixed_header(headers: Mapping[str, WeightsHeader], shares: Sequence[float]) -> WeightsHeader:
+    """What the mixed file says of itself: all origins and licences; no metrics, as nothing was measured."""
+    first = next(iter(headers.values()))
+    licences = dict.fromkeys(header.licence for header in headers.values())
+    purposes = dict.fromkeys(header.trained_for for header in headers.values() if header.trained_for)
+    record = {"mixed": dict(zip(headers, shares, strict=True))}
+    return WeightsHeader(
+        first.arch,
+        first.hyperparameters,
+        first.scale,
+        " AND ".join(licences),
+        "; mixed with: ".join(purposes),
+        record,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from gramgan_cli.core.archs.initialise import Uninitialised
 from gramgan_cli.core.errors import ForeignWeights, GramganError, ModelDamaged, ModelUnsupported, naming
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import WeightsHeader, load_into, read_weights
-from gramgan_cli.core.weights.interpolate import check_alike, interpolate, interpolated_header
+from gramgan_cli.core.weights.interpolate import check_alike, mixed, mixed_header
 from gramgan_cli.core.weights.layouts import own_names
 from gramgan_cli.core.weights.mixture import Mixture
 
@@ -38,7 +38,7 @@ class LoadedModel:
 
 
 def load_model(name_or_path: str) -> LoadedModel:
-    """The model of that name in the store, of that weights file, or mixed from two (``FIRST+SECOND@ALPHA``).
+    """The model of that name in the store, of that weights file, or mixed (``FIRST+SECOND@SHARE``).
 
     A name wins over a file that is called the same; ``./name`` means the file. The checksum of a stored model is
     compared at every load. Raises GramganError: an unknown name (naming the nearest), a missing, foreign or damaged
@@ -55,18 +55,20 @@ def load_model(name_or_path: str) -> LoadedModel:
 
 
 def _mix(mixture: Mixture) -> LoadedModel:
-    """Both models, checked to be of one network, and their weights mixed into the first's."""
-    first, second = _load_stored(mixture.first), _load_stored(mixture.second)
-    check_alike(first.header, second.header, (first.name, second.name))
-    header, tensors = mixed_weights(first, second, mixture.alpha)
+    """All models, checked to be of one network, and their weights mixed into the first's."""
+    models = [_load_stored(name) for name in mixture.shares]
+    first = models[0]
+    for other in models[1:]:
+        check_alike(first.header, other.header, (first.name, other.name))
+    header, tensors = mixed_weights(models, list(mixture.shares.values()))
     first.network.load_state_dict(tensors)
     return LoadedModel(str(mixture), first.network, header, first.descriptor)
 
 
-def mixed_weights(first: LoadedModel, second: LoadedModel, alpha: float) -> tuple[WeightsHeader, dict[str, Tensor]]:
-    """Header and tensors of (1 - alpha) * first + alpha * second; both models stay as they are."""
-    header = interpolated_header(first.header, second.header, (first.name, second.name), alpha)
-    return header, interpolate(first.network.state_dict(), second.network.state_dict(), alpha)
+def mixed_weights(models: Sequence[LoadedModel], shares: Sequence[float]) -> tuple[WeightsHeader, dict[str, Tensor]]:
+    """Header and tensors of the sum of share * model; all models stay as they are."""
+    headers = {model.name: model.header for model in models}
+    return mixed_header(headers, shares), mixed([model.network.state_dict() for model in models], shares)
 
 
 def weights_file(name_or_path: str) -> Path:

@@ -1,54 +1,60 @@
-"""Models that are mixed on the fly from two stored ones: ``FIRST+SECOND@ALPHA``.
+"""Models that are mixed on the fly from stored ones: ``FIRST+SECOND@SHARE``, and more of them in the same way.
 
-The signs occur in no model's name, so wherever a command takes a model it takes a mixture as well.
+``a+b@0.2+c@0.5`` is 0.3 a + 0.2 b + 0.5 c: the first takes what the others leave. The signs occur in no model's name,
+so wherever a command takes a model it takes a mixture as well.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.weights.embedded import CLEAN
 
-CLEAN_GAN = "clean-gan"
-"""The embedded model clean's network after GramGAN training."""
+_NAME = "[a-z0-9._-]+"
+_NOTATION = re.compile(rf"({_NAME})((?:\+{_NAME}@[^+@]+)+)")
+_OTHER = re.compile(rf"\+({_NAME})@([^+@]+)")
 
-_NOTATION = re.compile(r"([a-z0-9._-]+)\+([a-z0-9._-]+)@(.+)")
+ROUNDING = 1e-6
+"""How far above 1 the sum of shares may come to lie by their decimals."""
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """(1 - alpha) * first + alpha * second (Wang et al. 2018, section 3.4)."""
+    """A weighted sum of models of one network (Wang et al. 2018, section 3.4, for two)."""
 
-    first: str
-    """A model's name."""
-    second: str
-    """Another model's name, of the same network."""
-    alpha: float
-    """Share of the second, 0 to 1."""
+    shares: Mapping[str, float]
+    """Model's name -> its share, 0 to 1; they sum to 1."""
 
     def __str__(self) -> str:
-        return f"{self.first}+{self.second}@{self.alpha:g}"
+        (first, _), *others = self.shares.items()
+        return first + "".join(f"+{name}@{share:.6g}" for name, share in others)
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The mixture that ``text`` writes down; None where it is no mixture. A share outside [0, 1] is an error."""
+        """The mixture that ``text`` writes down; None where it is no mixture. Shares outside [0, 1] are errors."""
         match = _NOTATION.fullmatch(text)
         if match is None:
             return None
-        try:
-            alpha = float(match[3])
-        except ValueError:
-            alpha = -1.0
-        if not 0 <= alpha <= 1:
-            raise UsageError(f"'{text}' mixes by {match[3]}, which is not between 0 and 1.", "For example: a+b@0.5")
-        return cls(match[1], match[2], alpha)
+        others: dict[str, float] = {}
+        for name, share in _OTHER.findall(match[2]):
+            if name in others or name == match[1]:
+                raise UsageError(f"'{text}' names {name} twice.", "For example: a+b@0.5")
+            others[name] = _share(text, share)
+        rest = 1 - sum(others.values())
+        if rest < -ROUNDING:
+            raise UsageError(f"The shares of '{text}' sum to more than 1.", "For example: a+b@0.2+c@0.5")
+        return cls({match[1]: max(rest, 0.0), **others})
 
 
-def style(amount: float) -> str:
-    """The model of a style: 0 faithful (the embedded model clean), 1 rich in texture, a mixture between."""
-    if amount in (0, 1):
-        return CLEAN_GAN if amount else CLEAN
-    return str(Mixture(CLEAN, CLEAN_GAN, amount))
+def _share(text: str, written: str) -> float:
+    """A share as a number, 0 to 1."""
+    try:
+        share = float(written)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"'{text}' mixes by {written}, which is not between 0 and 1.", "For example: a+b@0.5")
+    return share

@@ -45,7 +45,7 @@ def store_interpolated(pair: tuple[LoadedModel, LoadedModel], alpha: float, name
     store.check_free(name)
     if not overwrite and store.find(name) is not None:
         raise ModelExists(f"The store has a model '{name}' already.")
-    header, tensors = mixed_weights(*pair, alpha)
+    header, tensors = mixed_weights(pair, (1 - alpha, alpha))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "interpolated.safetensors"
         save_weights(file, tensors, header)
@@ -112,5 +112,5 @@ def _panel(
 
 def _mixture(first: LoadedModel, second: LoadedModel, alpha: float) -> LoadedModel:
     """A network of its own with the mixed weights; the two stay as they are."""
-    header, tensors = mixed_weights(first, second, alpha)
+    header, tensors = mixed_weights((first, second), (1 - alpha, alpha))
     return assemble(f"{alpha:g}", header, tensors, Path(first.name))

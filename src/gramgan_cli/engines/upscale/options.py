@@ -11,7 +11,7 @@ from typing import Literal
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.output_format import FormatChoice
 from gramgan_cli.core.resize.sizes import SizeChoice
-from gramgan_cli.core.weights import catalogue, mixture
+from gramgan_cli.core.weights import square
 
 TileChoice = int | Literal["auto"]
 PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]
@@ -28,7 +28,7 @@ REFERENCE_MODEL = "ttsr"
 class UpscaleOptions:
     """Everything that decides how pictures are upscaled, and what happens to results that exist."""
 
-    model: str = field(default_factory=catalogue.unnamed_model)
+    model: str = field(default_factory=square.chosen_model)
     """A name in the store, a weights file, a mixture (``a+b@0.5``) or an interpolation (``lanczos``)."""
     reference: Path | None = None
     """A photo to take texture from, for models that were trained for it."""
@@ -73,21 +73,20 @@ class UpscaleOptions:
         return json.dumps(facts, sort_keys=True)
 
 
-def chosen_model(model: str | None, style: float | None, reference: Path | None) -> str:
-    """The model that a user means by a name, a style or a reference; what is used where none of them is given.
+def chosen_model(model: str | None, denoise: float | None, style: float | None, reference: Path | None) -> str:
+    """The model that a user means by a name, by amounts or by a reference; what is used where none of them is given.
 
     Args:
         model: a name or file.
-        style: 0 (faithful) to 1 (rich in texture).
+        denoise: 0 (clean photos) to 1 (damaged ones).
+        style: 0 (right on average) to 1 (rich in texture).
         reference: a photo to take texture from.
 
     Raises:
-        UsageError: a style beside a model or a reference.
+        UsageError: an amount beside a model that it does not go with, or beside a reference.
     """
-    if style is not None:
-        if model is not None or reference is not None:
-            raise UsageError("--style chooses the model itself.", "Leave out --model and --ref, or --style.")
-        return mixture.style(style)
-    if model is not None:
-        return model
-    return REFERENCE_MODEL if reference is not None else catalogue.unnamed_model()
+    if reference is None:
+        return square.chosen_model(model, denoise, style)
+    if denoise is not None or style is not None:
+        raise UsageError("--denoise and --style choose the model themselves.", "Leave out --ref, or them.")
+    return model or REFERENCE_MODEL
