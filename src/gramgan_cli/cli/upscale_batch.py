@@ -86,9 +86,9 @@ def batch_call(inputs: tuple[str, ...], output: str | None, upscale: UpscaleOpti
 
 
 def _speaks_of_batch(inputs: Sequence[str], output: str | None) -> bool:
-    from gramgan_cli.core.io.locations import is_address
+    from gramgan_cli.core.io.locations import is_url
 
-    if any(is_address(text) for text in (*inputs, output or "")):
+    if any(is_url(text) for text in (*inputs, output or "")):
         return True
     return any(PurePosixPath(text).suffix.lower() in (".txt", ".jsonl", ".parquet") for text in inputs)
 

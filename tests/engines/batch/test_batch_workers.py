@@ -17,7 +17,7 @@ from batch_runs import batch_options, run, table
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.io.locations import Missing, place
+from gramgan_cli.core.io.locations import Missing, locate
 from gramgan_cli.engines.batch import leases
 from gramgan_cli.engines.batch.records import note_run
 from gramgan_cli.engines.batch.report import make_report
@@ -30,9 +30,9 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 HOLDER = """
 import sys, time
-from gramgan_cli.core.io.locations import place
+from gramgan_cli.core.io.locations import locate
 from gramgan_cli.engines.batch.leases import Holder
-holder = Holder(place(sys.argv[1]), sys.argv[2])
+holder = Holder(locate(sys.argv[1]), sys.argv[2])
 print(holder.take("photo", False), flush=True)
 time.sleep(60)
 """
@@ -48,7 +48,7 @@ def hold(records: Path, run: str) -> subprocess.Popen[str]:
 
 
 def test_a_claim_is_one_workers_until_it_dies(tmp_path):
-    records = place(str(tmp_path))
+    records = locate(str(tmp_path))
     holder = hold(tmp_path, "its run")
     mine = leases.Holder(records, "my run")
     assert mine.take("photo", False) is None
@@ -65,7 +65,7 @@ def test_a_claim_is_one_workers_until_it_dies(tmp_path):
 
 
 def test_a_living_run_speaks_for_its_dead_workers(tmp_path):
-    records = place(str(tmp_path))
+    records = locate(str(tmp_path))
     run_sign = leases.Heartbeat(records)
     holder = hold(tmp_path, run_sign.owner)
     holder.kill()
@@ -85,7 +85,7 @@ def test_a_living_run_speaks_for_its_dead_workers(tmp_path):
 
 
 def test_an_owner_elsewhere_is_dead_when_its_sign_is_old(tmp_path, monkeypatch):
-    records = place(str(tmp_path))
+    records = locate(str(tmp_path))
     elsewhere = {"owner": "another-host-1-abc"}
     sign = records / f"{leases.WORKERS}/another-host-1-abc"
     assert not leases.is_valid(records, elsewhere)
@@ -97,7 +97,7 @@ def test_an_owner_elsewhere_is_dead_when_its_sign_is_old(tmp_path, monkeypatch):
 
 def test_a_photo_that_kills_its_workers_is_given_up(tmp_path):
     photos = make_archive(tmp_path / "in", 3)
-    records = place(str(tmp_path / "out/.gramgan-results"))
+    records = locate(str(tmp_path / "out/.gramgan-results"))
     key = leases.key_of(f"{photos[1].stem}_x4{photos[1].suffix}")
     for number in range(1, 4):
         (records / f"{leases.FOLDER}/{key}.{number}").write(json.dumps({"owner": "gone", "existed": False}).encode())
@@ -111,7 +111,7 @@ def test_a_photo_that_kills_its_workers_is_given_up(tmp_path):
 def test_what_a_dead_worker_finished_is_recorded_not_repeated(tmp_path):
     photos = make_archive(tmp_path / "in", 3)
     run(tmp_path / "in", tmp_path / "other")
-    records = place(str(tmp_path / "out/.gramgan-results"))
+    records = locate(str(tmp_path / "out/.gramgan-results"))
     finished = tmp_path / "out/photo0001_x4.jpg"
     finished.parent.mkdir()
     finished.write_bytes((tmp_path / "other/photo0001_x4.jpg").read_bytes())
@@ -151,7 +151,7 @@ def test_a_passing_trouble_is_tried_again(tmp_path, monkeypatch):
     make_archive(tmp_path / "in", 4)
     import gramgan_cli.engines.batch.worker as worker
 
-    sound, failed = worker.LocalPlace.read, []
+    sound, failed = worker.LocalPath.read, []
 
     def flaky(self):
         if "photo0002" in self.text and not failed:
@@ -159,7 +159,7 @@ def test_a_passing_trouble_is_tried_again(tmp_path, monkeypatch):
             raise GramganError("The net is away.")
         return sound(self)
 
-    monkeypatch.setattr(worker.LocalPlace, "read", flaky)
+    monkeypatch.setattr(worker.LocalPath, "read", flaky)
     work, rows = run(tmp_path / "in", tmp_path / "out")
     assert work.counts.done == 4
     assert sorted(row.tries for row in rows) == [1, 1, 1, 2]
@@ -229,7 +229,7 @@ def test_runs_over_different_inputs_add_up_and_a_wider_one_covers_those_before(t
         run(tmp_path / folder, tmp_path / "out")
         assert make_report([str(tmp_path / "out")]).left == 0
     note = {"run": "r", "photos": 9, "shard": None, "inputs": [str(tmp_path / "a")], "output": ""}
-    folder = place(str(tmp_path / "out/.gramgan-results"))
+    folder = locate(str(tmp_path / "out/.gramgan-results"))
     note_run(folder, "zz-later", note)  # seen since: a has nine photos now
     assert make_report([str(tmp_path / "out")]).left == 9 + 2 - 5
     note_run(folder, "zzz-wider", {**note, "photos": 11, "inputs": [str(tmp_path / "a"), str(tmp_path / "b")]})
@@ -249,7 +249,7 @@ def test_files_that_others_are_writing_do_not_end_a_run(tmp_path, monkeypatch):
         raise Missing("it has just ended")
 
     monkeypatch.setattr(leases, "_content", gone)
-    leases.clear_old_heartbeats(place(str(records)))
+    leases.clear_old_heartbeats(locate(str(records)))
     monkeypatch.setattr(leases, "_content", said)
     work, _ = run(tmp_path / "in", tmp_path / "out")
     assert work.counts.failed == 0

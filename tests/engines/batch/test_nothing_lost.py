@@ -16,7 +16,7 @@ from batch_helpers import contents, gramgan, photo_bytes
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.io.locations import place
+from gramgan_cli.core.io.locations import locate
 from gramgan_cli.engines.batch import leases
 from gramgan_cli.engines.batch.report import make_report
 from gramgan_cli.engines.batch.run import BatchOptions, Run, local_engine
@@ -148,7 +148,7 @@ def test_a_result_that_was_changed_is_neither_done_nor_lost(tmp_path):
 
 def killed(output: Path, results: dict[str, bytes], made_with: str = "") -> None:
     """What a run leaves that is killed after these results were written and before they were recorded."""
-    records = place(str(output / ".gramgan-results"))
+    records = locate(str(output / ".gramgan-results"))
     for name, content in results.items():
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         (output / name).write_bytes(content)
@@ -242,7 +242,7 @@ def test_two_folders_with_equal_names_do_not_replace_each_other(tmp_path):
     _, results = run(tmp_path / "two", tmp_path / "out")
     assert "exists already" in (results[0].error or "")
     assert contents(tmp_path / "out") == before
-    heartbeat = leases.Heartbeat(place(str(tmp_path / "out/.gramgan-results")))
+    heartbeat = leases.Heartbeat(locate(str(tmp_path / "out/.gramgan-results")))
     try:  # the first run has not ended, by what it noted
         (note,) = (tmp_path / "out/.gramgan-results/_runs").glob(f"{rows(tmp_path / 'out')[0]['run']}.json")
         facts = json.loads(note.read_text())
@@ -259,7 +259,7 @@ def test_two_folders_with_equal_names_do_not_replace_each_other(tmp_path):
 def test_a_lease_is_on_the_result(tmp_path):
     """Another run, over another folder, makes the result of that name at this moment."""
     put(tmp_path / "two/a.png", 2)
-    records = place(str(tmp_path / "out/.gramgan-results"))
+    records = locate(str(tmp_path / "out/.gramgan-results"))
     other = leases.Holder(records, "another run")
     assert other.take(leases.key_of("a_x4.png"), existed=False) is not None
     work = Run(

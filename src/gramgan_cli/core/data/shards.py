@@ -27,7 +27,7 @@ from gramgan_cli.core.data.listing import SUFFIXES
 from gramgan_cli.core.data.prepared import PreparedPhoto, pair_of, read_rgb
 from gramgan_cli.core.errors import GramganError, MissingExtra
 from gramgan_cli.core.io.files import replacing
-from gramgan_cli.core.io.locations import LocalPlace, place
+from gramgan_cli.core.io.locations import LocalPath, locate
 
 VERSION = 1
 
@@ -62,7 +62,7 @@ def is_shards(source: str) -> bool:
 def _shards_of(source: str) -> list[str]:
     if source.endswith(".tar"):
         return list(_webdataset().shardlists.expand_urls(source))
-    folder = place(source)
+    folder = locate(source)
     if not folder.is_folder():
         return []
     return [file.text for file in folder.files() if file.suffix == ".tar" and not file.name.startswith(".")]
@@ -81,7 +81,7 @@ def _webdataset() -> Any:
 def samples(file: str) -> Iterator[tuple[str, bytes]]:
     """(name, content) of every photo of a shard, in its order: the picture of each WebDataset sample."""
     tar = _webdataset().tariterators
-    where = place(file)
+    where = locate(file)
     try:
         with _stream(file) as stream:
             members = tar.tar_file_expander([{"url": file, "stream": stream}])
@@ -96,8 +96,8 @@ def samples(file: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _stream(file: str) -> Any:
-    where = place(file)
-    if isinstance(where, LocalPlace):
+    where = locate(file)
+    if isinstance(where, LocalPath):
         return where.path.open("rb")
     import fsspec
 
@@ -125,9 +125,9 @@ def count_photos(files: Sequence[str], cache: Path, progress: Callable[[int, int
 
 
 def _key(file: str) -> str:
-    where = place(file)
+    where = locate(file)
     facts: list[Any] = [VERSION, where.text]
-    if isinstance(where, LocalPlace):
+    if isinstance(where, LocalPath):
         if not where.path.is_file():
             raise GramganError(f"There is no shard {where.text}.")
         facts += [where.path.stat().st_size, where.path.stat().st_mtime_ns]

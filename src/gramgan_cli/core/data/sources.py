@@ -13,7 +13,7 @@ from pathlib import Path
 from gramgan_cli.core.data.datasets import NAMES, missing_dataset, open_dataset
 from gramgan_cli.core.data.listing import LIST_SUFFIX, find_photos
 from gramgan_cli.core.errors import GramganError, nearest
-from gramgan_cli.core.io.locations import is_address, place
+from gramgan_cli.core.io.locations import is_url, locate
 
 TRAIN, VALID = "_train_HR", "_valid_HR"
 HR_FOLDERS = ("HR", "GTmod12", "original")
@@ -40,8 +40,8 @@ def locate_training(text: str, folders: Sequence[Path]) -> Located:
     Raises:
         GramganError: nothing is there, or only a validation half is.
     """
-    if is_address(text) or text.endswith(".tar"):
-        return Located(place(text).text)
+    if is_url(text) or text.endswith(".tar"):
+        return Located(locate(text).text)
     if Path(text).suffix.lower() == LIST_SUFFIX:
         return Located(str(Path(text).resolve()))
     folder = _folder(text, folders).resolve()

@@ -20,18 +20,18 @@ EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "abfs", "abfs"
 """Protocol -> the extra that brings its library, called as fsspec calls it."""
 
 
-def is_address(text: str) -> bool:
+def is_url(text: str) -> bool:
     """Whether ``text`` is a URL with a protocol, and not a path of this computer."""
     return "://" in text and not text.startswith(("file://", "local://"))
 
 
-def place(text: str) -> Place:
+def locate(text: str) -> Location:
     """The location that a path or URL names; nothing is opened yet.
 
     Raises GramganError where the protocol is unknown or its library is not installed.
     """
-    if not is_address(text):
-        return LocalPlace(Path(os.path.abspath(text.removeprefix("file://").removeprefix("local://"))))  # noqa: PTH100
+    if not is_url(text):
+        return LocalPath(Path(os.path.abspath(text.removeprefix("file://").removeprefix("local://"))))  # noqa: PTH100
     import fsspec
 
     protocol = text.partition("://")[0].rpartition("::")[2]
@@ -44,10 +44,10 @@ def place(text: str) -> Place:
         raise (MissingExtra(what, extra) if extra else GramganError(what, str(error))) from error
     except ValueError as error:
         raise GramganError(f"{text} can't be opened: {error}.") from error
-    return RemotePlace(files, path, text.partition("::")[2])
+    return RemoteLocation(files, path, text.partition("::")[2])
 
 
-class Place(ABC):
+class Location(ABC):
     """A file or folder that need not exist."""
 
     text: str
@@ -69,12 +69,12 @@ class Place(ABC):
         return PurePosixPath(self.name).suffix
 
     @abstractmethod
-    def __truediv__(self, relative: str) -> Place:
+    def __truediv__(self, relative: str) -> Location:
         """What lies below, by a relative path with ``/`` between names."""
 
     @property
     @abstractmethod
-    def parent(self) -> Place:
+    def parent(self) -> Location:
         """The folder around it."""
 
     @abstractmethod
@@ -102,11 +102,11 @@ class Place(ABC):
         """Whether a folder is there."""
 
     @abstractmethod
-    def files(self, recursive: bool = False) -> list[Place]:
+    def files(self, recursive: bool = False) -> list[Location]:
         """The files inside, hidden ones and links to nothing too, sorted; none where there is no such folder."""
 
     @abstractmethod
-    def matches(self) -> list[Place]:
+    def matches(self) -> list[Location]:
         """The files that the location names if it is taken as a glob, sorted."""
 
     @abstractmethod
@@ -114,7 +114,7 @@ class Place(ABC):
         """Delete those files inside the folder; those that are gone already don't matter."""
 
 
-class LocalPlace(Place):
+class LocalPath(Location):
     """A path of this computer."""
 
     def __init__(self, path: Path) -> None:
@@ -123,22 +123,22 @@ class LocalPlace(Place):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """See Place. A drive is a name like others."""
+        """See Location. A drive is a name like others."""
         first, *names = self.path.parts
         return (first.strip("/\\:") or "/", *names)
 
     @property
     def name(self) -> str:
-        """See Place."""
+        """See Location."""
         return self.path.name
 
-    def __truediv__(self, relative: str) -> LocalPlace:
-        return LocalPlace(self.path / relative) if relative else self
+    def __truediv__(self, relative: str) -> LocalPath:
+        return LocalPath(self.path / relative) if relative else self
 
     @property
-    def parent(self) -> LocalPlace:
+    def parent(self) -> LocalPath:
         """The folder around it."""
-        return LocalPlace(self.path.parent)
+        return LocalPath(self.path.parent)
 
     def read(self) -> bytes:
         """The whole content."""
@@ -151,18 +151,18 @@ class LocalPlace(Place):
                 return file.read()
 
     def write(self, content: bytes) -> None:
-        """See Place."""
+        """See Location."""
         with replacing(self.path) as temporary:
             temporary.write_bytes(content)
 
     def put(self, file: Path, replace: bool) -> None:
-        """See Place."""
+        """See Location."""
         if not replace and self.path.exists():
             raise TargetExists(f"{self.text} exists already.")
         self.write(file.read_bytes())
 
     def create(self, content: bytes) -> bool:
-        """See Place."""
+        """See Location."""
         with _told("write", self.text):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -180,25 +180,25 @@ class LocalPlace(Place):
         """Whether a folder is there."""
         return self.path.is_dir()
 
-    def files(self, recursive: bool = False) -> list[Place]:
-        """See Place. Links to folders are not followed."""
+    def files(self, recursive: bool = False) -> list[Location]:
+        """See Location. Links to folders are not followed."""
         with _told("read the folder", self.text):
-            return [LocalPlace(path) for path in _files_below(self.path, recursive)] if self.path.is_dir() else []
+            return [LocalPath(path) for path in _files_below(self.path, recursive)] if self.path.is_dir() else []
 
-    def matches(self) -> list[Place]:
-        """See Place."""
+    def matches(self) -> list[Location]:
+        """See Location."""
         import glob
 
-        return [LocalPlace(path) for path in map(Path, sorted(glob.glob(self.text, recursive=True))) if path.is_file()]  # noqa: PTH207
+        return [LocalPath(path) for path in map(Path, sorted(glob.glob(self.text, recursive=True))) if path.is_file()]  # noqa: PTH207
 
     def remove(self, names: Iterable[str]) -> None:
-        """See Place."""
+        """See Location."""
         with _told("delete from", self.text):
             for name in names:
                 (self.path / name).unlink(missing_ok=True)
 
 
-class RemotePlace(Place):
+class RemoteLocation(Location):
     """What fsspec opens."""
 
     def __init__(self, files: Any, path: str, outer: str = "") -> None:
@@ -207,18 +207,18 @@ class RemotePlace(Place):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """See Place. The first one is the protocol."""
+        """See Location. The first one is the protocol."""
         protocol = self._files.protocol if isinstance(self._files.protocol, str) else self._files.protocol[0]
         return (protocol, *(part for part in self._path.split("/") if part))
 
-    def __truediv__(self, relative: str) -> RemotePlace:
+    def __truediv__(self, relative: str) -> RemoteLocation:
         return self._at(f"{self._path}/{relative}") if relative else self
 
-    def _at(self, path: str) -> RemotePlace:
-        return RemotePlace(self._files, path, self._outer)
+    def _at(self, path: str) -> RemoteLocation:
+        return RemoteLocation(self._files, path, self._outer)
 
     @property
-    def parent(self) -> RemotePlace:
+    def parent(self) -> RemoteLocation:
         """The folder around it."""
         return self._at(self._path.rpartition("/")[0])
 
@@ -229,12 +229,12 @@ class RemotePlace(Place):
             return content
 
     def write(self, content: bytes) -> None:
-        """See Place."""
+        """See Location."""
         with _told("write", self.text):
             self._files.pipe_file(self._path, content)
 
     def put(self, file: Path, replace: bool) -> None:
-        """See Place."""
+        """See Location."""
         if replace:
             with _told("write", self.text):
                 self._files.put_file(str(file), self._path)
@@ -242,7 +242,7 @@ class RemotePlace(Place):
             raise TargetExists(f"{self.text} exists already.")
 
     def create(self, content: bytes) -> bool:
-        """See Place."""
+        """See Location."""
         with _told("write", self.text):
             try:
                 self._files.pipe_file(self._path, content, mode="create")
@@ -260,8 +260,8 @@ class RemotePlace(Place):
         with _told("look for", self.text):
             return bool(self._files.isdir(self._path))
 
-    def files(self, recursive: bool = False) -> list[Place]:
-        """See Place."""
+    def files(self, recursive: bool = False) -> list[Location]:
+        """See Location."""
         with _told("list", self.text):
             try:
                 found = self._files.find(self._path, maxdepth=None if recursive else 1)
@@ -269,13 +269,13 @@ class RemotePlace(Place):
                 return []
             return [self._at(path) for path in sorted(found) if path.rstrip("/") != self._path]
 
-    def matches(self) -> list[Place]:
-        """See Place."""
+    def matches(self) -> list[Location]:
+        """See Location."""
         with _told("list", self.text):
             return [self._at(path) for path in sorted(self._files.glob(self._path))]
 
     def remove(self, names: Iterable[str]) -> None:
-        """See Place."""
+        """See Location."""
         paths = [f"{self._path}/{name}" for name in names]
         with _told("delete from", self.text):
             if paths:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from gramgan_cli.core.io.locations import LocalPlace, Place, is_address
+from gramgan_cli.core.io.locations import LocalPath, Location, is_url
 from gramgan_cli.engines.batch.records import FOLDER, MadeWith, Merged, Recorded
 from gramgan_cli.engines.upscale.plan import Job
 
@@ -14,12 +14,12 @@ UNKNOWN_SIZE = -1
 """The size of a result at a URL, which no listing gave."""
 
 
-def sizes_in(output: Place) -> dict[str, int]:
+def sizes_in(output: Location) -> dict[str, int]:
     """Length of every file in the folder of results."""
     sizes = {}
     for file in output.files(recursive=True):
         try:
-            sizes[file.text] = file.path.stat().st_size if isinstance(file, LocalPlace) else UNKNOWN_SIZE
+            sizes[file.text] = file.path.stat().st_size if isinstance(file, LocalPath) else UNKNOWN_SIZE
         except OSError:  # gone this moment, or a link to nothing
             continue
     return sizes
@@ -30,7 +30,7 @@ def same_photo(job: Job, known: Recorded) -> bool:
 
     Photos at URLs count as unchanged as long as their names are.
     """
-    if is_address(job.source):
+    if is_url(job.source):
         return known.source == job.source
     path = Path(job.source)
     try:
@@ -46,12 +46,12 @@ def same_photo(job: Job, known: Recorded) -> bool:
 
 def is_copy(job: Job, known: Recorded | None) -> bool:
     """Whether the result is recorded as that of a photo elsewhere, which counts for both."""
-    if known is None or known.error is not None or known.source == job.source or is_address(known.source):
+    if known is None or known.error is not None or known.source == job.source or is_url(known.source):
         return False
     return Path(known.source).exists() and same_photo(job, known)
 
 
-def recorded_results(folder: Place) -> set[str]:
+def recorded_results(folder: Location) -> set[str]:
     """The results that the records inside a folder speak of, as paths; none where there are no records."""
     merged = Merged()
     merged.read(folder / FOLDER)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.io.locations import Missing, Place
+from gramgan_cli.core.io.locations import Location, Missing
 from gramgan_cli.core.io.locks import exclusive, is_held
 
 FOLDER, WORKERS = "_leases", "_workers"
@@ -61,12 +61,12 @@ def key_of(result: str) -> str:
     return hashlib.sha256(result.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def leased_keys(records: Place) -> set[str]:
+def leased_keys(records: Location) -> set[str]:
     """The keys of all leases that are there, valid and expired."""
     return {file.name.partition(".")[0] for file in (records / FOLDER).files()}
 
 
-def release(records: Place, leases: Iterable[tuple[str, int]]) -> None:
+def release(records: Location, leases: Iterable[tuple[str, int]]) -> None:
     """Delete leases, (key, number), with those before them."""
     (records / FOLDER).remove(f"{key}.{number}" for key, last in leases for number in range(last, 0, -1))
 
@@ -80,7 +80,7 @@ def _lock_file(owner: str) -> Path:
 class Heartbeat:
     """The heartbeat of a worker, or of the run that speaks for workers; until it is closed or its process ends."""
 
-    def __init__(self, records: Place) -> None:
+    def __init__(self, records: Location) -> None:
         self._records = records
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._held = ExitStack()
@@ -121,7 +121,7 @@ class Holder:
         made_with: what this worker's results are made with, as text.
     """
 
-    def __init__(self, records: Place, run: str, made_with: str = "") -> None:
+    def __init__(self, records: Location, run: str, made_with: str = "") -> None:
         self._records, self._run, self._made_with = records, run, made_with
         self._mine = Heartbeat(records)
 
@@ -162,7 +162,7 @@ class Holder:
             number += 1
 
 
-def clear_old_heartbeats(records: Place) -> None:
+def clear_old_heartbeats(records: Location) -> None:
     """Delete the heartbeats of workers that have long ended."""
     folder = records / WORKERS
     day_ago = time.time() - 86_400
@@ -174,7 +174,7 @@ def clear_old_heartbeats(records: Place) -> None:
     folder.remove(old)
 
 
-def is_leased(records: Place, key: str) -> bool:
+def is_leased(records: Location, key: str) -> bool:
     """Whether a living worker has the result."""
     last: dict[str, Any] | None = None
     number = 1
@@ -186,7 +186,7 @@ def is_leased(records: Place, key: str) -> bool:
         number += 1
 
 
-def _content(file: Place) -> dict[str, Any]:
+def _content(file: Location) -> dict[str, Any]:
     """What a lease or a heartbeat says. One that stays empty was left by an owner that died over it: {}."""
     for pause in (0.0, 1.0):
         time.sleep(pause)
@@ -204,13 +204,13 @@ def _time(heartbeat: dict[str, Any]) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def is_valid(records: Place, lease: dict[str, Any], run: str | None = None) -> bool:
+def is_valid(records: Location, lease: dict[str, Any], run: str | None = None) -> bool:
     """Whether a lease is held, by its owner or, for all but the workers of its own ``run``, by the run."""
     speakers = [lease.get("owner"), lease.get("run") if lease.get("run") != run else None]
     return any(lives(records, speaker) for speaker in speakers if isinstance(speaker, str))
 
 
-def lives(records: Place, owner: str) -> bool:
+def lives(records: Location, owner: str) -> bool:
     """Whether the owner of a heartbeat lives, as far as can be told from here."""
     if owner.startswith(f"{socket.gethostname()}-") and _lock_file(owner).is_file():
         return is_held(_lock_file(owner))

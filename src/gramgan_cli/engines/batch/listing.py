@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
+from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
 from gramgan_cli.engines.batch.records import read_table
 from gramgan_cli.engines.upscale.inputs import Found, Search, find
 from gramgan_cli.engines.upscale.plan import Job
@@ -25,12 +25,12 @@ def find_photos(inputs: Sequence[str], search: Search) -> Iterator[Found]:
     """
     for text in inputs:
         if is_manifest(text):
-            yield from _listed(place(text))
+            yield from _listed(locate(text))
         else:
-            yield from find([text if is_address(text) else place(text).text], search)
+            yield from find([text if is_url(text) else locate(text).text], search)
 
 
-def _listed(manifest: Place) -> Iterator[Found]:
+def _listed(manifest: Location) -> Iterator[Found]:
     """The photos of a manifest; their results mirror the folders below their longest common one."""
     files = [_entry(entry, manifest) for entry in _entries(manifest)]
     common = _common([file.parts[:-1] for file in files])
@@ -67,7 +67,7 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:8], "big")
 
 
-def _entries(manifest: Place) -> Iterator[str]:
+def _entries(manifest: Location) -> Iterator[str]:
     """The paths that a manifest lists."""
     content = manifest.read()
     kind = manifest.suffix.lower()
@@ -114,11 +114,11 @@ def _parquet_paths(content: bytes, name: str) -> Iterator[str]:
         yield path
 
 
-def _entry(path: str, manifest: Place) -> Place:
+def _entry(path: str, manifest: Location) -> Location:
     """What a line of a manifest names; a relative path is relative to the manifest's folder."""
-    if is_address(path) or Path(path).is_absolute():
-        return place(path)
-    return manifest.parent / path if not isinstance(manifest, LocalPlace) else place(str(manifest.parent.path / path))
+    if is_url(path) or Path(path).is_absolute():
+        return locate(path)
+    return manifest.parent / path if not isinstance(manifest, LocalPath) else locate(str(manifest.parent.path / path))
 
 
 def _common(folders: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gramgan_cli.core.errors import GramganError, MissingExtra, UsageError
-from gramgan_cli.core.io.locations import Place, place
+from gramgan_cli.core.io.locations import Location, locate
 from gramgan_cli.engines.batch.run import CHUNK, Engine, Run, Weights
 from gramgan_cli.engines.batch.worker import Settled, Worker, WorkerOptions
 from gramgan_cli.engines.upscale.options import UpscaleOptions
@@ -60,7 +60,7 @@ class _Actor:
         with tempfile.TemporaryDirectory() as folder:
             if weights is not None:
                 path = Path(folder) / "weights.safetensors"
-                path.write_bytes(place(weights).read())
+                path.write_bytes(locate(weights).read())
                 upscale = replace(upscale, model=str(path))
             name = options.made_with.model or upscale.model
             self._worker = Worker(options, replace(open_session(upscale), name=name))
@@ -135,7 +135,7 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
     return settled
 
 
-def _shipped(records: Place, weights: Weights) -> str | None:
+def _shipped(records: Location, weights: Weights) -> str | None:
     """Put the weights where all workers find them: nodes need no model store, and all work with the very same file."""
     if weights.content is None:
         return None

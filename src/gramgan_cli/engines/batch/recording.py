@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gramgan_cli.core.io.locations import Place
+from gramgan_cli.core.io.locations import Location
 from gramgan_cli.engines.batch.leases import release
 from gramgan_cli.engines.batch.records import RecordWriter, Row
 
@@ -15,7 +15,7 @@ FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
 class Recording:
     """The rows that wait to be written, with their leases: these go once the rows are safe."""
 
-    def __init__(self, writer: RecordWriter, records: Place) -> None:
+    def __init__(self, writer: RecordWriter, records: Location) -> None:
         self._writer, self._records = writer, records
         self._leases: list[tuple[str, int]] = []
         self._flushed = time.monotonic()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.io.locations import Missing, Place
+from gramgan_cli.core.io.locations import Location, Missing
 from gramgan_cli.engines.upscale.inputs import RECORDS
 from gramgan_cli.engines.upscale.plan import Job
 from gramgan_cli.engines.upscale.result import Result
@@ -146,7 +146,7 @@ def encoded(rows: Iterable[Row]) -> bytes:
     return content.getvalue()
 
 
-def part_names(folder: Place) -> list[str]:
+def part_names(folder: Location) -> list[str]:
     """The Parquet files of a folder of records."""
     return [file.name for file in folder.files() if file.suffix == ".parquet" and file.name[0] not in "._"]
 
@@ -158,7 +158,7 @@ def read_table(content: bytes) -> pa.Table:
     return pyarrow_parquet().ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
 
 
-def read_part(file: Place, columns: Sequence[str] | None = None) -> pa.Table:
+def read_part(file: Location, columns: Sequence[str] | None = None) -> pa.Table:
     """One Parquet file of records (or of these columns of them). A file that holds none is an error that names it."""
     content = file.read()
     try:
@@ -228,7 +228,7 @@ class Merged:
         """Failures of photos whose result would be that of another, by photo."""
         self._kinds: dict[MadeWith, MadeWith] = {}
 
-    def read(self, folder: Place) -> None:
+    def read(self, folder: Location) -> None:
         """Read what a folder of records holds and was not read yet; the folder need not be there."""
         for pause in (0.0, 0.05, 0.2, 1.0, None):
             try:
@@ -269,7 +269,7 @@ class Merged:
 class RecordWriter:
     """Writes one run's rows: a new file now and then, put together at the end."""
 
-    def __init__(self, folder: Place, run: str) -> None:
+    def __init__(self, folder: Location, run: str) -> None:
         self._folder, self._run = folder, run
         self._parts: list[str] = []
         self._waiting: list[Row] = []
@@ -308,12 +308,12 @@ class RecordWriter:
         self._parts = [f"{self._run}.parquet"]
 
 
-def note_run(folder: Place, run: str, facts: dict[str, Any]) -> None:
+def note_run(folder: Location, run: str, facts: dict[str, Any]) -> None:
     """Write down what a run was asked, and, once it is through, when that was."""
     (folder / f"{RUNS}/{run}.json").write(json.dumps(facts, indent=1).encode())
 
 
-def noted_runs(folder: Place) -> Iterator[dict[str, Any]]:
+def noted_runs(folder: Location) -> Iterator[dict[str, Any]]:
     """What the runs of a folder of records were asked, oldest first."""
     for file in (folder / RUNS).files():
         if file.suffix != ".json" or file.name.startswith("."):  # being written, or left over

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.io.locations import Place, is_address, place
+from gramgan_cli.core.io.locations import Location, is_url, locate
 from gramgan_cli.engines.batch.records import FOLDER, RUNS, Merged, Recorded, noted_runs, part_names, read_part
 
 
@@ -50,7 +50,7 @@ def make_report(manifests: Sequence[str]) -> Report:
     merged = Merged()
     totals: dict[str, list[dict[str, Any]]] = {}
     for text in manifests:
-        where = place(text)
+        where = locate(text)
         if PurePosixPath(text).suffix == ".parquet" and not where.is_folder():
             merged.add(read_part(where, Merged.COLUMNS))
             continue
@@ -95,10 +95,10 @@ def _count(runs: list[dict[str, Any]], run: dict[str, Any]) -> None:
 
 def _are_here(inputs: Iterable[str]) -> bool:
     """Whether any of a run's inputs is where it was, as far as that can be told: at a URL, it is."""
-    return any(is_address(text) or glob.has_magic(text) or Path(text).exists() for text in inputs)
+    return any(is_url(text) or glob.has_magic(text) or Path(text).exists() for text in inputs)
 
 
-def _records_in(where: Place, text: str) -> Place:
+def _records_in(where: Location, text: str) -> Location:
     """The folder of records that a user means."""
     for folder in (where / FOLDER, where):
         if part_names(folder) or (folder / RUNS).is_folder():

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import clear_leftovers
-from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
+from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
 from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import load_model
@@ -172,25 +172,25 @@ class Run:
         """The photos that the inputs name, without results of earlier runs, and where their results go."""
         options, plan = self.options, Plan()
         recorded: set[str] = set()
-        target = place(options.output).text + ("/" if options.output.endswith(("/", os.sep)) else "")
+        target = locate(options.output).text + ("/" if options.output.endswith(("/", os.sep)) else "")
         search = Search(
             options.upscale.recursive,
             target,
             on_unreadable=lambda folder, message: plan.unreadable.append((folder, message)),
             on_foreign=lambda path, kind: plan.foreign.append((path, kind)),
-            on_records=lambda folder: recorded.update(recorded_results(place(folder))),
+            on_records=lambda folder: recorded.update(recorded_results(locate(folder))),
         )
         found = list({one.source: one for one in find_photos(options.inputs, search)}.values())
         complete(plan, found, target, options.upscale, self.weights, recorded.__contains__)
         return plan
 
-    def _locations(self, jobs: list[Job]) -> tuple[Place, Place, list[Job]]:
+    def _locations(self, jobs: list[Job]) -> tuple[Location, Location, list[Job]]:
         """The folder of results, that of records, and the jobs; where records lie elsewhere, keys name the results."""
-        output = place(self.options.output)
+        output = locate(self.options.output)
         if jobs and jobs[0].named:
-            output = place(jobs[0].folder)
-        records = place(self.options.records) if self.options.records else output / FOLDER
-        self._below: Place | None = None
+            output = locate(jobs[0].folder)
+        records = locate(self.options.records) if self.options.records else output / FOLDER
+        self._below: Location | None = None
         if records.parts[: len(output.parts)] == output.parts:
             self._below = output
             return output, records, jobs
@@ -259,7 +259,7 @@ class Run:
 
     def _check_writable(self, jobs: Sequence[Job]) -> None:
         """Failures to write show before the work."""
-        for folder in sorted({job.folder for job in jobs if not is_address(job.folder)}):
+        for folder in sorted({job.folder for job in jobs if not is_url(job.folder)}):
             check_writable(Path(folder))
         probe = f"_probe-{self.name}"
         (self.records / probe).write(b"")
@@ -308,9 +308,9 @@ class Run:
 
     def _clear_leftovers(self) -> None:
         """Delete what workers that died during the run left unfinished."""
-        for folder in {job.folder for job in self.missing if not is_address(job.folder)}:
+        for folder in {job.folder for job in self.missing if not is_url(job.folder)}:
             clear_leftovers(Path(folder))
-        if isinstance(self.records, LocalPlace):
+        if isinstance(self.records, LocalPath):
             clear_leftovers(self.records.path)
 
     def _settle(self, settled: Settled, recording: Recording) -> None:
@@ -330,7 +330,7 @@ class Run:
         """A result's path as records say it: relative to the folder of results, where they lie in it."""
         if output is None or self._below is None:
             return output
-        return "/".join(place(output).parts[len(self._below.parts) :])
+        return "/".join(locate(output).parts[len(self._below.parts) :])
 
     def _freed(self, held: Sequence[Job]) -> tuple[list[Job], list[Job]]:
         """Wait until other runs have given up or finished some of the photos that they had in work; those, the rest.
@@ -351,7 +351,7 @@ class Run:
             "photos": self._in_all,
             "digest": self._digest.hexdigest(),
             "shard": _shard_text(options.shard),
-            "inputs": [place(text).text for text in options.inputs],  # however a folder is written, it is one
+            "inputs": [locate(text).text for text in options.inputs],  # however a folder is written, it is one
             "output": "" if self._below else self.output.text,
             "model": self.weights.name,
             "model_sha256": self.weights.sha256,

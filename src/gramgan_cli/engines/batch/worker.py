@@ -21,7 +21,7 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.mark import mark_in
 from gramgan_cli.core.images.output_format import choose_format
 from gramgan_cli.core.images.read import open_photo
-from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
+from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
 from gramgan_cli.engines.batch.leases import Holder, Lease, key_of, release
 from gramgan_cli.engines.batch.records import MadeWith, Merged, Recorded
 from gramgan_cli.engines.upscale.opening import modified
@@ -99,14 +99,14 @@ class Worker:
     ) -> None:
         self._options, self._session, self._on_part = options, session, on_part
         self._through = 0
-        self._records = place(options.records)
+        self._records = locate(options.records)
         self._merged, self._reading = Merged(options.seen), threading.Lock()
         self._holder = Holder(self._records, options.heartbeat, "\n".join(map(str, options.made_with)))
         self._open: dict[Job, Lease] = {}
 
     def close(self) -> None:
         """Give up the photos that were begun and not finished; where a result is there, its lease says whose it is."""
-        unfinished = [lease for job, lease in self._open.items() if not place(job.expected).exists()]
+        unfinished = [lease for job, lease in self._open.items() if not locate(job.expected).exists()]
         release(self._records, [(lease.key, lease.number) for lease in unfinished])
         self._holder.close()
 
@@ -206,17 +206,17 @@ class Worker:
         return task
 
     def _begin_leased(self, task: _Task) -> None:
-        existed = _exists(place(task.job.expected))
+        existed = _exists(locate(task.job.expected))
         if task.lease is None:
             task.lease = self._holder.take(key_of(task.job.key), existed)
             if task.lease is None:
                 task.state = "busy"
                 return
             self._open[task.job] = task.lease
-        content = place(task.job.source).read()
-        task.result.input_modified = None if is_address(task.job.source) else modified(task.job.source)
+        content = locate(task.job.source).read()
+        task.result.input_modified = None if is_url(task.job.source) else modified(task.job.source)
         task.result.input_bytes, task.result.input_sha256 = len(content), hashlib.sha256(content).hexdigest()
-        result = place(_by_content(task.job, content, self._options.upscale))
+        result = locate(_by_content(task.job, content, self._options.upscale))
         if _exists(result):
             self._look_at_existing(task, result, content)
             if task.state != "ready":
@@ -231,7 +231,7 @@ class Worker:
             return
         self._fetch(task, content)
 
-    def _look_at_existing(self, task: _Task, result: Place, content: bytes) -> None:
+    def _look_at_existing(self, task: _Task, result: Location, content: bytes) -> None:
         """Something is at the result's location: another run's, that of a worker that died, or something foreign."""
         lease, options = task.lease, self._options.upscale
         assert lease is not None
@@ -268,7 +268,7 @@ class Worker:
         known = self._merged.by_key.get(job.key)
         return known if known is not None and known.error is None else None
 
-    def _adopt(self, task: _Task, location: Place, before: bytes, after: bytes) -> None:
+    def _adopt(self, task: _Task, location: Location, before: bytes, after: bytes) -> None:
         """Record a result that is there already. It was renamed into its location, so it is whole."""
         lenient = self._options.upscale.allow_truncated
         frame = open_photo(before, task.job.source, lenient).frames[0]
@@ -281,27 +281,27 @@ class Worker:
     def _fetch(self, task: _Task, content: bytes) -> None:
         """The job for the pipeline; where the photo or its result is elsewhere, by way of a scratch folder."""
         job = task.job
-        if not is_address(job.source) and not is_address(job.folder):
+        if not is_url(job.source) and not is_url(job.folder):
             task.local = job
             return
         task.scratch = tempfile.TemporaryDirectory(prefix="gramgan-")
         copy = Path(task.scratch.name) / f"photo{Path(job.source).suffix}"
-        if is_address(job.source):
+        if is_url(job.source):
             copy.write_bytes(content)
-        source = str(copy) if is_address(job.source) else job.source
-        folder = str(copy.parent / "results") if is_address(job.folder) else job.folder
+        source = str(copy) if is_url(job.source) else job.source
+        folder = str(copy.parent / "results") if is_url(job.folder) else job.folder
         task.local = replace(job, source=source, folder=folder)
 
     def _finish(self, task: _Task, result: Result) -> _Task:
         """Bring the result to its location where it is not there yet, and note what it is."""
         task.state = "done"
         kept = {name: getattr(task.result, name) for name in ("input", "model", "model_sha256", "settings")}
-        changed = result.input_modified if not is_address(task.job.source) else None
+        changed = result.input_modified if not is_url(task.job.source) else None
         task.result = replace(result, **kept, input_modified=changed)
         try:
             if result.skipped:
-                location = place(result.output or "")
-                self._adopt(task, location, place(task.job.source).read(), location.read())
+                location = locate(result.output or "")
+                self._adopt(task, location, locate(task.job.source).read(), location.read())
                 task.result.model = task.result.model_sha256 = None
             elif result.error is None:
                 self._store(task)
@@ -318,8 +318,8 @@ class Worker:
         written = Path(task.result.output)
         content = written.read_bytes()
         task.result.output_bytes, task.result.output_sha256 = len(content), hashlib.sha256(content).hexdigest()
-        target = place(task.job.folder) / written.name
-        if not isinstance(target, LocalPlace):
+        target = locate(task.job.folder) / written.name
+        if not isinstance(target, LocalPath):
             target.put(written, self._options.upscale.overwrite or task.job.outdated)
         task.result.output = target.text
 
@@ -340,9 +340,9 @@ def _of_another(mark: object) -> str:
     return ", made with another model, other options or of another picture" if mark is not None else ""
 
 
-def _exists(location: Place) -> bool:
+def _exists(location: Location) -> bool:
     """Whether something is there; an empty file is what a full disk or a lost link leaves."""
-    if isinstance(location, LocalPlace) and location.path.is_file():
+    if isinstance(location, LocalPath) and location.path.is_file():
         return location.path.stat().st_size > 0
     return location.exists()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
 from gramgan_cli.core.images.kinds import JPEG_BEGINNINGS, kind_of
-from gramgan_cli.core.io.locations import LocalPlace, Place, is_address, place
+from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
 
 STANDARD = "-"
 """Standard input or output."""
@@ -64,7 +64,7 @@ def find(inputs: Iterable[str], search: Search) -> Iterator[Found]:
     seen: set[str] = set()
     for text in inputs:
         for found in _expanded(text, search):
-            key = found.source if found.source == STANDARD or is_address(found.source) else _absolute(found.source)
+            key = found.source if found.source == STANDARD or is_url(found.source) else _absolute(found.source)
             if key not in seen:
                 seen.add(key)
                 yield found
@@ -72,8 +72,8 @@ def find(inputs: Iterable[str], search: Search) -> Iterator[Found]:
 
 def named(source: str) -> Found:
     """A picture that was named itself."""
-    if is_address(source):
-        where = place(source)
+    if is_url(source):
+        where = locate(source)
         return Found(source, where.parent.text, where.name, "", in_folder=False)
     path = Path(source)
     return Found(source, str(path.parent), path.name, "", in_folder=False)
@@ -90,7 +90,7 @@ def _absolute(path: str) -> str:
 def _expanded(text: str, search: Search) -> Iterator[Found]:
     if not text:
         raise UsageError("An input has an empty name.", "Is a variable of the shell not set?")
-    if is_address(text):
+    if is_url(text):
         yield from _elsewhere(text, search)
         return
     path = Path(text)
@@ -142,7 +142,7 @@ def _pictures(folder: Path, search: Search, top: bool = True) -> Iterator[Path]:
 
 
 def _is_output(folder: Path, search: Search) -> bool:
-    if search.output is None or is_address(search.output):
+    if search.output is None or is_url(search.output):
         return False
     output = Path(search.output)
     return output.is_dir() and output.samefile(folder)
@@ -150,9 +150,9 @@ def _is_output(folder: Path, search: Search) -> bool:
 
 def _elsewhere(text: str, search: Search) -> Iterator[Found]:
     """The pictures that a URL names: a file, a folder or a glob."""
-    where = place(text)
+    where = locate(text)
     if where.is_folder():
-        output = place(search.output) if search.output else None
+        output = locate(search.output) if search.output else None
         inside = [file for file in where.files(search.recursive) if _is_wanted(file, where, output)]
         if not inside:
             raise GramganError(
@@ -168,10 +168,10 @@ def _elsewhere(text: str, search: Search) -> Iterator[Found]:
         raise GramganError(f"There is no file or folder {where.text}.", "Check the name.")
 
 
-def _is_wanted(file: Place, folder: Place, output: Place | None) -> bool:
+def _is_wanted(file: Location, folder: Location, output: Location | None) -> bool:
     """A visible picture, and not in the folder of results or of records where those lie inside ``folder``."""
     below = file.parts[len(folder.parts) :]
     hidden = any(part.startswith(".") for part in below)
-    if output is not None and not isinstance(output, LocalPlace) and len(output.parts) > len(folder.parts):
+    if output is not None and not isinstance(output, LocalPath) and len(output.parts) > len(folder.parts):
         hidden = hidden or file.parts[: len(output.parts)] == output.parts
     return not hidden and file.suffix.lower() in READ_SUFFIXES

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import format_of_suffix
 from gramgan_cli.core.images.read import open_photo
-from gramgan_cli.core.io.locations import is_address, place
+from gramgan_cli.core.io.locations import is_url, locate
 from gramgan_cli.engines.upscale.inputs import STANDARD
 from gramgan_cli.engines.upscale.options import TEMPLATE, UpscaleOptions
 
@@ -71,9 +71,9 @@ def _scale(source: str, options: UpscaleOptions, model: Named) -> str:
         return f"{size.factor or model.scale:g}"
     if size.width and size.height:
         return f"{size.width}x{size.height}"
-    if source != STANDARD and not is_address(source):
+    if source != STANDARD and not is_url(source):
         try:
-            frame = open_photo(place(source).read(), source, options.allow_truncated).frames[0]
+            frame = open_photo(locate(source).read(), source, options.allow_truncated).frames[0]
             return "{}x{}".format(*size.of(frame.width, frame.height, model.scale))
         except GramganError:  # which the run will say of it
             pass

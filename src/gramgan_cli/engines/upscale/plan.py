@@ -18,7 +18,7 @@ from gramgan_cli.core.images.formats.capabilities import FORMATS, READ_SUFFIXES,
 from gramgan_cli.core.images.mark import read_mark
 from gramgan_cli.core.images.output_format import FormatChoice, choose_format
 from gramgan_cli.core.images.read import open_photo
-from gramgan_cli.core.io.locations import is_address, place
+from gramgan_cli.core.io.locations import is_url, locate
 from gramgan_cli.engines.upscale.inputs import STANDARD, Found, Search, find
 from gramgan_cli.engines.upscale.limits import check_writable
 from gramgan_cli.engines.upscale.naming import check_template, stem_of
@@ -82,7 +82,7 @@ class Job:
     def _at(self, name: str) -> str:
         if self.folder == STANDARD:
             return STANDARD
-        return (place(self.folder) / name).text if is_address(self.folder) else str(Path(self.folder) / name)
+        return (locate(self.folder) / name).text if is_url(self.folder) else str(Path(self.folder) / name)
 
 
 @dataclass
@@ -186,16 +186,16 @@ def _target(output: str | None, single: bool, choice: FormatChoice) -> _Target:
         if not single:
             raise UsageError("Standard output takes one picture.", "Name a folder with --output.")
         return _Target(STANDARD)
-    where = place(output)
+    where = locate(output)
     if output.endswith(("/", os.sep)) or where.is_folder() or not where.suffix:
-        return _Target(where.text if is_address(output) else str(Path(output)))
+        return _Target(where.text if is_url(output) else str(Path(output)))
     form = format_of_suffix(where.suffix)
     if not single:
-        if where.suffix.lower() in READ_SUFFIXES or (not is_address(output) and Path(output).is_file()):
+        if where.suffix.lower() in READ_SUFFIXES or (not is_url(output) and Path(output).is_file()):
             raise UsageError(f"--output {output} is a file, but there are several pictures.", "Name a folder.")
-        return _Target(where.text if is_address(output) else str(Path(output)))
+        return _Target(where.text if is_url(output) else str(Path(output)))
     check_ending(output, form, choice)
-    return _Target(where.parent.text if is_address(output) else str(Path(output).parent), where.name)
+    return _Target(where.parent.text if is_url(output) else str(Path(output).parent), where.name)
 
 
 def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None:
@@ -234,8 +234,8 @@ def _job(found: Found, target: _Target, options: UpscaleOptions, model: Named) -
     stem = stem_of(found.source, options, model)
     if target.folder is None:
         folder = str(Path(found.source).parent)
-    elif is_address(target.folder):
-        folder = (place(target.folder) / found.folder).text
+    elif is_url(target.folder):
+        folder = (locate(target.folder) / found.folder).text
     else:
         folder = str(Path(target.folder) / found.folder)
     key = f"{found.folder}/{stem}{suffix}".lstrip("/")
@@ -266,7 +266,7 @@ def _without_results(jobs: list[Job], recorded: Callable[[str], bool]) -> tuple[
     Results are known by their names beside or among those of this run, by records, and by their marks.
     """
     stems = {_key(job.folder, job.stem) for job in jobs}
-    beside = {_key(str(Path(job.source).parent), job.stem) for job in jobs if not is_address(job.source)}
+    beside = {_key(str(Path(job.source).parent), job.stem) for job in jobs if not is_url(job.source)}
     sources = {_without_ending(job.source) for job in jobs}
 
     def is_result(job: Job) -> bool:
@@ -297,7 +297,7 @@ def _marks(jobs: Sequence[Job]) -> Iterable[bool]:
 
 
 def _is_marked(job: Job) -> bool:
-    return not is_address(job.source) and read_mark(Path(job.source)) is not None
+    return not is_url(job.source) and read_mark(Path(job.source)) is not None
 
 
 # ---- collisions ----------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def _is_marked(job: Job) -> bool:
 
 def same_place(path: str) -> str:
     """A key that is equal for paths to one file, as far as the file system's letter case goes."""
-    if is_address(path):
+    if is_url(path):
         return path
     key = str(Path(path).resolve())
     return key.casefold() if sys.platform in ("win32", "darwin") else key
@@ -320,7 +320,7 @@ def _without_ending(path: str) -> str:
     """The same key for a picture."""
     if path == STANDARD:
         return STANDARD
-    where = place(path)
+    where = locate(path)
     return _key(where.parent.text, where.name.removesuffix(where.suffix))
 
 
@@ -369,7 +369,7 @@ def _way_out(one: Job, other: Job) -> str:
 def _by_content(job: Job, options: UpscaleOptions) -> Job:
     """The job with the ending that its content leads to; what can't be opened keeps the one of its name."""
     try:
-        form = choose_format(open_photo(place(job.source).read(), job.source, options.allow_truncated), options.format)
+        form = choose_format(open_photo(locate(job.source).read(), job.source, options.allow_truncated), options.format)
     except GramganError:
         return job
     suffix = job.name(form)[len(job.stem) :]
@@ -393,4 +393,4 @@ def finished_since(jobs: Iterable[Job], began: float | None) -> int:
                     return True
         return False
 
-    return sum(is_there(job) for job in jobs if not is_address(job.folder))
+    return sum(is_there(job) for job in jobs if not is_url(job.folder))
