@@ -25,7 +25,7 @@ from torch import Tensor
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.weights.header import read_header, read_weights, save_weights
-from gramgan_cli.core.weights.interpolate import check_alike, interpolate
+from gramgan_cli.core.weights.mixing.interpolate import check_alike, interpolate
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "gramgan_cli" / "weights"

@@ -1,12 +1,13 @@
 """Draw the pictures of the README and of the models' cards: crops of the example photos, reduced and enlarged again.
 
-Run by ``make gallery``. Columns: MATLAB's bicubic, models, the original. For ``photo`` the photos are reduced as the
-recipe of that name does it (blur, noise, JPEG), for the others by MATLAB's bicubic.
+Run by ``make gallery``. Columns: MATLAB's bicubic, models, the original. For ``photo`` and ``photo-gan`` the photos are
+reduced as the recipe ``photo`` does it at medium severity, for the others by MATLAB's bicubic. One picture shows
+the square of weights: a damaged crop at five amounts of ``--denoise`` and five of ``--style``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from gramgan_cli.core.data.damage.strength import LEVELS
 from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.mixing.square import square_model
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 from gramgan_cli.recipes.load import load_recipe
 
@@ -35,6 +38,8 @@ CROPS = (
 
 SIDE = 88
 ENLARGED = 3
+SQUARE = 2
+AMOUNTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 GAP = 6
 TITLE = 26
 SEED = 1
@@ -51,7 +56,7 @@ class Sheet:
 
 SHEETS = (
     Sheet("gallery", ("clean", "clean-gan")),
-    Sheet("gallery_photo", ("clean", "photo"), degraded=True),
+    Sheet("gallery_photo", ("photo", "photo-gan"), degraded=True),
     Sheet("gallery_rrdbnet_small", ("clean", "rrdbnet-small")),
 )
 
@@ -62,6 +67,27 @@ def main() -> None:
         path = PICTURES / f"{sheet.name}.jpg"
         draw(sheet).save(path, quality=92, subsampling=0)
         print(path)
+    path = PICTURES / "square.jpg"
+    draw_square().save(path, quality=92, subsampling=0)
+    print(path)
+
+
+def draw_square() -> Image.Image:
+    """The first crop, damaged: denoise from top to bottom, style from left to right."""
+    file, left, top = CROPS[0]
+    photo = crop_to_multiple(np.asarray(Image.open(ROOT / "examples" / file).convert("RGB")), 4)
+    lr, cell = reduced(photo, file), SIDE * SQUARE
+    side = len(AMOUNTS) * (cell + GAP) - GAP
+    canvas = Image.new("RGB", (side, TITLE + len(AMOUNTS) * (TITLE + cell) - GAP), "white")
+    for row, denoise in enumerate(AMOUNTS):
+        for column, style in enumerate(AMOUNTS):
+            model = load_model(square_model(denoise, style))
+            picture = Upscaler(model, torch.device("cpu"), 0).upscale(lr)
+            place = column * (cell + GAP), row * (cell + TITLE)
+            text = f"denoise {denoise:g}, style {style:g}"
+            ImageDraw.Draw(canvas).text((place[0] + 2, place[1] + 3), text, "black", ImageFont.load_default(14))
+            canvas.paste(crop(picture, left, top, SQUARE), (place[0], place[1] + TITLE))
+    return canvas
 
 
 def draw(sheet: Sheet) -> Image.Image:
@@ -83,13 +109,14 @@ def draw(sheet: Sheet) -> Image.Image:
 
 def reduced(photo: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     """A photo reduced as those are that people have."""
-    return degrade(photo, 4, load_recipe("photo").degradation, picture_draw(name, SEED))
+    strength = replace(load_recipe("photo").degradation, severity=LEVELS["medium"])
+    return degrade(photo, 4, strength, picture_draw(name, SEED))
 
 
-def crop(picture: NDArray[np.uint8], left: int, top: int) -> Image.Image:
+def crop(picture: NDArray[np.uint8], left: int, top: int, times: int = ENLARGED) -> Image.Image:
     """The square at (left, top), its pixels enlarged as squares so that each can be seen."""
     square = Image.fromarray(picture[top : top + SIDE, left : left + SIDE])
-    return square.resize((SIDE * ENLARGED, SIDE * ENLARGED), Image.Resampling.NEAREST)
+    return square.resize((SIDE * times, SIDE * times), Image.Resampling.NEAREST)
 
 
 if __name__ == "__main__":

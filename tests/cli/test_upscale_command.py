@@ -23,7 +23,7 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.square import chosen_model
+from gramgan_cli.core.weights.mixing.square import chosen_model
 from gramgan_cli.engines.upscale.upscaler import Interpolator
 
 PNG = with_pillow(scene(3), "PNG")

@@ -12,7 +12,7 @@ from gramgan_cli.api.options import AnyPath
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.data.datasets import find_dataset
 from gramgan_cli.core.io.folders import data_dir as default_dir
-from gramgan_cli.core.weights.square import chosen_model
+from gramgan_cli.core.weights.mixing.square import chosen_model
 from gramgan_cli.engines.measure.bench import BenchOptions, Enlarged, Measured, with_distinct_names
 from gramgan_cli.engines.measure.bench import bench as run_bench
 from gramgan_cli.engines.measure.conventions import CONVENTIONS

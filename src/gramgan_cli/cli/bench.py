@@ -128,7 +128,7 @@ def bench(
     from gramgan_cli.core.backends.device import pick_device
     from gramgan_cli.core.data.datasets import find_dataset
     from gramgan_cli.core.io.folders import data_dir as default_dir
-    from gramgan_cli.core.weights.square import chosen_model
+    from gramgan_cli.core.weights.mixing.square import chosen_model
     from gramgan_cli.engines.measure import bench as engine
     from gramgan_cli.engines.measure import report as reporting
     from gramgan_cli.engines.measure.conventions import CONVENTIONS

@@ -58,7 +58,7 @@ def compare(
     """
     from gramgan_cli.core.backends.device import pick_device
     from gramgan_cli.core.io.files import check_target
-    from gramgan_cli.core.weights.square import chosen_model
+    from gramgan_cli.core.weights.mixing.square import chosen_model
     from gramgan_cli.engines.measure import compare as engine
     from gramgan_cli.engines.measure.compare_grid import write_grid
     from gramgan_cli.engines.measure.compare_page import check_size, write_page

@@ -53,7 +53,7 @@ def list_(
 
     Example: gramgan models list
     """
-    from gramgan_cli.core.weights.square import chosen_model
+    from gramgan_cli.core.weights.mixing.square import chosen_model
     from gramgan_cli.engines.models import commands as engine
 
     rows, problems = engine.list_models()

@@ -13,13 +13,13 @@ import typer
 
 from gramgan_cli.cli import output as out
 from gramgan_cli.cli import upscale_batch as batch
+from gramgan_cli.cli.amounts import Denoise, Style
 from gramgan_cli.cli.completion import complete_model
 from gramgan_cli.cli.upscale_lines import PhotoBar, foreign, left_out, line_of, runs, summarise
 from gramgan_cli.cli.upscale_values import box_of, bytes_of, format_of, tile_of
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix
 from gramgan_cli.core.resize.sizes import SizeChoice
-from gramgan_cli.core.weights.catalogue import read_square
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.upscale.options import UpscaleOptions
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 PICTURE, RESULT, SIZE, WORK, REFERENCE = "Pictures", "Result", "Size", "Work", "Reference"
 BATCH = "Batch runs"
-USUAL = read_square()
 
 
 def upscale(
@@ -61,26 +60,8 @@ def upscale(
             "it: a mixture for photos as they are, see --denoise and --style.",
         ),
     ] = None,
-    denoise: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="0: the photo is clean and stays as it is, 1: noise, blur and blocks are taken away; between: less.",
-            show_default=f"{USUAL.denoise:g}",
-        ),
-    ] = None,
-    style: Annotated[
-        float | None,
-        typer.Option(
-            "--style",
-            "-s",
-            min=0,
-            max=1,
-            help="0: right on average, but soft, 1: crisp and rich in texture, part of it invented; between: less.",
-            show_default=f"{USUAL.style:g}",
-        ),
-    ] = None,
+    denoise: Denoise = None,
+    style: Style = None,
     ref: Annotated[
         Path | None,
         typer.Option(

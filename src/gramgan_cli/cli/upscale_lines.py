@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def runs(session: Session) -> str:
     """The line that says what runs: 'Running denoise 1, style 0.8, on cpu with ncnn.'"""
-    from gramgan_cli.core.weights.square import place_of
+    from gramgan_cli.core.weights.mixing.square import place_of
 
     backend = f" with {session.backend}" if session.backend else ""
     place = place_of(session.name)

@@ -21,7 +21,7 @@ from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.texture.patchdb.bank import default_bank
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.embedded import embedded_models
-from gramgan_cli.core.weights.square import CORNERS
+from gramgan_cli.core.weights.mixing.square import CORNERS
 from gramgan_cli.engines.models.commands import verify
 
 EXTRA_IS_FOR = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from gramgan_cli.core.data.strength import BEST_QUALITY, Degradation
+from gramgan_cli.core.data.damage.strength import BEST_QUALITY, Degradation
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.weights.catalogue import read_square
-from gramgan_cli.core.weights.square import square_model
+from gramgan_cli.core.weights.mixing.square import square_model
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.result import Result
 

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core.data.crops import CropOptions, CropSampler, degraded_photo
+from gramgan_cli.core.data.damage.strength import BEST_QUALITY, Degradation
 from gramgan_cli.core.data.degradation import degrade, degraded_crop
 from gramgan_cli.core.data.prepared import PreparedPhoto
-from gramgan_cli.core.data.strength import BEST_QUALITY, Degradation
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.recipes.convert import merge

@@ -14,9 +14,9 @@ from skimage import data
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.core.data import wide_damage
+from gramgan_cli.core.data.damage import wide as wide_damage
+from gramgan_cli.core.data.damage.strength import LEVELS, Degradation
 from gramgan_cli.core.data.degradation import degrade, degraded_crop, picture_draw
-from gramgan_cli.core.data.strength import LEVELS, Degradation
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.recipes.load import load_recipe

@@ -15,8 +15,8 @@ from gramgan_cli.cli.app import app
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.catalogue import Square, read_square
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixture import Mixture
-from gramgan_cli.core.weights.square import chosen_model, place_of, square_model
+from gramgan_cli.core.weights.mixing.mixture import Mixture
+from gramgan_cli.core.weights.mixing.square import chosen_model, place_of, square_model
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError, ModelExists
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
-from gramgan_cli.core.weights.interpolate import interpolate
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.mixing.interpolate import interpolate
 
 TINY: dict[str, Any] = {"nf": 4, "nb": 1}
 

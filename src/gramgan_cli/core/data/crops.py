@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from gramgan_cli.core.data.damage.strength import Degradation
 from gramgan_cli.core.data.degradation import degrade, degraded_crop, picture_draw
 from gramgan_cli.core.data.prepared import PreparedPhoto
 from gramgan_cli.core.data.reference_crops import reference_crop
-from gramgan_cli.core.data.strength import Degradation
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.resize.matlab import make_lr
 

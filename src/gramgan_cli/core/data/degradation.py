@@ -7,9 +7,9 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.data.strength import Degradation
-from gramgan_cli.core.data.web_damage import web_damaged
-from gramgan_cli.core.data.wide_damage import wide_damaged
+from gramgan_cli.core.data.damage.strength import Degradation
+from gramgan_cli.core.data.damage.web import web_damaged
+from gramgan_cli.core.data.damage.wide import wide_damaged
 
 CONTEXT = 8
 """LR pixels around a crop that are degraded with it, so that its border looks like its inside."""

@@ -15,9 +15,9 @@ from gramgan_cli.core.archs.initialise import Uninitialised
 from gramgan_cli.core.errors import ForeignWeights, GramganError, ModelDamaged, ModelUnsupported, naming
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import WeightsHeader, load_into, read_weights
-from gramgan_cli.core.weights.interpolate import check_alike, mixed, mixed_header
 from gramgan_cli.core.weights.layouts import own_names
-from gramgan_cli.core.weights.mixture import Mixture
+from gramgan_cli.core.weights.mixing.interpolate import check_alike, mixed, mixed_header
+from gramgan_cli.core.weights.mixing.mixture import Mixture
 
 PICKLES = {".pth", ".pt", ".ckpt", ".bin", ".pkl"}
 """What other tools' checkpoints end in; they are imported, never loaded as they are."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gramgan_cli.core.data.catalogue import SOURCES, Archive, Source
+from gramgan_cli.core.data.damage.strength import LEVELS, Degradation
 from gramgan_cli.core.data.datasets import NAMES, open_dataset, read_picture
 from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.data.listing import list_pictures
-from gramgan_cli.core.data.strength import LEVELS, Degradation
 from gramgan_cli.core.errors import GramganError, UsageError, nearest
 from gramgan_cli.core.images.formats.pillow import open_image
 from gramgan_cli.core.io.download import Progress, download

@@ -15,8 +15,8 @@ from gramgan_cli.core.errors import ModelExists, TargetExists, UsageError
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import save_weights
-from gramgan_cli.core.weights.interpolate import check_alike
 from gramgan_cli.core.weights.load import LoadedModel, assemble, load_model, mixed_weights
+from gramgan_cli.core.weights.mixing.interpolate import check_alike
 from gramgan_cli.core.weights.store import StoredModel
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 

@@ -11,7 +11,7 @@ from typing import Literal
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.output_format import FormatChoice
 from gramgan_cli.core.resize.sizes import SizeChoice
-from gramgan_cli.core.weights import square
+from gramgan_cli.core.weights.mixing import square
 
 TileChoice = int | Literal["auto"]
 PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]

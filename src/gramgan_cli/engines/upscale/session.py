@@ -37,7 +37,7 @@ from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import LoadedModel, load_model, weights_file
-from gramgan_cli.core.weights.mixture import Mixture
+from gramgan_cli.core.weights.mixing.mixture import Mixture
 from gramgan_cli.engines.upscale.limits import tile_budget
 from gramgan_cli.engines.upscale.options import BackendChoice, UpscaleOptions
 from gramgan_cli.engines.upscale.upscaler import Interpolator, Upscaler

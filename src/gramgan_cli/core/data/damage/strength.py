@@ -17,7 +17,7 @@ class Degradation:
     """How strong, and how often. The defaults degrade nothing."""
 
     model: Literal["web", "wide"] = "web"
-    """Photos from the web and from phones (``web_damage.py``), or up to ruined ones (``wide_damage.py``)."""
+    """Photos from the web and from phones (``web.py``), or up to ruined ones (``wide.py``)."""
     share: float = 0.0
     """Share of the crops that are degraded; the LR of the others is the plain reduction of the whole photo."""
     chance: float = 0.6

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from gramgan_cli.core.data.strength import BEST_QUALITY, Degradation
+from gramgan_cli.core.data.damage.strength import BEST_QUALITY, Degradation
 
 RESAMPLING = (
     Image.Resampling.BICUBIC,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import fft
 
-from gramgan_cli.core.data.strength import BEST_QUALITY, Degradation
+from gramgan_cli.core.data.damage.strength import BEST_QUALITY, Degradation
 
 FILTERS = (
     Image.Resampling.BICUBIC,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.catalogue import Square, read_square
 from gramgan_cli.core.weights.embedded import CLEAN
-from gramgan_cli.core.weights.mixture import Mixture
+from gramgan_cli.core.weights.mixing.mixture import Mixture
 
 CLEAN_GAN, PHOTO, PHOTO_GAN = "clean-gan", "photo", "photo-gan"
 
@@ -37,7 +37,7 @@ def square_model(denoise: float, style: float) -> str:
 
 
 def chosen_model(model: str | None = None, denoise: float | None = None, style: float | None = None) -> str:
-    """The model that a person means: the named one, or the place in the square, at the catalogue's where not said.
+    """The model that a user means: the named one, or the place in the square, at the catalogue's where not said.
 
     ``clean`` and ``photo`` with a style mix inside their column.
 

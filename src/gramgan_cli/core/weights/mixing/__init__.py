@@ -1,0 +1,1 @@
+"""Models between models: weighted sums, and the square of the embedded ones."""
