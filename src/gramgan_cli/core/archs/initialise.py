@@ -11,10 +11,12 @@ from torch.overrides import TorchFunctionMode
 
 
 class Uninitialised(TorchFunctionMode):
-    """While entered, networks are built with whatever lies in their memory: for those that are filled from a file.
+    """While entered, networks are built without drawing random numbers: for those that are filled from a file.
 
     Drawing the numbers of a large network costs more time than reading them; on the meta device torch imports its
-    compiler for it, which takes seconds.
+    compiler for it, which takes seconds. A tensor that would be drawn gets one value of the distribution instead:
+    ``torch.nn.init.trunc_normal_`` draws until all numbers lie within its bounds, and would never end over whatever
+    lies in memory.
     """
 
     def __torch_function__(
@@ -24,11 +26,15 @@ class Uninitialised(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Leave tensors as they are where they would be initialised."""
+        """Leave tensors as they are where torch initialises them; fill those that are drawn with one value."""
         del types
         kwargs = kwargs or {}
-        if getattr(func, "__module__", "") == "torch.nn.init" or func in (Tensor.normal_, Tensor.uniform_):
+        if getattr(func, "__module__", "") == "torch.nn.init":
             return args[0] if args else kwargs["tensor"]
+        if func in (Tensor.normal_, Tensor.uniform_):
+            tensor = args[0]
+            first = args[1] if len(args) > 1 else kwargs.get("mean", kwargs.get("from", 0.0))
+            return tensor if tensor.is_meta else tensor.fill_(first)
         return func(*args, **kwargs)
 
 
