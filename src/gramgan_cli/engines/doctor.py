@@ -40,6 +40,7 @@ EXTRA_IS_FOR = {
     "abfs": "photos at abfs:// locations (Azure)",
     "http": "photos at http:// and https:// URLs",
     "shards": "training from tar shards",
+    "ui": "gramgan ui, the page in the browser",
 }
 """What an extra of the package gives."""
 
