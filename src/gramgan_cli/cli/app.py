@@ -15,9 +15,14 @@ from typing import Annotated
 import typer
 
 from gramgan_cli import __version__
-from gramgan_cli.cli import batch, bench, build_db, compare, data, doctor, mask, models, plot, runs, train, ui, upscale
+from gramgan_cli.cli import batch, doctor, ui
+from gramgan_cli.cli.data import build_db, data, mask
 from gramgan_cli.cli.errors import explain
+from gramgan_cli.cli.measure import bench, compare, plot
+from gramgan_cli.cli.models import models
 from gramgan_cli.cli.output import fail
+from gramgan_cli.cli.train import runs, train
+from gramgan_cli.cli.upscale import upscale
 from gramgan_cli.core.errors import GramganError
 
 app = typer.Typer(

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gramgan_cli.cli import output as out
-from gramgan_cli.cli import upscale_batch as batch
 from gramgan_cli.cli.amounts import Denoise, Style
 from gramgan_cli.cli.completion import complete_model
-from gramgan_cli.cli.upscale_lines import PhotoBar, foreign, left_out, line_of, runs, summarise
-from gramgan_cli.cli.upscale_values import box_of, bytes_of, format_of, tile_of
+from gramgan_cli.cli.upscale import batch_run as batch
+from gramgan_cli.cli.upscale.lines import PhotoBar, foreign, left_out, line_of, runs, summarise
+from gramgan_cli.cli.upscale.values import box_of, bytes_of, format_of, tile_of
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix
 from gramgan_cli.core.resize.sizes import SizeChoice

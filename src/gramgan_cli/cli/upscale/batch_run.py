@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from gramgan_cli.cli import output as out
-from gramgan_cli.cli.upscale_lines import PhotoBar, foreign, left_out, line_of, runs, summarise
+from gramgan_cli.cli.upscale.lines import PhotoBar, foreign, left_out, line_of, runs, summarise
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.formats.capabilities import format_of_suffix
 

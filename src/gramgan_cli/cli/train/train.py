@@ -136,8 +136,8 @@ def train(
     }
     from functools import partial
 
-    from gramgan_cli.cli.train_display import TrainDisplay
-    from gramgan_cli.cli.train_events import TrainEvents, print_event
+    from gramgan_cli.cli.train.display import TrainDisplay
+    from gramgan_cli.cli.train.events import TrainEvents, print_event
     from gramgan_cli.engines.train import launch
     from gramgan_cli.engines.train.options import TrainOptions
     from gramgan_cli.engines.train.parallel.processes import parse_gpus

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from gramgan_cli.cli import output
 from gramgan_cli.cli.completion import complete_catalogue, complete_stored
-from gramgan_cli.cli.interpolate import interpolate
+from gramgan_cli.cli.models.interpolate import interpolate
 
 models = typer.Typer(help="List, download, import, export and check models.", no_args_is_help=True)
 models.command("interpolate")(interpolate)

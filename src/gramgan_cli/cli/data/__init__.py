@@ -1,0 +1,1 @@
+"""``gramgan data``, ``build-db`` and ``mask``."""

@@ -1,0 +1,1 @@
+"""``gramgan bench``, ``compare`` and ``plot``."""

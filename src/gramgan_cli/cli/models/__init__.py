@@ -1,0 +1,1 @@
+"""``gramgan models``."""

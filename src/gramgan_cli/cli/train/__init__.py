@@ -1,0 +1,1 @@
+"""``gramgan train`` and ``gramgan runs``."""

@@ -1,0 +1,1 @@
+"""``gramgan upscale``: its options, and what it shows."""
