@@ -67,11 +67,11 @@ def gramgan_run(backend: str, weights: Path, picture: bytes) -> tuple[Callable[[
     import numpy as np
     import torch
 
+    from gramgan_cli.core.backends.choose import choose_backend
     from gramgan_cli.core.images.output_format import choose_format, plan_target
     from gramgan_cli.core.images.read import open_photo
     from gramgan_cli.core.images.write import encode
     from gramgan_cli.core.weights.load import load_model
-    from gramgan_cli.engines.upscale.session import choose_backend
     from gramgan_cli.engines.upscale.upscaler import Upscaler
 
     model = load_model(str(weights))
@@ -126,8 +126,8 @@ def write_weights(folder: Path, models: list[str]) -> dict[str, Path]:
     import torch
 
     from gramgan_cli.core import archs
-    from gramgan_cli.core.weights.export import ExportOptions, export
     from gramgan_cli.core.weights.header import WeightsHeader, save_weights
+    from gramgan_cli.engines.models.export import ExportOptions, export
 
     files = {"compact": folder / "clean-other.safetensors", "rrdbnet": folder / "rrdbnet-other.safetensors"}
     if "compact" in models:
@@ -169,10 +169,10 @@ def convolution_rates(repetitions: int) -> dict[str, float]:
     from torch import nn
 
     from gramgan_cli.core.backends.allocator import keep_freed_memory
+    from gramgan_cli.core.backends.choose import is_installed
     from gramgan_cli.core.backends.layers import layers_of
     from gramgan_cli.core.backends.ncnn_files import write_ncnn
     from gramgan_cli.core.backends.networks import NcnnNetwork
-    from gramgan_cli.engines.upscale.session import is_installed
 
     keep_freed_memory()
     torch.manual_seed(0)
@@ -210,7 +210,7 @@ def main() -> None:
 
 def measure(rounds: int, models: list[str], wanted: list[str], path: Path | None) -> None:
     """All tools on all models, in turn."""
-    from gramgan_cli.engines.upscale.session import BACKENDS, is_installed
+    from gramgan_cli.core.backends.choose import BACKENDS, is_installed
 
     tools = [tool for tool in TOOLS if tool in wanted and (tool not in BACKENDS or is_installed(tool))]
     rates = convolution_rates(7)

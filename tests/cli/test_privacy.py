@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gramgan_cli.engines.upscale import session
+from gramgan_cli.core.backends import choose
 
 HOOK = """
 import os, sys
@@ -61,7 +61,7 @@ def watched(tmp_path: Path) -> Run:
     hooks.mkdir()
     home.mkdir()
     (hooks / "sitecustomize.py").write_text(HOOK)
-    package = str(Path(session.__file__).parents[3])
+    package = str(Path(choose.__file__).parents[3])
 
     def run(commands: list[list[str]]) -> list[str]:
         (tmp_path / "commands.json").write_text(json.dumps(commands))
@@ -118,7 +118,7 @@ def test_no_command_connects_or_writes_into_the_home_folder(watched: Run, photos
         ["compare", "photos/a.png", "-o", "compare.png", "--model", "bicubic"],
         ["train", "--recipe", "psnr-compact", "--hr-dir", "photos", "--out", "runs/x", *small],
     ]
-    if session.is_installed("onnx"):
+    if choose.is_installed("onnx"):
         commands.append(["models", "export", "photo", "-o", "photo.onnx"])
     try:
         import matplotlib  # noqa: F401
@@ -131,7 +131,7 @@ def test_no_command_connects_or_writes_into_the_home_folder(watched: Run, photos
 
 @pytest.mark.parametrize("backend", ["ncnn", "openvino", "onnx"])
 def test_no_backend_does(backend: str, watched: Run, photos: Path) -> None:
-    if not session.is_installed(backend):
+    if not choose.is_installed(backend):
         pytest.skip(f"the extra [{backend}] is not installed")
     assert watched([["upscale", "photos/a.png", "-o", "a.png", "--backend", backend, "--model", "clean"]]) == []
 

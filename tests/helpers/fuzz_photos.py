@@ -24,7 +24,7 @@ from photo_parts import ADOBE_RGB, XMP, drawn_frames, make_apng, with_thumbnail
 from PIL import Image
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.formats.capabilities import FORMATS
+from gramgan_cli.core.images.capabilities import FORMATS
 from gramgan_cli.core.images.output_format import choose_format, plan_target
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.write import encode

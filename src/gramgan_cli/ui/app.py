@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from gramgan_cli import __version__
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
+from gramgan_cli.core.images.capabilities import READ_SUFFIXES
 from gramgan_cli.core.images.output_format import STANDARD_QUALITY, FormatChoice
 from gramgan_cli.core.metrics.damage import advice
 from gramgan_cli.core.resize.sizes import SizeChoice

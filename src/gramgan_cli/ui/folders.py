@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
+from gramgan_cli.core.images.capabilities import READ_SUFFIXES
 
 MOST_NAMES = 500
 """Folders, and photos, that are listed at most."""

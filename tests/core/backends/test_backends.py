@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
+from gramgan_cli.core.backends import choose as backends
+from gramgan_cli.core.backends.choose import BACKENDS, choose_backend
 from gramgan_cli.core.errors import GramganError, MissingExtra, PrecisionUnavailable, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import LoadedModel, load_model
-from gramgan_cli.engines.upscale import session as backends
-from gramgan_cli.engines.upscale.session import BACKENDS, choose_backend
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 CPU = torch.device("cpu")

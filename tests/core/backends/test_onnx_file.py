@@ -13,10 +13,10 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.backends import onnx_file
 from gramgan_cli.core.errors import GramganError, ModelUnsupported, UsageError
 from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.export import ExportOptions, export
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.models.commands import import_file
+from gramgan_cli.engines.models.export import ExportOptions, export
 
 onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")

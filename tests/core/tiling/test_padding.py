@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.tiling.padding import pad_to_multiple, run_padded
-from gramgan_cli.core.weights.export import export_safetensors
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import LoadedModel
+from gramgan_cli.engines.models.export import export_safetensors
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 CPU = torch.device("cpu")

@@ -145,7 +145,8 @@ def test_out_of_memory_halves_the_tile_and_redoes_only_that_band():
     made.network.largest = 50 * 50
     notes: list[str] = []
     image = noise(200, 100)
-    upscaler = Upscaler(made, CPU, tile=64, on_note=notes.append)
+    upscaler = Upscaler(made, CPU, tile=64)
+    upscaler.on_note = notes.append
     out = upscaler.upscale(image)
     assert np.array_equal(out, image.repeat(4, 0).repeat(4, 1))
     assert made.network.sides == [50 + 16] + [25 + 16] * (7 * 4)
@@ -198,7 +199,9 @@ def test_a_tile_that_is_not_finite_is_repeated_in_fp32_and_said():
     made.network = OverflowsInHalf()
     notes: list[str] = []
     image = noise(20, 20)
-    out = Upscaler(made, CPU, tile=0, precision="bf16", on_note=notes.append).upscale(image)
+    upscaler = Upscaler(made, CPU, tile=0, precision="bf16")
+    upscaler.on_note = notes.append
+    out = upscaler.upscale(image)
     assert np.array_equal(out, image.repeat(4, 0).repeat(4, 1))
     assert notes == ["A tile was not finite in bf16 and was repeated in fp32."]
 

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError, MissingExtra, ModelExists
 from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.export import ExportOptions, export
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.models.commands import import_file
+from gramgan_cli.engines.models.export import ExportOptions, export
 
 COMPACT = {"nf": 16, "nc": 3}
 RRDBNET = {"nf": 16, "nb": 2, "gc": 8, "upsampler": "nearest"}

@@ -185,7 +185,7 @@ def export(
 
     Example: gramgan models export photo -o photo.onnx --precision fp16
     """
-    from gramgan_cli.core.weights import export as engine
+    from gramgan_cli.engines.models import export as engine
 
     options = engine.ExportOptions(file_format=file_format, overwrite=overwrite, precision=precision.value, opset=opset)
     output.print_line(str(engine.export(name, out, options, output.note)))

@@ -16,7 +16,7 @@ import typer
 from gramgan_cli.cli import output as out
 from gramgan_cli.cli.upscale.lines import PhotoBar, foreign, left_out, line_of, runs, summarise
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.images.formats.capabilities import format_of_suffix
+from gramgan_cli.core.images.capabilities import format_of_suffix
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.batch.run import BatchOptions, Counts, Engine, Run

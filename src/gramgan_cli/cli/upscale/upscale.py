@@ -18,7 +18,7 @@ from gramgan_cli.cli.upscale import batch_run as batch
 from gramgan_cli.cli.upscale.lines import PhotoBar, foreign, left_out, line_of, runs, summarise
 from gramgan_cli.cli.upscale.values import box_of, bytes_of, format_of, tile_of
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.formats.capabilities import FORMATS, format_of_suffix
+from gramgan_cli.core.images.capabilities import FORMATS, format_of_suffix
 from gramgan_cli.core.resize.sizes import SizeChoice
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.formats.capabilities import FORMATS, Format
+from gramgan_cli.core.images.capabilities import FORMATS, Format
 from gramgan_cli.core.images.metadata.description import is_ome, updated_description
 from gramgan_cli.core.images.metadata.exif import DamagedExif, updated_exif
 from gramgan_cli.core.images.metadata.fitting import fitting

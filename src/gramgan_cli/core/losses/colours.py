@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gramgan_cli.core.bt601 import LUMA
+
 CHROMA = 0.3
 """Weight of the two colour differences beside luma. The eye resolves them less, and papers measure luma alone."""
-
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the luma of ITU-R BT.601."""
 
 
 def luma_and_differences(rgb: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gramgan_cli.core.bt601 import LUMA
 from gramgan_cli.core.images.samples import WHITE
 
 BLOCK = 8
@@ -15,9 +16,6 @@ BLOCK = 8
 
 SCALE_OF_MAD = 0.6744897501960817
 """The median of |x| of a normal distribution of standard deviation 1."""
-
-LUMA = np.array([0.299, 0.587, 0.114])
-"""Weights of R, G, B (ITU-R BT.601)."""
 
 LARGEST_SIDE = 1024
 """Pixels of a photo's side that are looked at; from the middle of larger ones."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gramgan_cli.core.losses.colours import LUMA
+from gramgan_cli.core.bt601 import LUMA
 
 Mode = Literal["grid", "sliding"]
 

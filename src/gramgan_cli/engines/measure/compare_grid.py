@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.formats.capabilities import format_of_suffix
+from gramgan_cli.core.images.capabilities import format_of_suffix
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.engines.measure.compare import Comparison, difference
 

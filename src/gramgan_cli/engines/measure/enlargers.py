@@ -66,7 +66,8 @@ def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[s
     if model.descriptor.needs_reference:
         enlarge = _referenced(model, device, tile, on_note)
         return Enlarger(model.name, model.descriptor.scale, enlarge, True, None, parameters, cost)
-    upscaler = Upscaler(model, device, tile, on_note=on_note)
+    upscaler = Upscaler(model, device, tile)
+    upscaler.on_note = on_note
     return Enlarger(
         model.name,
         model.descriptor.scale,

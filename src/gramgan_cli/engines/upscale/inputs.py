@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.formats.capabilities import READ_SUFFIXES
+from gramgan_cli.core.images.capabilities import READ_SUFFIXES
 from gramgan_cli.core.images.kinds import JPEG_BEGINNINGS, kind_of
 from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
 

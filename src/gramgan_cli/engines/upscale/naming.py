@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.formats.capabilities import format_of_suffix
+from gramgan_cli.core.images.capabilities import format_of_suffix
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.io.locations import is_url, locate
 from gramgan_cli.engines.upscale.inputs import STANDARD

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError, TargetExists
 from gramgan_cli.core.images.alpha import extend_colours
-from gramgan_cli.core.images.formats.capabilities import Format, format_of_suffix
+from gramgan_cli.core.images.capabilities import Format, format_of_suffix
 from gramgan_cli.core.images.mark import marked
 from gramgan_cli.core.images.output_format import Target, choose_format, plan_target
 from gramgan_cli.core.images.photo import Frame, Photo

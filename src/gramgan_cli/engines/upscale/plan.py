@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.formats.capabilities import FORMATS, READ_SUFFIXES, Format, format_of_suffix
+from gramgan_cli.core.images.capabilities import FORMATS, READ_SUFFIXES, Format, format_of_suffix
 from gramgan_cli.core.images.mark import read_mark
 from gramgan_cli.core.images.output_format import FormatChoice, choose_format
 from gramgan_cli.core.images.read import open_photo

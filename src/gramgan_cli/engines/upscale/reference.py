@@ -14,16 +14,10 @@ from torch import Tensor, nn
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.ttsr import TTSR, Reference
 from gramgan_cli.core.archs.ttsr.search import Match
-from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.data.crops import to_tensor
-from gramgan_cli.core.data.datasets import read_picture
-from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.tiling.tiles import Span, Tiling, spans
-from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.engines.upscale.options import REFERENCE_MODEL, PrecisionChoice, TileChoice, UpscaleOptions
-from gramgan_cli.engines.upscale.session import Session, weights_sha256
+from gramgan_cli.engines.upscale.options import PrecisionChoice, TileChoice
 from gramgan_cli.engines.upscale.upscaler import PRACTICAL_HALO, Upscaler
 
 Array = NDArray[Any]
@@ -142,31 +136,6 @@ def _seen(span: Span) -> slice:
 
 def _kept(span: Span) -> slice:
     return slice(span.start - span.window, span.stop - span.window)
-
-
-def open_reference_session(options: UpscaleOptions, on_note: Callable[[str], None]) -> Session:
-    """The model of ``options`` with its reference photo, on its device. See ``open_session``."""
-    assert options.reference is not None
-    if options.backend not in ("auto", "torch"):
-        raise UsageError(f"--backend {options.backend} can't search a reference.", "Leave out --backend, or --ref.")
-    if options.model == REFERENCE_MODEL and store.find(options.model) is None:
-        raise GramganError(
-            f"There is no model '{options.model}' here, the one that --ref takes.",
-            f"Train it with: gramgan train --recipe ttsr-rec --out runs/{options.model}, or name another with --model.",
-        )
-    loaded = load_model(options.model)
-    if not isinstance(loaded.network, TTSR):
-        raise UsageError(
-            f"The model '{loaded.name}' takes no reference.", "Leave --ref out, or name one that does with --model."
-        )
-    picture = reduce_reference(read_picture(options.reference), on_note)
-    device = pick_device(options.device)
-    upscaler = ReferenceUpscaler(
-        loaded.network, loaded.descriptor, picture, device, options.tile, options.precision, options.tta,
-        options.seamless,
-    )  # fmt: skip
-    checksum = weights_sha256(options.model, loaded)
-    return Session(loaded.name, str(device), "torch", upscaler, loaded.header, checksum, options.described())
 
 
 def reduce_reference(reference: Pixels, note: Callable[[str], None]) -> Pixels:

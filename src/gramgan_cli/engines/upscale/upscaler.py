@@ -71,8 +71,10 @@ class Upscaler:
         tta: average over the eight flips and turns: slower by eight, a little better.
         seamless: the image wraps around, as textures do that are laid side by side.
         max_memory: bytes that a tile's work may take; what the device has free by default.
-        on_note: called with what the user should know, in a sentence: a smaller tile, a repeated one.
         converted: what runs in the place of the model's network, on the CPU, in a precision of its own.
+
+    Attributes:
+        on_note: called with what the user should know, in a sentence: a smaller tile, a repeated one.
     """
 
     def __init__(
@@ -84,11 +86,10 @@ class Upscaler:
         tta: bool = False,
         seamless: bool = False,
         max_memory: int | None = None,
-        on_note: Callable[[str], None] = lambda _text: None,
         converted: nn.Module | None = None,
     ) -> None:
         self.scale = model.descriptor.scale
-        self.on_note = on_note
+        self.on_note: Callable[[str], None] = lambda _text: None
         self.device = device
         self._precision: PrecisionChoice = "fp32" if converted else precision
         self._dtypes = model.descriptor.dtypes

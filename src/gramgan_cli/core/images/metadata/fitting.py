@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gramgan_cli.core.images.formats.capabilities import Format
+from gramgan_cli.core.images.capabilities import Format
 from gramgan_cli.core.images.metadata.colour import (
     fits_channels,
     grey_profile_like,
