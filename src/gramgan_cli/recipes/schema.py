@@ -199,8 +199,9 @@ class Features:
     """Layer -> weight."""
     activated: bool = False
     """Whether VGG taps lie after the activation."""
-    distance: Literal["l1", "mse", "cosine"] = "l1"
-    """Which distance of features; 'cosine' compares the directions of each place's channels, as LPIPS does."""
+    distance: Literal["l1", "mse", "cosine", "lpips"] = "l1"
+    """Which distance of features; 'cosine' compares the directions of each place's channels, 'lpips' weighs them
+    as LPIPS does (extractor vgg16, after the activation; extra ``metrics``)."""
     imagenet_norm: bool = True
     """Whether the extractor sees pictures less ImageNet's mean, over its deviation, as it was trained; else [0, 1]."""
     weights: str = "imagenet"

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Criterion = Literal["l1", "mse", "cosine"]
+from gramgan_cli.core.losses.lpips_heads import headed_distance
+
+Criterion = Literal["l1", "mse", "cosine", "lpips"]
 
 
 def cosine(sr: Tensor, hr: Tensor) -> Tensor:
@@ -21,19 +23,30 @@ def cosine(sr: Tensor, hr: Tensor) -> Tensor:
     return (1 - F.cosine_similarity(sr, hr, dim=1, eps=1e-6)).mean()
 
 
-DISTANCES: dict[Criterion, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "mse": F.mse_loss, "cosine": cosine}
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "mse": F.mse_loss, "cosine": cosine}
 
 
 def perceptual(
-    sr: Mapping[str, Tensor], hr: Mapping[str, Tensor], weights: Mapping[str, float], criterion: Criterion = "l1"
+    sr: Mapping[str, Tensor],
+    hr: Mapping[str, Tensor],
+    weights: Mapping[str, float],
+    criterion: Criterion = "l1",
+    heads: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
     """Sum over taps of weight x mean distance; Gram-GAN takes 1/8 conv3_4 + 1/4 conv4_4 + 1/2 conv5_4 with L1.
 
     Args:
         sr, hr: features by tap name, (B, C, h, w) each; gradient goes into ``sr`` only.
         weights: weight by tap name; every name must be in ``sr`` and ``hr``.
-        criterion: 'l1', 'mse' or 'cosine'.
+        criterion: 'l1', 'mse', 'cosine', or 'lpips', which is LPIPS where all five weights are 1.
+        heads: for 'lpips', the weights of each tap's channels (``lpips_heads.py``).
     """
-    distance = DISTANCES[criterion]
-    terms = [weight * distance(sr[tap].float(), hr[tap].detach().float()) for tap, weight in weights.items()]
-    return torch.stack(terms).sum()
+
+    def distance(tap: str) -> Tensor:
+        seen, wanted = sr[tap].float(), hr[tap].detach().float()
+        if criterion == "lpips":
+            assert heads is not None
+            return headed_distance(seen, wanted, heads[tap])
+        return DISTANCES[criterion](seen, wanted)
+
+    return torch.stack([weight * distance(tap) for tap, weight in weights.items()]).sum()

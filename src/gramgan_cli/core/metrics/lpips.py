@@ -39,7 +39,7 @@ class Lpips(nn.Module):
     def __init__(self, features: Path | None = None) -> None:
         super().__init__()
         kind = "alex" if features is None else "vgg"
-        self.network = _authors_network(kind)
+        self.network = authors_network(kind)
         if features is None:
             weights, source = published_weights(ALEXNET, "AlexNet"), "AlexNet's weights"
         else:
@@ -60,7 +60,7 @@ class Lpips(nn.Module):
             return float(self.network(x, y, normalize=True))
 
 
-def _authors_network(kind: str) -> Any:
+def authors_network(kind: str) -> Any:
     """The package's network with its linear layers, its trunk yet to be filled."""
     try:
         import lpips

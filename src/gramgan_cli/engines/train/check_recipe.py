@@ -10,6 +10,7 @@ import torch
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.losses.lpips_heads import TAPS, lpips_heads
 from gramgan_cli.core.losses.optional.artifacts import WINDOW as ARTIFACT_WINDOW
 from gramgan_cli.core.losses.optional.structure import WEIGHTS, WINDOW
 from gramgan_cli.core.losses.sharpen import SIDE
@@ -101,12 +102,25 @@ def _check_terms(recipe: Recipe) -> None:
         raise UsageError("optimizer.weight_decay is AdamW's.", "Set optimizer.name=adamw too.")
     if loss.perceptual and recipe.features.jitter >= recipe.data.hr_crop:
         raise UsageError(f"features.jitter={recipe.features.jitter} leaves nothing of the crops.", "Set it lower.")
+    if loss.perceptual and recipe.features.distance == "lpips":
+        _check_lpips(recipe)
     if loss.sharpened and recipe.data.hr_crop <= SIDE // 2:
         raise UsageError(
             f"loss.sharpened blurs over {SIDE} px: too many for crops of {recipe.data.hr_crop}.", "Set --hr-crop."
         )
     if not any(getattr(loss, name) for name in LOSS_TERMS) and not own:
         raise UsageError("All loss terms are 0: there is nothing to learn.")
+
+
+def _check_lpips(recipe: Recipe) -> None:
+    """LPIPS' weights are those of five taps of a VGG16, after their ReLU; the package that has them is there."""
+    features = recipe.features
+    if features.extractor != "vgg16" or not features.activated or not set(features.taps) <= set(TAPS):
+        raise UsageError(
+            f"features.distance=lpips weighs VGG16's {', '.join(TAPS)} after the activation.",
+            "Set features.extractor=vgg16, features.activated=true and features.taps to some of these.",
+        )
+    lpips_heads()
 
 
 def _check_patches(recipe: Recipe) -> None:

@@ -15,6 +15,7 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.losses.colours import luma_and_differences
 from gramgan_cli.core.losses.content import charbonnier, l1, mse
 from gramgan_cli.core.losses.frequency import frequency
+from gramgan_cli.core.losses.lpips_heads import lpips_heads
 from gramgan_cli.core.losses.optional.artifacts import artifacts
 from gramgan_cli.core.losses.optional.structure import ms_ssim_loss, ssim_loss
 from gramgan_cli.core.losses.optional.style import style
@@ -104,6 +105,8 @@ class PictureTerms:
         network = dict(recipe.network)
         self.described = archs.describe(network.pop("arch"), network)
         self.features = self._extractor() if needs_features(recipe) else None
+        learned = recipe.loss.perceptual and recipe.features.distance == "lpips"
+        self.heads = {tap: head.to(device) for tap, head in lpips_heads().items()} if learned else None
 
     def _extractor(self) -> FeatureExtractor:
         """The frozen network where the pictures are, its convolutions laid out as they are fastest."""
@@ -177,7 +180,7 @@ class PictureTerms:
             with torch.no_grad():
                 wanted = self.features(hr)
             seen = self.features(sr)
-        return perceptual(seen, wanted, self.recipe.features.taps, self.recipe.features.distance)
+        return perceptual(seen, wanted, self.recipe.features.taps, self.recipe.features.distance, self.heads)
 
 
 def weighted_sum(terms: dict[str, Tensor], recipe: Recipe) -> Tensor:
