@@ -67,7 +67,8 @@ def check_features(recipe: Recipe) -> None:
     """
     if not needs_features(recipe) and recipe.network["arch"] != "ttsr":
         return
-    from gramgan_cli.core.features import FeatureWeightsMissing, official_weights
+    from gramgan_cli.core.features import official_weights
+    from gramgan_cli.core.trunks import FeatureWeightsMissing
 
     try:
         if needs_features(recipe):
