@@ -61,7 +61,7 @@ def train(
         typer.Option(help="Reference photos, for networks that take them: same stem, or *_ref for *_in."),
     ] = None,
     db: Annotated[Path | None, typer.Option(help="Texture bank made by `gramgan build-db`. [the default bank]")] = None,
-    arch: Annotated[str | None, typer.Option(help="Network: rrdbnet, plksr, srresnet or compact.")] = None,
+    arch: Annotated[str | None, typer.Option(help="Network: rrdbnet, plksr, span, srresnet or compact.")] = None,
     init: Annotated[
         str | None,
         typer.Option(help="Start from these weights (a model's name or a file), which bring their network; or 'none'."),
