@@ -9,6 +9,7 @@ from torch import nn
 
 from gramgan_cli.core.archs.compact import Compact, describe_compact
 from gramgan_cli.core.archs.descriptor import Architecture, Descriptor, Hyperparameters
+from gramgan_cli.core.archs.others import OTHER
 from gramgan_cli.core.archs.plksr import PLKSR, describe_plksr
 from gramgan_cli.core.archs.rrdbnet import RRDBNet, describe_rrdbnet
 from gramgan_cli.core.archs.span import SPAN, describe_span
@@ -36,6 +37,8 @@ def architecture(name: str) -> Architecture:
     """The table's row, or a plugin's; an unknown name is an error that names the nearest ones."""
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
+    if name == OTHER.name:
+        return OTHER
     offered = plugins("architectures")
     if name not in offered:
         raise GramganError(f"There is no architecture '{name}'.", nearest(name, [*ARCHITECTURES, *offered]))

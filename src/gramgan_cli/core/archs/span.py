@@ -1,6 +1,6 @@
 """SPAN: attention without parameters (Wan et al. 2024, "Swift Parameter-free Attention Network", arXiv 2311.12770).
 
-All convolutions but the last run at LR size. The parameters have the names of the published checkpoints, so other tools load them.
+All convolutions run at LR size. The parameters have the names of the published checkpoints, so other tools load them.
 """
 
 from __future__ import annotations
@@ -38,13 +38,14 @@ class MergedConvolution(nn.Module):
             nn.Conv2d(width, GAIN * width, 1), nn.Conv2d(GAIN * width, GAIN * out, 3), nn.Conv2d(GAIN * out, out, 1)
         )
         self.eval_conv = nn.Conv2d(width, out, 3, 1, 1).requires_grad_(False)
-        self.register_load_state_dict_post_hook(lambda module, _: module.merge())
-        self.register_state_dict_pre_hook(lambda module, *_: module.merge())
+        self.register_load_state_dict_post_hook(_merge)  # type: ignore[no-untyped-call]
+        self.register_state_dict_pre_hook(_merge)  # type: ignore[no-untyped-call]
 
     def merged(self) -> tuple[Tensor, Tensor]:
         """The kernel (out, width, 3, 3) and the bias (out,) that do what the branches do."""
-        first, second, third = (layer.weight for layer in self.conv)
-        biases: list[Any] = [layer.bias for layer in self.conv]
+        layers = [layer for layer in self.conv if isinstance(layer, nn.Conv2d)]
+        first, second, third = (layer.weight for layer in layers)
+        biases: list[Any] = [layer.bias for layer in layers]
         kernel = torch.einsum("om,mnhw,ni->oihw", third[:, :, 0, 0], second, first[:, :, 0, 0])
         bias = third[:, :, 0, 0] @ (torch.einsum("mnhw,n->m", second, biases[0]) + biases[1]) + biases[2]
         assert self.sk.bias is not None
@@ -71,6 +72,11 @@ class MergedConvolution(nn.Module):
             return F.conv2d(x, *self.merged(), padding=1)
         out: Tensor = self.eval_conv(x)
         return out
+
+
+def _merge(layer: MergedConvolution, *_others: object) -> None:
+    """As a hook: what is stored, and what was loaded, is merged."""
+    layer.merge()
 
 
 class AttentionBlock(nn.Module):

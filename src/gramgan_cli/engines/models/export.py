@@ -98,6 +98,4 @@ def _say_where_it_loads(model: LoadedModel, on_note: Callable[[str], None]) -> N
             f"is set; ComfyUI, chaiNNer and other tools expect {USUAL_GC} and refuse it."
         )
     if model.header.arch == "rrdbnet" and model.header.scale == 3:
-        on_note(
-            "This RRDBNet enlarges by 3. gramgan loads the file; other tools take it for a x2 network: use ONNX there."
-        )
+        on_note("This RRDBNet enlarges by 3. gramgan loads the file; other tools take it for x2: export ONNX for them.")

@@ -9,6 +9,7 @@ import torch
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
+from gramgan_cli.core.archs.others import ARCH as OTHERS
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.losses.lpips_heads import TAPS, lpips_heads
 from gramgan_cli.core.losses.optional.artifacts import WINDOW as ARTIFACT_WINDOW
@@ -39,6 +40,8 @@ def _check_network(recipe: Recipe) -> None:
     network = dict(recipe.network)
     arch = network.pop("arch")
     described = archs.describe(arch, network)
+    if arch == OTHERS and recipe.init in ("", "none"):
+        raise UsageError("A network of spandrel's is trained from weights.", "Name them by --init FILE.")
     channels = (described.in_channels, described.out_channels)
     if channels not in ((COLOURS, COLOURS), (1, 1)):
         raise UsageError(
