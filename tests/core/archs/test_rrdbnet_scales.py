@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from train_photos import plain_noise
 
 from gramgan_cli.core import archs
-from gramgan_cli.core.weights.export import ExportOptions, export
 from gramgan_cli.core.weights.foreign import convert
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines.models.export import ExportOptions, export
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
 from gramgan_cli.engines.train.launch import train
 from gramgan_cli.engines.train.options import TrainOptions

@@ -92,7 +92,8 @@ def build(tensors: Mapping[str, Tensor], hyperparameters: Mapping[str, Any], pat
 def trainable(network: nn.Module) -> nn.Module:
     """The network itself of one that ``build`` made: not clamped, its own names, all its values learned."""
     assert isinstance(network, SpandrelNetwork)
-    return network.network.requires_grad_(True)
+    inner: nn.Module = network.network
+    return inner.requires_grad_(True)
 
 
 def describe(hyperparameters: Mapping[str, Any]) -> Descriptor:
