@@ -37,8 +37,16 @@ def plain(text: str) -> str:
 
 
 def paragraphs(text: str) -> str:
-    """A command's description, its paragraphs kept."""
-    return "\n\n".join(plain(part) for part in text.strip().split("\n\n"))
+    """A command's description, its paragraphs kept; examples, which are bold, in a block."""
+    parts = text.strip().split("\n\n")
+    examples = [match and match[1] for match in (re.fullmatch(r"\s*\[bold\](.*)\[/bold\]\s*", part) for part in parts)]
+    lines = []
+    for part, example, before in zip(parts, examples, [None, *examples], strict=False):
+        if example is None:
+            lines += [*(["```"] if before else []), "", plain(part)]
+        else:
+            lines += [*([] if before else ["", "```sh"]), example]
+    return "\n".join([*lines, *(["```"] if examples[-1] else [])]).strip()
 
 
 @dataclass(frozen=True)

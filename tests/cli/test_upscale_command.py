@@ -191,9 +191,9 @@ def test_what_runs_is_named(gramgan, tmp_path):
     (tmp_path / "a.png").write_bytes(PNG)
     words = ("-o", tmp_path / "out.png", "--device", "cpu", "--backend", "torch", "--overwrite")
     done = gramgan(tmp_path / "a.png", "--model", "clean", *words)
-    assert b"Running clean on cpu with torch." in done.stderr
+    assert b"Running clean (denoise 0, style 0) on cpu with torch." in done.stderr
     done = gramgan(tmp_path / "a.png", "--style", "0.5", *words)
-    assert re.search(rb"Running denoise 1, style 0\.5, on cpu with torch\.", done.stderr)
+    assert re.search(rb"Running photo and photo-gan \(denoise 1, style 0\.5\) on cpu with torch\.", done.stderr)
 
 
 def test_json_is_a_document_for_errors_before_the_work_too(gramgan, tmp_path):

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from gramgan_cli.core.images.output_format import FormatChoice
 from gramgan_cli.core.resize.sizes import SizeChoice
+from gramgan_cli.core.weights.mixing.square import DenoiseChoice
 from gramgan_cli.engines.upscale.options import (
     BackendChoice,
     PrecisionChoice,
@@ -22,8 +23,9 @@ AnyPath = str | os.PathLike[str]
 class ModelArguments(TypedDict, total=False):
     """What decides how arrays are enlarged. Every default is that of ``gramgan upscale``."""
 
-    denoise: float
-    """0: the photo is clean, 1: noise, blur and blocks are taken away; chooses the model."""
+    denoise: DenoiseChoice
+    """0: the photo is clean, 1: noise, blur and blocks are taken away, ``"auto"``: by what each photo looks like.
+    Chooses the model."""
     style: float
     """0: right on average, 1: crisp and rich in texture, partly invented; chooses the model."""
     reference: AnyPath

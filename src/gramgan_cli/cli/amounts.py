@@ -1,4 +1,4 @@
-"""``--denoise`` and ``--style``: the place in the square of weights."""
+"""``--denoise`` and ``--style``: the place in the square of weights, and how ``--denoise`` is read."""
 
 from __future__ import annotations
 
@@ -6,16 +6,35 @@ from typing import Annotated
 
 import typer
 
+from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.catalogue import read_square
+from gramgan_cli.core.weights.mixing.square import DenoiseChoice
 
 USUAL = read_square()
 
+
+def denoise_of(text: str | None) -> DenoiseChoice | None:
+    """'auto', or the number."""
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount <= 1:
+        raise UsageError(f"--denoise '{text}' is not between 0 and 1.", "Give such a number, or auto.")
+    return amount
+
+
 Denoise = Annotated[
-    float | None,
+    str | None,
     typer.Option(
-        min=0,
-        max=1,
-        help="0: the photo is clean and stays as it is, 1: noise, blur and blocks are taken away; between: less.",
+        "--denoise",
+        metavar="0..1|auto",
+        help="0: the photo is clean and stays as it is, 1: noise, blur and JPEG blocks are taken away; between: less. "
+        "auto: by what each photo looks like.",
         show_default=f"{USUAL.denoise:g}",
     ),
 ]

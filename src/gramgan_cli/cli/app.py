@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
@@ -27,8 +28,10 @@ from gramgan_cli.core.errors import GramganError
 
 app = typer.Typer(
     name="gramgan",
-    help="Photographs four times larger, with believable texture.\n\n"
-    "Start with: [bold]gramgan upscale photo.png[/bold]",
+    help="Make photographs four times larger, with believable texture.\n\n"
+    "[bold]gramgan upscale photo.jpg[/bold]\n\n"
+    "[bold]gramgan upscale --help[/bold]\n\n"
+    "[bold]gramgan doctor[/bold]",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -48,6 +51,19 @@ app.command("compare")(compare.compare)
 app.command("plot")(plot.plot)
 app.add_typer(data.data, name="data")
 app.add_typer(batch.batch, name="batch")
+
+
+def _let_help_flow(group: typer.Typer) -> None:
+    """Help texts in paragraphs that fit any terminal: typer would keep the line breaks of the docstrings."""
+    for command in group.registered_commands:
+        text = command.help or inspect.getdoc(command.callback) or ""
+        command.help = "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _let_help_flow(inner.typer_instance)
+
+
+_let_help_flow(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,7 +87,7 @@ def _root(
         typer.Option(
             metavar="FILE.py",
             callback=_use_plugins,
-            help="Networks, losses and metrics of your own; before the command. May be given more than once.",
+            help="A file with networks, losses or metrics of your own; before the command. Repeatable.",
         ),
     ] = None,
     version: Annotated[

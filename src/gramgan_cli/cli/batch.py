@@ -8,7 +8,12 @@ import typer
 
 from gramgan_cli.cli import output as out
 
-batch = typer.Typer(no_args_is_help=True, help="Records of batch runs: folders, lists and URLs of photographs.")
+batch = typer.Typer(
+    no_args_is_help=True,
+    help="Records of batch runs: folders, lists and URLs of photographs.\n\n"
+    "[bold]gramgan batch report larger/[/bold]\n\n"
+    "[bold]gramgan batch report larger/ --quiet > failed.txt[/bold]",
+)
 
 
 @batch.callback()

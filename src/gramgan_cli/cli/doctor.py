@@ -13,7 +13,9 @@ from gramgan_cli.cli import output
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
     """Show versions, devices, backends and folders, missing dependencies, and what would make gramgan faster here.
 
-    Example: gramgan doctor
+    [bold]gramgan doctor[/bold]
+
+    [bold]gramgan doctor --json[/bold]
     """
     from gramgan_cli.engines import doctor as engine
 

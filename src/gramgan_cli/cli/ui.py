@@ -21,14 +21,12 @@ def ui(
 ) -> None:
     """Open a page in the browser: drop a photo, compare before and after, keep the result.
 
+    [bold]gramgan ui[/bold]
+
+    [bold]gramgan ui --no-browser --port 8765[/bold]
+
     The page is served by this computer and for this computer alone. Nothing is sent anywhere. Uploads are deleted when
     the command ends.
-
-    Examples:
-
-      gramgan ui
-
-      gramgan ui --no-browser --port 8765
     """
     if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
         raise GramganError("The page needs the packages of the extra 'ui'.", install_command("ui"))

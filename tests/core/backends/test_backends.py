@@ -289,7 +289,7 @@ def test_the_command_says_what_ran(picture: Path, backend: str, kept: None) -> N
     result = CliRunner().invoke(app, ["upscale", str(picture), "--device", "cpu", "--backend", backend, "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["results"][0]["backend"] == backend
-    assert f"Running photo-gan on cpu with {backend}." in result.stderr
+    assert f"Running photo-gan (denoise 1, style 1) on cpu with {backend}." in result.stderr
 
 
 @pytest.mark.parametrize("words", [["--model", "lanczos"], ["--ref", "photo.png"]])

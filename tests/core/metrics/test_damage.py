@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from gramgan_cli.core.metrics.damage import Damage, advice, estimate_damage
+from gramgan_cli.core.metrics.damage import Damage, advice, automatic_denoise, estimate_damage
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
@@ -58,13 +59,51 @@ def test_depths_and_channels_agree() -> None:
     eight = estimate_damage(image)
     for other in (image.astype(np.uint16) * 257, (image / 255).astype(np.float32), np.dstack((image, image[:, :, :1]))):
         found = estimate_damage(other)
-        assert (found.noise, found.blocking) == pytest.approx((eight.noise, eight.blocking), abs=1e-4)
+        assert astuple(found) == pytest.approx(astuple(eight), abs=1e-3)
+
+
+def blurred(image: NDArray[Any], sigma: float) -> NDArray[Any]:
+    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(sigma)))
+
+
+def noised(image: NDArray[Any], sigma: float) -> NDArray[Any]:
+    return np.clip(image + np.random.default_rng(3).normal(0, sigma, image.shape), 0, 255).astype(np.uint8)
+
+
+def test_sharpness_of_white_noise_is_its_spectrum_s() -> None:
+    # The Laplacian of white noise has 20 times its variance; averaging over 2 x 2 pixels leaves a quarter of that.
+    noise = np.random.default_rng(5).normal(128, 20, (512, 512))
+    assert estimate_damage((noise / 255).astype(np.float32)[:, :, None]).sharpness == pytest.approx(2.0, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["chelsea.png", "coffee.png"])
+def test_blur_takes_sharpness(name: str) -> None:
+    found = [estimate_damage(blurred(photo(name), sigma)).sharpness for sigma in (0.0, 0.6, 1.0, 2.0)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 0.6
+    assert found[2] < 0.5
+
+
+def test_values_that_are_no_numbers_do_not_spoil_the_estimate() -> None:
+    image = (photo() / 255).astype(np.float32)
+    spoilt = image.copy()
+    spoilt[5, 7], spoilt[9, 3] = np.nan, np.inf
+    assert astuple(estimate_damage(spoilt)) == pytest.approx(astuple(estimate_damage(image)), abs=0.01)
+
+
+def test_a_clean_photo_is_denoised_little_and_a_damaged_one_wholly() -> None:
+    image = photo()
+    assert automatic_denoise(estimate_damage(image)) == 0.25
+    for damaged in (blurred(image, 1.0), noised(image, 12), compressed(image, 60), compressed(blurred(image, 1.0), 75)):
+        assert automatic_denoise(estimate_damage(damaged)) == 1.0
+    assert automatic_denoise(Damage(2.0, 0.0, 0.8)) == 0.5, "fine texture, or a little grain"
+    assert automatic_denoise(Damage(0.0, 0.0, 0.0)) == 1.0, "nothing is known"
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (23, 400, 1), (24, 24, 2), (24, 24, 4)])
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_small_and_empty_pictures_have_no_damage(shape: tuple[int, int, int], value: int) -> None:
-    assert estimate_damage(np.full(shape, value, np.uint8)) == Damage(0.0, 0.0)
+    assert estimate_damage(np.full(shape, value, np.uint8)) == Damage(0.0, 0.0, 0.0)
 
 
 def test_the_grid_is_found_in_a_crop_of_a_large_photo() -> None:
@@ -74,10 +113,13 @@ def test_the_grid_is_found_in_a_crop_of_a_large_photo() -> None:
 
 def test_advice_follows_the_setting() -> None:
     image = photo()
-    noisy = np.clip(image + np.random.default_rng(3).normal(0, 12, image.shape), 0, 255).astype(np.uint8)
-    clean, damaged, blocks = (estimate_damage(one) for one in (image, noisy, compressed(image, 40)))
+    clean, damaged, blocks, soft = (
+        estimate_damage(one) for one in (image, noised(image, 12), compressed(image, 40), blurred(image, 1.5))
+    )
     assert "clean" in str(advice(clean, 1.0))
     assert advice(clean, 0.0) is None
     assert "noisy" in str(advice(damaged, 0.0))
     assert advice(damaged, 1.0) is None
     assert "JPEG" in str(advice(blocks, 0.2))
+    assert "blurred" in str(advice(soft, 0.2))
+    assert advice(soft, 1.0) is None

@@ -16,7 +16,7 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.catalogue import Square, read_square
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.core.weights.mixing.mixture import Mixture
-from gramgan_cli.core.weights.mixing.square import chosen_model, place_of, square_model
+from gramgan_cli.core.weights.mixing.square import automatic_style, chosen_model, place_of, square_model
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,15 @@ def test_a_mixture_says_its_place(denoise: float, style: float) -> None:
 
 
 def test_other_models_have_no_place() -> None:
-    for model in ("photo", "bicubic", "a+b@0.5", "clean+photo-gan@0.5"):
+    for model in ("bicubic", "a+b@0.5", "clean+photo-gan@0.5", "auto@1"):
         assert place_of(model) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "denoise", "style"), [("clean", 0, 0), ("clean-gan", 0, 1), ("photo", 1, 0), ("photo-gan", 1, 1)]
+)
+def test_corners_say_their_place(model: str, denoise: float, style: float) -> None:
+    assert place_of(model) == Square(denoise, style)
 
 
 def test_a_place_is_the_bilinear_mixture_of_the_corners() -> None:
@@ -72,6 +79,9 @@ def test_without_words_it_is_the_catalogue_s_place() -> None:
     assert chosen_model(style=0.5) == square_model(usual.denoise, 0.5)
     assert chosen_model(denoise=0.0) == square_model(0.0, usual.style)
     assert chosen_model("bicubic") == "bicubic"
+    assert automatic_style(chosen_model(denoise="auto")) == usual.style
+    assert automatic_style(chosen_model(denoise="auto", style=0.3)) == 0.3
+    assert automatic_style("photo") is None
     assert chosen_model("photo", style=0.5) == "photo+photo-gan@0.5"
     assert chosen_model("clean", style=0.5) == "clean+clean-gan@0.5"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from train_photos import blurred_noise
+from PIL import Image
 
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.header import read_header
@@ -32,7 +33,14 @@ SETTINGS = {
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    return blurred_noise(tmp_path / "photos", 3, (90, 72), by=3)
+    """Three photos of blurred noise."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        small = Image.fromarray(rng.integers(0, 256, (24, 30, 3), dtype=np.uint8))
+        small.resize((90, 72), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    return folder
 
 
 class Cut(Exception):

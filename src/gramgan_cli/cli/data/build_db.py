@@ -16,6 +16,8 @@ from gramgan_cli.core.errors import UsageError
 if TYPE_CHECKING:
     from gramgan_cli.core.texture.patchdb.bank import Bank
 
+SAMPLING = "Sampling"
+
 
 def build_db(
     hr_dir: Annotated[
@@ -33,26 +35,38 @@ def build_db(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The bank's file. \\[bank.safetensors in the data folder]")
+        Path | None, typer.Option(metavar="FILE", help="The bank's file. Default: bank.safetensors in the data folder.")
     ] = None,
-    max_patches: Annotated[
-        int, typer.Option(min=1, help="Places to sample; the bank holds three versions of each.")
-    ] = 200_000,
-    patch_size: Annotated[int, typer.Option(min=4, max=16, help="Side of a patch in pixels.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Equal seeds and photos give an identical file.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Photos read at once. \\[one per CPU]")] = None,
     info: Annotated[
         Path | None, typer.Option("--info", metavar="FILE", help="Print where a bank comes from; build nothing.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bank that exists.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the bank's path.")] = False,
+    max_patches: Annotated[
+        int,
+        typer.Option(min=1, help="Places to sample; the bank holds three versions of each.", rich_help_panel=SAMPLING),
+    ] = 200_000,
+    patch_size: Annotated[
+        int, typer.Option(min=4, max=16, help="Side of a patch in pixels.", rich_help_panel=SAMPLING)
+    ] = 4,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Equal seeds and photos give an identical file.", rich_help_panel=SAMPLING)
+    ] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Photos read at once. Default: one per CPU.", rich_help_panel=SAMPLING)
+    ] = None,
 ) -> None:
     """Sample a bank of real texture patches from a folder of photos, for `gramgan train`.
 
-    gramgan build-db --hr-dir DIV2K
+    [bold]gramgan build-db --hr-dir photos/[/bold]
 
-    gramgan build-db --info bank.safetensors
+    [bold]gramgan build-db --hr-dir photos/ --out bank.safetensors --max-patches 50000[/bold]
+
+    [bold]gramgan build-db --info bank.safetensors[/bold]
+
+    HR are sharp photos. In training with GramGAN, patches of the bank with a similar Gram matrix (covariance of the
+    colours in a patch) show what texture should look like.
     """
     from gramgan_cli.core.texture.patchdb.bank import default_bank, load_bank
 

@@ -13,11 +13,16 @@ from gramgan_cli.cli.completion import complete_dataset
 from gramgan_cli.cli.output import note, print_json, print_line, print_table
 from gramgan_cli.cli.progress import counting, fetching
 
-data = typer.Typer(help="Make LR pictures; fetch and list benchmark sets.", no_args_is_help=True)
+data = typer.Typer(
+    help="Make smaller pictures to train and measure on; fetch and list benchmark sets.\n\n"
+    "[bold]gramgan data list[/bold]\n\n"
+    "[bold]gramgan data make-lr photos/ photos_x4/[/bold]",
+    no_args_is_help=True,
+)
 
 DataDir = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Where benchmark sets lie. \\[GRAMGAN_DATA, else the user's data folder]"),
+    typer.Option(metavar="DIR", help="Where benchmark sets lie. Default: GRAMGAN_DATA, else the user's data folder."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -52,9 +57,11 @@ def make_lr(
 ) -> None:
     """Reduce a folder of pictures as MATLAB's imresize does (bicubic, 8 bit).
 
-    HR are the sharp pictures, LR those that are reduced from them.
-
     [bold]gramgan data make-lr photos/ photos_x4/[/bold]
+
+    [bold]gramgan data make-lr photos/ photos_x2/ --scale 2[/bold]
+
+    HR are the sharp pictures, LR those that are reduced from them.
     """
     from gramgan_cli.engines.data.prepare import make_lr_folder
 
@@ -72,7 +79,7 @@ def degrade(
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="Recipe whose degradation table says how strong. \\[photo-web, with --level photo]",
+            help="Recipe whose degradation table says how strong. Default: photo-web; with --level, photo.",
         ),
     ] = None,
     level: Annotated[
@@ -87,7 +94,10 @@ def degrade(
 
     [bold]gramgan data degrade photos/ damaged_x4/ --seed 1[/bold]
 
-    For measuring robust models: put HR and LR_x4 into one folder, then gramgan bench FOLDER.
+    [bold]gramgan data degrade photos/ damaged_x4/ --level strong --overwrite[/bold]
+
+    HR are the sharp pictures, LR those that are made from them. For measuring robust models: put HR and LR_x4 into one
+    folder, then gramgan bench FOLDER.
     """
     from gramgan_cli.engines.data.prepare import at_level, degrade_folder
     from gramgan_cli.recipes.load import load_recipe
@@ -128,6 +138,8 @@ def pull(
     """Fetch a benchmark set from its public address; a fetch that was cut off goes on where it stopped.
 
     [bold]gramgan data pull Set5[/bold]
+
+    [bold]gramgan data pull Urban100 --data-dir sets/[/bold]
     """
     from gramgan_cli.core.io.folders import data_dir as default_dir
     from gramgan_cli.engines.data import prepare
@@ -154,6 +166,8 @@ def list_(
     """Show which benchmark sets are here, and which can be fetched.
 
     [bold]gramgan data list[/bold]
+
+    [bold]gramgan data list --data-dir sets/ --json[/bold]
     """
     from gramgan_cli.core.io.folders import data_dir as default_dir
     from gramgan_cli.engines.data.prepare import presence

@@ -19,36 +19,45 @@ class ModeChoice(StrEnum):
     sliding = "sliding"
 
 
+MASK = "What counts as texture"
+
+
 def mask(
     source: Annotated[Path, typer.Argument(metavar="IMAGE|DIR", help="A picture, or a folder of pictures.")],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="OUT", help="A PNG file for one picture, a folder for a folder."),
     ],
-    cell: Annotated[int, typer.Option(min=1, help="Side of a cell, or of the sliding window, in pixels.")] = 11,
-    delta: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            help="Standard deviation, on the 0 to 1 scale, from which area counts as textured. "
-            "\\[0.005 for grid, 0.025 for sliding]",
-        ),
-    ] = None,
-    mode: Annotated[
-        ModeChoice, typer.Option(help="grid: GramGAN's aligned cells. sliding: Beby-GAN's window around each pixel.")
-    ] = ModeChoice.grid,
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Write the photo with its untextured area covered.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
+    mode: Annotated[
+        ModeChoice,
+        typer.Option(
+            help="grid: GramGAN's aligned cells. sliding: Beby-GAN's window around each pixel.", rich_help_panel=MASK
+        ),
+    ] = ModeChoice.grid,
+    cell: Annotated[
+        int, typer.Option(min=1, help="Side of a cell, or of the sliding window, in pixels.", rich_help_panel=MASK)
+    ] = 11,
+    delta: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Standard deviation, on the 0 to 1 scale, from which area counts as textured. "
+            "Default: 0.005 for grid, 0.025 for sliding.",
+            rich_help_panel=MASK,
+        ),
+    ] = None,
 ) -> None:
     """Show which parts of photos the discriminator sees in training: white where there is texture.
 
-    gramgan mask photo.jpg -o mask.png
+    [bold]gramgan mask photo.jpg -o mask.png[/bold]
 
-    gramgan mask photos/ -o masks/ --overlay
+    [bold]gramgan mask photos/ -o masks/ --overlay[/bold]
     """
     from gramgan_cli.engines.data.mask import make_masks, plan_masks
 

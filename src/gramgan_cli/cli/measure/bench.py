@@ -15,7 +15,7 @@ from gramgan_cli.cli.progress import counting
 if TYPE_CHECKING:
     from gramgan_cli.engines.measure.bench import Enlarged, Measured
 
-MEASURE, WRITE, RUN = "What is measured", "What is written", "How it runs"
+MEASURE, WRITE, RUN = "What is measured", "Pictures", "How it runs"
 
 
 class Convention(StrEnum):
@@ -24,7 +24,6 @@ class Convention(StrEnum):
     modern = "modern"
     classic = "classic"
     rgb = "rgb"
-    grey = "grey"
 
 
 def bench(
@@ -43,27 +42,24 @@ def bench(
             "-m",
             autocompletion=complete_model,
             help="A model's name or file, or nearest, bilinear, bicubic, lanczos. Repeatable. "
-            "\\[bicubic and what `gramgan upscale` uses]",
-            rich_help_panel=MEASURE,
+            "Default: bicubic and what `gramgan upscale` uses.",
         ),
     ] = None,
-    scale: Annotated[
-        int | None,
+    report: Annotated[
+        Path | None,
         typer.Option(
-            "--scale",
-            "-s",
-            min=2,
-            max=16,
-            help="The factor, for interpolations. \\[the models', else 4]",
-            rich_help_panel=MEASURE,
+            metavar="FILE",
+            help="Write a report: .html or .md with pictures, .csv, or .tex. Means have their 95 % interval, models "
+            "their paired differences.",
         ),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results and reports that exist.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     convention: Annotated[
         Convention,
         typer.Option(
             help="modern: Y (brightness) of pictures that were reduced in colour, as in papers since 2017. classic: Y "
-            "reduced alone, grey as grey, as in the tables from SRCNN to VDSR. rgb: all three colours, no border cut. "
-            "grey: grey levels of 16 bits.",
+            "reduced alone, grey as grey, as in the tables from SRCNN to VDSR. rgb: all three colours, no border cut.",
             rich_help_panel=MEASURE,
         ),
     ] = Convention.modern,
@@ -77,43 +73,42 @@ def bench(
             rich_help_panel=MEASURE,
         ),
     ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            "--scale",
+            min=2,
+            max=16,
+            help="The factor, for interpolations. Default: the models', else 4.",
+            rich_help_panel=MEASURE,
+        ),
+    ] = None,
     lpips_features: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="LPIPS through the VGG16 of this file, in torchvision's names. \\[AlexNet of ImageNet]",
+            help="LPIPS through the VGG16 of this file, in torchvision's names. Default: AlexNet of ImageNet.",
             rich_help_panel=MEASURE,
-        ),
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where named sets lie. \\[GRAMGAN_DATA, else the user's data folder]",
-            rich_help_panel=MEASURE,
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write a report: .html or .md with pictures, .csv, or .tex. Means have their 95 % interval, models "
-            "their paired differences.",
-            rich_help_panel=WRITE,
         ),
     ] = None,
     save_images: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write every result as DIR/DATASET/MODEL/NAME.png.", rich_help_panel=WRITE),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results and reports that exist.", rich_help_panel=WRITE)
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=WRITE)] = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where named sets lie. Default: GRAMGAN_DATA, else the user's data folder.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=RUN)] = "auto",
     tile: Annotated[
         int | None,
-        typer.Option(min=0, help="Side of a tile, 0 for whole images. \\[what fits]", rich_help_panel=RUN),
+        typer.Option(
+            min=0, help="Side of a tile in input pixels, 0 for whole images. Default: what fits.", rich_help_panel=RUN
+        ),
     ] = None,
 ) -> None:
     """Measure models: PSNR and SSIM as the papers' tables have them, and more.

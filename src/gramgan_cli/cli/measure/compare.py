@@ -7,46 +7,58 @@ from typing import Annotated
 
 import typer
 
+from gramgan_cli.cli.amounts import Style
 from gramgan_cli.cli.completion import complete_model
 from gramgan_cli.cli.output import errors_in_document, note, print_json, print_line
 from gramgan_cli.core.errors import UsageError
 
+MEASURE, RUN = "Where the original is known", "How it runs"
+
 
 def compare(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to enlarge in several ways.")],
-    hr: Annotated[
-        bool,
-        typer.Option(
-            "--hr", help="The photo is a sharp original (HR): reduce it first, and measure the results against it."
-        ),
-    ] = False,
-    halve: Annotated[
-        bool, typer.Option("--halve", help="Make the photo half as wide and high first (Lanczos).")
-    ] = False,
     model: Annotated[
         list[str] | None,
         typer.Option(
             "--model",
             "-m",
             autocompletion=complete_model,
-            help="A model's name or file. Repeatable; bicubic is always shown. \\[what `gramgan upscale` uses]",
+            help="A model's name or file. Repeatable; bicubic is always shown. Default: what `gramgan upscale` uses.",
         ),
     ] = None,
+    style: Style = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="A picture (.png, .jpg, .webp) or a page (.html). \\[PHOTO_compare.png]",
+            help="A picture (.png, .jpg, .webp) or a page (.html). Default: PHOTO_compare.png.",
         ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.")] = "auto",
-    tile: Annotated[
-        int | None, typer.Option(min=0, help="Side of a tile, 0 for the whole photo. \\[what fits]")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    hr: Annotated[
+        bool,
+        typer.Option(
+            "--hr",
+            help="The photo is a sharp original (HR): reduce it first, and measure the results against it.",
+            rich_help_panel=MEASURE,
+        ),
+    ] = False,
+    halve: Annotated[
+        bool,
+        typer.Option("--halve", help="Make the photo half as wide and high first (Lanczos).", rich_help_panel=MEASURE),
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=RUN)] = "auto",
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Side of a tile in input pixels, 0 for the whole photo. Default: what fits.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
 ) -> None:
     """See models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom.
 
@@ -54,7 +66,7 @@ def compare(
 
     [bold]gramgan compare photo.jpg -m photo -m clean -o page.html[/bold]
 
-    [bold]gramgan compare sharp.png --hr --halve[/bold]
+    [bold]gramgan compare sharp.png --hr --halve --style 0.5[/bold]
     """
     from gramgan_cli.core.backends.device import pick_device
     from gramgan_cli.core.io.files import check_target
@@ -75,7 +87,8 @@ def compare(
         check_target(target, overwrite)
         if target.exists() and photo.exists() and target.samefile(photo):
             raise UsageError(f"The comparison would replace the photo {photo} itself.", "Give -o another name.")
-        names = [name for name in model or [chosen_model()] if name != "bicubic"]
+        chosen: list[str | None] = [*model] if model else [None]
+        names = [chosen_model(name, style=style) for name in chosen if name != "bicubic"]
         opened = open_enlargers(names, pick_device(device), "auto" if tile is None else tile, note)
         enlargers = engine.with_bicubic(opened)
         for enlarger in enlargers:

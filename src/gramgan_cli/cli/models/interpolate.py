@@ -27,6 +27,8 @@ def interpolate(
     """Mix two trainings of one network, such as a faithful and a vivid one.
 
     [bold]gramgan models interpolate clean clean-gan --alpha 0.3 -o mild[/bold]
+
+    [bold]gramgan models interpolate photo photo-gan --alpha 0.5 -o crisp --strip photo.jpg[/bold]
     """
     from gramgan_cli.engines.models import interpolate as engine
 

@@ -16,7 +16,12 @@ from gramgan_cli.cli import output
 from gramgan_cli.cli.completion import complete_catalogue, complete_stored
 from gramgan_cli.cli.models.interpolate import interpolate
 
-models = typer.Typer(help="List, download, import, export and check models.", no_args_is_help=True)
+models = typer.Typer(
+    help="List, download, import, export and check models.\n\n"
+    "[bold]gramgan models list[/bold]\n\n"
+    "[bold]gramgan models info photo[/bold]",
+    no_args_is_help=True,
+)
 models.command("interpolate")(interpolate)
 
 Name = Annotated[
@@ -51,7 +56,9 @@ def list_(
 ) -> None:
     """List the models on this computer, and those that can be downloaded.
 
-    Example: gramgan models list
+    [bold]gramgan models list[/bold]
+
+    [bold]gramgan models list --json[/bold]
     """
     from gramgan_cli.core.weights.mixing.square import chosen_model
     from gramgan_cli.engines.models import commands as engine
@@ -92,7 +99,9 @@ def list_(
 def info(name: Name, as_json: Json = False) -> None:
     """Show what a model is made for, its network, licence, scores and file. --json prints the whole training record.
 
-    Example: gramgan models info photo
+    [bold]gramgan models info photo[/bold]
+
+    [bold]gramgan models info photo --json[/bold]
     """
     from gramgan_cli.engines.models import commands as engine
 
@@ -109,7 +118,9 @@ def info(name: Name, as_json: Json = False) -> None:
 def path(name: Name) -> None:
     """Print the path of a model's weights file.
 
-    Example: gramgan models path photo
+    [bold]gramgan models path photo[/bold]
+
+    [bold]gramgan models path clean-gan[/bold]
     """
     from gramgan_cli.engines.models import commands as engine
 
@@ -135,7 +146,9 @@ def pull(
 ) -> None:
     """Download a model. A download that was cut off continues where it stopped.
 
-    Example: gramgan models pull realesrgan-x4plus
+    [bold]gramgan models pull realesrgan-x4plus[/bold]
+
+    [bold]gramgan models pull https://example.org/4x-photo.safetensors --name my-photo --licence MIT[/bold]
     """
     from gramgan_cli.engines.models import commands as engine
 
@@ -154,7 +167,9 @@ def import_(
 ) -> None:
     """Import weights of ESRGAN, BasicSR, Real-ESRGAN or Compact; with the extra \\[interop], of many more networks.
 
-    Example: gramgan models import 4x-photo.pth --name my-photo
+    [bold]gramgan models import 4x-photo.pth --name my-photo[/bold]
+
+    [bold]gramgan models import 4x-photo.pth --name my-photo --licence MIT --overwrite[/bold]
     """
     from gramgan_cli.engines.models import commands as engine
 
@@ -183,7 +198,9 @@ def export(
 ) -> None:
     """Write a model for other tools: safetensors under BasicSR's names, or ONNX (extra \\[onnx]).
 
-    Example: gramgan models export photo -o photo.onnx --precision fp16
+    [bold]gramgan models export clean -o clean.safetensors[/bold]
+
+    [bold]gramgan models export photo -o photo.onnx --precision fp16[/bold]
     """
     from gramgan_cli.engines.models import export as engine
 
@@ -199,7 +216,9 @@ def rm(
 ) -> None:
     """Delete models. Those that came with the package come back when they are used.
 
-    Example: gramgan models rm my-photo
+    [bold]gramgan models rm my-photo[/bold]
+
+    [bold]gramgan models rm my-photo mild[/bold]
     """
     from gramgan_cli.core.weights import store
 
@@ -217,7 +236,9 @@ def verify(
 ) -> None:
     """Compare the stored files with their checksums. Exits with 1 where one is damaged.
 
-    Example: gramgan models verify
+    [bold]gramgan models verify[/bold]
+
+    [bold]gramgan models verify photo clean[/bold]
     """
     from gramgan_cli.engines.models import commands as engine
 

@@ -14,7 +14,12 @@ from gramgan_cli.core.errors import UsageError
 if TYPE_CHECKING:
     from gramgan_cli.engines.train.run.read_runs import RunSummary
 
-runs = typer.Typer(help="List, show and compare training runs.", no_args_is_help=True)
+runs = typer.Typer(
+    help="List, show and compare training runs.\n\n"
+    "[bold]gramgan runs list[/bold]\n\n"
+    "[bold]gramgan runs compare runs/first runs/second[/bold]",
+    no_args_is_help=True,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -28,6 +33,10 @@ def list_(
     """List the runs in a folder: recipe, network, steps done, best validation values.
 
     [bold]gramgan runs list[/bold]
+
+    [bold]gramgan runs list runs/ --json[/bold]
+
+    Y-PSNR (dB) and SSIM compare results with the originals in Y, the brightness; larger is nearer.
     """
     from gramgan_cli.engines.train.run.read_runs import find_runs, summarise
 
@@ -46,7 +55,9 @@ def list_(
 def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")], json: Json = False) -> None:
     """Show one run: how far it came, its best and last values, and what its recipe sets.
 
-    [bold]gramgan runs show runs/mine[/bold]
+    [bold]gramgan runs show runs/first[/bold]
+
+    [bold]gramgan runs show runs/first --json[/bold]
     """
     from gramgan_cli.engines.train.run.read_runs import recipe_of, summarise
     from gramgan_cli.recipes.convert import stated
@@ -71,6 +82,8 @@ def compare(
     """Compare runs: the recipe keys in which they differ, and their best values.
 
     [bold]gramgan runs compare runs/first runs/second[/bold]
+
+    [bold]gramgan runs compare runs/first runs/second --json[/bold]
     """
     from gramgan_cli.engines.train.run.read_runs import differing_keys, summarise
 

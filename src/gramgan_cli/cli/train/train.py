@@ -11,6 +11,8 @@ from gramgan_cli.cli.completion import complete_recipe
 from gramgan_cli.cli.output import note, print_json, print_line
 from gramgan_cli.core.errors import UsageError
 
+PHOTOS, NETWORK, LENGTH, COMPUTING = "Other photos", "Network", "Length", "Devices"
+
 
 def _settings(named: dict[str, Any], chosen: list[str] | None) -> list[dict[str, Any]]:
     """What the options say, as changes to the recipe; ``--set`` comes last and wins."""
@@ -40,53 +42,20 @@ def train(
             "train-{0000..0099}.tar, as a path or URL). Repeatable.",
         ),
     ] = None,
-    lr_dir: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="DIR",
-            help="Given LR pictures of --hr-dir, one folder for each: same names, or ending in x4. [LR is made]",
-        ),
-    ] = None,
     valid_dir: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR|LIST", help="Photos to measure on, or a known dataset. [some of --hr-dir are held out]"
+            metavar="DIR|LIST", help="Photos to measure on, or a known dataset. Default: some of --hr-dir are held out."
         ),
     ] = None,
-    valid_lr_dir: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Given LR pictures of --valid-dir. [LR is made]")
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; its name becomes the model's. Default: runs/RECIPE.")
     ] = None,
-    ref_dir: Annotated[
-        Path | None,
-        typer.Option(help="Reference photos, for networks that take them: same stem, or *_ref for *_in."),
-    ] = None,
-    db: Annotated[Path | None, typer.Option(help="Texture bank made by `gramgan build-db`. [the default bank]")] = None,
-    arch: Annotated[str | None, typer.Option(help="Network: rrdbnet, plksr, span, srresnet or compact.")] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(help="Start from these weights (a model's name or a file), which bring their network; or 'none'."),
-    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, exactly.")] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change one thing of the recipe, e.g. --set optimizer.rate=1e-4. Repeatable."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.")] = None,
-    epochs: Annotated[
-        float | None, typer.Option(min=0.0, help="Passes over the photos, in place of --steps; a crop of each a pass.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Crops per step.")] = None,
-    hr_crop: Annotated[int | None, typer.Option(min=4, help="Side of the HR crops in pixels.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Runs with the same seed give identical results.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    valid_every: Annotated[int | None, typer.Option(min=1, help="Steps between validations.")] = None,
-    save_every: Annotated[int | None, typer.Option(min=1, help="Steps between saved states.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.")] = "auto",
-    gpus: Annotated[str | None, typer.Option(help="Several GPUs, one process each, e.g. 0,1.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; its name becomes the model's. [runs/RECIPE]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, exactly.")] = False,
-    no_store: Annotated[
-        bool, typer.Option("--no-store", help="Keep the result in --out only; put no model into the store.")
-    ] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the recipes and exit.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, print the plan, train nothing.")
@@ -98,19 +67,89 @@ def train(
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path of the weights.")] = False,
+    lr_dir: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Given LR pictures of --hr-dir, one folder for each: same names, or ending in x4. Default: LR is "
+            "made.",
+            rich_help_panel=PHOTOS,
+        ),
+    ] = None,
+    valid_lr_dir: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Given LR pictures of --valid-dir. Default: LR is made.", rich_help_panel=PHOTOS
+        ),
+    ] = None,
+    ref_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Reference photos, for networks that take them: same stem, or *_ref for *_in.", rich_help_panel=PHOTOS
+        ),
+    ] = None,
+    db: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texture bank made by `gramgan build-db`. Default: the one in the data folder.", rich_help_panel=PHOTOS
+        ),
+    ] = None,
+    hr_crop: Annotated[
+        int | None, typer.Option(min=4, help="Side of the HR crops in pixels.", rich_help_panel=PHOTOS)
+    ] = None,
+    arch: Annotated[
+        str | None, typer.Option(help="Network: rrdbnet, plksr, srresnet or compact.", rich_help_panel=NETWORK)
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from these weights (a model's name or a file), which bring their network; or 'none'.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    no_store: Annotated[
+        bool,
+        typer.Option(
+            "--no-store", help="Keep the result in --out only; put no model into the store.", rich_help_panel=NETWORK
+        ),
+    ] = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.", rich_help_panel=LENGTH)] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="Passes over the photos, in place of --steps; a crop of each a pass.", rich_help_panel=LENGTH
+        ),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Crops per step.", rich_help_panel=LENGTH)] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Runs with the same seed give identical results.", rich_help_panel=LENGTH)
+    ] = None,
+    valid_every: Annotated[
+        int | None, typer.Option(min=1, help="Steps between validations.", rich_help_panel=LENGTH)
+    ] = None,
+    save_every: Annotated[
+        int | None, typer.Option(min=1, help="Steps between saved states.", rich_help_panel=LENGTH)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=COMPUTING)] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", rich_help_panel=COMPUTING)] = None,
+    gpus: Annotated[
+        str | None, typer.Option(help="Several GPUs, one process each, e.g. 0,1.", rich_help_panel=COMPUTING)
+    ] = None,
 ) -> None:
     """Train a network on a folder of photos.
 
+    [bold]gramgan train --recipe psnr-compact --hr-dir photos/[/bold]
+
+    [bold]gramgan train --recipe psnr-compact --hr-dir photos/ --resume[/bold]
+
+    [bold]gramgan train --recipe photo --hr-dir photos/ --set optimizer.rate=1e-4 --dry-run[/bold]
+
+    HR is a sharp photo, LR the same photo made smaller, the network's input; the network learns to make HR of LR.
+    psnr-compact is a small network that learns pixels alone, a good first run on a CPU. Without --recipe it is GramGAN,
+    which also compares colour covariances (Gram matrices) of small patches with those of a bank: gramgan build-db.
+
     A run lives in one folder: recipe, metrics, weights, samples and all that resuming needs. Stop it with Ctrl-C (or
     lose power) and continue with --resume: the result is the same to the last bit.
-
-    With nothing named it trains GramGAN on the photos that the default texture bank was built from:
-
-    gramgan build-db --hr-dir photos && gramgan train
-
-    A small network on pixels alone, a good first run on a CPU:
-
-    gramgan train --recipe psnr --arch compact --hr-dir photos --out runs/mine
     """
     if list_:
         _print_recipes(json)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from gramgan_cli.cli import output as out
-from gramgan_cli.cli.upscale.lines import PhotoBar, foreign, left_out, line_of, runs, summarise
+from gramgan_cli.cli.upscale.lines import DamageNote, PhotoBar, foreign, left_out, line_of, runs, summarise
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.capabilities import format_of_suffix
 
@@ -154,6 +154,7 @@ class _Display:
     def __init__(self, call: BatchCall, json: bool, quiet: bool) -> None:
         self._json, self._quiet, self._plain = json, quiet, call.plain
         self._written = _as_written((*call.options.inputs, call.options.output)) if call.plain else []
+        self._note_damage = DamageNote(call.options.upscale.model)
         self._failed: list[str] = []
         self._adopted = self._before = 0
         self._bar = PhotoBar(0)
@@ -201,6 +202,7 @@ class _Display:
         elif not self._quiet:
             for warning in result.warnings:
                 out.warn(f"{result.input}: {warning}")
+            self._note_damage(result)
         if self._json:
             self._documents.append(result.facts())
         elif result.output and (self._quiet or self._plain):

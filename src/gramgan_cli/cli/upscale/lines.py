@@ -17,14 +17,46 @@ if TYPE_CHECKING:
 
 
 def runs(session: Session) -> str:
-    """The line that says what runs: 'Running denoise 1, style 0.8, on cpu with ncnn.'"""
-    from gramgan_cli.core.weights.mixing.square import place_of
+    """The line that says what runs: 'Running photo and photo-gan (denoise 1, style 0.8) on cpu with ncnn.'"""
+    from gramgan_cli.core.weights.mixing.mixture import Mixture
+    from gramgan_cli.core.weights.mixing.square import CORNERS, automatic_style, place_of
 
-    backend = f" with {session.backend}" if session.backend else ""
-    place = place_of(session.name)
+    name, place, style = session.name, place_of(session.name), automatic_style(session.name)
+    if mixture := Mixture.parse(name):
+        name = _listed(list(mixture.shares))
     if place is not None:
-        return f"Running denoise {place.denoise:g}, style {place.style:g}, on {session.device}{backend}."
-    return f"Running {session.name} on {session.device}{backend}."
+        name += f" (denoise {place.denoise:g}, style {place.style:g})"
+    elif style is not None:
+        name = f"{_listed(sorted(CORNERS))} (denoise auto, style {style:g})"
+    backend = f" with {session.backend}" if session.backend else ""
+    return f"Running {name} on {session.device}{backend}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+class DamageNote:
+    """Once a run, the note that a photo looks clean, or damaged beyond what was asked for."""
+
+    def __init__(self, model: str) -> None:
+        from gramgan_cli.core.weights.mixing.square import automatic_style
+
+        self._given = automatic_style(model) is not None
+
+    def __call__(self, result: Result) -> None:
+        """Look at one result; the first one that there is advice for is noted."""
+        from gramgan_cli.core.metrics.damage import Damage, advice
+
+        if self._given or None in (result.denoise, result.noise, result.blocking, result.sharpness):
+            return
+        assert result.denoise is not None
+        damage = Damage(result.noise or 0.0, result.blocking or 0.0, result.sharpness or 0.0)
+        text = advice(damage, result.denoise)
+        if text is not None:
+            self._given = True
+            out.note(f"{result.input}: {text} --denoise auto decides for each photo.")
 
 
 def left_out(results: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gramgan_cli.cli import output as out
-from gramgan_cli.cli.amounts import Denoise, Style
+from gramgan_cli.cli.amounts import Denoise, Style, denoise_of
 from gramgan_cli.cli.completion import complete_model
 from gramgan_cli.cli.upscale import batch_run as batch
-from gramgan_cli.cli.upscale.lines import PhotoBar, foreign, left_out, line_of, runs, summarise
+from gramgan_cli.cli.upscale.checks import check_attention, check_options
+from gramgan_cli.cli.upscale.lines import DamageNote, PhotoBar, foreign, left_out, line_of, runs, summarise
 from gramgan_cli.cli.upscale.values import box_of, bytes_of, format_of, tile_of
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.capabilities import FORMATS, format_of_suffix
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from gramgan_cli.engines.upscale.result import Result
     from gramgan_cli.engines.upscale.session import Session
 
-PICTURE, RESULT, SIZE, WORK, REFERENCE = "Pictures", "Result", "Size", "Work", "Reference"
-BATCH = "Batch runs"
+RESULT, SIZE, PHOTO, WORK, REFERENCE = "Result", "Size", "Kinds of pictures", "Speed and memory", "Reference"
+RECORDS, CLUSTER = "Records of batch runs", "Ray cluster"
 
 
 def upscale(
@@ -56,28 +56,22 @@ def upscale(
             "-m",
             metavar="NAME|FILE",
             autocompletion=complete_model,
-            help="A model of 'gramgan models list', a weights file, or nearest, bilinear, bicubic, lanczos. Without "
-            "it: a mixture for photos as they are, see --denoise and --style.",
+            help="A model of 'gramgan models list', a weights file, or nearest, bilinear, bicubic, lanczos. Default: "
+            "the embedded models, mixed by --denoise and --style.",
         ),
     ] = None,
     denoise: Denoise = None,
     style: Style = None,
-    ref: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PHOTO",
-            help="A photo of the same kind of thing to take texture from; needs a model that was trained for it.",
-            rich_help_panel=REFERENCE,
-        ),
-    ] = None,
-    save_attention: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="With --ref: write what came from where, and how sure the match is, as pictures.",
-            rich_help_panel=REFERENCE,
-        ),
-    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Folders inside folders too; --output mirrors them.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results.")] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option("--skip-existing", help="Leave results as they are; resumes a run."),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the results' paths.")] = False,
     format: Annotated[
         Literal["png", "jpg", "jpeg", "webp", "tiff", "tif", "avif", "same"] | None,
         typer.Option(
@@ -100,33 +94,36 @@ def upscale(
         str,
         typer.Option(help="Names of results; fields: {stem} {scale} {model} {ext}.", rich_help_panel=RESULT),
     ] = "{stem}_x{scale}",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results.", rich_help_panel=RESULT)] = False,
-    skip_existing: Annotated[
-        bool,
-        typer.Option("--skip-existing", help="Leave results as they are; resumes a run.", rich_help_panel=RESULT),
-    ] = False,
     outscale: Annotated[
         float | None,
-        typer.Option(metavar="FACTOR", help="Final factor, such as 2.5.", rich_help_panel=SIZE),
+        typer.Option(
+            metavar="FACTOR", help="Final factor, such as 2.5. Default: the model's, 4.", rich_help_panel=SIZE
+        ),
     ] = None,
-    width: Annotated[int | None, typer.Option(min=1, help="Final width in pixels.", rich_help_panel=SIZE)] = None,
-    height: Annotated[int | None, typer.Option(min=1, help="Final height in pixels.", rich_help_panel=SIZE)] = None,
+    width: Annotated[
+        int | None, typer.Option(min=1, help="Final width in pixels; the height follows.", rich_help_panel=SIZE)
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(min=1, help="Final height in pixels; the width follows.", rich_help_panel=SIZE)
+    ] = None,
     fit: Annotated[
         str | None,
         typer.Option(metavar="WxH", help="Largest size inside this box, such as 3840x2160.", rich_help_panel=SIZE),
     ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Folders inside folders too; --output mirrors them.")
+    seamless: Annotated[
+        bool,
+        typer.Option(
+            "--seamless", help="For textures that are laid side by side: edges wrap around.", rich_help_panel=PHOTO
+        ),
+    ] = False,
+    allow_truncated: Annotated[
+        bool, typer.Option("--allow-truncated", help="Use what can be read of damaged files.", rich_help_panel=PHOTO)
     ] = False,
     tta: Annotated[
         bool,
-        typer.Option("--tta", help="Average over 8 flips and turns: 8 times slower, a little better."),
-    ] = False,
-    seamless: Annotated[
-        bool, typer.Option("--seamless", help="For textures that are laid side by side: edges wrap around.")
-    ] = False,
-    allow_truncated: Annotated[
-        bool, typer.Option("--allow-truncated", help="Use what can be read of damaged files.")
+        typer.Option(
+            "--tta", help="Average over 8 flips and turns: 8 times slower, a little better.", rich_help_panel=WORK
+        ),
     ] = False,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1, xpu or mps.", envvar="GRAMGAN_DEVICE", rich_help_panel=WORK)
@@ -155,36 +152,21 @@ def upscale(
         str | None,
         typer.Option(metavar="SIZE", help="Stay below this, such as 4G or 900M.", rich_help_panel=WORK),
     ] = None,
-    engine: Annotated[
-        Literal["local", "ray"] | None,
+    ref: Annotated[
+        Path | None,
         typer.Option(
-            help="Where photos are upscaled: here (local), or on a Ray cluster.",
-            show_default="local",
-            rich_help_panel=BATCH,
+            metavar="PHOTO",
+            help="A photo of the same kind of thing to take texture from; needs a model that was trained for it.",
+            rich_help_panel=REFERENCE,
         ),
     ] = None,
-    address: Annotated[
-        str | None,
+    save_attention: Annotated[
+        Path | None,
         typer.Option(
-            metavar="auto|HOST",
-            help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: the one of this computer, or a new one.",
-            rich_help_panel=BATCH,
+            metavar="DIR",
+            help="With --ref: write what came from where, and how sure the match is, as pictures.",
+            rich_help_panel=REFERENCE,
         ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="With Ray: how many. Default: as many as fit.", rich_help_panel=BATCH),
-    ] = None,
-    cores_per_worker: Annotated[
-        int, typer.Option(min=1, help="With Ray: CPU cores of each worker.", rich_help_panel=BATCH)
-    ] = 1,
-    shard: Annotated[
-        str | None,
-        typer.Option(metavar="I/N", help="Do only this fixed part of N, such as 3/8.", rich_help_panel=BATCH),
-    ] = None,
-    results: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Where the records go. Default: OUT/.gramgan-results.", rich_help_panel=BATCH),
     ] = None,
     records: Annotated[
         bool | None,
@@ -193,11 +175,42 @@ def upscale(
             help="Keep records, so that the same command goes on. Default: for folders, lists and URLs with an "
             "--output folder.",
             show_default=False,
-            rich_help_panel=BATCH,
+            rich_help_panel=RECORDS,
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the results' paths.")] = False,
+    results: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Where the records go. Default: OUT/.gramgan-results.", rich_help_panel=RECORDS
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do only this fixed part of N, such as 3/8.", rich_help_panel=RECORDS),
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"] | None,
+        typer.Option(
+            help="Where photos are upscaled: here (local), or on a Ray cluster.",
+            show_default="local",
+            rich_help_panel=CLUSTER,
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST",
+            help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: the one of this computer, or a new one.",
+            rich_help_panel=CLUSTER,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="With Ray: how many. Default: as many as fit.", rich_help_panel=CLUSTER),
+    ] = None,
+    cores_per_worker: Annotated[
+        int, typer.Option(min=1, help="With Ray: CPU cores of each worker.", rich_help_panel=CLUSTER)
+    ] = 1,
 ) -> None:
     """Make photographs four times larger; metadata, colours, transparency and bit depth are kept.
 
@@ -205,22 +218,22 @@ def upscale(
 
     [bold]gramgan upscale holiday/ -o larger/ --skip-existing[/bold]
 
-    [bold]gramgan upscale scan.tif --style 0.5 --format jpg --quality 90[/bold]
+    [bold]gramgan upscale scan.tif --denoise auto --style 0.5 --format jpg[/bold]
     """
     output = None if target is None else Path(target)
     chosen_format = format_of(format)
     size = SizeChoice(outscale, width, height, box_of(fit))
-    _check_options(output, inputs, overwrite, skip_existing, size, json)
+    check_options(output, inputs, overwrite, skip_existing, size, json)
     suffix = output.suffix if output and not output.is_dir() else ""
     form = FORMATS.get(chosen_format) if format else format_of_suffix(suffix)
     if quality is not None and form is not None and form.name in ("png", "tiff"):
         raise UsageError(f"--quality changes nothing in {form.label}, which loses nothing.", "Leave it out.")
-    _check_attention(ref, save_attention, inputs)
+    check_attention(ref, save_attention, inputs)
 
     from gramgan_cli.engines.upscale.options import UpscaleOptions, chosen_model
 
     options = UpscaleOptions(
-        model=chosen_model(model, denoise, style, ref),
+        model=chosen_model(model, denoise_of(denoise), style, ref),
         reference=ref,
         device=device,
         backend=backend,
@@ -284,11 +297,14 @@ def _run_files(
     done: list[Result] = plan.failures()
     for result in done:
         out.fail(result.error or "")
+    note_damage = DamageNote(options.model)
     with PhotoBar(len(jobs)) as bar, _stopped_at(jobs, options.overwrite):
         for result in upscale_files(jobs, session, options, bar.advance):
             done.append(result)
             if attention and not result.error and not result.skipped:
                 result.error = _save_attention(session, Path(result.input), attention)
+            if not quiet:
+                note_damage(result)
             _show(result, bar, quiet, json, to_stdout)
     if json:
         out.print_json({"model": _model_facts(session), "results": [result.facts() for result in done]})
@@ -305,36 +321,6 @@ def _refuse(where: str, options: dict[str, Any]) -> None:
     for name, value in options.items():
         if value is not None:
             raise UsageError(f"{name} does nothing in {where}.", "Leave it out.")
-
-
-def _check_options(
-    output: Path | None,
-    inputs: list[str],
-    overwrite: bool,
-    skip_existing: bool,
-    size: SizeChoice,
-    json: bool,
-) -> None:
-    """Contradictions that need no look at any file."""
-    factor, width, height, fit = size.factor, size.width, size.height, size.fit
-    if overwrite and skip_existing:
-        raise UsageError("--overwrite and --skip-existing contradict each other.", "Give one of them.")
-    if sum((factor is not None, width is not None or height is not None, fit is not None)) > 1:
-        raise UsageError("--outscale, --width/--height and --fit each say the size.", "Give one of them.")
-    if factor is not None and not 0 < factor <= 64:
-        raise UsageError(f"--outscale {factor:g} is not between 0 and 64.", "Give a factor such as 2.5.")
-    if "-" in inputs and len(inputs) > 1:
-        raise UsageError("Standard input (-) stands alone.", "Name the files in another call.")
-    if "-" in inputs and output is None and sys.stdout.isatty() and not json:
-        raise UsageError("The picture would be printed to the terminal.", "Name a file with --output.")
-
-
-def _check_attention(ref: Path | None, save_attention: Path | None, inputs: list[str]) -> None:
-    """``--save-attention`` needs something to look at, twice."""
-    if save_attention and ref is None:
-        raise UsageError("--save-attention shows what came from a reference.", "Name one with --ref.")
-    if save_attention and "-" in inputs:
-        raise UsageError("--save-attention can't read standard input again.", "Name a file.")
 
 
 def _attention_paths(folder: Path | None, jobs: Sequence[Job], options: UpscaleOptions) -> dict[str, dict[str, Path]]:

@@ -110,7 +110,7 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
         needs["memory"] = upscale.max_memory
     upscale = replace(upscale, device="auto" if on_gpus else "cpu")
     if weights.content is None:
-        open_session(upscale)  # says here, not in every worker, which options an interpolation lacks
+        open_session(upscale)  # says here, not in every worker, which options it does not take
     shipped = _shipped(run.records, weights)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -190,7 +190,7 @@ def _wants_gpus(device: str, weights: Weights, resources: Mapping[str, float]) -
     gpus = resources.get("GPU", 0)
     if device == "cuda" and not gpus:
         raise UsageError("The Ray cluster has no GPU.", "Use --device cpu.")
-    return device != "cpu" and weights.content is not None and gpus >= 1
+    return device != "cpu" and weights.header is not None and gpus >= 1
 
 
 def _task_count(photos: int, workers: int) -> int:

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from gramgan_cli.core.errors import GramganError, TargetExists
 from gramgan_cli.core.images.alpha import extend_colours
 from gramgan_cli.core.images.capabilities import Format, format_of_suffix
-from gramgan_cli.core.images.mark import marked, read_mark
+from gramgan_cli.core.images.mark import marked
 from gramgan_cli.core.images.output_format import Target, choose_format, plan_target
 from gramgan_cli.core.images.photo import Frame, Photo
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.io.files import check_regular_target
+from gramgan_cli.core.metrics.damage import Damage, automatic_denoise, estimate_damage
+from gramgan_cli.core.weights.mixing.square import automatic_style, place_of
 from gramgan_cli.engines.upscale.inputs import STANDARD
 from gramgan_cli.engines.upscale.limits import TOO_LARGE, check_memory, check_space
 from gramgan_cli.engines.upscale.options import UpscaleOptions
@@ -51,7 +53,6 @@ def open_job(job: Job, session: Session, options: UpscaleOptions) -> Opened:
     try:
         if options.skip_existing and not job.outdated and job.expected != STANDARD and holds_something(job.expected):
             result.skipped, result.output = True, job.expected
-            result.warnings += _stale(job, session)
             return opened
         result.input_modified = modified(job.source)
         data = _bytes(job.source, name)
@@ -91,19 +92,8 @@ def _decide(
     if result.output != STANDARD:
         check_space(path, opened.target)
     opened.nodata = tuple(photo.nodata_of(index) for index in range(len(photo.frames)))
-    opened.frames = _prepared(photo)
-
-
-def _stale(job: Job, session: Session) -> list[str]:
-    """Said of a result that is older than its picture, where its mark is another's: the picture was replaced."""
-    changed, made = modified(job.source), modified(job.expected)
-    if changed is None or made is None or changed <= made:
-        return []
-    mark = read_mark(Path(job.expected))
-    own = session.mark(hashlib.sha256(_bytes(job.source, job.source)).hexdigest())
-    if mark in (None, own):
-        return []
-    return [f"{job.expected} was there already, made with another model, other options or of another picture."]
+    opened.frames = _prepared(photo, result)
+    _note_amounts(result, session.name)
 
 
 def holds_something(path: str) -> bool:
@@ -165,10 +155,25 @@ def _size_notes(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:
     return notes
 
 
-def _prepared(photo: Photo) -> Iterator[Array]:
-    """The decoded frames, ready for the network; the first one is decoded now, in the reading thread."""
+def _note_amounts(result: Result, model: str) -> None:
+    """Where in the square of weights the photo is enlarged; with ``--denoise auto`` by what it looks like."""
+    style = automatic_style(model)
+    if style is not None:
+        damage = Damage(result.noise or 0.0, result.blocking or 0.0, result.sharpness or 0.0)
+        result.denoise, result.style = automatic_denoise(damage), style
+    elif place := place_of(model):
+        result.denoise, result.style = place.denoise, place.style
+
+
+def _prepared(photo: Photo, result: Result) -> Iterator[Array]:
+    """The decoded frames, ready for the network; the first one is decoded now, in the reading thread, and looked at."""
     frames = photo.decode()
-    first = _ready(next(frames))
+    decoded = next(frames)
+    damage = estimate_damage(decoded)
+    result.noise, result.blocking, result.sharpness = (
+        round(value, 3) for value in (damage.noise, damage.blocking, damage.sharpness)
+    )
+    first = _ready(decoded)
 
     def all_frames() -> Iterator[Array]:
         yield first

@@ -29,7 +29,7 @@ class UpscaleOptions:
     """Everything that decides how pictures are upscaled, and what happens to results that exist."""
 
     model: str = field(default_factory=square.chosen_model)
-    """A name in the store, a weights file, a mixture (``a+b@0.5``) or an interpolation (``lanczos``)."""
+    """A name in the store, a weights file, a mixture (``a+b@0.5``), an interpolation (``lanczos``), ``auto@STYLE``."""
     reference: Path | None = None
     """A photo to take texture from, for models that were trained for it."""
     device: str = "auto"
@@ -73,12 +73,14 @@ class UpscaleOptions:
         return json.dumps(facts, sort_keys=True)
 
 
-def chosen_model(model: str | None, denoise: float | None, style: float | None, reference: Path | None) -> str:
+def chosen_model(
+    model: str | None, denoise: square.DenoiseChoice | None, style: float | None, reference: Path | None
+) -> str:
     """The model that a user means by a name, by amounts or by a reference; what is used where none of them is given.
 
     Args:
         model: a name or file.
-        denoise: 0 (clean photos) to 1 (damaged ones).
+        denoise: 0 (clean photos) to 1 (damaged ones), or ``auto``: what each photo looks to need.
         style: 0 (right on average) to 1 (rich in texture).
         reference: a photo to take texture from.
 

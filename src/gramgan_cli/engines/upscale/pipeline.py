@@ -34,7 +34,7 @@ from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.plan import Job
 from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import BandSource, Session
-from gramgan_cli.engines.upscale.upscaler import Interpolator
+from gramgan_cli.engines.upscale.upscaler import AutomaticUpscaler, Interpolator
 
 Array = NDArray[Any]
 
@@ -111,11 +111,14 @@ def _run(
     assert opened.frames is not None
     assert target is not None
     session.source.on_note = result.warnings.append
+    source = session.source
     border: Border = "wrap" if options.seamless else "symmetric"
     try:
+        if isinstance(source, AutomaticUpscaler) and result.denoise is not None:
+            source = source.at(result.denoise)  # the same for all frames
         for index, image in enumerate(opened.frames):
             done = 0
-            for band in _final_bands(image, session.source, target.frames[index], opened.nodata[index], result, border):
+            for band in _final_bands(image, source, target.frames[index], opened.nodata[index], result, border):
                 writing.put(band)
                 done += len(band)
                 on_part((index + min(1.0, done / target.frames[index].height)) / len(target.frames))

@@ -38,6 +38,16 @@ class Result:
     """Of the weights file; None for interpolations."""
     settings: str = ""
     """JSON: what else decides how the result looks."""
+    denoise: float | None = None
+    """Of the square of weights, 0 to 1: as asked, or with ``auto`` as chosen for this photo; None for other models."""
+    style: float | None = None
+    """0 to 1."""
+    noise: float | None = None
+    """How the photo looks, estimated: standard deviation of its noise, in levels of 255."""
+    blocking: float | None = None
+    """JPEG blocks: 0 none, 0.3 clearly seen."""
+    sharpness: float | None = None
+    """Fine detail: 0.6 and more where it is sharp, less than 0.5 where it is blurred."""
     device: str = ""
     backend: str = ""
     """What ran the network; empty for interpolations."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,19 +20,21 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.mark import Mark
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights import store
+from gramgan_cli.core.weights.automatic import automatic_header, automatic_sha256
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import LoadedModel, load_model, weights_file
 from gramgan_cli.core.weights.mixing.mixture import Mixture
+from gramgan_cli.core.weights.mixing.square import automatic_style, square_model
 from gramgan_cli.engines.upscale.limits import tile_budget
 from gramgan_cli.engines.upscale.options import REFERENCE_MODEL, UpscaleOptions
 from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
-from gramgan_cli.engines.upscale.upscaler import Interpolator, Upscaler
+from gramgan_cli.engines.upscale.upscaler import AutomaticUpscaler, Interpolator, Upscaler
 
 Array = NDArray[Any]
 
 
 class BandSource(Protocol):
-    """An ``Upscaler``, an ``Interpolator`` or a ``ReferenceUpscaler``."""
+    """An ``Upscaler``, an ``Interpolator``, a ``ReferenceUpscaler`` or an ``AutomaticUpscaler``."""
 
     scale: int
     on_note: Callable[[str], None]
@@ -58,7 +60,7 @@ class Session:
     header: WeightsHeader | None
     """What its weights say of themselves; None for interpolations."""
     sha256: str | None
-    """Checksum of its weights file; None for interpolations."""
+    """Checksum of its weights file, of all four with ``--denoise auto``; None for interpolations."""
     settings: str
     """``UpscaleOptions.described()``: what else decides how results look."""
 
@@ -103,6 +105,9 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
         return _open_with_reference(options, options.reference, on_note)
     if options.model in BASELINES:
         return _open_interpolation(options)
+    style = automatic_style(options.model)
+    if style is not None:
+        return _open_automatic(options, style)
     loaded = load_model(options.model)
     if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{loaded.name}' needs a reference picture.", "Name one with --ref PHOTO.")
@@ -120,6 +125,21 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
         converted=chosen.converted,
     )
     return Session(loaded.name, str(chosen.device), chosen.name, upscaler, loaded.header, checksum, options.described())
+
+
+def _open_automatic(options: UpscaleOptions, style: float) -> Session:
+    """The four embedded models as one that looks at each photo."""
+    opened: list[Session] = []
+
+    def open_source(denoise: float) -> Upscaler:
+        opened.append(open_session(replace(options, model=square_model(denoise, style))))
+        source = opened[-1].source
+        assert isinstance(source, Upscaler)
+        return source
+
+    source = AutomaticUpscaler(open_source)
+    header, checksum = automatic_header(style), automatic_sha256()
+    return replace(opened[0], name=options.model, source=source, header=header, sha256=checksum)
 
 
 def _open_interpolation(options: UpscaleOptions) -> Session:

@@ -14,6 +14,7 @@ from torch import nn
 
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.backends.allocator import keep_freed_memory
+from gramgan_cli.core.metrics.damage import FULL_DENOISE, automatic_denoise, estimate_damage
 from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.resize.baselines import interpolated
 from gramgan_cli.core.tiling.inference import Precision, TileRunner, workspace_per_pixel
@@ -150,3 +151,37 @@ class Interpolator:
     def bands(self, image: Array) -> Iterator[Array]:
         """(H, W, C) uint8, uint16 or float32 -> finished rows of (4 H, 4 W, C), from top to bottom."""
         return upscaled_bands(image, self.scale, self.tiling, lambda window: interpolated(window, self._name))
+
+
+class AutomaticUpscaler:
+    """One network for each amount of denoising, opened when the first photo needs it.
+
+    Args:
+        open_source: the network for an amount.
+        on_note: called with what the user should know, in a sentence.
+    """
+
+    def __init__(
+        self, open_source: Callable[[float], Upscaler], on_note: Callable[[str], None] = lambda _text: None
+    ) -> None:
+        self.on_note = on_note
+        self._open, self._sources = open_source, dict[float, Upscaler]()
+        self._latest = self.at(FULL_DENOISE)
+        self.scale = self._latest.scale
+
+    @property
+    def tile(self) -> int:
+        """The tile side that the latest network uses, 0 for the whole image."""
+        return self._latest.tile
+
+    def at(self, denoise: float) -> Upscaler:
+        """The network for an amount of denoising."""
+        if denoise not in self._sources:
+            self._sources[denoise] = self._open(denoise)
+        self._latest = self._sources[denoise]
+        self._latest.on_note = self.on_note
+        return self._latest
+
+    def bands(self, image: Array) -> Iterator[Array]:
+        """Finished rows of the image, by the network that it needs, from top to bottom."""
+        return self.at(automatic_denoise(estimate_damage(image))).bands(image)

@@ -6,6 +6,9 @@ invented (``--style``: content, 0, to GAN, 1).
 
 from __future__ import annotations
 
+import re
+from typing import Literal
+
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.catalogue import Square, read_square
 from gramgan_cli.core.weights.embedded import CLEAN
@@ -14,6 +17,11 @@ from gramgan_cli.core.weights.mixing.mixture import Mixture
 CLEAN_GAN, PHOTO, PHOTO_GAN = "clean-gan", "photo", "photo-gan"
 
 CORNERS = {CLEAN, CLEAN_GAN, PHOTO, PHOTO_GAN}
+
+DenoiseChoice = float | Literal["auto"]
+"""An amount from 0 to 1, or what each photo needs."""
+
+_AUTOMATIC = re.compile(r"auto@([\d.e-]+)")
 
 COLUMNS = {CLEAN: 0.0, PHOTO: 1.0}
 """Content corner -> its amount of ``--denoise``."""
@@ -36,17 +44,31 @@ def square_model(denoise: float, style: float) -> str:
     return next(iter(held)) if len(held) == 1 else str(Mixture(held))
 
 
-def chosen_model(model: str | None = None, denoise: float | None = None, style: float | None = None) -> str:
+def automatic_model(style: float) -> str:
+    """What stands for a model where the amount of denoising is chosen photo by photo: ``auto@STYLE``."""
+    return f"auto@{style:.6g}"
+
+
+def automatic_style(model: str) -> float | None:
+    """The style of ``automatic_model``; None for the name of a model."""
+    match = _AUTOMATIC.fullmatch(model)
+    return float(match[1]) if match else None
+
+
+def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None, style: float | None = None) -> str:
     """The model that a user means: the named one, or the place in the square, at the catalogue's where not said.
 
-    ``clean`` and ``photo`` with a style mix inside their column.
+    ``clean`` and ``photo`` with a style mix inside their column; ``auto`` is ``automatic_model``.
 
     Raises:
         UsageError: an amount beside a model that it does not go with.
     """
     if model is None:
         usual: Square = read_square()
-        return square_model(usual.denoise if denoise is None else denoise, usual.style if style is None else style)
+        style = usual.style if style is None else style
+        if denoise == "auto":
+            return automatic_model(style)
+        return square_model(usual.denoise if denoise is None else denoise, style)
     if denoise is None and style is None:
         return model
     if model not in COLUMNS:
@@ -61,8 +83,8 @@ def chosen_model(model: str | None = None, denoise: float | None = None, style: 
 
 
 def place_of(model: str) -> Square | None:
-    """Where a mixture stands in the square; None for a single model, and for mixtures of others."""
-    mixture = Mixture.parse(model)
+    """Where a corner or a mixture stands in the square; None for other models, and for mixtures of others."""
+    mixture = Mixture({model: 1.0}) if model in CORNERS else Mixture.parse(model)
     if mixture is None or not mixture.shares.keys() <= CORNERS:
         return None
     share = {name: mixture.shares.get(name, 0.0) for name in CORNERS}

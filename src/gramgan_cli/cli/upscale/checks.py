@@ -1,0 +1,39 @@
+"""Contradictions between options of ``gramgan upscale`` that show before any file is looked at."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.resize.sizes import SizeChoice
+
+
+def check_options(
+    output: Path | None,
+    inputs: list[str],
+    overwrite: bool,
+    skip_existing: bool,
+    size: SizeChoice,
+    json: bool,
+) -> None:
+    """Contradictions that need no look at any file."""
+    factor, width, height, fit = size.factor, size.width, size.height, size.fit
+    if overwrite and skip_existing:
+        raise UsageError("--overwrite and --skip-existing contradict each other.", "Give one of them.")
+    if sum((factor is not None, width is not None or height is not None, fit is not None)) > 1:
+        raise UsageError("--outscale, --width/--height and --fit each say the size.", "Give one of them.")
+    if factor is not None and not 0 < factor <= 64:
+        raise UsageError(f"--outscale {factor:g} is not between 0 and 64.", "Give a factor such as 2.5.")
+    if "-" in inputs and len(inputs) > 1:
+        raise UsageError("Standard input (-) stands alone.", "Name the files in another call.")
+    if "-" in inputs and output is None and sys.stdout.isatty() and not json:
+        raise UsageError("The picture would be printed to the terminal.", "Name a file with --output.")
+
+
+def check_attention(ref: Path | None, save_attention: Path | None, inputs: list[str]) -> None:
+    """``--save-attention`` needs something to look at, twice."""
+    if save_attention and ref is None:
+        raise UsageError("--save-attention shows what came from a reference.", "Name one with --ref.")
+    if save_attention and "-" in inputs:
+        raise UsageError("--save-attention can't read standard input again.", "Name a file.")
