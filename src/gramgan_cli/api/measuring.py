@@ -29,7 +29,7 @@ class BenchArguments(TypedDict, total=False):
     """What is measured beside PSNR and SSIM: gram, spectrum, lpips, dists, niqe, and plugins' metrics."""
     lpips_features: AnyPath
     """The VGG16 that LPIPS looks through, a file in torchvision's names. AlexNet of ImageNet by default."""
-    convention: Literal["modern", "classic", "rgb"]
+    convention: Literal["modern", "classic", "rgb", "grey"]
     """How PSNR and SSIM are measured."""
     scale: int
     """The factor, for interpolations."""

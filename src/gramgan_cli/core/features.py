@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import pickle
 import re
-import urllib.error
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.io.folders import cache_dir
+from gramgan_cli.core.trunks import FeatureWeightsMissing, cached_file, published_weights, tensors_of_file
 
 Extractor = Literal["vgg16", "vgg19", "resnet18", "resnet34"]
 
@@ -42,10 +37,6 @@ _ADDRESSES = {
 
 _SEED = 0
 """Of random weights: all processes of a run must look through the same network."""
-
-
-class FeatureWeightsMissing(GramganError):
-    """The weights are not there and can't be fetched; the hint says which file belongs where."""
 
 
 class FeatureExtractor(nn.Module):
@@ -175,7 +166,7 @@ def _resnet_layers(extractor: Extractor, weights: str) -> list[nn.Module]:
 
 def weights_of(extractor: Extractor, weights: str) -> dict[str, Tensor]:
     """The tensors by torchvision's names: its own download, or those of a file."""
-    return official_weights(extractor) if weights == "imagenet" else read_tensors(weights_file(weights))
+    return official_weights(extractor) if weights == "imagenet" else tensors_of_file(weights_file(weights))
 
 
 def weights_file(weights: str) -> Path:
@@ -184,7 +175,7 @@ def weights_file(weights: str) -> Path:
     Raises:
         GramganError: there is none.
     """
-    places = (Path(weights), cache_dir() / "features" / weights)
+    places = (Path(weights), cached_file(weights))
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise FeatureWeightsMissing(
@@ -203,18 +194,6 @@ def weights_record(weights: str) -> str:
     return f"{file.name} (sha256 {hashlib.sha256(file.read_bytes()).hexdigest()})"
 
 
-def read_tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a .pth or .safetensors file, as float32; a file that holds something else is an error."""
-    try:
-        if file.suffix == ".safetensors":
-            found = load_file(file)
-        else:
-            found = torch.load(file, map_location="cpu", weights_only=True)
-        return {name: tensor.float() for name, tensor in found.items()}
-    except (SafetensorError, RuntimeError, EOFError, AttributeError, pickle.UnpicklingError) as error:
-        raise GramganError(f"{file} can't be read as weights: {error}.") from error
-
-
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor], extractor: str, weights: str) -> None:
     """Load a network's tensors; the first that is missing, left over or of another shape is named."""
     wanted = network.state_dict()
@@ -231,22 +210,4 @@ def _fill(network: nn.Module, tensors: Mapping[str, Tensor], extractor: str, wei
 
 def official_weights(extractor: Extractor) -> dict[str, Tensor]:
     """torchvision's file from the cache, fetched there first if it must be; its name carries its checksum."""
-    url = _ADDRESSES[extractor]
-    folder = cache_dir() / "features"
-    file = folder / Path(url).name
-    instead = f"Put {url} at {file}."
-    if not file.is_file() and os.environ.get("GRAMGAN_OFFLINE", "") not in ("", "0"):
-        raise FeatureWeightsMissing(
-            f"The weights of {extractor} are not in the cache, and GRAMGAN_OFFLINE is set.", instead
-        )
-    try:
-        weights: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
-            url, model_dir=str(folder), map_location="cpu", check_hash=True, weights_only=True
-        )
-    except (urllib.error.URLError, OSError) as error:
-        raise FeatureWeightsMissing(f"The weights of {extractor} can't be fetched ({error}).", instead) from error
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise GramganError(
-            f"The weights of {extractor} that were fetched to {file} are damaged.", "Delete the file and try again."
-        ) from error
-    return weights
+    return published_weights(_ADDRESSES[extractor], extractor)

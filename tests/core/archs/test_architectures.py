@@ -18,6 +18,10 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
     ("rrdbnet", {"nf": 4, "nb": 2, "gc": 2, "upsampler": "nearest"}),
     ("rrdbnet", {"nf": 4, "nb": 1, "gc": 2, "upsampler": "nearest", "scale": 2}),
     ("rrdbnet", {"nf": 4, "nb": 1, "gc": 2, "upsampler": "nearest", "scale": 1}),
+    ("rrdbnet", {"nf": 4, "nb": 1, "gc": 2, "scale": 3}),
+    ("rrdbnet", {"nf": 4, "nb": 1, "gc": 2, "upsampler": "nearest", "scale": 3}),
+    ("rrdbnet", {"nf": 4, "nb": 1, "gc": 2, "scale": 8}),
+    ("rrdbnet", {"nf": 4, "nb": 1, "gc": 2, "upsampler": "nearest", "scale": 8}),
     ("srresnet", {"nf": 4, "nb": 2}),
     ("srresnet", {"nf": 4, "nb": 1, "scale": 2, "input_range": "imagenet", "output": "tanh"}),
 ]
@@ -86,8 +90,8 @@ def test_mistakes_are_named() -> None:
         archs.build("rrdbnt", {})
     with pytest.raises(GramganError, match=r"no hyperparameter 'nff'.*nf"):
         archs.build("compact", {"nff": 3})
-    with pytest.raises(GramganError, match="scales 1, 2 and 4"):
-        archs.build("rrdbnet", {"scale": 3})
+    with pytest.raises(GramganError, match="scales 1, 2, 3, 4, 8"):
+        archs.build("rrdbnet", {"scale": 5})
     for key, wrong in (("output", "Tanh"), ("input_range", "ImageNet")):
         with pytest.raises(GramganError, match=f"{key} is '.*', not '{wrong}'"):
             archs.build("srresnet", {key: wrong})

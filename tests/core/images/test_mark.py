@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from photo_corpus import scene, with_pillow
+from photo_parts import DISPLAY_P3, XMP
 from PIL import Image
 from upscale_helpers import decoded, upscale_one
 
@@ -72,3 +74,61 @@ def test_what_is_no_result_has_no_mark(tmp_path: Path) -> None:
     assert read_mark(tmp_path / "a.jpg") is None
     assert read_mark(tmp_path / "absent.jpg") is None
     assert mark_in(str(Mark("a (b); c", "0" * 32)).encode()) == Mark("a__b___c", "0" * 32)
+
+
+def _large_profile() -> bytes:
+    """A profile of 300 kB that no compression makes smaller: with one more tag, which readers pass over."""
+    tag = b"data\0\0\0\0" + np.random.default_rng(1).bytes(300_000)
+    count = int.from_bytes(DISPLAY_P3[128:132], "big")
+    table_end = 132 + 12 * count
+    table = b""
+    for at in range(132, table_end, 12):
+        name, offset, length = struct.unpack_from(">4sII", DISPLAY_P3, at)
+        table += struct.pack(">4sII", name, offset + 12, length)
+    whole = DISPLAY_P3[:128] + struct.pack(">I", count + 1) + table
+    whole += struct.pack(">4sII", b"prvt", len(DISPLAY_P3) + 12, len(tag)) + DISPLAY_P3[table_end:] + tag
+    return struct.pack(">I", len(whole)) + whole[4:]
+
+
+@pytest.mark.parametrize("form", ["png", "jpg", "webp", "tiff", "avif"])
+def test_the_mark_is_found_however_much_stands_around_it(form: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "d" * 60_000
+    noise = np.random.default_rng(2).bytes(120_000).hex().encode()
+    xmp = XMP.replace(b"A title", noise)
+    data = with_pillow(scene(3), "WEBP", exif=exif, icc_profile=_large_profile(), xmp=xmp)
+    result = upscale_one(data, tmp_path, "a.webp", format=form)
+    assert read_mark(Path(result.output)) is not None
+
+
+def test_a_jpeg_whose_exif_is_full_has_its_mark_as_a_comment(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "d" * 65_440
+    result = upscale_one(with_pillow(scene(3), "JPEG", exif=exif), tmp_path, "a.jpg")
+    with Image.open(result.output) as image:
+        assert image.getexif()[0x010E] == "d" * 65_440
+        assert 0x0131 not in image.getexif()
+    assert read_mark(Path(result.output)) is not None
+
+
+def test_a_mark_that_another_program_put_behind_the_pixels_is_found(tmp_path: Path) -> None:
+    """ImageMagick writes a PNG's texts behind its pixels."""
+    result = upscale_one(with_pillow(scene(3), "PNG"), tmp_path, "a.png")
+    content = Path(result.output).read_bytes()
+    at = content.index(b"tEXt") - 4
+    end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+    last = content.rindex(b"IEND") - 4
+    moved = tmp_path / "moved.png"
+    moved.write_bytes(content[:at] + content[end:last] + content[at:end] + content[last:])
+    with Image.open(moved) as image:
+        image.load()
+        assert "gramgan" in image.text["Software"]
+    assert read_mark(moved) == read_mark(Path(result.output)) is not None
+
+
+@pytest.mark.parametrize("length", [2, 9, 15, 16, 17, 40, 400])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
+def test_a_file_that_is_cut_off_has_no_mark_and_is_no_error(form: str, length: int, tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    path.write_bytes(with_pillow(scene(3), form)[:length])
+    assert read_mark(path) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -10,10 +9,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from batch_helpers import contents, gramgan, photo_bytes
 from PIL import Image
+from true_records import assert_records_are_true, put, rows, run
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.locations import locate
@@ -21,34 +20,7 @@ from gramgan_cli.engines.batch import leases
 from gramgan_cli.engines.batch.report import make_report
 from gramgan_cli.engines.batch.run import BatchOptions, Run, local_engine
 from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import open_session
-
-
-def run(inputs: Path, output: Path, **options: object) -> tuple[Run, list[Result]]:
-    results: list[Result] = []
-    upscale = replace(UpscaleOptions(model="nearest", device="cpu"), **options)
-    work = Run(BatchOptions(inputs=[str(inputs)], output=str(output), upscale=upscale), results.append, lambda _: None)
-    work.go(local_engine(open_session(upscale)))
-    return work, results
-
-
-def put(path: Path, index: int = 0, kind: str = "png") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(photo_bytes(index, kind))
-    return path
-
-
-def rows(output: Path) -> list[dict]:
-    return pq.read_table(output / ".gramgan-results").to_pylist()
-
-
-def assert_records_are_true(output: Path) -> None:
-    """Every result's record holds its file's checksum."""
-    latest = {row["key"]: row for row in sorted(rows(output), key=lambda row: row["finished"]) if row["output"]}
-    for row in latest.values():
-        assert row["output_sha256"] == hashlib.sha256((output / row["output"]).read_bytes()).hexdigest()
-
 
 # ---- results are not enlarged again --------------------------------------------------------------------------------
 

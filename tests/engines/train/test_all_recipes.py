@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from train_photos import blurred_noise
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
@@ -34,11 +35,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for number in range(3):
-        small = Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8))
-        small.resize((200, 160), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    folder = blurred_noise(tmp_path_factory.mktemp("photos"), 3, (200, 160), by=4)
     build_bank(folder, folder / "bank.safetensors", max_patches=300)
     return folder
 

@@ -11,12 +11,12 @@ import time
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
+from train_photos import blurred_noise
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
@@ -36,14 +36,7 @@ TINY = ["--arch", "compact", "--set", "network.nf=8", "--set", "network.nc=2", "
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Five smooth photos: noise, blurred by being enlarged."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(5):
-        small = Image.fromarray(rng.integers(0, 256, (24, 30, 3), dtype=np.uint8))
-        small.resize((90, 72), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
-    return folder
+    return blurred_noise(tmp_path / "photos", 5, (90, 72), by=3)
 
 
 def command(*words: object) -> list[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from train_photos import blurred_noise
 
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.header import read_header
@@ -33,14 +32,7 @@ SETTINGS = {
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three photos of blurred noise."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(3):
-        small = Image.fromarray(rng.integers(0, 256, (24, 30, 3), dtype=np.uint8))
-        small.resize((90, 72), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
-    return folder
+    return blurred_noise(tmp_path / "photos", 3, (90, 72), by=3)
 
 
 class Cut(Exception):

@@ -12,15 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from gan_reference import plain_gram, plain_step
-from PIL import Image
 from safetensors.torch import load_file
 from torch.distributed.elastic.multiprocessing.api import SignalException
+from train_photos import blurred_noise
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
@@ -48,13 +47,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five photos of blurred noise."""
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for number in range(5):
-        small = Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8))
-        small.resize((100, 80), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
-    return folder
+    return blurred_noise(tmp_path_factory.mktemp("photos"), 5, (100, 80), by=2)
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from train_photos import plain_noise
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
@@ -53,12 +52,7 @@ class Watch(TorchFunctionMode):
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number in range(3):
-        pixels = np.random.default_rng(number).integers(0, 256, (96, 96, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number}.png")
-    return folder
+    return plain_noise(tmp_path / "photos", 3, 96)
 
 
 GENERATOR = ["--arch", "compact", "--set", "network.nf=8", "--set", "network.nc=2", "--batch-size", "2"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from train_photos import plain_noise
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,17 +36,10 @@ def gramgan(*words: object, check: bool = True) -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, text=True, check=check, env=environment)
 
 
-def photos(folder: Path) -> Path:
-    folder.mkdir()
-    for index in range(4):
-        array = np.random.default_rng(index).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-        Image.fromarray(array).save(folder / f"{index}.png")
-    return folder
-
-
 def test_the_documented_network_and_loss_are_trained_and_used(plugin: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    train = ["--plugin", plugin, "train", "--recipe", "psnr", "--arch", "tiny", "--hr-dir", photos(tmp_path / "hr")]
+    photos = plain_noise(tmp_path / "hr", 4, 64)
+    train = ["--plugin", plugin, "train", "--recipe", "psnr", "--arch", "tiny", "--hr-dir", photos]
     settings = ["--set", "loss.plugins.edges=0.5", "--set", "network.width=8", "--set", "log_every=1"]
     gramgan(*train, *settings, "--steps", 3, "--hr-crop", 32, "--batch-size", 2, "--out", out, "--quiet")
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -78,7 +72,8 @@ def test_plugins_that_are_wrong_are_one_sentence(
 ) -> None:
     if code is not None:
         plugin.write_text(code, encoding="utf-8")
-    train = ["--plugin", plugin, "train", "--recipe", "psnr", "--arch", "compact", "--hr-dir", photos(tmp_path / "hr")]
+    photos = plain_noise(tmp_path / "hr", 4, 64)
+    train = ["--plugin", plugin, "train", "--recipe", "psnr", "--arch", "compact", "--hr-dir", photos]
     done = gramgan(*train, "--set", setting, "--out", tmp_path / "run", check=False)
     assert done.returncode in (1, 2)
     assert message in done.stderr

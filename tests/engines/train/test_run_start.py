@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from train_photos import blurred_noise
 from typer.testing import CliRunner, Result
 
 from gramgan_cli.cli.app import app
@@ -35,13 +37,7 @@ TINY = ["--arch", "compact", "--set", "network.nf=8", "--set", "network.nc=2", "
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(3):
-        small = Image.fromarray(rng.integers(0, 256, (24, 30, 3), dtype=np.uint8))
-        small.resize((96, 72), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
-    return folder
+    return blurred_noise(tmp_path / "photos", 3, (96, 72), by=3)
 
 
 class Notes(TrainCallbacks):
@@ -162,7 +158,7 @@ def test_missing_feature_weights_come_with_a_hint_that_helps(
     words = ["--recipe", recipe, "--hr-dir", photos, "--device", "cpu", "--out", tmp_path / "r", "--init", "none"]
     result = command("train", *words)
     assert isinstance(result.exception, GramganError)
-    assert ".pth at" in str(result.exception)
+    assert re.search(r"put it at \S+\.pth\.", str(result.exception))
     assert hint in str(result.exception)
     assert not (tmp_path / "r").exists()
 

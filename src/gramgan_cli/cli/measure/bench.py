@@ -24,6 +24,7 @@ class Convention(StrEnum):
     modern = "modern"
     classic = "classic"
     rgb = "rgb"
+    grey = "grey"
 
 
 def bench(
@@ -59,7 +60,8 @@ def bench(
         Convention,
         typer.Option(
             help="modern: Y (brightness) of pictures that were reduced in colour, as in papers since 2017. classic: Y "
-            "reduced alone, grey as grey, as in the tables from SRCNN to VDSR. rgb: all three colours, no border cut.",
+            "reduced alone, grey as grey, as in the tables from SRCNN to VDSR. rgb: all three colours, no border cut. "
+            "grey: grey levels of 16 bits.",
             rich_help_panel=MEASURE,
         ),
     ] = Convention.modern,

@@ -98,7 +98,7 @@ def train(
         int | None, typer.Option(min=4, help="Side of the HR crops in pixels.", rich_help_panel=PHOTOS)
     ] = None,
     arch: Annotated[
-        str | None, typer.Option(help="Network: rrdbnet, plksr, srresnet or compact.", rich_help_panel=NETWORK)
+        str | None, typer.Option(help="Network: rrdbnet, plksr, span, srresnet or compact.", rich_help_panel=NETWORK)
     ] = None,
     init: Annotated[
         str | None,

@@ -9,8 +9,10 @@ from torch import nn
 
 from gramgan_cli.core.archs.compact import Compact, describe_compact
 from gramgan_cli.core.archs.descriptor import Architecture, Descriptor, Hyperparameters
+from gramgan_cli.core.archs.others import OTHER
 from gramgan_cli.core.archs.plksr import PLKSR, describe_plksr
 from gramgan_cli.core.archs.rrdbnet import RRDBNet, describe_rrdbnet
+from gramgan_cli.core.archs.span import SPAN, describe_span
 from gramgan_cli.core.archs.srresnet import SRResNet, describe_srresnet
 from gramgan_cli.core.archs.ttsr import TTSR, describe_ttsr
 from gramgan_cli.core.errors import GramganError, nearest
@@ -24,6 +26,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("compact", Compact, describe_compact, "plain 3x3 stack at LR size, fast (SRVGGNetCompact)"),
         Architecture("plksr", PLKSR, describe_plksr, "large kernels on a part of the channels, at LR size (PLKSR)"),
         Architecture("rrdbnet", RRDBNet, describe_rrdbnet, "residual-in-residual dense blocks (ESRGAN, GramGAN)"),
+        Architecture("span", SPAN, describe_span, "attention without parameters, at LR size, fast (SPAN)"),
         Architecture("srresnet", SRResNet, describe_srresnet, "residual blocks with batch norm (SRGAN)"),
         Architecture("ttsr", TTSR, describe_ttsr, "texture transfer from a reference photo (TTSR)"),
     )
@@ -34,6 +37,8 @@ def architecture(name: str) -> Architecture:
     """The table's row, or a plugin's; an unknown name is an error that names the nearest ones."""
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
+    if name == OTHER.name:
+        return OTHER
     offered = plugins("architectures")
     if name not in offered:
         raise GramganError(f"There is no architecture '{name}'.", nearest(name, [*ARCHITECTURES, *offered]))

@@ -13,7 +13,7 @@ Hyperparameters = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Descriptor:
-    """The facts of one built network. All networks take and give RGB in [0, 1], shaped (B, C, H, W)."""
+    """The facts of one built network. All networks take and give RGB or grey in [0, 1], (B, C, H, W)."""
 
     arch: str
     """Name in the table of architectures."""

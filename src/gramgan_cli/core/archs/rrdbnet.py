@@ -13,6 +13,12 @@ from gramgan_cli.core.archs.initialise import icnr_, scaled_kaiming_
 
 Upsampler = Literal["pixelshuffle", "nearest"]
 
+STAGES = {1: (2, 2), 2: (2, 2), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
+"""Factors of the upsampling steps for each scale."""
+
+UNSHUFFLE = {1: 4, 2: 2}
+"""By how much the input is pixel-unshuffled first; at other scales it is not."""
+
 RESIDUAL_SCALE = 0.2
 SLOPE = 0.2
 
@@ -65,8 +71,8 @@ class RRDBNet(nn.Module):
         nf: feature channels.
         nb: number of RRDBs.
         gc: growth channels inside the dense blocks.
-        scale: 1, 2 or 4. The two upsampling steps always make x4; for 2 and 1 the input is pixel-unshuffled by 2
-            and 4 first, so input sides must divide by that.
+        scale: 1, 2, 3, 4 or 8. Two upsampling steps make x4, three make x8, and one makes x3; for 2 and 1 the input
+            is pixel-unshuffled by 2 and 4 first, so input sides must divide by that.
         upsampler: 'pixelshuffle' (Gram-GAN) or 'nearest' (ESRGAN; the layout that other tools load).
     """
 
@@ -81,31 +87,32 @@ class RRDBNet(nn.Module):
         upsampler: Upsampler = "pixelshuffle",
     ) -> None:
         super().__init__()
-        if scale not in (1, 2, 4):
-            raise ValueError(f"RRDBNet has scales 1, 2 and 4, not {scale}")
+        if scale not in STAGES:
+            raise ValueError(f"RRDBNet has scales {', '.join(map(str, STAGES))}, not {scale}")
         if upsampler not in ("pixelshuffle", "nearest"):
             raise ValueError(f"RRDBNet's upsampler is 'pixelshuffle' or 'nearest', not {upsampler!r}")
         self.upsampler = upsampler
-        self.unshuffle = 4 // scale
-        shuffled = 4 if upsampler == "pixelshuffle" else 1
+        self.unshuffle, self.stages = UNSHUFFLE.get(scale, 1), STAGES[scale]
         self.conv_first = nn.Conv2d(in_nc * self.unshuffle**2, nf, 3, 1, 1)
         self.trunk = nn.Sequential(*(RRDB(nf, gc) for _ in range(nb)))
         self.trunk_conv = nn.Conv2d(nf, nf, 3, 1, 1)
-        self.upconv1 = nn.Conv2d(nf, nf * shuffled, 3, 1, 1)
-        self.upconv2 = nn.Conv2d(nf, nf * shuffled, 3, 1, 1)
+        for number, factor in enumerate(self.stages, 1):
+            shuffled = factor**2 if upsampler == "pixelshuffle" else 1
+            setattr(self, f"upconv{number}", nn.Conv2d(nf, nf * shuffled, 3, 1, 1))
         self.hr_conv = nn.Conv2d(nf, nf, 3, 1, 1)
         self.conv_last = nn.Conv2d(nf, out_nc, 3, 1, 1)
         if upsampler == "pixelshuffle":
-            for conv in (self.upconv1, self.upconv2):
-                icnr_(conv.weight, 2)
+            for number, factor in enumerate(self.stages, 1):
+                conv: nn.Conv2d = getattr(self, f"upconv{number}")
+                icnr_(conv.weight, factor)
                 assert conv.bias is not None
-                icnr_(conv.bias, 2)
+                icnr_(conv.bias, factor)
 
-    def _double(self, x: Tensor, conv: nn.Conv2d) -> Tensor:
-        """(B, nf, h, w) -> (B, nf, 2h, 2w) by this network's upsampler, activated."""
+    def _enlarge(self, x: Tensor, conv: nn.Conv2d, factor: int) -> Tensor:
+        """(B, nf, h, w) -> (B, nf, factor h, factor w) by this network's upsampler, activated."""
         if self.upsampler == "pixelshuffle":
-            return F.leaky_relu(F.pixel_shuffle(conv(x), 2), SLOPE)
-        return F.leaky_relu(conv(F.interpolate(x, scale_factor=2, mode="nearest")), SLOPE)
+            return F.leaky_relu(F.pixel_shuffle(conv(x), factor), SLOPE)
+        return F.leaky_relu(conv(F.interpolate(x, scale_factor=factor, mode="nearest")), SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
         """RGB (B, in_nc, h, w) in [0, 1] -> RGB (B, out_nc, scale h, scale w), not clamped."""
@@ -113,8 +120,8 @@ class RRDBNet(nn.Module):
             x = F.pixel_unshuffle(x, self.unshuffle)
         features = self.conv_first(x)
         features = features + self.trunk_conv(self.trunk(features))
-        features = self._double(features, self.upconv1)
-        features = self._double(features, self.upconv2)
+        for number, factor in enumerate(self.stages, 1):
+            features = self._enlarge(features, getattr(self, f"upconv{number}"), factor)
         out: Tensor = self.conv_last(F.leaky_relu(self.hr_conv(features), SLOPE))
         return out
 
@@ -126,10 +133,10 @@ UNSHUFFLED_MULTIPLE = 4
 def describe_rrdbnet(
     in_nc: int = 3, out_nc: int = 3, nf: int = 64, nb: int = 23, gc: int = 32, scale: int = 4, upsampler: str = ""
 ) -> Descriptor:
-    """Receptive radius: conv_first, 15 per RRDB, trunk_conv and upconv1 reach 1 px each, upconv2 half a pixel, hr_conv
-    and conv_last a quarter; times the unshuffling for scales 1 and 2."""
+    """Receptive radius: conv_first, 15 per RRDB, trunk_conv and upconv1 reach 1 px each, what follows together 1 px at
+    most; times the unshuffling for scales 1 and 2."""
     del nf, gc, upsampler
-    unshuffle = 4 // scale
+    unshuffle = UNSHUFFLE.get(scale, 1)
     radius = 1 + 15 * nb + 1 + 1 + 1
     return Descriptor(
         arch="rrdbnet",

@@ -83,6 +83,8 @@ class SRResNet(nn.Module):
             raise ValueError(f"SRResNet's output is 'linear' or 'tanh', not {output!r}")
         self.input_range = input_range
         self.output = output
+        if input_range == "imagenet" and in_nc != 3:
+            raise ValueError("SRResNet's input_range 'imagenet' is of RGB: set input_range='unit' for other channels")
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.conv_first = nn.Conv2d(in_nc, nf, 9, 1, 4, bias=bias)

@@ -151,6 +151,8 @@ def _converted(name: str, model: LoadedModel, precision: str) -> Chosen:
     """The model in that runtime; converted once, then found in the store."""
     if model.descriptor.needs_reference:
         raise NotConvertible(f"'{model.name}' takes a reference picture, which only torch can run.")
+    if model.descriptor.in_channels != 3:
+        raise NotConvertible(f"'{model.name}' takes grey pictures, which only torch can run.")
     backend = BACKENDS[name]
     folder = store.store_dir() / "converted" / f"{_key(model)}.{name}.{FORMAT}"
     if not folder.is_dir():

@@ -21,6 +21,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
+from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.backends.without_telemetry import import_onnxruntime
 from gramgan_cli.core.errors import GramganError, MissingExtra, ModelUnsupported, UsageError
 from gramgan_cli.core.io.files import replacing
@@ -51,7 +52,8 @@ def write_onnx(
 ) -> None:
     """One ONNX file: input 'image' (batch, 3, height, width), output 'upscaled', RGB in [0, 1], float32.
 
-    The header lies in the metadata under ``gramgan``. Sizes are free, or, with a note, fixed.
+    Networks of one channel take and give (batch, 1, height, width). The header lies in the metadata under
+    ``gramgan``. Sizes are free, or, with a note, fixed.
 
     Args:
         model: any but those that take a reference picture.
@@ -81,7 +83,7 @@ def write_onnx(
         if model.header.arch == interop.ARCH:
             _export_apart(model, file, opset, any_size, on_note)
         else:
-            _export(model.network, file, model.descriptor.multiple_of, opset)
+            _export(model.network, file, model.descriptor, opset)
         proto = onnx.load(file)
     if half:
         from onnxruntime.transformers.float16 import convert_float_to_float16
@@ -92,17 +94,17 @@ def write_onnx(
         onnx.save(proto, temporary)
 
 
-def _export(network: nn.Module, file: Path, multiple_of: int, opset: int, fixed: bool = False) -> None:
+def _export(network: nn.Module, file: Path, described: Descriptor, opset: int, fixed: bool = False) -> None:
     """Write the file with torch's exporter, for any size or, where ``fixed``, for one."""
-    side = _rounded(FIXED_SIDE if fixed else TRACED_SIDE, multiple_of)
+    side = _rounded(FIXED_SIDE if fixed else TRACED_SIDE, described.multiple_of)
     program = torch.onnx.export(
         network,
-        (torch.rand(1 if fixed else 2, 3, side, side),),
+        (torch.rand(1 if fixed else 2, described.in_channels, side, side),),
         dynamo=True,
         opset_version=opset,
         input_names=["image"],
         output_names=["upscaled"],
-        dynamic_shapes=None if fixed else (_dynamic_sides(multiple_of),),
+        dynamic_shapes=None if fixed else (_dynamic_sides(described.multiple_of),),
         verbose=False,
     )
     assert program is not None
@@ -155,7 +157,7 @@ def main(weights: str, file: str, opset: str, *fixed: str) -> None:
     model = load_model(weights)
     network = model.network.network if isinstance(model.network, interop.SpandrelNetwork) else model.network
     multiple_of = model.descriptor.multiple_of
-    _export(network, Path(file), multiple_of, int(opset), bool(fixed))
+    _export(network, Path(file), model.descriptor, int(opset), bool(fixed))
     side = _rounded(FIXED_SIDE if fixed else TRACED_SIDE, multiple_of)
     # Odd sizes, where networks that pad by themselves have to.
     others = [(side + 5 * multiple_of, side + 3 * multiple_of), (side, 2 * side + multiple_of)]

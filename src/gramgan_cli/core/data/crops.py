@@ -22,7 +22,8 @@ from gramgan_cli.core.data.degradation import degrade, degraded_crop, picture_dr
 from gramgan_cli.core.data.prepared import PreparedPhoto
 from gramgan_cli.core.data.reference_crops import reference_crop
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.resize.matlab import make_lr
+from gramgan_cli.core.images.samples import WHITE
+from gramgan_cli.core.resize.matlab import Levels, make_lr
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Batch:
     """One step's crops."""
 
     lr: Tensor
-    """RGB in [0, 1], (B, 3, h, w)."""
+    """RGB or grey in [0, 1], (B, C, h, w)."""
     hr: Tensor
-    """RGB in [0, 1], (B, 3, scale h, scale w)."""
+    """The same, (B, C, scale h, scale w)."""
     names: tuple[str, ...]
     """The photos that the crops come from."""
     ref: Tensor | None = None
@@ -49,7 +50,7 @@ class Batch:
         ]
 
 
-def turn(image: NDArray[np.uint8], which: int) -> NDArray[np.uint8]:
+def turn(image: Levels, which: int) -> Levels:
     """One of the eight symmetries of the square, 0..7: bit 0 flips rows, bit 1 flips columns, bit 2 transposes."""
     if which & 1:
         image = image[::-1]
@@ -60,14 +61,15 @@ def turn(image: NDArray[np.uint8], which: int) -> NDArray[np.uint8]:
     return image
 
 
-def to_tensor(images: Sequence[NDArray[np.uint8]]) -> Tensor:
-    """8-bit (H, W, 3) pictures of one size -> float RGB in [0, 1], (B, 3, H, W), channels last in memory.
+def to_tensor(images: Sequence[Levels]) -> Tensor:
+    """Pictures (H, W, C) of one size, of 8 or 16 bits -> float in [0, 1], (B, C, H, W), channels last in memory.
 
     Divided by NumPy: torch would start threads for the thread that makes batches, which then wait, spinning, on the
     cores that the step needs.
     """
-    values = np.stack(images).astype(np.float32)
-    values /= 255
+    levels = np.stack(images)
+    values = levels.astype(np.float32)
+    values /= WHITE[levels.dtype]
     return torch.from_numpy(values).permute(0, 3, 1, 2)
 
 
@@ -88,28 +90,33 @@ class Augmentation:
         return int(draw * 8) if self.flips == "turns" else 2 * int(draw * 2)
 
 
-def rotated_pair(
-    hr: NDArray[np.uint8], top: int, left: int, side: int, scale: int, degrees: float
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def rotated_pair(hr: Levels, top: int, left: int, side: int, scale: int, degrees: float) -> tuple[Levels, Levels]:
     """LR and HR of a crop whose content is rotated about its middle: HR by bicubic interpolation, LR of it by MATLAB's.
 
     Args:
-        hr: RGB (H, W, 3).
+        hr: (H, W, C).
         top, left, side: the crop in HR pixels. What lies around it fills its corners, as far as the photo goes.
         scale: HR side over LR side.
         degrees: counterclockwise.
 
     Returns:
-        (side / scale, side / scale, 3) and (side, side, 3).
+        (side / scale, side / scale, C) and (side, side, C).
     """
     around = scale * (int(np.ceil(side * (np.sqrt(2) - 1) / 2 / scale)) + 1)
     rows = np.clip(np.arange(top - around, top + side + around), 0, hr.shape[0] - 1)
     columns = np.clip(np.arange(left - around, left + side + around), 0, hr.shape[1] - 1)
-    window = Image.fromarray(np.ascontiguousarray(hr[rows][:, columns]))
-    turned = np.asarray(window.rotate(degrees, Image.Resampling.BICUBIC))
+    turned = _rotated(np.ascontiguousarray(hr[rows][:, columns]), degrees)
     start, length = around // scale, side // scale
     lr = make_lr(turned, scale)[start : start + length, start : start + length]
     return lr, turned[around : around + side, around : around + side]
+
+
+def _rotated(window: Levels, degrees: float) -> Levels:
+    """A picture rotated about its middle by Pillow's bicubic; 16-bit grey in floats, which Pillow rotates too."""
+    if window.dtype == np.uint8:
+        return np.asarray(Image.fromarray(window).rotate(degrees, Image.Resampling.BICUBIC))
+    exact = Image.fromarray(window[:, :, 0].astype(np.float32)).rotate(degrees, Image.Resampling.BICUBIC)
+    return np.clip(np.floor(np.asarray(exact)[:, :, None] + 0.5), 0, 65535).astype(np.uint16)
 
 
 def _smallest_side(photo: PreparedPhoto, scale: int) -> int:
@@ -149,7 +156,7 @@ def degraded_photo(photo: PreparedPhoto, scale: int, degradation: Degradation, s
     Given LR is degraded itself, at its own size.
     """
     source, factor = (photo.lr, 1) if photo.given else (photo.hr, scale)
-    lr = degrade(np.ascontiguousarray(source), factor, degradation, picture_draw(photo.name, seed))
+    lr = degrade(np.ascontiguousarray(_rgb(source)), factor, degradation, picture_draw(photo.name, seed))
     return replace(photo, lr=lr)
 
 
@@ -163,6 +170,11 @@ class CropOptions:
     degradation: Degradation | None = None
     """Make the LR of a share of the crops as real photos are; None reduces all plainly."""
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def _rgb(levels: Levels) -> NDArray[np.uint8]:
+    """What is damaged, and what has references, are 8-bit RGB photos: recipes with others are refused."""
+    return levels.astype(np.uint8, copy=False)
 
 
 def area_of(photo: PreparedPhoto) -> float:
@@ -216,9 +228,9 @@ class CropSampler:
         """This process's crops of ``step``: photos by their shares, positions, flips and turns uniform."""
         draw = np.random.default_rng([self.seed, step]).random((self.batch_size, 4))
         mine = draw.reshape(-1, self.processes, 4)[:, self.rank]
-        lr: list[NDArray[np.uint8]] = []
-        hr: list[NDArray[np.uint8]] = []
-        ref: list[NDArray[np.uint8]] = []
+        lr: list[Levels] = []
+        hr: list[Levels] = []
+        ref: list[Levels] = []
         names: list[str] = []
         for number, (photo_at, top_at, left_at, turn_at) in enumerate(mine):
             photo = self.photos[min(int(np.searchsorted(self.cumulative, photo_at, "right")), len(self.photos) - 1)]
@@ -234,9 +246,7 @@ class CropSampler:
             names.append(photo.name)
         return Batch(to_tensor(lr), to_tensor(hr), tuple(names), to_tensor(ref) if ref else None)
 
-    def _pair(
-        self, photo: PreparedPhoto, top: int, left: int, place: tuple[int, int]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _pair(self, photo: PreparedPhoto, top: int, left: int, place: tuple[int, int]) -> tuple[Levels, Levels]:
         """LR and HR of the crop at LR (top, left), rotated or degraded where the options say so.
 
         ``place`` is (step, number in the batch), from which the randomness comes.
@@ -249,19 +259,19 @@ class CropSampler:
         hr = photo.hr[top * self.scale :, left * self.scale :][:side, :side]
         return self._lr(photo, top, left, np.random.default_rng([self.seed, *place, 1])), hr
 
-    def _lr(self, photo: PreparedPhoto, top: int, left: int, draw: np.random.Generator) -> NDArray[np.uint8]:
+    def _lr(self, photo: PreparedPhoto, top: int, left: int, draw: np.random.Generator) -> Levels:
         """The LR crop at (top, left): of the whole photo's LR, or degraded."""
         side, degradation = self.lr_crop, self.options.degradation
         if degradation is None or draw.random() >= degradation.share:
             return photo.lr[top : top + side, left : left + side]
         source, factor = (photo.lr, 1) if photo.given else (photo.hr, self.scale)
-        return degraded_crop(source, top, left, side, factor, degradation, draw)
+        return degraded_crop(_rgb(source), top, left, side, factor, degradation, draw)
 
     def reference(self, photo: PreparedPhoto, top: int, left: int, generator: np.random.Generator) -> NDArray[np.uint8]:
         """The reference of the crop at LR (top, left): (hr_crop, hr_crop, 3)."""
         side = self.lr_crop * self.scale
         if photo.ref is None:
-            return reference_crop(photo.hr, top * self.scale, left * self.scale, side, generator)
+            return reference_crop(_rgb(photo.hr), top * self.scale, left * self.scale, side, generator)
         height, width = photo.ref.shape[:2]
         row = round(top / max(1, photo.lr.shape[0] - self.lr_crop) * (height - side))
         column = round(left / max(1, photo.lr.shape[1] - self.lr_crop) * (width - side))

@@ -27,10 +27,10 @@ from PIL import ExifTags
 
 from gramgan_cli.core.data.catalogue import SOURCES
 from gramgan_cli.core.data.listing import list_pictures
-from gramgan_cli.core.data.prepared import picture_errors, read_rgb
+from gramgan_cli.core.data.prepared import Channels, picture_errors, read_levels, read_rgb
 from gramgan_cli.core.errors import GramganError, nearest
 from gramgan_cli.core.images.formats.pillow import open_image
-from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
+from gramgan_cli.core.resize.matlab import Levels, crop_to_multiple, make_lr
 
 NAMES = ("Set5", "Set14", "BSD100", "Urban100", "Manga109", "CUFED5", "DIV2K")
 """The sets that papers report on, by the folder name that they are looked for under."""
@@ -75,10 +75,10 @@ class Sample:
     """One picture, decoded."""
 
     name: str
-    lr: NDArray[np.uint8]
-    """(h, w, 3), RGB."""
-    hr: NDArray[np.uint8]
-    """(scale h, scale w, 3), RGB."""
+    lr: Levels
+    """(h, w, 3) ``uint8`` RGB, or (h, w, 1) ``uint16`` where grey was asked for."""
+    hr: Levels
+    """(scale h, scale w, C), of LR's type."""
     grey: bool
     """Whether HR holds no colour: all three channels are equal."""
     reference: NDArray[np.uint8] | None = None
@@ -193,9 +193,13 @@ def _match(hr_files: Sequence[Path], lr_files: Sequence[Path], suffix: str, scal
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
     """A picture as 8-bit RGB (H, W, 3), upright. Raises GramganError for absent and unreadable files and for bombs."""
+    _check_there(path)
+    return read_rgb(path)
+
+
+def _check_there(path: Path) -> None:
     if not path.is_file():
         raise GramganError(f"There is no file {path}.")
-    return read_rgb(path)
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -207,14 +211,22 @@ def picture_size(path: Path) -> tuple[int, int]:
         return (image.width, image.height) if turned else (image.height, image.width)
 
 
-def read_sample(pair: PairOfFiles, scale: int) -> Sample:
+def read_sample(pair: PairOfFiles, scale: int, channels: Channels = 3) -> Sample:
     """Decode a pair; HR is cropped right and bottom to a multiple of ``scale``, LR is made where there is none.
+
+    Args:
+        pair: the files.
+        scale: HR side over LR side.
+        channels: 3 for RGB of 8 bits, 1 for grey of 16 bits.
 
     Raises GramganError for unreadable files and for an LR that is not 1/``scale`` of its HR.
     """
-    whole = read_picture(pair.hr)
+    for path in (pair.hr, pair.lr, pair.reference):
+        if path is not None:
+            _check_there(path)
+    whole = read_levels(pair.hr, channels)
     hr = crop_to_multiple(whole, scale)
-    lr = make_lr(hr, scale) if pair.lr is None else read_picture(pair.lr)
+    lr = make_lr(hr, scale) if pair.lr is None else read_levels(pair.lr, channels)
     if lr.shape[0] * scale != hr.shape[0] or lr.shape[1] * scale != hr.shape[1]:
         raise GramganError(
             f"{pair.lr} has {lr.shape[1]}x{lr.shape[0]} pixels, but a x{scale} LR of {pair.hr} "

@@ -12,20 +12,28 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from gramgan_cli.core.data.grey import read_grey
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.formats.pillow import open_image
 from gramgan_cli.core.io.files import replacing
-from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
+from gramgan_cli.core.resize.matlab import Levels, crop_to_multiple, make_lr
 
-VERSION = 3
+VERSION = 4
+
+Channels = Literal[1, 3]
+"""Of prepared photos: grey levels of 16 bits, or RGB of 8 bits."""
+
+DTYPES: dict[int, np.dtype[np.uint8 | np.uint16]] = {1: np.dtype(np.uint16), 3: np.dtype(np.uint8)}
+"""Sample type for each number of channels."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,10 @@ class PreparedPhoto:
 
     name: str
     """File name of the HR photo."""
-    lr: NDArray[np.uint8]
-    """(h, w, 3)."""
-    hr: NDArray[np.uint8]
-    """(scale h, scale w, 3)."""
+    lr: Levels
+    """(h, w, 3) ``uint8``, or (h, w, 1) ``uint16``."""
+    hr: Levels
+    """(scale h, scale w, C), of LR's type."""
     ref: NDArray[np.uint8] | None = None
     """A reference photo of any size (H, W, 3), for networks that take one."""
     given: bool = False
@@ -72,18 +80,29 @@ def _in_8bit(image: Image.Image) -> NDArray[np.uint8]:
     return np.repeat(rounded[:, :, None], 3, axis=2)
 
 
-def pair_of(photo: NDArray[np.uint8], scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """LR (h, w, 3) and HR (scale h, scale w, 3) of a photo; LR is MATLAB bicubic of the whole photo."""
+def read_levels(file: Path | BinaryIO, channels: Channels, name: str | None = None) -> Levels:
+    """A picture as 8-bit RGB (H, W, 3) or 16-bit grey (H, W, 1), upright. Errors name the file (as ``name``)."""
+    return read_rgb(file, name) if channels == 3 else read_grey(file, name)
+
+
+def prepared_content(name: str, content: bytes, scale: int, channels: Channels) -> PreparedPhoto:
+    """The photo of a file's content, LR made."""
+    lr, hr = pair_of(read_levels(BytesIO(content), channels, name), scale)
+    return PreparedPhoto(name, lr, hr)
+
+
+def pair_of(photo: Levels, scale: int) -> tuple[Levels, Levels]:
+    """LR (h, w, C) and HR (scale h, scale w, C) of a photo; LR is MATLAB bicubic of the whole photo."""
     hr = crop_to_multiple(photo, scale)
     return make_lr(hr, scale), hr
 
 
-def _pair(path: Path, lr_path: Path | None, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _pair(path: Path, lr_path: Path | None, scale: int, channels: Channels) -> tuple[Levels, Levels]:
     """LR and HR of a photo; LR is read where it is given, and must have 1/``scale`` of HR's sides."""
-    photo = read_rgb(path)
+    photo = read_levels(path, channels)
     if lr_path is None:
         return pair_of(photo, scale)
-    hr, lr = crop_to_multiple(photo, scale), read_rgb(lr_path)
+    hr, lr = crop_to_multiple(photo, scale), read_levels(lr_path, channels)
     if lr.shape[0] * scale != hr.shape[0] or lr.shape[1] * scale != hr.shape[1]:
         raise GramganError(
             f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels, but a x{scale} LR of {path} "
@@ -94,31 +113,33 @@ def _pair(path: Path, lr_path: Path | None, scale: int) -> tuple[NDArray[np.uint
 
 
 def _pairs(
-    paths: Sequence[Path], lr_paths: Sequence[Path | None], scale: int
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    paths: Sequence[Path], lr_paths: Sequence[Path | None], scale: int, channels: Channels
+) -> Iterator[tuple[Levels, Levels]]:
     """The pairs of all paths in order, decoded by two threads a few photos ahead."""
     ahead = 4
     with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(_pair, paths[at], lr_paths[at], scale) for at in range(min(ahead, len(paths)))]
+        first = range(min(ahead, len(paths)))
+        waiting = [pool.submit(_pair, paths[at], lr_paths[at], scale, channels) for at in first]
         for index in range(len(paths)):
             yield waiting.pop(0).result()
             if (at := index + ahead) < len(paths):
-                waiting.append(pool.submit(_pair, paths[at], lr_paths[at], scale))
+                waiting.append(pool.submit(_pair, paths[at], lr_paths[at], scale, channels))
 
 
-def _key(paths: Sequence[Path], scale: int) -> str:
+def _key(paths: Sequence[Path], scale: int, channels: Channels) -> str:
     """A name for the prepared file that changes when any photo, or the way of preparing, does."""
     facts = [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
-    return hashlib.sha256(json.dumps([VERSION, scale, facts]).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps([VERSION, scale, channels, facts]).encode()).hexdigest()[:24]
 
 
-def _stored_shapes(index: Path, pixels: Path, count: int, scale: int) -> list[list[int]] | None:
+def _stored_shapes(index: Path, pixels: Path, count: int, scale: int, channels: Channels) -> list[list[int]] | None:
     """LR height and width of each prepared photo; None where nothing is prepared, or the two files don't agree."""
     try:
         shapes = json.loads(index.read_text(encoding="utf-8"))
         size = pixels.stat().st_size
         sound = len(shapes) == count and all(type(side) is int and side > 0 for shape in shapes for side in shape)
-        needed = sum(height * width for height, width in shapes) * 3 * (1 + scale**2)
+        pixel = channels * DTYPES[channels].itemsize
+        needed = sum(height * width for height, width in shapes) * pixel * (1 + scale**2)
     except (OSError, ValueError, TypeError, RecursionError):
         return None
     return shapes if sound and needed == size else None
@@ -130,6 +151,7 @@ def prepare_photos(
     cache: Path,
     progress: Callable[[int, int], None] | None = None,
     lr_paths: Sequence[Path] | None = None,
+    channels: Channels = 3,
 ) -> list[PreparedPhoto]:
     """Prepare photos (or find them prepared) and map them into memory.
 
@@ -141,17 +163,19 @@ def prepare_photos(
         cache: folder of the prepared files.
         progress: called with (photos done, photos in all) while preparing.
         lr_paths: the given LR of each photo; None makes LR by MATLAB's bicubic.
+        channels: 3 for RGB of 8 bits, 1 for grey levels of 16 bits.
 
     Raises:
         GramganError: a file that can't be read; a given LR of another size than HR / scale, by name.
     """
-    key = _key([*paths, *(lr_paths or [])], scale)
+    key = _key([*paths, *(lr_paths or [])], scale, channels)
     pixels, index = cache / f"{key}.pixels", cache / f"{key}.json"
-    shapes = _stored_shapes(index, pixels, len(paths), scale)
+    shapes = _stored_shapes(index, pixels, len(paths), scale, channels)
     if shapes is None:
         shapes = []
         with replacing(pixels) as temporary, temporary.open("wb") as file:
-            for done, (lr, hr) in enumerate(_pairs(paths, lr_paths or [None] * len(paths), scale), 1):
+            pairs = _pairs(paths, lr_paths or [None] * len(paths), scale, channels)
+            for done, (lr, hr) in enumerate(pairs, 1):
                 file.write(np.ascontiguousarray(lr).data)
                 file.write(np.ascontiguousarray(hr).data)
                 shapes.append([*lr.shape[:2]])
@@ -159,12 +183,12 @@ def prepare_photos(
                     progress(done, len(paths))
         with replacing(index) as temporary:
             temporary.write_text(json.dumps(shapes), encoding="utf-8")
-    mapped = np.memmap(pixels, dtype=np.uint8, mode="r")
+    mapped = np.memmap(pixels, dtype=DTYPES[channels], mode="r")
     photos, offset = [], 0
     for path, (height, width) in zip(paths, shapes, strict=True):
-        lr = mapped[offset : offset + height * width * 3].reshape(height, width, 3)
+        lr = mapped[offset : offset + height * width * channels].reshape(height, width, channels)
         offset += lr.size
-        hr = mapped[offset : offset + lr.size * scale**2].reshape(height * scale, width * scale, 3)
+        hr = mapped[offset : offset + lr.size * scale**2].reshape(height * scale, width * scale, channels)
         offset += hr.size
         photos.append(PreparedPhoto(path.name, lr, hr, given=lr_paths is not None))
     return photos

@@ -9,7 +9,6 @@ step and nothing before it.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import tarfile
 from bisect import bisect_right
@@ -24,7 +23,7 @@ import numpy as np
 
 from gramgan_cli.core.data.crops import Batch, CropSampler
 from gramgan_cli.core.data.listing import SUFFIXES
-from gramgan_cli.core.data.prepared import PreparedPhoto, pair_of, read_rgb
+from gramgan_cli.core.data.prepared import Channels, PreparedPhoto, prepared_content
 from gramgan_cli.core.errors import GramganError, MissingExtra
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.io.locations import LocalPath, locate
@@ -164,6 +163,7 @@ class ShardSampler:
         window_steps: steps that draw from one window.
         seed: of the run.
         sampler: makes the sampler of a window's photos.
+        channels: of the photos.
     """
 
     def __init__(
@@ -175,8 +175,9 @@ class ShardSampler:
         window_steps: int,
         seed: int,
         sampler: Callable[[list[PreparedPhoto]], CropSampler],
+        channels: Channels = 3,
     ) -> None:
-        self.shards, self._held_out, self._scale = shards, set(held_out), scale
+        self.shards, self._held_out, self._scale, self._channels = shards, set(held_out), scale, channels
         self._window, self._steps, self._seed, self._sampler = window, window_steps, seed, sampler
         self._starts = [0, *accumulate(shards.counts)]
         self._pool = ThreadPoolExecutor(1)
@@ -211,7 +212,10 @@ class ShardSampler:
         """The sampler of a window; places that are held out are left out of it."""
         with ThreadPoolExecutor(2) as decoders:
             contents = self._contents(window)
-            waiting = [decoders.submit(_prepared, name, content, self._scale) for name, content in contents]
+            waiting = [
+                decoders.submit(prepared_content, name, content, self._scale, self._channels)
+                for name, content in contents
+            ]
             return self._sampler([ready.result() for ready in waiting])
 
     def _contents(self, window: int) -> Iterator[tuple[str, bytes]]:
@@ -243,16 +247,11 @@ class _Places:
         return self._starts[shard] + number - before
 
 
-def prepared_at(shards: Shards, places: Sequence[int], scale: int) -> list[PreparedPhoto]:
+def prepared_at(shards: Shards, places: Sequence[int], scale: int, channels: Channels = 3) -> list[PreparedPhoto]:
     """The photos at some places, ready for validation."""
     order = range(len(shards.files))
     return [
-        _prepared(name, content, scale)
+        prepared_content(name, content, scale, channels)
         for number in places
         for name, content in photos_at(shards, order, number, number + 1)
     ]
-
-
-def _prepared(name: str, content: bytes, scale: int) -> PreparedPhoto:
-    lr, hr = pair_of(read_rgb(io.BytesIO(content), name), scale)
-    return PreparedPhoto(name, lr, hr)

@@ -1,6 +1,6 @@
 """The mark by which a result is known as such: PNG's text Software, TIFF's and EXIF's tag of that name.
 
-What stood there before stays in front of it. A format without room for it goes without.
+What stood there before stays in front of it. A JPEG whose EXIF block is full has it as a comment.
 """
 
 from __future__ import annotations
@@ -8,19 +8,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 from gramgan_cli import __version__
 from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_software, with_software
-from gramgan_cli.core.images.metadata.fitting import LARGEST_EXIF
+from gramgan_cli.core.images.metadata.fitting import COMMENT, LARGEST_EXIF
+from gramgan_cli.core.images.metadata.ifd import DamagedTiff
+from gramgan_cli.core.images.metadata.parts import metadata_parts
 from gramgan_cli.core.images.output_format import Target
 from gramgan_cli.core.images.photo import Metadata
 
 _TEXT = re.compile(r"gramgan [\w.+-]{1,40} \(([^()]{1,120}); ([0-9a-f]{32})\)")
 _BYTES = re.compile(_TEXT.pattern.encode())
-
-_HEAD, _TAIL = 2**16, 2**17
-"""Bytes of a file's beginning and end in which its mark is looked for."""
 
 _SOFTWARE = b"Software\0"
 
@@ -56,8 +54,9 @@ def _marked(metadata: Metadata, target: Target, mark: str) -> Metadata:
         exif = with_software(metadata.exif, software)
     except DamagedExif:
         return metadata
-    fits = target.format.name != "jpg" or len(exif) <= LARGEST_EXIF
-    return replace(metadata, exif=exif) if fits else metadata
+    if target.format.name != "jpg" or len(exif) <= LARGEST_EXIF:
+        return replace(metadata, exif=exif)
+    return replace(metadata, segments=(*metadata.segments, (COMMENT, mark.encode())))
 
 
 def _appended(before: str, mark: str) -> str:
@@ -72,24 +71,9 @@ def read_mark(path: Path) -> Mark | None:
         if not path.is_file():  # to open a pipe would wait for ever
             return None
         with path.open("rb") as file:
-            return _found(file)
-    except OSError:
+            return next((mark for part in metadata_parts(file) if (mark := mark_in(part))), None)
+    except (OSError, DamagedTiff):
         return None
-
-
-def _found(file: BinaryIO) -> Mark | None:
-    head = file.read(_HEAD)
-    mark = mark_in(head)
-    if mark is None and head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        order = "little" if head[:1] == b"I" else "big"
-        offset = head[8:16] if b"+" in head[:4] else head[4:8]
-        file.seek(min(int.from_bytes(offset, "little" if order == "little" else "big"), 2**62))
-        mark = mark_in(file.read(_HEAD))
-    elif mark is None and head[:4] == b"RIFF":
-        file.seek(0, 2)
-        file.seek(max(0, file.tell() - _TAIL))
-        mark = mark_in(file.read(_TAIL))
-    return mark
 
 
 def mark_in(content: bytes) -> Mark | None:

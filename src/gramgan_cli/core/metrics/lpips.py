@@ -14,7 +14,7 @@ from torchvision import models
 
 from gramgan_cli.core.archs.initialise import Uninitialised
 from gramgan_cli.core.errors import MissingExtra
-from gramgan_cli.core.metrics.trunks import convolutions, published_weights, weights_of_file
+from gramgan_cli.core.trunks import convolutions, published_weights, tensors_of_file
 
 ALEXNET = models.AlexNet_Weights.IMAGENET1K_V1.url
 VGG16 = models.VGG16_Weights.IMAGENET1K_V1.url
@@ -43,7 +43,7 @@ class Lpips(nn.Module):
         if features is None:
             weights, source = published_weights(ALEXNET, "AlexNet"), "AlexNet's weights"
         else:
-            weights, source = weights_of_file(features), str(features)
+            weights, source = tensors_of_file(features), str(features)
         trunk: nn.Module = self.network.net
         wanted = {key.split(".", 1)[1]: value for key, value in trunk.state_dict().items()}
         found = convolutions(weights, wanted, source)

@@ -41,6 +41,26 @@ def inside(
     return sr[kept], hr[kept]
 
 
+def grey_pair(
+    sr: NDArray[np.uint8 | np.uint16], hr: NDArray[np.uint8 | np.uint16], border: int, smallest: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two grey pictures (H, W, 1) of 8 or 16 bits inside the border, as (H, W) in 0..255, not rounded.
+
+    Raises:
+        ValueError: for another type or shape, unequal ones, or sides that are too short.
+    """
+    for name, image in (("SR", sr), ("HR", hr)):
+        if image.ndim != 3 or image.shape[2] != 1 or image.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"{name}: expected grey of 8 or 16 bits (H, W, 1), got {image.dtype} of {image.shape}")
+    if sr.shape != hr.shape or sr.dtype != hr.dtype:
+        raise ValueError(f"SR is {sr.dtype} of {sr.shape}, HR is {hr.dtype} of {hr.shape}: expected equal ones")
+    if border < 0 or min(sr.shape[:2]) < smallest + 2 * border:
+        raise ValueError(f"expected sides of at least {smallest + 2 * border} px, got shape {sr.shape}")
+    step = 257 if sr.dtype == np.uint16 else 1
+    kept = (slice(border, sr.shape[0] - border), slice(border, sr.shape[1] - border), 0)
+    return sr[kept].astype(np.float64) / step, hr[kept].astype(np.float64) / step
+
+
 def luma_pair(
     sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int, smallest: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.metrics.luma import inside, luma_pair
+from gramgan_cli.core.metrics.luma import grey_pair, inside, luma_pair
 
 
 def psnr_y(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
@@ -35,6 +35,11 @@ def psnr_rgb(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float
 def psnr_plane(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
     """PSNR in dB of the first channel, taken as it is; arguments and errors as for ``psnr_y``."""
     return _psnr(*(image[..., 0].astype(np.float64) for image in inside(sr, hr, border)))
+
+
+def psnr_grey(sr: NDArray[np.uint8 | np.uint16], hr: NDArray[np.uint8 | np.uint16], border: int) -> float:
+    """PSNR in dB of grey pictures (H, W, 1) of 8 or 16 bits, the type's largest value as the peak."""
+    return _psnr(*grey_pair(sr, hr, border))
 
 
 def _psnr(sr: NDArray[np.float64], hr: NDArray[np.float64]) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-from gramgan_cli.core.metrics.luma import inside, luma_pair
+from gramgan_cli.core.metrics.luma import grey_pair, inside, luma_pair
 
 WINDOW = 11
 SIGMA = 1.5
@@ -62,6 +62,11 @@ def ssim_rgb(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float
     pair = inside(sr, hr, border, smallest=WINDOW)
     x, y = (image.astype(np.float64) for image in pair)
     return float(np.mean([np.mean(ssim_map(x[..., channel], y[..., channel])) for channel in range(3)]))
+
+
+def ssim_grey(sr: NDArray[np.uint8 | np.uint16], hr: NDArray[np.uint8 | np.uint16], border: int) -> float:
+    """Mean SSIM of grey pictures (H, W, 1) of 8 or 16 bits, L the type's largest value; window as for ``ssim_y``."""
+    return float(np.mean(ssim_map(*grey_pair(sr, hr, border, smallest=WINDOW))))
 
 
 def ssim_plane(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:

@@ -1,18 +1,20 @@
 """MATLAB-compatible ``imresize`` (bicubic, antialiased), the resize that the papers' LR images come from.
 
-One pass per axis, rows first. With 8-bit input each pass is rounded half up to 8 bit, as MATLAB does
-for ``uint8`` images; float input is never rounded.
+One pass per axis, rows first. With 8-bit or 16-bit input each pass is rounded half up to that type, as MATLAB does
+for ``uint8`` and ``uint16`` images; float input is never rounded.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal, overload
+from typing import Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 Border = Literal["symmetric", "replicate", "wrap"]
+
+Sample = TypeVar("Sample", bound=np.generic)
 
 
 def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -66,6 +68,10 @@ def _resize_axis(
     return np.moveaxis(out, 0, axis)
 
 
+Levels = NDArray[np.uint8 | np.uint16]
+"""Samples of 8 or 16 bits."""
+
+
 def round_to_8bit(image: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Round half up and clip to 0..255."""
     return np.clip(np.floor(image + 0.5), 0, 255).astype(np.uint8)
@@ -79,45 +85,60 @@ def imresize(
 
 @overload
 def imresize(
+    image: Levels, scale: float, *, size: tuple[int, int] | None = None, border: Border = "symmetric"
+) -> Levels: ...
+
+
+@overload
+def imresize(
     image: NDArray[np.floating], scale: float, *, size: tuple[int, int] | None = None, border: Border = "symmetric"
 ) -> NDArray[np.float64]: ...
 
 
 def imresize(
-    image: NDArray[np.uint8] | NDArray[np.floating],
+    image: Levels | NDArray[np.floating],
     scale: float,
     *,
     size: tuple[int, int] | None = None,
     border: Border = "symmetric",
-) -> NDArray[np.uint8] | NDArray[np.float64]:
+) -> Levels | NDArray[np.float64]:
     """Resize (H, W) or (H, W, C) by ``scale`` as MATLAB's ``imresize(image, scale, 'bicubic')`` does.
 
     Args:
-        image: ``uint8`` in 0..255 (rounded after each pass) or floating point (any range, never rounded).
+        image: ``uint8`` or ``uint16`` (rounded after each pass) or floating point (any range, never rounded).
         scale: output size over input size, e.g. 0.25.
         size: (height, width) of the result; ``ceil(length * scale)`` when not given.
         border: how the image goes on outside: MATLAB's mirror, or the repeated edge pixel that the
             distributed x4 sets were made with.
 
     Returns:
-        ``uint8`` for ``uint8`` input, ``float64`` otherwise.
+        The type of integer input, ``float64`` for floating point.
     """
     height, width = size or tuple(int(np.ceil(n * scale)) for n in image.shape[:2])
-    eight_bit = image.dtype == np.uint8
+    integer = image.dtype in (np.uint8, np.uint16)
+    white = 65535 if image.dtype == np.uint16 else 255
     out = image.astype(np.float64)
     for axis, length in ((0, height), (1, width)):
         out = _resize_axis(out, axis, length, scale, border)
-        if eight_bit:
-            out = np.clip(np.floor(out + 0.5), 0, 255)
-    return out.astype(np.uint8) if eight_bit else out
+        if integer:
+            out = np.clip(np.floor(out + 0.5), 0, white)
+    return out.astype(image.dtype) if integer else out
 
 
-def crop_to_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+def crop_to_multiple(image: NDArray[Sample], scale: int) -> NDArray[Sample]:
     """Cut rows at the bottom and columns at the right so that both sides divide by ``scale``."""
     height, width = (n - n % scale for n in image.shape[:2])
     return image[:height, :width]
 
 
-def make_lr(hr: NDArray[np.uint8], scale: int, border: Border = "symmetric") -> NDArray[np.uint8]:
-    """LR of an 8-bit HR image: cropped to a multiple of ``scale``, then reduced by MATLAB bicubic."""
+@overload
+def make_lr(hr: NDArray[np.uint8], scale: int, border: Border = "symmetric") -> NDArray[np.uint8]: ...
+
+
+@overload
+def make_lr(hr: Levels, scale: int, border: Border = "symmetric") -> Levels: ...
+
+
+def make_lr(hr: Levels, scale: int, border: Border = "symmetric") -> Levels:
+    """LR of an 8-bit or 16-bit HR image: cropped to a multiple of ``scale``, then reduced by MATLAB bicubic."""
     return imresize(crop_to_multiple(hr, scale), 1.0 / scale, border=border)

@@ -60,7 +60,8 @@ def workspace_per_pixel(network: nn.Module, descriptor: Descriptor) -> int:
     try:
         parameter = next(network.parameters())
         with torch.inference_mode():
-            out: Tensor = network(torch.zeros(1, descriptor.in_channels, side, side, device=parameter.device))
+            pictures = 3 // descriptor.in_channels  # a network for grey works on the three colours at once
+            out: Tensor = network(torch.zeros(pictures, descriptor.in_channels, side, side, device=parameter.device))
     finally:
         for hook in hooks:
             hook.remove()
@@ -70,12 +71,12 @@ def workspace_per_pixel(network: nn.Module, descriptor: Descriptor) -> int:
 class TileRunner:
     """A network as a function from one window to its upscaled window, both numpy, of the same dtype.
 
-    Grey windows (one channel) go through as RGB with three equal channels and come back as their mean. Alpha (the last
-    of two or four channels) goes through apart from the colours, like a grey image; a window whose alpha is constant
-    keeps it as it is.
+    Grey windows (one channel) go through as RGB with three equal channels and come back as their mean; a network for
+    grey takes them as they are, and each channel of colours on its own. Alpha (the last of two or four channels) goes
+    through apart from the colours, like a grey image; a window whose alpha is constant keeps it as it is.
 
     Args:
-        network: takes and gives RGB in [0, 1]; moved to ``device``, channels last.
+        network: takes and gives RGB, or grey, in [0, 1]; moved to ``device``, channels last.
         descriptor: its scale and size requirements.
         device: where it runs.
         precision: 'fp16' and 'bf16' run under autocast; a tile whose result is not finite is repeated in fp32.
@@ -137,15 +138,18 @@ class TileRunner:
         )
 
     def _to_tensor(self, window: Array) -> Tensor:
-        """(h, w, 1 or 3) -> (1, 3, h, w) float on the device, channels last."""
+        """(h, w, 1 or 3) -> (1, 3, h, w), or (1 or 3, 1, h, w) for grey, float on the device, channels last."""
         # Few backends have kernels for torch.uint16. A copy in any case: decoders' arrays may be read-only.
         stored = window.astype(np.int32 if window.dtype == np.uint16 else window.dtype)
         x = torch.from_numpy(stored).to(self.device).permute(2, 0, 1)[None]
         x = x.float() / WHITE[window.dtype]
-        return x.expand(1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = x.permute(1, 0, 2, 3) if self.descriptor.in_channels == 1 else x.expand(1, 3, -1, -1)
+        return x.contiguous(memory_format=torch.channels_last)
 
     def _to_array(self, y: Tensor, dtype: np.dtype[Any], channels: int) -> Array:
-        """(1, 3, H, W) in [0, 1] -> (H, W, channels); integers are rounded half up. Floats are not clipped."""
+        """What the network gave, in [0, 1] -> (H, W, channels); integers rounded half up. Floats are not clipped."""
+        if self.descriptor.in_channels == 1:
+            y = y.permute(1, 0, 2, 3)
         if channels == 1:
             y = y.mean(dim=1, keepdim=True)
         y = y[0].permute(1, 2, 0)

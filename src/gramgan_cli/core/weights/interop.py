@@ -12,16 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from gramgan_cli.core.archs import Descriptor
+from gramgan_cli.core.archs.others import OTHER, describe_other
 from gramgan_cli.core.errors import MissingExtra, ModelDamaged, ModelUnsupported
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
 
-ARCH = "spandrel"
-"""What a header calls them; the network itself is known from the tensors alone."""
-
-HALO = 32
-"""Input pixels around a tile. These networks don't say how far they look, so their tiles are an approximation."""
+ARCH = OTHER.name
+"""What a header calls them."""
 
 FACTS = {"design", "scale", "multiple_of", "dtypes"}
 """What a header stores of such a network in the place of hyperparameters (``identify``)."""
@@ -91,17 +89,16 @@ def build(tensors: Mapping[str, Tensor], hyperparameters: Mapping[str, Any], pat
         raise MissingExtra(f"{path} is a {hyperparameters['design']}, which needs spandrel.", EXTRA) from error
 
 
+def trainable(network: nn.Module) -> nn.Module:
+    """The network itself of one that ``build`` made: not clamped, its own names, all its values learned."""
+    assert isinstance(network, SpandrelNetwork)
+    inner: nn.Module = network.network
+    return inner.requires_grad_(True)
+
+
 def describe(hyperparameters: Mapping[str, Any]) -> Descriptor:
     """The descriptor of a network that spandrel identified."""
-    return Descriptor(
-        arch=hyperparameters["design"],
-        scale=hyperparameters["scale"],
-        in_channels=3,
-        out_channels=3,
-        multiple_of=hyperparameters["multiple_of"] or 1,
-        receptive_radius=HALO,
-        dtypes=tuple(hyperparameters["dtypes"]),
-    )
+    return describe_other(**{key: hyperparameters[key] for key in FACTS})
 
 
 def _load(tensors: Mapping[str, Tensor], path: Path) -> ImageModelDescriptor[nn.Module]:

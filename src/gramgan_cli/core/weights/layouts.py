@@ -25,6 +25,7 @@ _BASICSR = {
     "conv_body": "trunk_conv",
     "conv_up1": "upconv1",
     "conv_up2": "upconv2",
+    "conv_up3": "upconv3",
     "conv_hr": "hr_conv",
 }
 """BasicSR's name of a layer -> ours."""
@@ -136,7 +137,7 @@ def _compact_hyperparameters(tensors: Tensors) -> dict[str, Any]:
 
 
 def _rrdbnet_hyperparameters(tensors: Tensors) -> dict[str, Any]:
-    """Input channels over output channels are the square of the pixel-unshuffling, 4 / scale."""
+    """Input channels over output channels are the square of the pixel-unshuffling, 4 / scale; three steps make x8."""
     nf, first_in = _kernel(tensors, "conv_first.weight").shape[:2]
     out_nc = _kernel(tensors, "conv_last.weight").shape[0]
     unshuffle = math.isqrt(first_in // out_nc) if first_in > out_nc else 1
@@ -148,6 +149,6 @@ def _rrdbnet_hyperparameters(tensors: Tensors) -> dict[str, Any]:
         "nf": nf,
         "nb": len(blocks),
         "gc": _kernel(tensors, "trunk.0.rdb1.conv1.weight").shape[0],
-        "scale": 4 // unshuffle,
+        "scale": 8 if "upconv3.weight" in tensors and unshuffle == 1 else 4 // unshuffle,
         "upsampler": "pixelshuffle" if upsampled == 4 * nf else "nearest",
     }

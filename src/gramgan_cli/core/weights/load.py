@@ -30,7 +30,7 @@ class LoadedModel:
     name: str
     """Its name in the store, or the file's stem."""
     network: nn.Module
-    """In evaluation mode, fp32, on the CPU; takes and gives RGB in [0, 1], (B, C, H, W)."""
+    """In evaluation mode, fp32, on the CPU; takes and gives RGB or grey in [0, 1], (B, C, H, W)."""
     header: WeightsHeader
     """What the weights file says of itself."""
     descriptor: Descriptor
@@ -109,9 +109,9 @@ def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], pa
     check_header(header, path)
     with naming(path):
         described = describe(header)
-    if (described.in_channels, described.out_channels) != (3, 3):
+    if (described.in_channels, described.out_channels) not in ((3, 3), (1, 1)):
         raise ModelUnsupported(
-            f"{path} takes {described.in_channels} channels and gives {described.out_channels}, not RGB."
+            f"{path} takes {described.in_channels} channels and gives {described.out_channels}, not RGB or grey."
         )
     if header.arch == interop.ARCH:
         network = interop.build(tensors, header.hyperparameters, path)

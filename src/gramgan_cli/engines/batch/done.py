@@ -4,25 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from gramgan_cli.core.io.locations import LocalPath, Location, is_url
 from gramgan_cli.engines.batch.records import FOLDER, MadeWith, Merged, Recorded
 from gramgan_cli.engines.upscale.plan import Job
 
+CLOCKS = 1.0
+"""Seconds by which a file system's clock may differ from the computer's: later files are compared."""
+
 UNKNOWN_SIZE = -1
 """The size of a result at a URL, which no listing gave."""
 
 
-def sizes_in(output: Location) -> dict[str, int]:
-    """Length of every file in the folder of results."""
-    sizes = {}
+class There(NamedTuple):
+    """What the folder of results says of a file in it."""
+
+    size: int
+    changed: float | None = None
+    """When, in seconds since 1970; None at a URL."""
+
+
+def results_in(output: Location) -> dict[str, There]:
+    """Every file in the folder of results."""
+    there = {}
     for file in output.files(recursive=True):
-        try:
-            sizes[file.text] = file.path.stat().st_size if isinstance(file, LocalPath) else UNKNOWN_SIZE
-        except OSError:  # gone this moment, or a link to nothing
+        if not isinstance(file, LocalPath):
+            there[file.text] = There(UNKNOWN_SIZE)
             continue
-    return sizes
+        with suppress(OSError):  # gone this moment, or a link to nothing
+            facts = file.path.stat()
+            there[file.text] = There(facts.st_size, facts.st_mtime)
+    return there
+
+
+def same_result(path: str, known: Recorded, there: There) -> bool:
+    """Whether a file is the recorded result: by size, and where it was changed since the record, by SHA-256."""
+    if known.output_bytes is not None and there.size not in (known.output_bytes, UNKNOWN_SIZE):
+        return False
+    if known.output_sha256 is None or there.changed is None or there.changed <= known.finished.timestamp() + CLOCKS:
+        return True
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest() == known.output_sha256
+    except OSError:
+        return False
 
 
 def same_photo(job: Job, known: Recorded) -> bool:
@@ -42,6 +69,13 @@ def same_photo(job: Job, known: Recorded) -> bool:
         return hashlib.sha256(path.read_bytes()).hexdigest() == known.input_sha256
     except OSError:
         return True  # the worker says what is wrong with it
+
+
+def is_successor(job: Job, known: Recorded) -> bool:
+    """Whether a photo took the place of the one that the result was made of, be it that their folder was moved."""
+    if known.source == job.source:
+        return True
+    return known.below == job.below and not is_url(known.source) and not Path(known.source).exists()
 
 
 def is_copy(job: Job, known: Recorded | None) -> bool:

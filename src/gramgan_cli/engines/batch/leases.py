@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -155,6 +156,8 @@ class Holder:
                     ) from error
                 number = 1  # released this moment
                 continue
+            except GramganError as error:  # a folder, a pipe
+                raise GramganError(error.message, "Delete it: it only says who works on a photo.") from error
             if before.get("owner") != self._mine.owner and is_valid(self._records, before, self._run):
                 return None
             # What one with other weights or options began is nothing that we may take for our own.
@@ -212,6 +215,8 @@ def is_valid(records: Location, lease: dict[str, Any], run: str | None = None) -
 
 def lives(records: Location, owner: str) -> bool:
     """Whether the owner of a heartbeat lives, as far as can be told from here."""
+    if not re.fullmatch(r"[\w.-]+", owner):  # a damaged note
+        return False
     if owner.startswith(f"{socket.gethostname()}-") and _lock_file(owner).is_file():
         return is_held(_lock_file(owner))
     try:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, NotARegularFile
 from gramgan_cli.core.io.locations import Location, Missing
 from gramgan_cli.engines.upscale.inputs import RECORDS
 from gramgan_cli.engines.upscale.plan import Job
@@ -160,9 +160,11 @@ def read_table(content: bytes) -> pa.Table:
 
 def read_part(file: Location, columns: Sequence[str] | None = None) -> pa.Table:
     """One Parquet file of records (or of these columns of them). A file that holds none is an error that names it."""
-    content = file.read()
     try:
+        content = file.read()
         table = read_table(content)
+    except NotARegularFile as error:
+        raise GramganError(error.message, LOST) from error
     except (OSError, ValueError) as error:
         raise GramganError(f"{file.text} is not a readable Parquet file ({_first_line(error)}).", LOST) from error
     if missing := [name for name in columns or schema().names if name not in table.column_names]:
@@ -198,6 +200,7 @@ class Recorded(NamedTuple):
     input_modified: int | None
     input_sha256: str | None
     output_bytes: int | None
+    output_sha256: str | None
 
     @property
     def source(self) -> str:
@@ -207,7 +210,7 @@ class Recorded(NamedTuple):
 
 _VALUES = (
     "output", "error", "finished", "model", "model_sha256", "settings", "run", "input_root", "input", "input_bytes",
-    "input_modified", "input_sha256", "output_bytes",
+    "input_modified", "input_sha256", "output_bytes", "output_sha256",
 )  # fmt: skip
 
 
@@ -237,10 +240,10 @@ class Merged:
                         self.add(read_part(folder / name, self.COLUMNS))
                         self.seen.add(name)
                 return
-            except Missing:
+            except Missing as error:
                 # A run that ends puts its files together into one: look again. A link to nothing stays.
                 if pause is None:
-                    raise
+                    raise GramganError(f"{folder.text} holds a link to nothing: {error.message}", LOST) from error
                 time.sleep(pause)
 
     def add(self, table: pa.Table) -> None:
@@ -325,10 +328,10 @@ def noted_runs(folder: Location) -> Iterator[dict[str, Any]]:
             raise GramganError(f"{file.text} is a link to nothing.", hint) from error
         except (ValueError, RecursionError) as error:
             raise GramganError(f"{file.text} is damaged.", hint) from error
-        if not isinstance(facts, dict) or not facts.keys() >= FACTS:
+        if not isinstance(facts, dict) or any(not isinstance(facts.get(name), kind) for name, kind in FACTS.items()):
             raise GramganError(f"{file.text} is damaged.", hint)
         yield facts
 
 
-FACTS = frozenset({"run", "photos", "shard", "inputs", "output"})
-"""What every note of a run says."""
+FACTS: dict[str, type] = {"run": str, "photos": int, "shard": str, "inputs": list, "output": str}
+"""What every note of a run says, and as what."""

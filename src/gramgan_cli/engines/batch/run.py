@@ -23,12 +23,14 @@ from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.core.weights.mixing.square import automatic_style
 from gramgan_cli.engines.batch.done import (
-    UNKNOWN_SIZE,
+    There,
     difference,
     is_copy,
+    is_successor,
     recorded_results,
+    results_in,
     same_photo,
-    sizes_in,
+    same_result,
 )
 from gramgan_cli.engines.batch.leases import (
     Heartbeat,
@@ -158,6 +160,7 @@ class Run:
         self.output, self.records, jobs = self._locations(self.plan.jobs)
         mine = of_shard(jobs, *options.shard)
         self._digest = hashlib.sha256("\n".join(sorted(job.below for job in jobs)).encode(errors="surrogateescape"))
+        _check_folder(self.records)
         self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
         merged = Merged()
         merged.read(self.records)
@@ -204,7 +207,7 @@ class Run:
 
     def _sort_out(self, jobs: Sequence[Job], merged: Merged) -> None:
         """Which photos are done, which are missing, and which were replaced since their result was made."""
-        sizes = sizes_in(self.output) if merged.by_key else {}
+        results = results_in(self.output) if merged.by_key else {}
         stopped, others = self._noted()
         self.missing, self.there, self._conflicts = list[Job](), list[tuple[Job, str]](), list[Result]()
         for job in jobs:
@@ -215,25 +218,29 @@ class Run:
             output = (self.output / known.output).text if self._below else known.output
             own = same_photo(job, known)
             if not own and known.run in others:
-                self._conflicts.append(
-                    Result(
-                        job.source,
-                        error=f"A run that goes on makes {output} of {known.source}. Name another --output.",
-                        run=self.name,
-                    )
-                )
-            elif own and self._is_done(known, sizes.get(output), stopped):
+                self._conflict(job, f"A run that goes on makes {output} of {known.source}. Name another --output.")
+                continue
+            there = results.get(output)
+            if own and there is not None and self._is_done(known, output, there, stopped):
                 self.there.append((job, output))
+                continue
+            outdated = not own and known.made_with.model is not None and is_successor(job, known)
+            if not own and not outdated and there is not None and there.size and not self.options.upscale.overwrite:
+                self._conflict(
+                    job, f"{output} exists already: it is the result of {known.source}. Name another --output."
+                )
             else:
-                outdated = not own and known.source == job.source and known.made_with.model is not None
                 self.missing.append(replace(job, outdated=outdated))
         dangerous = leased_keys(self.records)
         # What a worker may have died over comes last: should it happen again, everything else is done.
         self.missing.sort(key=lambda job: key_of(job.key) in dangerous if dangerous else False)
 
-    def _is_done(self, known: Recorded, size: int | None, stopped: set[str]) -> bool:
+    def _conflict(self, job: Job, error: str) -> None:
+        self._conflicts.append(Result(job.source, error=error, run=self.name))
+
+    def _is_done(self, known: Recorded, output: str, there: There, stopped: set[str]) -> bool:
         """Whether nothing is left to do. To overwrite is to do all again, but what a run did that was stopped at it."""
-        if not size or (known.output_bytes is not None and size not in (known.output_bytes, UNKNOWN_SIZE)):
+        if not there.size or not same_result(output, known, there):
             return False
         options, made_with = self.options.upscale, self._worker_options.made_with
         if options.overwrite and known.run not in stopped:
@@ -367,6 +374,15 @@ class Run:
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
+
+
+def _check_folder(records: Location) -> None:
+    """Raise GramganError where something else than a folder has the name of the records."""
+    if isinstance(records, LocalPath) and not records.path.is_dir() and os.path.lexists(records.path):
+        what = "a link to nothing" if records.path.is_symlink() else "a file"
+        raise GramganError(
+            f"{records.text} is {what}, where the folder of records should be.", "Delete it, or name another --output."
+        )
 
 
 def _shard_text(shard: tuple[int, int]) -> str:

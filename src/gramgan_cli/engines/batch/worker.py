@@ -258,6 +258,8 @@ class Worker:
             self._adopt(task, result, content, there)
             task.result.model = task.result.model_sha256 = None
             task.result.skipped = True
+            if mark not in (None, own):
+                task.result.warnings.append(f"{result.text} was there already{_of_another(mark)}.")
         elif not options.overwrite:
             raise GramganError(f"{result.text} exists already{_of_another(mark)}.", _REPLACE)
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gramgan_cli.core.data.datasets import Dataset, PairOfFiles, Sample, picture_size, read_sample
+from gramgan_cli.core.data.grey import as_rgb8
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.files import check_target, replacing
 from gramgan_cli.core.metrics.ssim import WINDOW
+from gramgan_cli.core.resize.matlab import Levels
 from gramgan_cli.engines.measure.conventions import CONVENTIONS, Modern, Values
 from gramgan_cli.engines.measure.enlargers import Enlarger, distinct_labels, interpolation
 from gramgan_cli.engines.measure.metrics import ACCURACY, Metric, Quantity
@@ -81,12 +83,12 @@ class Enlarged:
 
     dataset: str
     sample: Sample
-    target: Pixels
+    target: Levels
     """HR as the result was measured against it."""
-    plain: Pixels
+    plain: Levels
     """Bicubic's result, to compare with."""
     model: str
-    sr: Pixels
+    sr: Levels
     values: Values
 
 
@@ -230,16 +232,16 @@ def _measure_pair(
 ) -> None:
     """Enlarge and measure one picture by all models, and add it to ``tally`` when all are done."""
     scale, convention = enlargers[0].scale, options.convention
-    sample = read_sample(pair, scale)
+    sample = read_sample(pair, scale, convention.channels)
     target = convention.target(sample)
-    found: list[tuple[Enlarger, float, Pixels, Values]] = []
+    found: list[tuple[Enlarger, float, Levels, Values]] = []
     for enlarger in enlargers:
         began = time.perf_counter()
         sr = convention.enlarged(enlarger, sample)
         seconds = time.perf_counter() - began
         values = convention.accuracy(sr, target, scale)
         for metric in options.metrics:
-            values |= metric.measure(sr, target, convention.border(scale))
+            values |= metric.measure(as_rgb8(sr), as_rgb8(target), convention.border(scale))
         found.append((enlarger, seconds, sr, values))
     plain = next((sr for enlarger, _, sr, _ in found if enlarger.interpolation == "bicubic"), None)
     if plain is None:
@@ -291,4 +293,4 @@ def check_images(folder: Path, datasets: Sequence[Dataset], enlargers: Sequence[
 def save_image(folder: Path, result: Enlarged) -> None:
     """Write a result to ``folder``/DATASET/MODEL/NAME.png."""
     with replacing(image_path(folder, result.dataset, result.model, result.sample.name)) as temporary:
-        Image.fromarray(result.sr).save(temporary, format="PNG")
+        Image.fromarray(result.sr if result.sr.shape[2] == 3 else result.sr[:, :, 0]).save(temporary, format="PNG")

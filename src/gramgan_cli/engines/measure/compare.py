@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gramgan_cli.core.data.datasets import picture_size, read_picture
+from gramgan_cli.core.data.grey import as_rgb8
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.baselines import SCALE
@@ -76,7 +77,7 @@ def compare(photo: Path, enlargers: Sequence[Enlarger], options: CompareOptions)
     image = _halved(read_picture(photo), photo) if options.halve else read_picture(photo)
     if not options.is_hr:
         first = Version("input", np.asarray(image.repeat(scale, axis=0).repeat(scale, axis=1)), {})
-        results = (Version(enlarger.name, enlarger.enlarge(image, None), {}) for enlarger in enlargers)
+        results = (Version(enlarger.name, as_rgb8(enlarger.enlarge(image, None)), {}) for enlarger in enlargers)
         return Comparison(photo.name, scale, (first, *results))
     hr = crop_to_multiple(image, scale)
     least = WINDOW + 2 * scale
@@ -85,7 +86,7 @@ def compare(photo: Path, enlargers: Sequence[Enlarger], options: CompareOptions)
     lr = make_lr(hr, scale)
     versions = [Version("HR", hr, {})]
     for enlarger in enlargers:
-        sr = enlarger.enlarge(lr, None)
+        sr = as_rgb8(enlarger.enlarge(lr, None))
         versions.append(Version(enlarger.name, sr, CONVENTIONS["modern"].accuracy(sr, hr, scale)))
     return Comparison(photo.name, scale, tuple(versions))
 

@@ -6,10 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramgan_cli.core.data.datasets import Sample
-from gramgan_cli.core.metrics import psnr_plane, psnr_rgb, psnr_y, ssim_plane, ssim_rgb, ssim_y
+from gramgan_cli.core.data.grey import as_rgb8
+from gramgan_cli.core.data.prepared import Channels
+from gramgan_cli.core.metrics import (
+    psnr_grey,
+    psnr_plane,
+    psnr_rgb,
+    psnr_y,
+    ssim_grey,
+    ssim_plane,
+    ssim_rgb,
+    ssim_y,
+)
 from gramgan_cli.core.metrics.luma import luma
 from gramgan_cli.core.resize.baselines import interpolated
-from gramgan_cli.core.resize.matlab import imresize, round_to_8bit
+from gramgan_cli.core.resize.matlab import Levels, imresize, round_to_8bit
 from gramgan_cli.engines.measure.enlargers import Enlarger
 
 Pixels = NDArray[np.uint8]
@@ -25,6 +36,8 @@ class Modern:
 
     name = "modern"
     grey_counts_as = "RGB"
+    channels: Channels = 3
+    """Of pictures as they are read: RGB of 8 bits, or grey of 16."""
 
     def border(self, scale: int) -> int:
         """Pixels that are cut from each side before measuring."""
@@ -34,18 +47,18 @@ class Modern:
         """Whether ``grey_counts_as`` speaks of this picture."""
         return sample.grey
 
-    def target(self, sample: Sample) -> Pixels:
-        """(H, W, 3): HR as results are measured against it."""
+    def target(self, sample: Sample) -> Levels:
+        """(H, W, C): HR as results are measured against it."""
         return sample.hr
 
-    def enlarged(self, enlarger: Enlarger, sample: Sample) -> Pixels:
-        """(H, W, 3): the enlarger's result as it is measured."""
+    def enlarged(self, enlarger: Enlarger, sample: Sample) -> Levels:
+        """(H, W, C): the enlarger's result as it is measured."""
         return enlarger.enlarge(sample.lr, sample.reference)
 
-    def accuracy(self, sr: Pixels, hr: Pixels, scale: int) -> Values:
+    def accuracy(self, sr: Levels, hr: Levels, scale: int) -> Values:
         """PSNR in dB and SSIM of a result of ``enlarged`` against ``target``."""
-        border = self.border(scale)
-        return {"psnr_y": psnr_y(sr, hr, border), "ssim_y": ssim_y(sr, hr, border)}
+        border, pair = self.border(scale), (as_rgb8(sr), as_rgb8(hr))
+        return {"psnr_y": psnr_y(*pair, border), "ssim_y": ssim_y(*pair, border)}
 
     def facts(self, scale: int) -> dict[str, str | int]:
         """How the numbers are made, to be printed beside them."""
@@ -83,11 +96,11 @@ class Classic(Modern):
         """Files of one channel; colours that happen to be grey have a Y like all others."""
         return sample.one_channel
 
-    def target(self, sample: Sample) -> Pixels:
+    def target(self, sample: Sample) -> Levels:
         """HR's Y rounded to 8 bit, a grey picture as it is; in all three channels."""
         return _three(_plane(sample.hr, sample.one_channel))
 
-    def enlarged(self, enlarger: Enlarger, sample: Sample) -> Pixels:
+    def enlarged(self, enlarger: Enlarger, sample: Sample) -> Levels:
         """The result's Y rounded to 8 bit, a grey picture's result as grey; in all three channels."""
         if enlarger.interpolation is None:
             return _three(_plane(super().enlarged(enlarger, sample), sample.one_channel))
@@ -95,10 +108,10 @@ class Classic(Modern):
         lr = imresize(exact, 1 / enlarger.scale).astype(np.float32)
         return _three(round_to_8bit(interpolated(lr[:, :, None], enlarger.interpolation, enlarger.scale)[:, :, 0]))
 
-    def accuracy(self, sr: Pixels, hr: Pixels, scale: int) -> Values:
+    def accuracy(self, sr: Levels, hr: Levels, scale: int) -> Values:
         """PSNR in dB and SSIM of the planes."""
-        border = self.border(scale)
-        return {"psnr_y": psnr_plane(sr, hr, border), "ssim_y": ssim_plane(sr, hr, border)}
+        border, pair = self.border(scale), (as_rgb8(sr), as_rgb8(hr))
+        return {"psnr_y": psnr_plane(*pair, border), "ssim_y": ssim_plane(*pair, border)}
 
     def facts(self, scale: int) -> dict[str, str | int]:
         """How the numbers are made, to be printed beside them."""
@@ -125,10 +138,10 @@ class Rgb(Modern):
         del scale
         return 0
 
-    def accuracy(self, sr: Pixels, hr: Pixels, scale: int) -> Values:
+    def accuracy(self, sr: Levels, hr: Levels, scale: int) -> Values:
         """PSNR in dB over all samples, SSIM as the mean over the three channels."""
-        border = self.border(scale)
-        return {"psnr_rgb": psnr_rgb(sr, hr, border), "ssim_rgb": ssim_rgb(sr, hr, border)}
+        border, pair = self.border(scale), (as_rgb8(sr), as_rgb8(hr))
+        return {"psnr_rgb": psnr_rgb(*pair, border), "ssim_rgb": ssim_rgb(*pair, border)}
 
     def facts(self, scale: int) -> dict[str, str | int]:
         """How the numbers are made, to be printed beside them."""
@@ -148,13 +161,50 @@ class Rgb(Modern):
         )
 
 
-CONVENTIONS: dict[str, Modern] = {convention.name: convention for convention in (Modern(), Classic(), Rgb())}
+class Grey(Modern):
+    """Grey levels of 16 bits, which hold those of 8 bits exactly: for medical and satellite pictures.
+
+    Networks for RGB get grey in three equal channels and give their mean.
+    """
+
+    name = "grey"
+    channels: Channels = 1
+
+    def is_grey(self, sample: Sample) -> bool:
+        """All are."""
+        del sample
+        return False
+
+    def accuracy(self, sr: Levels, hr: Levels, scale: int) -> Values:
+        """PSNR in dB and SSIM of the grey levels, their largest value as the peak."""
+        border = self.border(scale)
+        return {"psnr_y": psnr_grey(sr, hr, border), "ssim_y": ssim_grey(sr, hr, border)}
+
+    def facts(self, scale: int) -> dict[str, str | int]:
+        """How the numbers are made, to be printed beside them."""
+        return super().facts(scale) | {
+            "y": "grey levels of 16 bits as they are; of colour pictures their brightness (BT.601, full range)",
+            "ssim": _SSIM.replace("L 255", "L 65535"),
+            "sr": "rounded half up and clipped to 16 bit before measuring",
+            "lr": _LR.replace("8 bit", "16 bit"),
+            "grey": "is all there is",
+        }
+
+    def sentence(self, scale: int) -> str:
+        """The same in one line."""
+        return (
+            f"grey: grey levels of 16 bits (8-bit ones times 257); {self.border(scale)} px cut from each border; SSIM "
+            "Gaussian 11x11, sigma 1.5; results rounded to 16 bit; mean of per-image values."
+        )
+
+
+CONVENTIONS: dict[str, Modern] = {each.name: each for each in (Modern(), Classic(), Rgb(), Grey())}
 """Name on the command line -> convention."""
 
 
-def _plane(image: Pixels, grey: bool) -> Pixels:
+def _plane(image: Levels, grey: bool) -> Pixels:
     """(H, W): Y in 16..235 rounded to 8 bit; of a grey picture the grey levels in 0..255."""
-    exact = luma(image)
+    exact = luma(as_rgb8(image))
     return round_to_8bit((exact - 16) * 255 / 219 if grey else exact)
 
 

@@ -16,12 +16,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.resize import baselines
-from gramgan_cli.core.resize.baselines import BASELINES
+from gramgan_cli.core.resize.baselines import BASELINES, interpolated
+from gramgan_cli.core.resize.matlab import Levels
 from gramgan_cli.core.weights.load import LoadedModel, load_model
 from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 Pixels = NDArray[np.uint8]
+"""RGB (H, W, 3)."""
 
 
 Tile = int | Literal["auto"]
@@ -37,8 +39,9 @@ class Enlarger:
 
     name: str
     scale: int
-    enlarge: Callable[[Pixels, Pixels | None], Pixels]
-    """``uint8`` RGB (h, w, 3) and a reference (H', W', 3), which most ignore -> (scale h, scale w, 3)."""
+    enlarge: Callable[[Levels, Pixels | None], Levels]
+    """``uint8`` RGB (h, w, 3), or ``uint16`` grey (h, w, 1), and a reference (H', W', 3), which most ignore -> the
+    same, (scale h, scale w, C)."""
     needs_reference: bool = False
     """Whether the reference must be there."""
     interpolation: str | None = None
@@ -52,7 +55,11 @@ class Enlarger:
 def interpolation(name: str, scale: int) -> Enlarger:
     """One of ``BASELINES`` by a whole factor."""
     function = BASELINES[name]
-    return Enlarger(name, scale, lambda lr, _: function(lr, scale), interpolation=name)
+
+    def enlarge(lr: Levels, _: Pixels | None) -> Levels:
+        return interpolated(lr, name, scale) if lr.dtype == np.uint16 else function(lr.astype(np.uint8), scale)
+
+    return Enlarger(name, scale, enlarge, interpolation=name)
 
 
 def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[str], None]) -> Enlarger:
@@ -91,7 +98,7 @@ def multiply_adds(model: LoadedModel) -> int | None:
     try:
         network = copy.deepcopy(model.network).to("meta")
         with torch.no_grad(), counter:
-            network(torch.empty(1, 3, height, width, device="meta"))
+            network(torch.empty(1, model.descriptor.in_channels, height, width, device="meta"))
     except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):
         return None  # a network of others that makes or compares values on its way
     return int(counter.get_total_flops()) // 2
@@ -99,12 +106,12 @@ def multiply_adds(model: LoadedModel) -> int | None:
 
 def _referenced(
     model: LoadedModel, device: torch.device, tile: Tile, on_note: Callable[[str], None]
-) -> Callable[[Pixels, Pixels | None], Pixels]:
+) -> Callable[[Levels, Pixels | None], Levels]:
     """What ``gramgan upscale --ref`` does, with another reference for each picture."""
     network, descriptor = model.network, model.descriptor
     assert isinstance(network, TTSR)
 
-    def enlarge(lr: Pixels, reference: Pixels | None) -> Pixels:
+    def enlarge(lr: Levels, reference: Pixels | None) -> Levels:
         assert reference is not None
         upscaler = ReferenceUpscaler(network, descriptor, reduce_reference(reference, on_note), device, tile)
         return np.concatenate(list(upscaler.bands(lr)))

@@ -15,8 +15,10 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 from gramgan_cli import __version__
+from gramgan_cli.core.data.grey import as_rgb8
 from gramgan_cli.core.errors import TargetExists, UsageError
 from gramgan_cli.core.io.files import check_target, replacing
+from gramgan_cli.core.resize.matlab import Levels
 from gramgan_cli.engines.measure.bench import Enlarged, Measured
 from gramgan_cli.engines.measure.conventions import Values
 from gramgan_cli.engines.measure.metrics import ACCURACY
@@ -78,7 +80,7 @@ class Gallery:
     def add(self, result: Enlarged) -> None:
         """Take the crop of one result; the first one of a picture brings HR and bicubic along."""
         if not self.rows or (self.rows[-1].dataset, self.rows[-1].name) != (result.dataset, result.sample.name):
-            position = busiest_position(result.target, result.plain, CROP)
+            position = busiest_position(as_rgb8(result.target), as_rgb8(result.plain), CROP)
             row = PictureRow(result.dataset, result.sample.name, result.sample.grey, position)
             row.tiles = [("HR", _crop(result.target, position), {}), ("bicubic", _crop(result.plain, position), {})]
             self.rows.append(row)
@@ -89,9 +91,9 @@ class Gallery:
             row.tiles.append((result.model, _crop(result.sr, row.position), result.values))
 
 
-def _crop(image: Pixels, position: tuple[int, int]) -> Pixels:
+def _crop(image: Levels, position: tuple[int, int]) -> Pixels:
     top, left = position
-    return image[top : top + CROP, left : left + CROP].copy()
+    return as_rgb8(image[top : top + CROP, left : left + CROP]).copy()
 
 
 def check_report_path(path: Path, overwrite: bool) -> None:

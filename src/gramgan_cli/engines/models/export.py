@@ -90,10 +90,12 @@ def export_safetensors(model: LoadedModel, output: Path, half: bool = False) -> 
 
 
 def _say_where_it_loads(model: LoadedModel, on_note: Callable[[str], None]) -> None:
-    """Other tools build every RRDBNet with 32 growth channels; spandrel-based ones read them from the shapes."""
+    """Other tools build every RRDBNet with 32 growth channels, and none reads x3 from a file."""
     gc = model.header.hyperparameters.get("gc", USUAL_GC)
     if model.header.arch == "rrdbnet" and gc != USUAL_GC:
         on_note(
             f"This RRDBNet has {gc} growth channels. gramgan loads the file; BasicSR loads it where num_grow_ch = {gc} "
             f"is set; ComfyUI, chaiNNer and other tools expect {USUAL_GC} and refuse it."
         )
+    if model.header.arch == "rrdbnet" and model.header.scale == 3:
+        on_note("This RRDBNet enlarges by 3. gramgan loads the file; other tools take it for x2: export ONNX for them.")

@@ -9,6 +9,7 @@ import torch
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
+from gramgan_cli.core.archs.others import ARCH as OTHERS
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.losses.lpips_heads import TAPS, lpips_heads
 from gramgan_cli.core.losses.optional.artifacts import WINDOW as ARTIFACT_WINDOW
@@ -20,7 +21,7 @@ from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 COLOURS = 3
-"""Channels of the photos that networks are trained on."""
+"""Channels of the photos that most networks are trained on, and of what discriminators see."""
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -35,13 +36,21 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def _check_network(recipe: Recipe) -> None:
-    """Photos are RGB, and a network takes references or not."""
+    """Photos are RGB or grey, and a network takes references or not."""
     network = dict(recipe.network)
     arch = network.pop("arch")
     described = archs.describe(arch, network)
-    channels = {key: network[key] for key in ("in_nc", "out_nc") if network.get(key, COLOURS) != COLOURS}
-    if channels:
-        raise UsageError(f"Photos have {COLOURS} channels; the network can't be trained with {channels}.")
+    if arch == OTHERS and recipe.init in ("", "none"):
+        raise UsageError("A network of spandrel's is trained from weights.", "Name them by --init FILE.")
+    channels = (described.in_channels, described.out_channels)
+    if channels not in ((COLOURS, COLOURS), (1, 1)):
+        raise UsageError(
+            f"A network takes and gives {COLOURS} channels, or 1 for grey pictures; this one takes {channels[0]} and "
+            f"gives {channels[1]}.",
+            "For grey: --set network.in_nc=1 --set network.out_nc=1",
+        )
+    if channels == (1, 1) and recipe.degradation.share:
+        raise UsageError("Damage is of colour photos; this network learns from grey.", "Set degradation.share=0.")
     if described.needs_reference != (recipe.data.references != "none"):
         hint = "needs references: set data.references=crops or name --ref-dir"
         raise UsageError(f"The network {arch} {hint if described.needs_reference else 'takes none'}.")

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs import Descriptor
+from gramgan_cli.core.archs.others import ARCH as OTHERS
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import Batch
+from gramgan_cli.core.weights import interop
 from gramgan_cli.core.weights.header import WeightsHeader
-from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.photos.photo_set import PhotoSet, read_photos
@@ -24,7 +25,7 @@ from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.steps.content import ContentTraining
 from gramgan_cli.engines.train.steps.gan import GanTraining
 from gramgan_cli.engines.train.steps.terms import PictureTerms
-from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, described_start, initial_weights
+from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, described_start, initial_weights, start_model
 from gramgan_cli.recipes.schema import Recipe
 
 
@@ -82,8 +83,12 @@ def set_up(
     descriptor = archs.describe(arch, hyperparameters)
     photos = read_photos(recipe, descriptor.scale, callbacks, group)
     progress = Progress()
-    generator = archs.build(arch, hyperparameters)
-    if not (resume and folder.state_file.is_file()):
+    begun = resume and folder.state_file.is_file()
+    if arch == OTHERS:  # made from tensors: those that the run starts from, or its own last ones
+        generator = interop.trainable(start_model(str(folder.weights("last")) if begun else recipe.init).network)
+    else:
+        generator = archs.build(arch, hyperparameters)
+    if not begun:
         _load_start(generator, recipe, folder, progress, callbacks)
     generator = generator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     kind = ContentTraining if recipe.discriminator.arch == "none" else GanTraining
@@ -121,8 +126,9 @@ def _load_start(
         else:
             callbacks.on_note("Starts from random weights.")
         return
-    start = load_model(initial_weights(recipe, folder))
-    generator.load_state_dict(start.network.state_dict())
+    start = start_model(initial_weights(recipe, folder))
+    theirs = start.header.arch == OTHERS
+    generator.load_state_dict((interop.trainable(start.network) if theirs else start.network).state_dict())
     progress.origin = {"model": start.name, **start.header.training}
     progress.licence = start.header.licence
     name = "the first stage" if recipe.init == FIRST_STAGE_END else start.name

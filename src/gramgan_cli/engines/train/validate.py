@@ -12,13 +12,16 @@ from torch import Tensor, nn
 
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.data.crops import to_tensor
+from gramgan_cli.core.data.grey import as_rgb8
 from gramgan_cli.core.data.prepared import PreparedPhoto
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.metrics import psnr_y, ssim_y
+from gramgan_cli.core.images.samples import WHITE
+from gramgan_cli.core.metrics import psnr_grey, psnr_y, ssim_grey, ssim_y
 from gramgan_cli.core.metrics.ssim import WINDOW
-from gramgan_cli.core.resize.matlab import imresize
+from gramgan_cli.core.resize.matlab import Levels, imresize
 from gramgan_cli.core.tiling.padding import run_padded
 from gramgan_cli.engines.train.steps.generate import generate
+from gramgan_cli.engines.train.steps.ranges import as_rgb
 from gramgan_cli.engines.train.steps.terms import PictureTerms, weighted_sum
 from gramgan_cli.recipes.schema import Recipe
 
@@ -27,11 +30,11 @@ from gramgan_cli.recipes.schema import Recipe
 def enlarge(
     network: nn.Module,
     described: Descriptor,
-    lr: NDArray[np.uint8],
+    lr: Levels,
     ref: NDArray[np.uint8] | None,
     device: torch.device,
-) -> NDArray[np.uint8]:
-    """SR of a whole 8-bit LR (h, w, 3), by a reference where there is one, in fp32, rounded half up to 8 bit."""
+) -> Levels:
+    """SR of a whole LR (h, w, C), by a reference where there is one, in fp32, rounded half up to LR's type."""
     references = [] if ref is None else [to_tensor([ref]).to(device)]
 
     def run(x: Tensor) -> Tensor:
@@ -39,8 +42,16 @@ def enlarge(
         return sr
 
     sr = run_padded(run, to_tensor([lr]).to(device), described.multiple_of, described.scale)[0].float()
-    levels = torch.floor(sr.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
-    return np.asarray(levels.permute(1, 2, 0).cpu().numpy())
+    levels = torch.floor(sr.clamp(0, 1) * WHITE[lr.dtype] + 0.5).to(torch.int32)
+    return levels.permute(1, 2, 0).cpu().numpy().astype(lr.dtype)
+
+
+def accuracy(sr: Levels, hr: Levels, scale: int) -> tuple[float, float]:
+    """PSNR in dB and SSIM: on Y of 8-bit RGB, of grey on the grey levels themselves (``bench --convention grey``)."""
+    if hr.shape[2] == 1:
+        return psnr_grey(sr, hr, scale), ssim_grey(sr, hr, scale)
+    colours = sr.astype(np.uint8, copy=False), hr.astype(np.uint8, copy=False)
+    return psnr_y(*colours, scale), ssim_y(*colours, scale)
 
 
 def measurable(photos: Sequence[PreparedPhoto], scale: int, crop: int = 0) -> list[PreparedPhoto]:
@@ -70,8 +81,9 @@ def validate(
     psnr, ssim = [], []
     for photo in photos:
         sr, hr = enlarge(network, described, photo.lr, photo.ref, device), np.asarray(photo.hr)
-        psnr.append(psnr_y(sr, hr, described.scale))
-        ssim.append(ssim_y(sr, hr, described.scale))
+        measured = accuracy(sr, hr, described.scale)
+        psnr.append(measured[0])
+        ssim.append(measured[1])
     network.train(was_training)
     return float(np.mean(psnr)), float(np.mean(ssim))
 
@@ -115,10 +127,11 @@ def sample_grid(
         lr = np.asarray(photo.lr[top : top + height, left : left + width])
         hr = np.asarray(photo.hr[top * scale : (top + height) * scale, left * scale : (left + width) * scale])
         sr = enlarge(network, described, lr, photo.ref, device)
-        cells = [lr.repeat(scale, 0).repeat(scale, 1), imresize(lr, scale), sr, hr]
+        cells: list[Levels] = [lr.repeat(scale, 0).repeat(scale, 1), imresize(lr, scale), sr, hr]
         if mask_of is not None:
-            mask = mask_of(to_tensor([hr]))[0, 0].numpy().astype(np.uint8) * 255
+            mask = mask_of(as_rgb(to_tensor([hr])))[0, 0].numpy().astype(np.uint8) * 255
             cells.append(mask[..., None].repeat(3, 2))
+        cells = [as_rgb8(cell) for cell in cells]
         row = np.zeros((side * scale, len(cells) * side * scale, 3), np.uint8)
         for column, cell in enumerate(cells):
             start = column * side * scale

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from gramgan_cli.core import archs
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import ForeignWeights, UsageError
 from gramgan_cli.core.weights import store
+from gramgan_cli.core.weights.foreign import convert
 from gramgan_cli.core.weights.header import WeightsHeader, read_header
-from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.load import LoadedModel, assemble, load_model
 from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.recipes.load import load_recipe
 from gramgan_cli.recipes.schema import Recipe
@@ -77,11 +78,24 @@ def _trained_on_pixels(training: Mapping[str, Any], damaged: bool) -> bool:
     return bool(losses) and losses <= PIXEL_LOSSES and bool(settings.get("degradation.share")) == damaged
 
 
+def start_model(name: str) -> LoadedModel:
+    """The weights to start from: a name in the store, a file of ours, or another tool's checkpoint as it is.
+
+    Raises:
+        GramganError: it is missing, damaged, or of a network that neither gramgan nor spandrel knows.
+    """
+    try:
+        return load_model(name)
+    except ForeignWeights as error:
+        header, tensors = convert(error.path, None, {"imported_from": error.path.name})
+        return assemble(error.path.stem, header, tensors, error.path)
+
+
 def with_initial_network(recipe: Recipe) -> Recipe:
     """Weights to start from bring their architecture; hyperparameters that the recipe states beside must agree."""
     if recipe.init in ("", "none", FIRST_STAGE_END):
         return recipe
-    header = load_model(recipe.init).header
+    header = start_model(recipe.init).header
     brought = {"arch": header.arch, **header.hyperparameters}
     stated = {key: value for key, value in recipe.network.items() if key != "arch"}
     if recipe.network["arch"] == header.arch and not _same_network(header, {**brought, **stated}):

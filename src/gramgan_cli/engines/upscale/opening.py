@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gramgan_cli.core.errors import GramganError, TargetExists
 from gramgan_cli.core.images.alpha import extend_colours
 from gramgan_cli.core.images.capabilities import Format, format_of_suffix
-from gramgan_cli.core.images.mark import marked
+from gramgan_cli.core.images.mark import marked, read_mark
 from gramgan_cli.core.images.output_format import Target, choose_format, plan_target
 from gramgan_cli.core.images.photo import Frame, Photo
 from gramgan_cli.core.images.read import open_photo
@@ -53,6 +53,7 @@ def open_job(job: Job, session: Session, options: UpscaleOptions) -> Opened:
     try:
         if options.skip_existing and not job.outdated and job.expected != STANDARD and holds_something(job.expected):
             result.skipped, result.output = True, job.expected
+            result.warnings += _stale(job, session)
             return opened
         result.input_modified = modified(job.source)
         data = _bytes(job.source, name)
@@ -94,6 +95,18 @@ def _decide(
     opened.nodata = tuple(photo.nodata_of(index) for index in range(len(photo.frames)))
     opened.frames = _prepared(photo, result)
     _note_amounts(result, session.name)
+
+
+def _stale(job: Job, session: Session) -> list[str]:
+    """Said of a result that is older than its picture, where its mark is another's: the picture was replaced."""
+    changed, made = modified(job.source), modified(job.expected)
+    if changed is None or made is None or changed <= made:
+        return []
+    mark = read_mark(Path(job.expected))
+    own = session.mark(hashlib.sha256(_bytes(job.source, job.source)).hexdigest())
+    if mark in (None, own):
+        return []
+    return [f"{job.expected} was there already, made with another model, other options or of another picture."]
 
 
 def holds_something(path: str) -> bool:

@@ -307,7 +307,7 @@ def same_place(path: str) -> str:
     """A key that is equal for paths to one file, as far as the file system's letter case goes."""
     if is_url(path):
         return path
-    key = str(Path(path).resolve())
+    key = os.path.realpath(path)  # links that lead to each other are no error here: opening them is
     return key.casefold() if sys.platform in ("win32", "darwin") else key
 
 

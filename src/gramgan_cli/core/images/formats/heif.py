@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gramgan_cli.core.images.formats import pillow
 from gramgan_cli.core.images.formats.jpeg import other_pictures
 from gramgan_cli.core.images.limits import check_total
+from gramgan_cli.core.images.metadata.boxes import item_types, walk
 from gramgan_cli.core.images.metadata.orientation import upright, upright_size
 from gramgan_cli.core.images.photo import Frame, Metadata, Photo, Unreadable, left_out
 from gramgan_cli.core.images.samples import SIXTEEN, stretched, with_axis
@@ -71,7 +72,7 @@ C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 def _lost(data: bytes, still: bool) -> Iterator[str]:
     """Names of what the file holds beside the picture, and the result will not."""
-    if b"tmap" in _item_types(data):
+    if b"tmap" in item_types(data):
         yield "the gain map (HDR)"
     names = [content[4:].split(b"\0")[0].lower() for content in _all_properties(data, b"auxC")]
     for part, named in AUXILIARY:
@@ -90,24 +91,6 @@ def _lost(data: bytes, still: bool) -> Iterator[str]:
                 yield "its auxiliary tracks (depth or alpha)"
             if still and handlers & {b"vide", b"pict"}:
                 yield "the moving picture"
-
-
-def _item_types(data: bytes) -> set[bytes]:
-    """The types of the items that a file lists (ISO/IEC 14496-12, 8.11.6)."""
-    found = set[bytes]()
-    for kind, body, stop in walk(data, 0, len(data)):
-        if kind == b"meta":
-            for inner, at, end in walk(data, body + 4, min(stop, len(data))):
-                if inner == b"iinf":
-                    first = at + (6 if data[at] == 0 else 8)
-                    found |= {_item_type(data, entry) for _, entry, _ in walk(data, first, end)}
-    return found
-
-
-def _item_type(data: bytes, entry: int) -> bytes:
-    """Of an infe box, version 2 (16 bits of number) or 3 (32)."""
-    at = entry + (8 if data[entry : entry + 1] == b"\2" else 10)
-    return data[at : at + 4]
 
 
 def _deep(raster: pillow.Raster, samples: Callable[[], Array]) -> Photo:
@@ -135,19 +118,6 @@ def _with_cicp(data: bytes, metadata: Metadata) -> Metadata:
         return metadata
     chunk = (b"cICP", bytes([*codes, 0, 1]))
     return replace(metadata, png_chunks=(*metadata.png_chunks, chunk))
-
-
-def walk(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Type, begin and end of the content of each box."""
-    while at + 8 <= end:
-        size, kind, body = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], at + 8
-        if size == 1:
-            size, body = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
-        stop = end if size == 0 else at + size
-        if stop < body:
-            return
-        yield kind, body, stop
-        at = stop
 
 
 def boxes_end(data: bytes) -> bool:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.formats import pillow
-from gramgan_cli.core.images.formats.heif import walk
 from gramgan_cli.core.images.limits import check_size
+from gramgan_cli.core.images.metadata.boxes import walk
 from gramgan_cli.core.images.photo import Frame, Photo, Unreadable, Unsupported, left_out
 from gramgan_cli.core.images.samples import with_axis
 

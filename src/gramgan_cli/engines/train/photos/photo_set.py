@@ -17,7 +17,7 @@ from gramgan_cli.core.data.crops import (
     middle_of,
 )
 from gramgan_cli.core.data.holdout import held_out_places
-from gramgan_cli.core.data.prepared import PreparedPhoto, add_references, prepare_photos, read_rgb
+from gramgan_cli.core.data.prepared import Channels, PreparedPhoto, add_references, prepare_photos, read_rgb
 from gramgan_cli.core.data.shards import ShardSampler, find_shards, is_shards
 from gramgan_cli.core.data.sources import given_pairs, referenced_pairs
 from gramgan_cli.core.errors import UsageError
@@ -56,11 +56,13 @@ class PhotoFiles:
     references: tuple[Path, ...] = ()
     """The reference of each photo, where the set has its own."""
 
-    def prepared(self, scale: int, progress: Callable[[int, int], None] | None) -> list[PreparedPhoto]:
+    def prepared(
+        self, scale: int, progress: Callable[[int, int], None] | None, channels: Channels
+    ) -> list[PreparedPhoto]:
         """The photos, decoded into the cache."""
         if not self.hr:
             return []
-        photos = prepare_photos(self.hr, scale, cache_dir() / "prepared", progress, self.lr)
+        photos = prepare_photos(self.hr, scale, cache_dir() / "prepared", progress, self.lr, channels)
         if not self.references:
             return photos
         return [replace(photo, ref=read_rgb(path)) for photo, path in zip(photos, self.references, strict=True)]
@@ -163,26 +165,31 @@ def held_out_in_bank(recipe: Recipe, scale: int) -> str | None:
     )
 
 
+def channels_of(recipe: Recipe) -> Channels:
+    """Channels of the photos that the recipe's network learns from."""
+    return 1 if recipe.network.get("in_nc") == 1 else 3
+
+
 def read_photos(recipe: Recipe, scale: int, callbacks: TrainCallbacks, group: Group) -> PhotoSet:
     """Prepare the photos; the main process first, so that the others find them prepared."""
     if not group.is_main:
         group.barrier()
-    progress = callbacks.on_prepare if group.is_main else None
+    progress, channels = callbacks.on_prepare if group.is_main else None, channels_of(recipe)
     files = find_shards(recipe.data.hr_dir)
     sharded = shard_photos(recipe, files, progress) if files else None
     if sharded is not None:
         beside = _files(recipe, scale)
         photos, listed, line = (
-            beside.prepared(scale, progress),
+            beside.prepared(scale, progress, channels),
             [*sharded.names, *beside.hr],
             sharded.line(len(beside.hr)),
         )
-        valid = validation_photos(sharded, scale, progress)
+        valid = validation_photos(sharded, scale, channels, progress)
     else:
         beside = PhotoFiles(())
         split = split_photos(recipe, scale)
         listed, line = list(split.train.hr), split.line
-        photos, valid = split.train.prepared(scale, progress), split.valid.prepared(scale, progress)
+        photos, valid = (files.prepared(scale, progress, channels) for files in (split.train, split.valid))
     if recipe.data.references == "folder":
         photos = add_references(photos, Path(recipe.data.ref_dir), progress)
         if any(photo.ref is None for photo in valid):
@@ -198,7 +205,7 @@ def read_photos(recipe: Recipe, scale: int, callbacks: TrainCallbacks, group: Gr
     if sharded is None:
         return PhotoSet(make(photos, _shares(photos, split.train)), valid, listed)
     mixed = _mixed(make, photos, beside, sharded, recipe) if photos else lambda window: make(window, None)
-    return PhotoSet(shard_sampler(recipe, sharded, scale, mixed), valid, listed)
+    return PhotoSet(shard_sampler(recipe, sharded, scale, mixed, channels), valid, listed)
 
 
 def _shares(photos: Sequence[PreparedPhoto], files: PhotoFiles) -> list[float] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from gramgan_cli.core.data.crops import CropSampler
 from gramgan_cli.core.data.holdout import held_out_places
 from gramgan_cli.core.data.listing import find_photos
-from gramgan_cli.core.data.prepared import PreparedPhoto, prepare_photos
+from gramgan_cli.core.data.prepared import Channels, PreparedPhoto, prepare_photos
 from gramgan_cli.core.data.shards import Shards, ShardSampler, count_photos, prepared_at
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.io.folders import cache_dir
@@ -57,17 +57,23 @@ def shard_photos(recipe: Recipe, files: Sequence[str], progress: Progress = None
     return ShardPhotos(shards, (), tuple(held_out_places(shards.photos)))
 
 
-def validation_photos(photos: ShardPhotos, scale: int, progress: Progress = None) -> list[PreparedPhoto]:
+def validation_photos(
+    photos: ShardPhotos, scale: int, channels: Channels, progress: Progress = None
+) -> list[PreparedPhoto]:
     """The photos that the run is measured on."""
     if photos.valid_paths:
-        return prepare_photos(photos.valid_paths, scale, cache_dir() / "prepared", progress)
-    return prepared_at(photos.shards, photos.held_out, scale)
+        return prepare_photos(photos.valid_paths, scale, cache_dir() / "prepared", progress, channels=channels)
+    return prepared_at(photos.shards, photos.held_out, scale, channels)
 
 
 def shard_sampler(
-    recipe: Recipe, photos: ShardPhotos, scale: int, sampler: Callable[[list[PreparedPhoto]], CropSampler]
+    recipe: Recipe,
+    photos: ShardPhotos,
+    scale: int,
+    sampler: Callable[[list[PreparedPhoto]], CropSampler],
+    channels: Channels,
 ) -> ShardSampler:
     """The sampler of crops; a window lasts until it gave ``crops_per_photo`` of each of its photos."""
     window = recipe.data.window
     steps = max(1, window * recipe.data.crops_per_photo // recipe.batch_size)
-    return ShardSampler(photos.shards, photos.held_out, scale, window, steps, recipe.seed, sampler)
+    return ShardSampler(photos.shards, photos.held_out, scale, window, steps, recipe.seed, sampler, channels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -30,7 +30,7 @@ from gramgan_cli.engines.train.steps.generate import Generated, generate
 from gramgan_cli.engines.train.steps.jitter import jittered
 from gramgan_cli.engines.train.steps.optim import adam, generator_optimisers, update
 from gramgan_cli.engines.train.steps.precision import autocast, resolve
-from gramgan_cli.engines.train.steps.ranges import in_range
+from gramgan_cli.engines.train.steps.ranges import as_rgb, in_range
 from gramgan_cli.engines.train.steps.step_seed import step_seed
 from gramgan_cli.engines.train.steps.terms import PictureTerms, weighted_sum
 from gramgan_cli.recipes.schema import Recipe
@@ -108,7 +108,7 @@ class GanTraining:
 
     def _parts(self, batch: Batch) -> list[Part]:
         """The batch in ``accumulate`` parts, with their masks."""
-        parts = batch.parts(self.recipe.optimizer.accumulate)
+        parts = replace(batch, hr=as_rgb(batch.hr)).parts(self.recipe.optimizer.accumulate)
         return [Part(part, recipe_mask(self.recipe, part.hr), len(part.lr) / len(batch.lr)) for part in parts]
 
     def _make_sr(self, part: Part) -> Generated:

@@ -12,13 +12,14 @@ from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.ttsr import Texture
 from gramgan_cli.core.tiling.padding import run_padded
 from gramgan_cli.engines.train.steps.precision import autocast
+from gramgan_cli.engines.train.steps.ranges import as_rgb
 
 
 class Generated(NamedTuple):
     """What a generator made of a batch."""
 
     sr: Tensor
-    """(b, 3, H, W), float32."""
+    """(b, 3, H, W), float32; grey in three equal channels."""
     texture: Texture | None
     """What the reference lent, for the transferal loss."""
 
@@ -31,12 +32,13 @@ def generate(
     precision: str,
     device: torch.device,
 ) -> Generated:
-    """SR of ``lr`` (b, 3, h, w), with the textures of ``ref`` where the network takes one, in a precision.
+    """SR of ``lr`` (b, C, h, w), with the textures of ``ref`` where the network takes one, in a precision.
 
     LR of a size that the network doesn't take is padded for it.
     """
     with autocast(precision, device):
         if ref is None:
-            return Generated(run_padded(network, lr, described.multiple_of, described.scale).float(), None)
+            sr = run_padded(network, lr, described.multiple_of, described.scale)
+            return Generated(as_rgb(sr.float()), None)
         sr, texture = network(lr, ref, with_texture=True)
     return Generated(sr.float(), texture)

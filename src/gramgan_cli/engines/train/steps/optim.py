@@ -25,7 +25,8 @@ def generator_optimisers(generator: nn.Module, recipe: Recipe) -> dict[str, torc
     """The generator's optimisers; a network's texture extractor learns at a rate of its own."""
     wanted = recipe.optimizer
     extractor = set(generator.extractor.parameters()) if isinstance(generator, TTSR) else set()
-    main = [parameter for parameter in generator.parameters() if parameter not in extractor]
+    learned = [parameter for parameter in generator.parameters() if parameter.requires_grad]
+    main = [parameter for parameter in learned if parameter not in extractor]
     inner = [weight for weight in main if wanted.name == "muon" and weight.ndim == 4 and weight.shape[1] > COLOURS]
     taken = set(inner)
     rest = [parameter for parameter in main if parameter not in taken]

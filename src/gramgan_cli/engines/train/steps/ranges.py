@@ -14,6 +14,11 @@ STD = (0.229, 0.224, 0.225)
 """Of ImageNet's RGB in [0, 1]."""
 
 
+def as_rgb(image: Tensor) -> Tensor:
+    """Grey (B, 1, H, W) as three equal channels, which losses, features and discriminators look at; RGB as it is."""
+    return image.expand(-1, 3, -1, -1)
+
+
 def in_range(image: Tensor, which: Range) -> Tensor:
     """RGB (B, 3, H, W) in [0, 1] as it is, in [-1, 1] ('signed'), or less ImageNet's mean, over its deviation."""
     if which == "unit":

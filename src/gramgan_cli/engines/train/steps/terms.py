@@ -30,7 +30,7 @@ from gramgan_cli.engines.train.steps.generate import Generated
 from gramgan_cli.engines.train.steps.jitter import jittered
 from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.engines.train.steps.precision import autocast
-from gramgan_cli.engines.train.steps.ranges import in_range
+from gramgan_cli.engines.train.steps.ranges import as_rgb, in_range
 from gramgan_cli.engines.train.steps.texture_term import TextureTerm
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
@@ -67,7 +67,8 @@ def check_features(recipe: Recipe) -> None:
     """
     if not needs_features(recipe) and recipe.network["arch"] != "ttsr":
         return
-    from gramgan_cli.core.features import FeatureWeightsMissing, official_weights
+    from gramgan_cli.core.features import official_weights
+    from gramgan_cli.core.trunks import FeatureWeightsMissing
 
     try:
         if needs_features(recipe):
@@ -121,13 +122,13 @@ class PictureTerms:
         """
         if self.features is None or not self.recipe.features.normalise:
             return
-        sizes = self.features.mean_sizes(batch_of(step).hr.to(self.device) for step in range(NORMALISING))
+        sizes = self.features.mean_sizes(as_rgb(batch_of(step).hr.to(self.device)) for step in range(NORMALISING))
         means = self.group.average(torch.tensor(list(sizes.values()), device=self.device))
         self.features.sizes = dict(zip(sizes, means.tolist(), strict=True))
 
     def __call__(self, generated: Generated, hr: Tensor, step: int) -> dict[str, Tensor]:
-        """Unweighted terms of SR and HR, (b, 3, H, W) float32 in [0, 1]; gradient goes into SR."""
-        sr, terms = generated.sr, dict[str, Tensor]()
+        """Unweighted terms of SR (b, 3, H, W) and HR (b, C, H, W), float32 in [0, 1]; gradient goes into SR."""
+        sr, hr, terms = generated.sr, as_rgb(hr), dict[str, Tensor]()
         target = sharpened(hr) if self.recipe.loss.sharpened else hr
         seen, wanted = sr, target
         if self.recipe.loss.colours == "ycbcr":

@@ -1,4 +1,4 @@
-"""The networks that learned metrics look through: published weights from the cache, or a file's."""
+"""Weights of the networks that losses and metrics look through: published ones from the cache, or a file's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.folders import cache_dir
 
 
+class FeatureWeightsMissing(GramganError):
+    """The weights are not there and can't be fetched; the hint says which file belongs where."""
+
+
+def cached_file(name: str) -> Path:
+    """Where the cache holds weights of the file name ``name``."""
+    return cache_dir() / "features" / name
+
+
 def published_weights(url: str, name: str) -> dict[str, Tensor]:
     """torchvision's file of ``url`` from the cache, fetched there first if it must be.
 
@@ -24,25 +33,25 @@ def published_weights(url: str, name: str) -> dict[str, Tensor]:
         name: the network, for messages.
 
     Raises:
-        GramganError: it is not there and can't be fetched; the hint says where to put it by hand.
+        FeatureWeightsMissing: it is not there and can't be fetched; the hint says where to put it by hand.
+        GramganError: it is damaged.
     """
-    folder = cache_dir() / "features"
-    file = folder / Path(url).name
+    file = cached_file(Path(url).name)
     by_hand = f"Fetch {url} elsewhere and put it at {file}."
     if not file.is_file() and os.environ.get("GRAMGAN_OFFLINE", "") not in ("", "0"):
-        raise GramganError(f"The weights of {name} are not in the cache, and GRAMGAN_OFFLINE is set.", by_hand)
+        raise FeatureWeightsMissing(f"The weights of {name} are not in the cache, and GRAMGAN_OFFLINE is set.", by_hand)
     try:
         weights: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
-            url, model_dir=str(folder), map_location="cpu", check_hash=True, progress=False, weights_only=True
+            url, model_dir=str(file.parent), map_location="cpu", check_hash=True, weights_only=True
         )
     except (urllib.error.URLError, OSError) as error:
-        raise GramganError(f"The weights of {name} can't be fetched ({error}).", by_hand) from error
+        raise FeatureWeightsMissing(f"The weights of {name} can't be fetched ({error}).", by_hand) from error
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise GramganError(f"The weights of {name} at {file} are damaged.", "Delete the file and try again.") from error
     return weights
 
 
-def weights_of_file(path: Path) -> dict[str, Tensor]:
+def tensors_of_file(path: Path) -> dict[str, Tensor]:
     """The tensors of a .pth or .safetensors file, as fp32.
 
     Raises:

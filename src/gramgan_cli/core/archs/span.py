@@ -1,0 +1,151 @@
+"""SPAN: attention without parameters (Wan et al. 2024, "Swift Parameter-free Attention Network", arXiv 2311.12770).
+
+All convolutions run at LR size. The parameters have the names of the published checkpoints, so other tools load them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gramgan_cli.core.archs.descriptor import Descriptor
+
+BLOCKS = 6
+"""Attention blocks; published checkpoints have names for just these."""
+
+GAIN = 2
+"""Width of the wide branch over that of its input and output."""
+
+MEAN = (0.4488, 0.4371, 0.4040)
+RANGE = 255.0
+"""With ``norm``: the mean colour of DIV2K is taken off, and the rest brought to this range."""
+
+
+class MergedConvolution(nn.Module):
+    """A 3x3 convolution that is trained as two branches (section 3.3): 1x1, 3x3 and 1x1 in a row, wide, and a 1x1.
+
+    All branches are linear, so they are one 3x3 kernel. It is computed from the branches in training, where gradients
+    go into them, and kept in ``eval_conv`` for use.
+    """
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.sk = nn.Conv2d(width, out, 1)
+        self.conv = nn.Sequential(
+            nn.Conv2d(width, GAIN * width, 1), nn.Conv2d(GAIN * width, GAIN * out, 3), nn.Conv2d(GAIN * out, out, 1)
+        )
+        self.eval_conv = nn.Conv2d(width, out, 3, 1, 1).requires_grad_(False)
+        self.register_load_state_dict_post_hook(_merge)  # type: ignore[no-untyped-call]
+        self.register_state_dict_pre_hook(_merge)  # type: ignore[no-untyped-call]
+
+    def merged(self) -> tuple[Tensor, Tensor]:
+        """The kernel (out, width, 3, 3) and the bias (out,) that do what the branches do."""
+        layers = [layer for layer in self.conv if isinstance(layer, nn.Conv2d)]
+        first, second, third = (layer.weight for layer in layers)
+        biases: list[Any] = [layer.bias for layer in layers]
+        kernel = torch.einsum("om,mnhw,ni->oihw", third[:, :, 0, 0], second, first[:, :, 0, 0])
+        bias = third[:, :, 0, 0] @ (torch.einsum("mnhw,n->m", second, biases[0]) + biases[1]) + biases[2]
+        assert self.sk.bias is not None
+        return kernel + F.pad(self.sk.weight, (1, 1, 1, 1)), bias + self.sk.bias
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """Bring ``eval_conv`` up to the branches."""
+        kernel, bias = self.merged()
+        self.eval_conv.weight.copy_(kernel)
+        assert self.eval_conv.bias is not None
+        self.eval_conv.bias.copy_(bias)
+
+    def train(self, mode: bool = True) -> MergedConvolution:
+        """Merged whenever training ends."""
+        if not mode:
+            self.merge()
+        super().train(mode)
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> (B, out, h, w)."""
+        if self.training:
+            return F.conv2d(x, *self.merged(), padding=1)
+        out: Tensor = self.eval_conv(x)
+        return out
+
+
+def _merge(layer: MergedConvolution, *_others: object) -> None:
+    """As a hook: what is stored, and what was loaded, is merged."""
+    layer.merge()
+
+
+class AttentionBlock(nn.Module):
+    """Three convolutions whose result, through a sigmoid, weighs itself and the input (equations 1 to 3)."""
+
+    def __init__(self, nf: int) -> None:
+        super().__init__()
+        self.c1_r = MergedConvolution(nf, nf)
+        self.c2_r = MergedConvolution(nf, nf)
+        self.c3_r = MergedConvolution(nf, nf)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, nf, h, w) -> the block's output and the first convolution's, activated."""
+        first = F.silu(self.c1_r(x))
+        last = self.c3_r(F.silu(self.c2_r(first)))
+        return (last + x) * (torch.sigmoid(last) - 0.5), first
+
+
+class SPAN(nn.Module):
+    """RGB in [0, 1], (B, in_nc, h, w) -> (B, out_nc, scale h, scale w), not clamped.
+
+    Args:
+        in_nc, out_nc: channels of input and output.
+        nf: feature channels (48 in the paper).
+        scale: PixelShuffle factor.
+        norm: take DIV2K's mean colour off the input and bring it to 0..255 first, as the paper's checkpoints have it;
+            for RGB only.
+    """
+
+    def __init__(self, in_nc: int = 3, out_nc: int = 3, nf: int = 48, scale: int = 4, norm: bool = False) -> None:
+        super().__init__()
+        if norm and in_nc != 3:
+            raise ValueError(f"SPAN's norm is of RGB: set norm=false for {in_nc} channels")
+        if norm:
+            self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        else:
+            self.register_buffer("no_norm", torch.zeros(1))
+        self.norm, self.scale = norm, scale
+        self.conv_1 = MergedConvolution(in_nc, nf)
+        for number in range(1, BLOCKS + 1):
+            setattr(self, f"block_{number}", AttentionBlock(nf))
+        self.conv_cat = nn.Conv2d(4 * nf, nf, 1)
+        self.conv_2 = MergedConvolution(nf, nf)
+        self.upsampler = nn.Sequential(nn.Conv2d(nf, out_nc * scale**2, 3, 1, 1), nn.PixelShuffle(scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """RGB (B, in_nc, h, w) in [0, 1] -> RGB (B, out_nc, scale h, scale w), not clamped."""
+        if self.norm:
+            assert isinstance(self.mean, Tensor)
+            x = (x - self.mean) * RANGE
+        shallow = self.conv_1(x)
+        features, outputs, inner = shallow, [], shallow
+        for number in range(1, BLOCKS + 1):
+            features, inner = getattr(self, f"block_{number}")(features)
+            outputs.append(features)
+        seen = torch.cat((shallow, self.conv_2(features), outputs[0], inner), dim=1)
+        out: Tensor = self.upsampler(self.conv_cat(seen))
+        return out
+
+
+def describe_span(in_nc: int = 3, out_nc: int = 3, nf: int = 48, scale: int = 4, norm: bool = False) -> Descriptor:
+    """First and last convolution, that after the blocks, and three in each block reach 1 px each."""
+    del nf, norm
+    return Descriptor(
+        arch="span",
+        scale=scale,
+        in_channels=in_nc,
+        out_channels=out_nc,
+        multiple_of=1,
+        receptive_radius=3 + 3 * BLOCKS,
+        dtypes=("fp32", "bf16", "fp16"),
+    )

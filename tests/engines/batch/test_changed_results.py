@@ -1,0 +1,125 @@
+"""What the records and the marks say of others' pictures, of changed ones, and of what is no file among the records."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from batch_helpers import contents, gramgan
+from true_records import assert_records_are_true, put, rows, run
+
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.engines.batch import leases
+from gramgan_cli.engines.batch.report import make_report
+
+
+def test_the_result_of_another_photo_is_not_taken_for_ones_own(tmp_path):
+    """``--skip-existing`` leaves it, and records nothing of it."""
+    put(tmp_path / "one/a.png", 1)
+    put(tmp_path / "two/a.png", 2)
+    run(tmp_path / "one", tmp_path / "out")
+    _, results = run(tmp_path / "two", tmp_path / "out", skip_existing=True)
+    assert str(tmp_path / "one/a.png") in (results[0].error or "")
+    assert [row["input_root"] for row in rows(tmp_path / "out") if row["output"]] == [str(tmp_path / "one")]
+
+
+def test_a_result_that_was_changed_since_is_not_called_done(tmp_path):
+    """By other bytes of the same length; a copy with a new time is still the result."""
+    put(tmp_path / "in/a.png", 1)
+    put(tmp_path / "in/b.png", 2)
+    run(tmp_path / "in", tmp_path / "out")
+    later = (tmp_path / "out/a_x4.png").stat().st_mtime + 100
+    result = tmp_path / "out/a_x4.png"
+    result.write_bytes(bytes(result.stat().st_size))
+    for name in ("a_x4.png", "b_x4.png"):
+        os.utime(tmp_path / "out" / name, (later, later))
+    work, results = run(tmp_path / "in", tmp_path / "out")
+    assert [Path(job.source).name for job, _ in work.there] == ["b.png"]
+    assert "exists already" in (results[0].error or "")
+
+
+def test_a_photo_replaced_in_a_moved_folder_gets_a_new_result(tmp_path):
+    put(tmp_path / "in/a.png", 1)
+    run(tmp_path / "in", tmp_path / "out")
+    before = contents(tmp_path / "out")
+    (tmp_path / "in").rename(tmp_path / "photos")
+    put(tmp_path / "photos/a.png", 2)
+    _, results = run(tmp_path / "photos", tmp_path / "out")
+    assert results[0].error is None
+    assert contents(tmp_path / "out") != before
+    assert_records_are_true(tmp_path / "out")
+
+
+def test_a_result_older_than_its_photo_is_named_where_it_is_skipped(tmp_path):
+    """Beside the photos there are no records: the mark says of which picture it is."""
+    photo = put(tmp_path / "a.png", 1)
+    assert gramgan("upscale", photo, "--model", "nearest").returncode == 0
+    made = (tmp_path / "a_x4.png").stat().st_mtime
+    os.utime(photo, (made + 10, made + 10))
+    again = gramgan("upscale", photo, "--model", "nearest", "--skip-existing")
+    assert "Warning" not in again.stderr, "the same picture with a new time"
+    put(photo, 2)
+    os.utime(photo, (made + 10, made + 10))
+    again = gramgan("upscale", photo, "--model", "nearest", "--skip-existing")
+    assert again.returncode == 0
+    assert "of another picture" in again.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are made as on Unix")
+def test_links_that_lead_to_each_other_cost_one_photo(tmp_path):
+    put(tmp_path / "in/c.png", 1)
+    (tmp_path / "in/a.png").symlink_to("b.png")
+    (tmp_path / "in/b.png").symlink_to("a.png")
+    done = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest")
+    assert done.returncode == 1
+    assert "1 upscaled, 0 skipped, 2 failed" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are made as on Unix")
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_file_among_the_records_is_named_with_a_way_on(tmp_path, kind):
+    def make(path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "link":
+            path.symlink_to("nowhere")
+        elif kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.mkdir()
+        return path
+
+    put(tmp_path / "in/a.png", 1)
+    records = tmp_path / "out/.gramgan-results"
+    lease = make(records / f"_leases/{leases.key_of('a_x4.png')}.1")
+    _, results = run(tmp_path / "in", tmp_path / "out")
+    assert lease.name in (results[0].error or "")
+    assert "Delete it" in (results[0].error or "")
+    lease.rmdir() if kind == "folder" else lease.unlink()
+    _, results = run(tmp_path / "in", tmp_path / "out")
+    assert results[0].error is None
+    if kind != "folder":  # which no reader of Parquet takes for a file
+        part = make(records / "part.parquet")
+        with pytest.raises(GramganError, match=r"part\.parquet.*Delete it"):
+            run(tmp_path / "in", tmp_path / "out")
+        part.unlink()
+    shutil.rmtree(records)
+    if kind != "folder":
+        make(records)
+        with pytest.raises(GramganError, match="gramgan-results is"):
+            run(tmp_path / "in", tmp_path / "out")
+
+
+@pytest.mark.parametrize("wrong", [{"photos": "x"}, {"inputs": 5}, {"shard": []}, {"output": None}, {"run": {}}])
+def test_a_note_of_a_run_with_values_of_other_kinds_is_damaged(tmp_path, wrong):
+    put(tmp_path / "in/a.png", 1)
+    run(tmp_path / "in", tmp_path / "out")
+    (note,) = (tmp_path / "out/.gramgan-results/_runs").glob("*.json")
+    note.write_text(json.dumps(json.loads(note.read_text()) | wrong))
+    with pytest.raises(GramganError, match="is damaged"):
+        run(tmp_path / "in", tmp_path / "out")
+    with pytest.raises(GramganError, match="is damaged"):
+        make_report([str(tmp_path / "out")])
