@@ -60,6 +60,8 @@ class Loss:
     """Distance of SR's and HR's wavelet details (``core/losses/optional/wavelet.py``)."""
     artifacts: float = 0.0
     """Pixel distance where artifacts are likely (LDL, ``core/losses/optional/artifacts.py``)."""
+    dists: float = 0.0
+    """DISTS over VGG16 of ``features.weights`` (``core/metrics/dists.py``); needs the extra ``metrics``."""
     frequency: float = 0.0
     """Distance of SR's and HR's spectra (``core/losses/frequency.py``)."""
     colours: Literal["rgb", "ycbcr"] = "rgb"

@@ -74,6 +74,17 @@ def test_ldl_weighs_each_pixel_by_the_variance_around_it() -> None:
     torch.testing.assert_close(sr.grad, constant)
 
 
+def test_artifacts_that_the_averaged_network_has_too_are_left_out() -> None:
+    """Equation 5 of LDL, pixel by pixel in NumPy."""
+    sr, hr = pair()
+    steady = hr + 0.1 * torch.randn(hr.shape, generator=torch.Generator().manual_seed(3))
+    own, averaged = ((hr - image).abs().double().sum(1).numpy() for image in (sr, steady))
+    refined = np.where(own < averaged, 0.0, artifact_map(sr, hr)[:, 0].double().numpy())
+    expected = (refined[:, None] * (sr - hr).abs().double().numpy()).mean()
+    assert 0.2 < (refined == 0).mean() < 0.8
+    assert float(artifacts(sr, hr, steady)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_style_compares_products_of_channels() -> None:
     generator = torch.Generator().manual_seed(1)
     a, b = torch.rand(2, 2, 4, 3, 5, generator=generator)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
+from train_photos import blurred_noise
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import Batch
@@ -166,3 +167,53 @@ def test_validation_loss_is_a_curve_and_keeps_its_best_with_the_discriminator(tm
     assert losses[-1] == pytest.approx(np.abs(sr - hr[12:52, 16:56] / 255).mean(), rel=1e-4)
     kept = load_file(tmp_path / "run" / "state" / "discriminator_best_psnr.safetensors")
     assert {"discriminator/" + key for key in kept} <= set(load_file(tmp_path / "run" / "state" / "state.safetensors"))
+
+
+def test_dists_as_a_loss_looks_through_the_weights_that_are_named(tmp_path: Path) -> None:
+    pytest.importorskip("torchmetrics", reason="needs the extra metrics")
+    from gramgan_cli.core.features import FeatureExtractor
+    from gramgan_cli.core.metrics.dists import Dists
+
+    layers = FeatureExtractor("vgg16", ("conv5_3",), weights="random").layers
+    weights = {f"features.{key}": value.clone() for key, value in layers.state_dict().items()}
+    save_file(weights, tmp_path / "vgg16.safetensors")
+    sr, hr = batch().hr.requires_grad_(True), batch(1).hr
+    expected = float(Dists(weights)(sr.detach(), hr).mean())
+    for named in ("random", str(tmp_path / "vgg16.safetensors")):
+        found = terms(recipe(loss={"dists": 1.0}, features={"weights": named}), sr, hr)["dists"]
+        assert float(found.detach()) == pytest.approx(expected, rel=1e-5)
+    found.backward()
+    assert sr.grad is not None
+    nearer = sr.detach() - 0.05 * sr.grad / sr.grad.abs().max()
+    assert float(Dists(weights)(nearer, hr).mean()) < expected
+
+
+def test_the_artifact_term_asks_the_averaged_network(tmp_path: Path) -> None:
+    wanted, lr = recipe(loss={"artifacts": 1.0}), batch().lr
+    sr, hr = batch().hr, batch(1).hr
+
+    class Always(torch.nn.Module):
+        def __init__(self, image: torch.Tensor) -> None:
+            super().__init__()
+            self.image = image
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert torch.equal(x, lr)
+            return self.image
+
+    made = PictureTerms(torch.nn.Identity(), wanted, "fp32", CPU, Group())
+    whole = made(Generated(sr, None, lr), hr, 0)["artifacts"]
+    made.average = Always(hr)  # without artifacts: all of SR's count
+    torch.testing.assert_close(made(Generated(sr, None, lr), hr, 0)["artifacts"], whole)
+    made.average = Always(hr + 9)  # worse everywhere: SR has nothing to unlearn
+    assert float(made(Generated(sr, None, lr), hr, 0)["artifacts"]) == 0
+    photos = blurred_noise(tmp_path / "photos", 3, (96, 72), by=3)
+    settings = {
+        "network": NETWORK,
+        "data": {"hr_dir": [str(photos)], "hr_crop": 32},
+        "loss": {"artifacts": 1.0},
+        "steps": 1,
+        "batch_size": 2,
+    }
+    train(TrainOptions("psnr", [settings], tmp_path / "run", device="cpu", store=False), TrainCallbacks)
+    assert (tmp_path / "run" / "last.safetensors").is_file()

@@ -20,6 +20,9 @@ from gramgan_cli.core.texture.patches import choose_places, parse_selection
 from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
+DISTS_SIDE = 32
+"""Pixels that the last of DISTS's feature maps needs."""
+
 COLOURS = 3
 """Channels of the photos that most networks are trained on, and of what discriminators see."""
 
@@ -104,6 +107,7 @@ def _check_terms(recipe: Recipe) -> None:
     if loss.colours != "rgb" and not (loss.content or loss.frequency):
         raise UsageError("loss.colours is of loss.content and loss.frequency, which are both 0.", "Set one of them.")
     least = {"ssim": WINDOW, "ms_ssim": WINDOW * 2 ** (len(WEIGHTS) - 1), "artifacts": ARTIFACT_WINDOW}
+    least["dists"] = DISTS_SIDE
     for name, side in least.items():
         if getattr(loss, name) and recipe.data.hr_crop < side:
             raise UsageError(f"loss.{name} needs crops of {side} px at least.", "Set --hr-crop.")

@@ -95,6 +95,8 @@ def set_up(
     training: Training = kind(generator, recipe, device, group)
     training.picture_terms.normalise(photos.sampler.batch)
     average = copy.deepcopy(generator).eval() if recipe.optimizer.ema else generator
+    if average is not generator:
+        training.picture_terms.average = average
     header = WeightsHeader(arch, hyperparameters, descriptor.scale)
     made = Setup(
         recipe,

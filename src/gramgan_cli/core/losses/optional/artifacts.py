@@ -26,9 +26,17 @@ def artifact_map(sr: Tensor, hr: Tensor) -> Tensor:
     return whole * local
 
 
-def artifacts(sr: Tensor, hr: Tensor) -> Tensor:
+def artifacts(sr: Tensor, hr: Tensor, steady: Tensor | None = None) -> Tensor:
     """Mean absolute difference, weighted by the map of artifacts (eq. 6).
 
-    The paper also leaves out where an averaged network is further from HR; this loss has no second network.
+    Args:
+        sr: the generator's pictures; gradient goes into these alone.
+        hr: what they should be.
+        steady: those of its averaged weights, which show fewer artifacts. Where SR is nearer to HR than they are, it
+            has none to unlearn: the map is 0 there (eq. 5). None takes the whole map.
     """
-    return torch.mean(artifact_map(sr, hr) * (sr - hr).abs())
+    weight = artifact_map(sr, hr)
+    if steady is not None:
+        own, averaged = ((hr - image).detach().float().abs().sum(1, keepdim=True) for image in (sr, steady))
+        weight = weight * (own >= averaged)
+    return torch.mean(weight * (sr - hr).abs())

@@ -46,4 +46,8 @@ def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, 
         from gramgan_cli.core.features import weights_record  # brings torchvision, which most runs don't need
 
         record["features"] = f"{recipe.features.extractor} with {weights_record(recipe.features.weights)} weights"
+    if recipe.loss.dists:
+        from gramgan_cli.core.features import weights_record
+
+        record["dists"] = f"vgg16 with {weights_record(recipe.features.weights)} weights"
     return record

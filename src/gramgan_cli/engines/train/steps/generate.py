@@ -22,6 +22,8 @@ class Generated(NamedTuple):
     """(b, 3, H, W), float32; grey in three equal channels."""
     texture: Texture | None
     """What the reference lent, for the transferal loss."""
+    lr: Tensor | None = None
+    """What SR was made of, where the network takes no reference."""
 
 
 def generate(
@@ -39,6 +41,6 @@ def generate(
     with autocast(precision, device):
         if ref is None:
             sr = run_padded(network, lr, described.multiple_of, described.scale)
-            return Generated(as_rgb(sr.float()), None)
+            return Generated(as_rgb(sr.float()), None, lr)
         sr, texture = network(lr, ref, with_texture=True)
     return Generated(sr.float(), texture)

@@ -26,7 +26,7 @@ from gramgan_cli.core.losses.plain import plain_l1
 from gramgan_cli.core.losses.sharpen import sharpened
 from gramgan_cli.core.losses.transferal import transferal_perceptual
 from gramgan_cli.engines.train.parallel.group import Group
-from gramgan_cli.engines.train.steps.generate import Generated
+from gramgan_cli.engines.train.steps.generate import Generated, generate
 from gramgan_cli.engines.train.steps.jitter import jittered
 from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.engines.train.steps.precision import autocast
@@ -36,6 +36,7 @@ from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 if TYPE_CHECKING:
     from gramgan_cli.core.features import FeatureExtractor
+    from gramgan_cli.core.metrics.dists import Dists
 
 NORMALISING = 8
 """Steps whose HR crops say how large each tap is."""
@@ -43,7 +44,7 @@ NORMALISING = 8
 DISTANCES = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
 
 
-PIXEL_TERMS = {"ssim": ssim_loss, "ms_ssim": ms_ssim_loss, "wavelet": wavelet, "artifacts": artifacts}
+PIXEL_TERMS = {"ssim": ssim_loss, "ms_ssim": ms_ssim_loss, "wavelet": wavelet}
 
 
 def needs_features(recipe: Recipe) -> bool:
@@ -60,12 +61,23 @@ def extractor_of(recipe: Recipe) -> FeatureExtractor:
     return made if wanted.imagenet_norm else made.without_imagenet_norm()
 
 
+def dists_of(recipe: Recipe) -> Dists:
+    """The frozen network of the term ``dists``: VGG16 of ``features.weights``."""
+    from gramgan_cli.core.features import FeatureExtractor, weights_of  # brings torchvision
+    from gramgan_cli.core.metrics.dists import Dists
+
+    if recipe.features.weights != "random":
+        return Dists(weights_of("vgg16", recipe.features.weights))
+    layers = FeatureExtractor("vgg16", ("conv5_3",), weights="random").layers
+    return Dists({f"features.{key}": value for key, value in layers.state_dict().items()})
+
+
 def check_features(recipe: Recipe) -> None:
     """Raise where the recipe needs feature weights that can't be had, with what runs instead.
 
     Hours of a first stage must not end at a file that is not there.
     """
-    if not needs_features(recipe) and recipe.network["arch"] != "ttsr":
+    if not needs_features(recipe) and not recipe.loss.dists and recipe.network["arch"] != "ttsr":
         return
     from gramgan_cli.core.features import official_weights
     from gramgan_cli.core.trunks import FeatureWeightsMissing
@@ -73,6 +85,8 @@ def check_features(recipe: Recipe) -> None:
     try:
         if needs_features(recipe):
             extractor_of(recipe)
+        if recipe.loss.dists:
+            dists_of(recipe)
         if recipe.network["arch"] == "ttsr" and recipe.features.weights == "imagenet" and recipe.init in ("", "none"):
             official_weights("vgg19")
     except FeatureWeightsMissing as error:
@@ -81,14 +95,16 @@ def check_features(recipe: Recipe) -> None:
 
 def _instead(recipe: Recipe) -> list[str]:
     """What a recipe can be trained with where its feature weights are missing, in sentences."""
-    others = [name for name in LOSS_TERMS if name not in ("perceptual", "style") and getattr(recipe.loss, name)]
+    looking, used = {"perceptual", "style", "dists"}, [name for name in LOSS_TERMS if getattr(recipe.loss, name)]
+    others = [name for name in used if name not in looking]
+    leave_out = " ".join(f"--set loss.{name}=0" for name in used if name in looking)
     if recipe.network["arch"] == "ttsr":
         return ["Or start the texture extractor from random weights: --set features.weights=random."]
     if recipe.loss.texture:
         compact = "Or train gramgan-compact, which needs no such weights and suits a CPU: --recipe gramgan-compact."
-        return [compact, "Or leave the term out: --set loss.perceptual=0."]
+        return [compact, f"Or leave the term out: {leave_out}."]
     if others:
-        return ["Or leave the term out: --set loss.perceptual=0."]
+        return [f"Or leave the term out: {leave_out}."]
     return ["Features are all that this recipe learns from; recipe srresnet learns from pixels: --recipe srresnet."]
 
 
@@ -106,6 +122,9 @@ class PictureTerms:
         network = dict(recipe.network)
         self.described = archs.describe(network.pop("arch"), network)
         self.features = self._extractor() if needs_features(recipe) else None
+        self.dists = dists_of(recipe).to(device) if recipe.loss.dists else None
+        self.average: nn.Module | None = None
+        """The generator's averaged weights, where there are any: set when both are made."""
         learned = recipe.loss.perceptual and recipe.features.distance == "lpips"
         self.heads = {tap: head.to(device) for tap, head in lpips_heads().items()} if learned else None
 
@@ -138,6 +157,11 @@ class PictureTerms:
         for name, distance in PIXEL_TERMS.items():
             if getattr(self.recipe.loss, name):
                 terms[name] = distance(sr, hr)
+        if self.recipe.loss.artifacts:
+            terms["artifacts"] = artifacts(sr, hr, self._steady(generated))
+        if self.dists is not None:
+            with autocast(self.precision, self.device):
+                terms["dists"] = self.dists(sr, target).mean()
         if self.recipe.loss.frequency:
             terms["frequency"] = frequency(seen, wanted)
         if self.recipe.loss.style:
@@ -155,6 +179,13 @@ class PictureTerms:
         for name, loss in self.plugins.items():
             terms[name] = loss(sr, hr)
         return terms
+
+    @torch.no_grad()
+    def _steady(self, generated: Generated) -> Tensor | None:
+        """What the averaged weights make of the same LR; None where there are none, or a reference is needed."""
+        if self.average is None or generated.lr is None:
+            return None
+        return generate(self.average, self.described, generated.lr, None, self.precision, self.device).sr
 
     def _transferal(self, generated: Generated) -> Tensor:
         """TTSR's term between SR's features and the textures that were lent; the extractor is a constant."""
