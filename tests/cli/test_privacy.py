@@ -133,6 +133,8 @@ def test_no_command_connects_or_writes_into_the_home_folder(watched: Run, photos
 def test_no_backend_does(backend: str, watched: Run, photos: Path) -> None:
     if not choose.is_installed(backend):
         pytest.skip(f"the extra [{backend}] is not installed")
+    if not choose.BACKENDS[backend].precisions():
+        pytest.skip(f"{backend} does not run on this processor")
     assert watched([["upscale", "photos/a.png", "-o", "a.png", "--backend", backend, "--model", "clean"]]) == []
 
 

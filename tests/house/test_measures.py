@@ -125,3 +125,12 @@ def test_every_test_file_has_a_name_of_its_own() -> None:
     """pytest imports them by their names alone."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert [file for file, count in names.items() if count > 1] == []
+
+
+def test_files_that_documentation_names_are_there() -> None:
+    """Paths below src/gramgan_cli in architecture.md and CONTRIBUTING.md; NAME and FOLDER stand for any."""
+    for page in (ROOT / "docs" / "architecture.md", ROOT / "CONTRIBUTING.md"):
+        named = re.findall(r"`((?:\w+/)+\w*(?:\.py)?)`", page.read_text(encoding="utf-8"))
+        assert len(named) > 10
+        roots = [ROOT, SOURCE.parent, SOURCE, *(path for path in SOURCE.rglob("*") if path.is_dir())]
+        assert [one for one in named if "NAME" not in one and not any((root / one).exists() for root in roots)] == []

@@ -9,13 +9,17 @@ from os import fspath
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from gramgan_cli.api.arguments import AnyPath, check_known, listed
 from gramgan_cli.api.callbacks import ignore
-from gramgan_cli.api.options import AnyPath
+from gramgan_cli.core.errors import UsageError
+from gramgan_cli.engines.train import launch
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
 from gramgan_cli.engines.train.launch import train as run_training
 from gramgan_cli.engines.train.options import TrainOptions, TrainResult
+from gramgan_cli.engines.train.resolve import resolve_recipe
+from gramgan_cli.recipes.convert import nested
 
-__all__ = ["TrainResult", "train"]
+__all__ = ["TrainResult", "check_training", "train"]
 
 
 class TrainArguments(TypedDict, total=False):
@@ -23,8 +27,18 @@ class TrainArguments(TypedDict, total=False):
 
     hr_dir: AnyPath | Sequence[AnyPath]
     """Sharp photos to learn from: folders, lists, known datasets, tar shards; or one of them."""
+    lr_dir: AnyPath | Sequence[AnyPath]
+    """Given LR pictures of ``hr_dir``, one folder for each; without it LR is made."""
     valid_dir: AnyPath
     """Photos to measure on; without it some of ``hr_dir`` are held out."""
+    valid_lr_dir: AnyPath
+    """Given LR pictures of ``valid_dir``; without it LR is made."""
+    ref_dir: AnyPath
+    """Reference photos, for networks that take them."""
+    db: AnyPath
+    """Texture bank; the default bank without it."""
+    init: str
+    """Start from these weights, a model's name or a file, or ``none``."""
     settings: Mapping[str, Any]
     """Changes to the recipe, such as ``{"steps": 1000, "loss.texture": 0.5}``: what ``--set`` takes."""
     out: AnyPath
@@ -65,39 +79,65 @@ def train(
         UsageError: a recipe or arguments that can't work.
         GramganError: photos or weights that are missing or damaged; a loss that is not finite.
     """
-    unknown = arguments.keys() - TrainArguments.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"unknown argument '{min(unknown)}'")
-    options = TrainOptions(
+    options = train_options(recipe, arguments)
+    return run_training(options, partial(_Callbacks, on_metrics, on_progress, on_note, should_stop))
+
+
+def check_training(recipe: AnyPath = "gramgan", **arguments: Unpack[TrainArguments]) -> Mapping[str, Any]:
+    """Check everything that ``train`` would, and train nothing.
+
+    Returns:
+        What would be done: run folder, device, network, stages with their steps, numbers of photos.
+
+    Raises:
+        UsageError, GramganError: as ``train`` does.
+    """
+    options = train_options(recipe, arguments)
+    resolved, folder = resolve_recipe(options)
+    return launch.plan(resolved, folder, options)
+
+
+def train_options(recipe: AnyPath, arguments: TrainArguments) -> TrainOptions:
+    """The options that these arguments mean.
+
+    Raises:
+        TypeError: an argument that does not exist.
+        UsageError: ``gpus`` beside ``device``.
+    """
+    check_known(arguments, TrainArguments)
+    gpus, device = arguments.get("gpus", ()), arguments.get("device", "auto")
+    if gpus and device != "auto":
+        raise UsageError("Several GPUs and a device exclude each other.", "Leave one of them out.")
+    return TrainOptions(
         fspath(recipe),
         _settings(arguments),
         Path(arguments["out"]) if "out" in arguments else None,
         arguments.get("resume", False),
-        arguments.get("device", "auto"),
+        device,
         store=arguments.get("store", True),
-        gpus=arguments.get("gpus", ()),
+        gpus=gpus,
     )
-    return run_training(options, partial(_Callbacks, on_metrics, on_progress, on_note, should_stop))
 
 
 def _settings(arguments: TrainArguments) -> list[dict[str, Any]]:
     """Changes to the recipe, ``settings`` last."""
     named: dict[str, Any] = {}
     if "hr_dir" in arguments:
-        hr_dir = arguments["hr_dir"]
-        listed = [hr_dir] if isinstance(hr_dir, str) or not isinstance(hr_dir, Sequence) else hr_dir
-        named["data.hr_dir"] = [fspath(one) for one in listed]
+        named["data.hr_dir"] = listed(arguments["hr_dir"])
+    if "lr_dir" in arguments:
+        named["data.lr_dir"] = listed(arguments["lr_dir"])
     if "valid_dir" in arguments:
         named["data.valid_dir"] = fspath(arguments["valid_dir"])
+    if "valid_lr_dir" in arguments:
+        named["data.valid_lr_dir"] = fspath(arguments["valid_lr_dir"])
+    if "ref_dir" in arguments:
+        named |= {"data.ref_dir": str(Path(arguments["ref_dir"]).resolve()), "data.references": "folder"}
+    if "db" in arguments:
+        named["texture.db"] = str(Path(arguments["db"]).resolve())
+    if "init" in arguments:
+        named["init"] = arguments["init"]
     named |= arguments.get("settings", {})
-    return [_nested(key, value) for key, value in named.items()]
-
-
-def _nested(key: str, value: Any) -> dict[str, Any]:
-    """``a.b`` and a value as {"a": {"b": value}}."""
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return dict(value)
+    return [nested(key, value) for key, value in named.items()]
 
 
 @dataclass

@@ -42,9 +42,9 @@ def report(
 
     Exits with 1 while photos have failed or are still to be done.
     """
-    from gramgan_cli.engines.batch.report import make_report
+    from gramgan_cli.api.upscale.batch import batch_report
 
-    found = make_report(manifests)
+    found = batch_report(manifests)
     if json:
         out.print_json(
             {

@@ -17,9 +17,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
     [bold]gramgan doctor --json[/bold]
     """
-    from gramgan_cli.engines import doctor as engine
+    from gramgan_cli.api.installation import doctor as diagnose
 
-    found = engine.diagnose()
+    found = diagnose()
     if as_json:
         output.print_json(asdict(found))
         return

@@ -10,6 +10,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -20,7 +21,7 @@ from gramgan_cli.cli.output import stderr
 
 @contextmanager
 def counting(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for things done one by one; gives a listener for (done, in all)."""
+    """A bar for things done one by one; gives a callback for (done, in all)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
         task = bar.add_task(label, total=None)
@@ -32,8 +33,8 @@ def counting(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def fetching() -> Iterator[Callable[[str], Callable[[int, int | None], None]]]:
-    """Bars for downloads; gives a function from a label to a listener for (bytes so far, bytes in all or None)."""
+def fetching() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for each download, from its first bytes on; gives a callback for (label, bytes so far, bytes in all)."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -42,13 +43,11 @@ def fetching() -> Iterator[Callable[[str], Callable[[int, int | None], None]]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
 
-        def listener(label: str) -> Callable[[int, int | None], None]:
-            task = bar.add_task(label, total=None)
+        def update(label: str, done: int, total: int | None) -> None:
+            if label not in tasks:
+                tasks[label] = bar.add_task(label, total=None)
+            bar.update(tasks[label], completed=done, total=total)
 
-            def update(done: int, total: int | None) -> None:
-                bar.update(task, completed=done, total=total)
-
-            return update
-
-        yield listener
+        yield update

@@ -87,8 +87,8 @@ def merge(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return merged
 
 
-def parse_setting(text: str) -> dict[str, Any]:
-    """``loss.texture=0.5`` as {"loss": {"texture": 0.5}}. The value is TOML; bare words are taken as text."""
+def split_setting(text: str) -> tuple[str, Any]:
+    """``loss.texture=0.5`` as ("loss.texture", 0.5). The value is TOML; bare words are taken as text."""
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
         raise UsageError(f"--set takes key=value, not '{text}'.", "For example: --set loss.texture=0.5")
@@ -96,9 +96,19 @@ def parse_setting(text: str) -> dict[str, Any]:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
-    for part in reversed(key.strip().split(".")):
-        parsed = {part: parsed}
-    return dict(parsed)
+    return key.strip(), parsed
+
+
+def parse_setting(text: str) -> dict[str, Any]:
+    """``loss.texture=0.5`` as {"loss": {"texture": 0.5}}."""
+    return nested(*split_setting(text))
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """``a.b`` and a value as {"a": {"b": value}}; ``flat`` is the way back."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
 
 
 def to_toml(recipe: Recipe) -> str:

@@ -52,3 +52,8 @@ def load_recipe(name_or_path: str) -> Recipe:
     if name_or_path not in found:
         raise GramganError(f"There is no recipe '{name_or_path}'.", nearest(name_or_path, found))
     return merge(Recipe(name=name_or_path), _read(found[name_or_path], f"recipe {name_or_path}"))
+
+
+def list_recipes() -> list[Recipe]:
+    """The recipes of the package and of the user, each with its ``name``, ``network`` and ``summary``."""
+    return [load_recipe(name) for name in recipe_names()]

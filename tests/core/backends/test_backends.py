@@ -19,6 +19,7 @@ from gramgan_cli.cli.app import app
 from gramgan_cli.core import archs
 from gramgan_cli.core.backends import choose as backends
 from gramgan_cli.core.backends.choose import BACKENDS, choose_backend
+from gramgan_cli.core.backends.without_telemetry import openvino_precisions
 from gramgan_cli.core.errors import GramganError, MissingExtra, PrecisionUnavailable, UsageError
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader
@@ -44,6 +45,8 @@ def backend(request: pytest.FixtureRequest) -> str:
     """Each of them, as far as it is installed."""
     if not backends.is_installed(request.param):
         pytest.skip(f"the extra [{request.param}] is not installed")
+    if not BACKENDS[request.param].precisions():
+        pytest.skip(f"{request.param} does not run on this processor")
     return str(request.param)
 
 
@@ -297,3 +300,19 @@ def test_the_command_refuses_what_a_backend_can_not(picture: Path, words: list[s
     result = CliRunner().invoke(app, ["upscale", str(picture), "--backend", "ncnn", *words])
     assert isinstance(result.exception, UsageError)
     assert result.exception.exit_code == 2
+
+
+def test_openvino_is_refused_where_it_computes_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On x86 processors without AVX2; 'auto' takes another one."""
+    if not backends.is_installed("openvino"):
+        pytest.skip("the extra [openvino] is not installed")
+    openvino_precisions.cache_clear()
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    monkeypatch.setattr(backends, "FASTEST_FIRST", ("openvino",))
+    try:
+        with pytest.raises(PrecisionUnavailable, match="openvino computes wrongly on this processor"):
+            choose_backend("openvino", model("compact"), "cpu", "fp32")
+        assert choose_backend("auto", model("compact"), "cpu", "fp32").name == "torch"
+    finally:
+        openvino_precisions.cache_clear()

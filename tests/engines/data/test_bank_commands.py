@@ -11,7 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.cli.errors import explain
+from gramgan_cli.core.errors import GramganError, TargetExists, UsageError
 
 runner = CliRunner()
 
@@ -47,8 +48,9 @@ def test_build_db_goes_to_the_data_folder_and_info_prints_it(photos: Path, priva
     assert told["hr_dir"] == str(photos.resolve())
     assert [photo["name"] for photo in told["photos"]] == ["a.png", "b.png"]
     assert "600 (200 places, each raw, down-up, affine)" in call("build-db", "--info", bank)
-    with pytest.raises(UsageError, match=r"exists already.*--overwrite"):
+    with pytest.raises(TargetExists, match=r"bank\.safetensors exists already") as caught:
         call("build-db", "--hr-dir", photos)
+    assert "--overwrite" in explain(caught.value)
     call("build-db", "--hr-dir", photos, "--max-patches", 100, "--overwrite")
     assert json.loads(call("build-db", "--info", bank, "--json"))["places"] == 100
 

@@ -68,41 +68,31 @@ def build_db(
     HR are sharp photos. In training with GramGAN, patches of the bank with a similar Gram matrix (covariance of the
     colours in a patch) show what texture should look like.
     """
-    from gramgan_cli.core.texture.patchdb.bank import default_bank, load_bank
+    from gramgan_cli.api import texture
 
     if info is not None:
         if hr_dir is not None or out is not None:
             raise UsageError("--info reads a bank and builds none.", "Leave out --hr-dir and --out.")
-        _show(load_bank(info), json, quiet)
+        _show(texture.bank_info(info), json, quiet)
         return
     if hr_dir is None:
         raise UsageError("build-db needs photos.", "Name their folder: --hr-dir DIR (or a bank to print: --info FILE)")
-    from gramgan_cli.engines.data.bank import build_bank, find_bank_photos
-
-    target = out or default_bank()
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder.", "Give --out a file, e.g. bank.safetensors.")
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target} exists already.", "Use --overwrite to replace it, or --out to name another file.")
-    photos = find_bank_photos(hr_dir, valid_dir)
     with counting("Sampling photos") as progress:
-        bank = build_bank(
-            photos.source,
-            target,
+        bank = texture.build_bank(
+            hr_dir,
+            out,
+            valid_dir=valid_dir,
+            overwrite=overwrite,
+            on_progress=progress,
+            on_note=(lambda _text: None) if quiet else note,
             max_patches=max_patches,
             patch_size=patch_size,
             seed=seed,
             workers=workers or os.cpu_count() or 1,
-            held_out=photos.held_out,
-            progress=progress,
         )
-    if photos.held_out and not quiet:
-        note(f"{len(photos.held_out)} photos that training measures on were left out.")
-    if bank.provenance.places < max_patches:
-        note(f"The photos have only {bank.provenance.places} places; all were taken.")
     _show(bank, json, quiet)
     if not quiet:
-        note("Train with it: gramgan train" + ("" if out is None else f" --db {target}"))
+        note("Train with it: gramgan train" + ("" if out is None else f" --db {bank.path}"))
 
 
 def _show(bank: Bank, json: bool, quiet: bool) -> None:

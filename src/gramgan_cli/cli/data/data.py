@@ -63,10 +63,12 @@ def make_lr(
 
     HR are the sharp pictures, LR those that are reduced from them.
     """
-    from gramgan_cli.engines.data.prepare import make_lr_folder
+    from gramgan_cli.api import datasets
 
     with counting("Reducing") as progress:
-        written = make_lr_folder(hr_dir, lr_dir, scale, border.value, overwrite, progress)
+        written = datasets.make_lr(
+            hr_dir, lr_dir, scale=scale, border=border.value, overwrite=overwrite, on_progress=progress
+        )
     _say_written(written, lr_dir, {"scale": scale, "border": border.value}, quiet, json)
 
 
@@ -99,18 +101,21 @@ def degrade(
     HR are the sharp pictures, LR those that are made from them. For measuring robust models: put HR and LR_x4 into one
     folder, then gramgan bench FOLDER.
     """
-    from gramgan_cli.engines.data.prepare import at_level, degrade_folder
-    from gramgan_cli.recipes.load import load_recipe
+    from gramgan_cli.api import datasets
 
-    recipe = recipe or ("photo" if level else "photo-web")
-    strength = load_recipe(recipe).degradation
-    if level:
-        strength = at_level(strength, level.value, recipe)
     with counting("Degrading") as progress:
-        written = degrade_folder(hr_dir, lr_dir, scale, strength, seed, overwrite, progress)
-    _say_written(
-        written, lr_dir, {"scale": scale, "recipe": recipe, "level": level and level.value, "seed": seed}, quiet, json
-    )
+        written = datasets.degrade(
+            hr_dir,
+            lr_dir,
+            scale=scale,
+            recipe=recipe,
+            level=level.value if level else None,
+            seed=seed,
+            overwrite=overwrite,
+            on_progress=progress,
+        )
+    used = datasets.damage_recipe(recipe, level)
+    _say_written(written, lr_dir, {"scale": scale, "recipe": used, "level": level, "seed": seed}, quiet, json)
 
 
 def _say_written(
@@ -135,19 +140,19 @@ def pull(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Fetch a benchmark set from its public address; a fetch that was cut off goes on where it stopped.
+    """Fetch a benchmark set from its public location; a fetch that was cut off continues where it stopped.
 
     [bold]gramgan data pull Set5[/bold]
 
     [bold]gramgan data pull Urban100 --data-dir sets/[/bold]
     """
-    from gramgan_cli.core.io.folders import data_dir as default_dir
+    from gramgan_cli.api import datasets
     from gramgan_cli.engines.data import prepare
 
     source = prepare.source_of(name)
     note(f"{source.name}: {source.licence} See {source.page}")
-    with fetching() as bars:
-        folder = prepare.pull(source, data_dir or default_dir(), lambda archive: bars(archive.folder))
+    with fetching() as progress:
+        folder = datasets.pull_dataset(name, data_dir=data_dir, on_progress=progress)
     note(f"Measure on it with: gramgan bench {source.name}")
     if json:
         print_json({"name": source.name, "folder": str(folder), "licence": source.licence})
@@ -169,11 +174,11 @@ def list_(
 
     [bold]gramgan data list --data-dir sets/ --json[/bold]
     """
+    from gramgan_cli.api import datasets
     from gramgan_cli.core.io.folders import data_dir as default_dir
-    from gramgan_cli.engines.data.prepare import presence
 
-    places = [data_dir or default_dir()]
-    sets = presence(places, scale=4)
+    folder = data_dir or default_dir()
+    sets = datasets.datasets(folder)
     if json:
         rows = [
             {
@@ -193,7 +198,7 @@ def list_(
                 print_line(str(one.folder))
     else:
         print_table(
-            f"Benchmark sets under {places[0]}",
+            f"Benchmark sets under {folder}",
             ["name", "pictures", "where"],
             [
                 [

@@ -59,11 +59,19 @@ def mask(
 
     [bold]gramgan mask photos/ -o masks/ --overlay[/bold]
     """
-    from gramgan_cli.engines.data.mask import make_masks, plan_masks
+    from gramgan_cli.api import texture
 
-    pairs = plan_masks(source, output, overwrite)
     with counting("Masking") as progress:
-        made = make_masks(pairs, mode=mode.value, cell=cell, delta=delta, overlay=overlay, progress=progress)
+        made = texture.mask(
+            source,
+            output,
+            mode=mode.value,
+            cell=cell,
+            delta=delta,
+            overlay=overlay,
+            overwrite=overwrite,
+            on_progress=progress,
+        )
     for one in made:
         if one.error is not None:
             fail(one.error)

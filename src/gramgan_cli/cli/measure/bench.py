@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from gramgan_cli.cli.output import errors_in_document, note, print_json, print_t
 from gramgan_cli.cli.progress import counting
 
 if TYPE_CHECKING:
-    from gramgan_cli.engines.measure.bench import Enlarged, Measured
+    from gramgan_cli.engines.measure.bench import Measured
 
 MEASURE, WRITE, RUN = "What is measured", "Pictures", "How it runs"
 
@@ -124,45 +124,31 @@ def bench(
     HR is a sharp original, LR the same picture made smaller: models enlarge LR, and the result is compared with HR.
     PSNR (dB) and SSIM (at most 1) are larger where it is nearer.
     """
-    from gramgan_cli.core.backends.device import pick_device
-    from gramgan_cli.core.data.datasets import find_dataset
-    from gramgan_cli.core.io.folders import data_dir as default_dir
-    from gramgan_cli.core.weights.mixing.square import chosen_model
-    from gramgan_cli.engines.measure import bench as engine
-    from gramgan_cli.engines.measure import report as reporting
-    from gramgan_cli.engines.measure.conventions import CONVENTIONS
-    from gramgan_cli.engines.measure.enlargers import open_enlargers
-    from gramgan_cli.engines.measure.metrics import open_metrics
+    from gramgan_cli.api import measuring
 
-    with errors_in_document(json, {"results": [], "differences": [], "failures": []}):
-        if report:
-            reporting.check_report_path(report, overwrite)
-        place = pick_device(device)
-        enlargers = open_enlargers(
-            model or ["bicubic", chosen_model()], place, "auto" if tile is None else tile, note, scale
+    given: dict[str, Any] = {
+        "scale": scale,
+        "lpips_features": lpips_features,
+        "data_dir": data_dir,
+        "report": report,
+        "save_images": save_images,
+        "tile": tile,
+    }
+    with (
+        errors_in_document(json, {"results": [], "differences": [], "failures": []}),
+        counting("Measuring") as progress,
+    ):
+        measured = measuring.bench(
+            datasets,
+            model,
+            on_progress=progress,
+            on_note=note,
+            metrics=metric or [],
+            convention=convention.value,
+            device=device,
+            overwrite=overwrite,
+            **{name: value for name, value in given.items() if value is not None},
         )
-        factor = enlargers[0].scale
-        folders = [data_dir] if data_dir else [default_dir()]
-        sets = engine.with_distinct_names([find_dataset(name, folders, factor) for name in datasets])
-        if save_images:
-            engine.check_images(save_images, sets, enlargers, overwrite)
-        options = engine.BenchOptions(
-            convention=CONVENTIONS[convention.value],
-            metrics=open_metrics(metric or [], place, lpips_features),
-        )
-        gallery = reporting.Gallery()
-
-        def on_result(result: Enlarged) -> None:
-            if report and report.suffix.lower() in reporting.WITH_PICTURES:
-                gallery.add(result)
-            if save_images:
-                engine.save_image(save_images, result)
-
-        with counting("Measuring") as progress:
-            measured = engine.bench(sets, enlargers, options, on_result=on_result, on_progress=progress)
-        if report:
-            for file in reporting.write_report(report, measured, gallery.rows):
-                note(f"Report: {file}")
     _print(measured, json)
     if measured.failures:
         raise typer.Exit(1)

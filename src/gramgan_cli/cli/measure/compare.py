@@ -10,7 +10,6 @@ import typer
 from gramgan_cli.cli.amounts import Style
 from gramgan_cli.cli.completion import complete_model
 from gramgan_cli.cli.output import errors_in_document, note, print_json, print_line
-from gramgan_cli.core.errors import UsageError
 
 MEASURE, RUN = "Where the original is known", "How it runs"
 
@@ -68,47 +67,26 @@ def compare(
 
     [bold]gramgan compare sharp.png --hr --halve --style 0.5[/bold]
     """
-    from gramgan_cli.core.backends.device import pick_device
-    from gramgan_cli.core.io.files import check_target
-    from gramgan_cli.core.weights.mixing.square import chosen_model
-    from gramgan_cli.engines.measure import compare as engine
-    from gramgan_cli.engines.measure.compare_grid import write_grid
-    from gramgan_cli.engines.measure.compare_page import check_size, write_page
-    from gramgan_cli.engines.measure.enlargers import open_enlargers
+    from gramgan_cli.api import measuring
     from gramgan_cli.engines.measure.tables import finite
 
     with errors_in_document(json, {"output": None, "versions": []}):
-        target = output or photo.with_name(f"{photo.stem}_compare.png")
-        kind = target.suffix.lower()
-        if kind not in (".png", ".jpg", ".jpeg", ".webp", ".html"):
-            raise UsageError(
-                f"-o writes .png, .jpg, .webp or .html, not '{target.name}'.", "Name the file accordingly."
-            )
-        check_target(target, overwrite)
-        if target.exists() and photo.exists() and target.samefile(photo):
-            raise UsageError(f"The comparison would replace the photo {photo} itself.", "Give -o another name.")
-        chosen: list[str | None] = [*model] if model else [None]
-        names = [chosen_model(name, style=style) for name in chosen if name != "bicubic"]
-        opened = open_enlargers(names, pick_device(device), "auto" if tile is None else tile, note)
-        enlargers = engine.with_bicubic(opened)
-        for enlarger in enlargers:
-            if enlarger.needs_reference:
-                raise UsageError(
-                    f"The model '{enlarger.name}' needs a reference picture, which this command does not give it.",
-                    "Use gramgan bench on a folder of *_in and *_ref pictures.",
-                )
-        options = engine.CompareOptions(is_hr=hr, halve=halve)
-        if kind == ".html":
-            check_size(*engine.result_size(photo, options, enlargers[0].scale), photo)
-        comparison = engine.compare(photo, enlargers, options)
-        if kind == ".html":
-            write_page(target, comparison)
-        else:
-            write_grid(target, comparison)
+        comparison = measuring.compare(
+            photo,
+            output,
+            model,
+            on_note=note,
+            style=style,
+            is_hr=hr,
+            halve=halve,
+            device=device,
+            tile="auto" if tile is None else tile,
+            overwrite=overwrite,
+        )
     if json:
         versions = [{"label": version.label, **finite(version.values)} for version in comparison.versions]
-        print_json({"output": str(target), "scale": comparison.scale, "versions": versions})
+        print_json({"output": str(comparison.output), "scale": comparison.scale, "versions": versions})
     else:
         for version in comparison.versions:
             note(version.caption)
-        print_line(str(target))
+        print_line(str(comparison.output))

@@ -28,8 +28,6 @@ def plot(
 
     [bold]gramgan plot runs/first runs/second -o curves.svg[/bold]
     """
-    from gramgan_cli.engines.measure import plot as engine
+    from gramgan_cli.api.runs import plot as draw
 
-    engine.check_output(output, overwrite)
-    engine.plot(runs, output)
-    print_line(str(output))
+    print_line(str(draw(runs, output, overwrite=overwrite)))

@@ -30,13 +30,10 @@ def interpolate(
 
     [bold]gramgan models interpolate photo photo-gan --alpha 0.5 -o crisp --strip photo.jpg[/bold]
     """
-    from gramgan_cli.engines.models import interpolate as engine
+    from gramgan_cli.api import models as api
 
-    pair = engine.open_pair(first, second)
-    picture = engine.check_strip(pair, strip, name, overwrite, device) if strip else None
-    model = engine.store_interpolated(pair, alpha, name, overwrite)
+    model, picture = api.mix_models(first, second, alpha, name, strip=strip, device=device, overwrite=overwrite)
     output.note(f"Stored as '{model.name}'. Use it with: gramgan upscale photo.png --model {model.name}")
     output.print_line(str(model.path))
-    if strip and picture:
-        engine.write_strip(pair, alpha, strip, picture, device)
+    if picture:
         output.print_line(str(picture))

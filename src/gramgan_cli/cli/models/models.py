@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from gramgan_cli.cli import output
 from gramgan_cli.cli.completion import complete_catalogue, complete_stored
 from gramgan_cli.cli.models.interpolate import interpolate
+from gramgan_cli.cli.progress import fetching
 
 models = typer.Typer(
     help="List, download, import, export and check models.\n\n"
@@ -60,12 +60,10 @@ def list_(
 
     [bold]gramgan models list --json[/bold]
     """
+    from gramgan_cli.api import models as api
     from gramgan_cli.core.weights.mixing.square import chosen_model
-    from gramgan_cli.engines.models import commands as engine
 
-    rows, problems = engine.list_models()
-    for problem in problems:
-        output.warn(problem)
+    rows = api.models(output.warn)
     if as_json:
         output.print_json({"models": [asdict(row) for row in rows]})
         return
@@ -81,7 +79,7 @@ def list_(
         texts=2,
     )
     output.note(f"gramgan upscale uses '{chosen_model()}' where no model is named.")
-    catalogue = engine.list_catalogue()
+    catalogue = api.model_catalogue()
     if catalogue:
         output.print_table(
             "To download with: gramgan models pull NAME",
@@ -103,9 +101,9 @@ def info(name: Name, as_json: Json = False) -> None:
 
     [bold]gramgan models info photo --json[/bold]
     """
-    from gramgan_cli.engines.models import commands as engine
+    from gramgan_cli.api import models as api
 
-    facts = engine.info(name)
+    facts = api.model_info(name)
     if as_json:
         output.print_json(facts)
         return
@@ -122,9 +120,9 @@ def path(name: Name) -> None:
 
     [bold]gramgan models path clean-gan[/bold]
     """
-    from gramgan_cli.engines.models import commands as engine
+    from gramgan_cli.api import models as api
 
-    output.print_line(str(engine.path_of(name)))
+    output.print_line(str(api.model_path(name)))
 
 
 @models.command()
@@ -150,10 +148,17 @@ def pull(
 
     [bold]gramgan models pull https://example.org/4x-photo.safetensors --name my-photo --licence MIT[/bold]
     """
-    from gramgan_cli.engines.models import commands as engine
+    from gramgan_cli.api import models as api
 
-    with _progress_bar() as progress:
-        model = engine.pull(source, name, sha256, licence, overwrite, progress)
+    with fetching() as bars:
+        model = api.pull_model(
+            source,
+            name=name,
+            sha256=sha256,
+            licence=licence,
+            overwrite=overwrite,
+            on_progress=partial(bars, "downloading"),
+        )
     output.note(f"Stored as '{model.name}'. Use it with: gramgan upscale photo.png --model {model.name}")
     output.print_line(str(model.path))
 
@@ -171,9 +176,9 @@ def import_(
 
     [bold]gramgan models import 4x-photo.pth --name my-photo --licence MIT --overwrite[/bold]
     """
-    from gramgan_cli.engines.models import commands as engine
+    from gramgan_cli.api import models as api
 
-    model = engine.import_file(file, name, licence, overwrite)
+    model = api.import_model(file, name, licence=licence, overwrite=overwrite)
     output.note(f"Stored as '{model.name}'. Use it with: gramgan upscale photo.png --model {model.name}")
     output.print_line(str(model.path))
 
@@ -202,10 +207,18 @@ def export(
 
     [bold]gramgan models export photo -o photo.onnx --precision fp16[/bold]
     """
-    from gramgan_cli.engines.models import export as engine
+    from gramgan_cli.api import models as api
 
-    options = engine.ExportOptions(file_format=file_format, overwrite=overwrite, precision=precision.value, opset=opset)
-    output.print_line(str(engine.export(name, out, options, output.note)))
+    file = api.export_model(
+        name,
+        out,
+        format=file_format.value if file_format else None,
+        precision=precision.value,
+        opset=opset,
+        overwrite=overwrite,
+        on_note=output.note,
+    )
+    output.print_line(str(file))
 
 
 @models.command()
@@ -220,10 +233,10 @@ def rm(
 
     [bold]gramgan models rm my-photo mild[/bold]
     """
-    from gramgan_cli.core.weights import store
+    from gramgan_cli.api import models as api
 
     for name in names:
-        store.remove(name)
+        api.remove_model(name)
         output.note(f"Deleted '{name}'.")
 
 
@@ -240,9 +253,9 @@ def verify(
 
     [bold]gramgan models verify photo clean[/bold]
     """
-    from gramgan_cli.engines.models import commands as engine
+    from gramgan_cli.api import models as api
 
-    results = engine.verify(names or [])
+    results = api.verify_models(names or ())
     for model, problem in results:
         if problem is None:
             output.print_line(f"{model.name}: ok ({model.sha256})")
@@ -250,19 +263,6 @@ def verify(
             output.fail(problem)
     if any(problem for _, problem in results):
         raise typer.Exit(1)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on stderr, shown from the first byte on, and only on a terminal."""
-    columns = (TextColumn("downloading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=output.stderr, disable=not output.stderr.is_terminal) as bar:
-        task = bar.add_task("downloading", total=None, visible=False)
-
-        def update(done: int, total: int | None) -> None:
-            bar.update(task, completed=done, total=total, visible=True)
-
-        yield update
 
 
 def _count(parameters: int) -> str:
@@ -280,7 +280,7 @@ MOST_LINES = 6
 LONGEST_LINE = 160
 
 
-def _summary(facts: dict[str, Any]) -> Iterator[str]:
+def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
     """About twenty lines: what fits a screen."""
     for key in SUMMARY:
         value = facts.get(key)

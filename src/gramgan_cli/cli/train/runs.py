@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gramgan_cli.cli.output import print_json, print_line, print_table
-from gramgan_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.train.run.read_runs import RunSummary
@@ -38,9 +37,9 @@ def list_(
 
     Y-PSNR (dB) and SSIM compare results with the originals in Y, the brightness; larger is nearer.
     """
-    from gramgan_cli.engines.train.run.read_runs import find_runs, summarise
+    from gramgan_cli.api.runs import runs as runs_in
 
-    found = [summarise(path) for path in find_runs(folder)]
+    found = runs_in(folder)
     if json:
         print_json({"runs": [_document(run) for run in found]})
     elif quiet:
@@ -59,10 +58,9 @@ def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
 
     [bold]gramgan runs show runs/first --json[/bold]
     """
-    from gramgan_cli.engines.train.run.read_runs import recipe_of, summarise
-    from gramgan_cli.recipes.convert import stated
+    from gramgan_cli.api.runs import run_settings, run_summary
 
-    summary, settings = summarise(run), stated(recipe_of(run))
+    summary, settings = run_summary(run), run_settings(run)
     if json:
         print_json({**_document(summary), "settings": settings})
         return
@@ -85,11 +83,10 @@ def compare(
 
     [bold]gramgan runs compare runs/first runs/second --json[/bold]
     """
-    from gramgan_cli.engines.train.run.read_runs import differing_keys, summarise
+    from gramgan_cli.api.runs import compare_runs, run_summary
 
-    if len(chosen) < 2:
-        raise UsageError("runs compare needs two runs at least.", "For example: gramgan runs compare runs/a runs/b")
-    found, keys = [summarise(path) for path in chosen], differing_keys(chosen)
+    keys = compare_runs(chosen)
+    found = [run_summary(path) for path in chosen]
     if json:
         print_json({"runs": [_document(run) for run in found], "differences": keys})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,21 +13,6 @@ from gramgan_cli.cli.output import note, print_json, print_line
 from gramgan_cli.core.errors import UsageError
 
 PHOTOS, NETWORK, LENGTH, COMPUTING = "Other photos", "Network", "Length", "Devices"
-
-
-def _settings(named: dict[str, Any], chosen: list[str] | None) -> list[dict[str, Any]]:
-    """What the options say, as changes to the recipe; ``--set`` comes last and wins."""
-    from gramgan_cli.recipes.convert import parse_setting
-
-    settings = [parse_path(key, value) for key, value in named.items() if value is not None]
-    return settings + [parse_setting(text) for text in chosen or []]
-
-
-def parse_path(key: str, value: Any) -> dict[str, Any]:
-    """``a.b`` and a value as {"a": {"b": value}}."""
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return dict(value)
 
 
 def train(
@@ -154,16 +140,20 @@ def train(
     if list_:
         _print_recipes(json)
         return
+    from functools import partial
+
+    from gramgan_cli.api import training
+    from gramgan_cli.cli.train.display import TrainDisplay
+    from gramgan_cli.cli.train.events import TrainEvents, print_event
+    from gramgan_cli.engines.train import launch
+    from gramgan_cli.engines.train.parallel.processes import parse_gpus
+
+    if gpus and device != "auto":
+        raise UsageError("--gpus and --device exclude each other.", "Leave one of them out.")
+    if steps and epochs:
+        raise UsageError("--steps and --epochs exclude each other.", "Leave one of them out.")
     named = {
-        "data.hr_dir": hr_dir,
-        "data.lr_dir": lr_dir,
-        "data.valid_dir": valid_dir,
-        "data.valid_lr_dir": valid_lr_dir,
-        "data.ref_dir": str(ref_dir.resolve()) if ref_dir else None,
-        "data.references": "folder" if ref_dir else None,
-        "texture.db": str(db.resolve()) if db else None,
         "network.arch": arch,
-        "init": init,
         "steps": steps,
         "epochs": epochs,
         "batch_size": batch_size,
@@ -173,27 +163,28 @@ def train(
         "valid_every": valid_every,
         "save_every": save_every,
     }
-    from functools import partial
-
-    from gramgan_cli.cli.train.display import TrainDisplay
-    from gramgan_cli.cli.train.events import TrainEvents, print_event
-    from gramgan_cli.engines.train import launch
-    from gramgan_cli.engines.train.options import TrainOptions
-    from gramgan_cli.engines.train.parallel.processes import parse_gpus
-    from gramgan_cli.engines.train.resolve import resolve_recipe
-
-    if gpus and device != "auto":
-        raise UsageError("--gpus and --device exclude each other.", "Leave one of them out.")
-    if steps and epochs:
-        raise UsageError("--steps and --epochs exclude each other.", "Leave one of them out.")
-    settings = _settings(named, set_)
-    options = TrainOptions(
-        recipe, settings, out, resume, device, gpus=parse_gpus(gpus) if gpus else (), store=not no_store
-    )
+    given: dict[str, Any] = {
+        "hr_dir": hr_dir,
+        "lr_dir": lr_dir,
+        "valid_dir": valid_dir,
+        "valid_lr_dir": valid_lr_dir,
+        "ref_dir": ref_dir,
+        "db": db,
+        "init": init,
+        "out": out,
+        "gpus": parse_gpus(gpus) if gpus else None,
+    }
+    arguments: training.TrainArguments = {
+        "settings": _settings(named, set_ or []),
+        "resume": resume,
+        "device": device,
+        "store": not no_store,
+        **{key: value for key, value in given.items() if value is not None},  # type: ignore[typeddict-item]
+    }
     if dry_run:
-        resolved, folder = resolve_recipe(options)
-        print_json({**launch.plan(resolved, folder, options), "dry_run": True})
+        print_json({**training.check_training(recipe, **arguments), "dry_run": True})
         return
+    options = training.train_options(recipe, arguments)
     result = launch.train(options, TrainEvents if json else partial(TrainDisplay, quiet))
     if json:
         print_event("result", steps=result.steps, finished=result.finished, weights=str(result.weights))
@@ -206,12 +197,23 @@ def train(
         raise typer.Exit(130)
 
 
+def _settings(named: Mapping[str, Any], chosen: Sequence[str]) -> dict[str, Any]:
+    """What options say of the recipe, by key; ``--set`` comes last and wins, and of one key the last one."""
+    from gramgan_cli.recipes.convert import split_setting
+
+    settings = {key: value for key, value in named.items() if value is not None}
+    for key, value in map(split_setting, chosen):
+        settings.pop(key, None)
+        settings[key] = value
+    return settings
+
+
 def _print_recipes(json: bool) -> None:
     """The recipes, one line each, or as a JSON document."""
     from gramgan_cli.cli.output import print_table
-    from gramgan_cli.recipes.load import load_recipe, recipe_names
+    from gramgan_cli.recipes.load import list_recipes
 
-    recipes = [load_recipe(name) for name in recipe_names()]
+    recipes = list_recipes()
     if json:
         rows = [{"name": r.name, "network": dict(r.network), "summary": r.summary, "source": r.source} for r in recipes]
         print_json({"recipes": rows})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -19,9 +19,10 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.capabilities import format_of_suffix
 
 if TYPE_CHECKING:
-    from gramgan_cli.engines.batch.run import BatchOptions, Counts, Engine, Run
+    from gramgan_cli.engines.batch.run import BatchOptions, Counts, Run
     from gramgan_cli.engines.upscale.options import UpscaleOptions
     from gramgan_cli.engines.upscale.result import Result
+    from gramgan_cli.engines.upscale.session import Session
 
 LINE_EVERY = 30.0
 """Seconds between two lines of progress where standard error is no terminal (logs of batch systems)."""
@@ -105,13 +106,24 @@ def _into_folder(inputs: Sequence[str], output: str) -> bool:
 
 def run(call: BatchCall, json: bool, quiet: bool) -> None:
     """Run, show, and exit with 1 where photos failed."""
+    from gramgan_cli.api.upscale.batch import ClusterOptions, engine_for
     from gramgan_cli.engines.batch.run import Run
+
+    asked = call.asked
+    cluster = ClusterOptions(asked.address, asked.workers, asked.cores_per_worker)
+
+    def on_session(session: Session) -> None:
+        if not quiet and session.backend:
+            out.note(runs(session))
 
     display = _Display(call, json, quiet)
     work = Run(call.options, display.result, display.progress)
     try:
         display.found(work)
-        with display.showing(work), _engine(work, call.asked, quiet, display.part) as engine:
+        with (
+            display.showing(work),
+            engine_for(work, cluster, on_session=on_session, on_part=display.part) as engine,
+        ):
             counts = work.go(engine)
     except KeyboardInterrupt:
         done = work.finished()
@@ -120,32 +132,6 @@ def run(call: BatchCall, json: bool, quiet: bool) -> None:
     display.summary(work, counts)
     if counts.failed:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _engine(work: Run, asked: Asked, quiet: bool, on_part: Callable[[float], None]) -> Iterator[Engine | None]:
-    """The engine that was asked for; none where nothing is missing."""
-    if not work.missing:
-        yield None
-    elif work.options.engine == "ray":
-        from gramgan_cli.engines.batch.ray_engine import Cluster, ray_engine
-
-        # Ray prints its worries to standard output, which is for results.
-        cluster = Cluster(asked.address, asked.workers, asked.cores_per_worker)
-        with (
-            Path(os.devnull).open("w", encoding="utf-8") as nowhere,
-            redirect_stdout(nowhere),
-            ray_engine(work, cluster) as engine,
-        ):
-            yield engine
-    else:
-        from gramgan_cli.engines.batch.run import local_engine
-        from gramgan_cli.engines.upscale.session import open_session
-
-        session = open_session(work.options.upscale)
-        if not quiet and session.backend:
-            out.note(runs(session))
-        yield local_engine(session, on_part)
 
 
 class _Display:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -276,15 +276,13 @@ def _run_files(
     inputs: list[str], output: str | None, options: UpscaleOptions, save_attention: Path | None, json: bool, quiet: bool
 ) -> None:
     """Upscale pictures without records, show each result, and exit with 1 where one failed."""
+    from gramgan_cli.api.upscale.files import FileRun
     from gramgan_cli.engines.upscale.inputs import STANDARD
-    from gramgan_cli.engines.upscale.pipeline import upscale_files
-    from gramgan_cli.engines.upscale.plan import plan_jobs
-    from gramgan_cli.engines.upscale.session import open_session
 
-    session = open_session(options, out.note)
-    if not quiet and session.backend:  # an interpolation is what its name says
-        out.note(runs(session))
-    plan = plan_jobs(inputs, output, options, session)
+    work = FileRun(options, out.note)
+    if not quiet and work.session.backend:  # an interpolation is what its name says
+        out.note(runs(work.session))
+    plan = work.prepare(inputs, output, save_attention)
     jobs = plan.jobs
     if plan.results and not quiet:
         out.note(left_out(plan.results))
@@ -293,21 +291,16 @@ def _run_files(
     to_stdout = any(job.folder == STANDARD for job in jobs)
     if to_stdout and json:
         raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")
-    attention = _attention_paths(save_attention, jobs, options)
-    done: list[Result] = plan.failures()
-    for result in done:
-        out.fail(result.error or "")
+    done: list[Result] = []
     note_damage = DamageNote(options.model)
     with PhotoBar(len(jobs)) as bar, _stopped_at(jobs, options.overwrite):
-        for result in upscale_files(jobs, session, options, bar.advance):
+        for result in work.results(bar.advance):
             done.append(result)
-            if attention and not result.error and not result.skipped:
-                result.error = _save_attention(session, Path(result.input), attention)
             if not quiet:
                 note_damage(result)
             _show(result, bar, quiet, json, to_stdout)
     if json:
-        out.print_json({"model": _model_facts(session), "results": [result.facts() for result in done]})
+        out.print_json({"model": _model_facts(work.session), "results": [result.facts() for result in done]})
     elif len(done) > 1:
         failed = [result.input for result in done if result.error]
         skipped = sum(result.skipped for result in done)
@@ -321,24 +314,6 @@ def _refuse(where: str, options: dict[str, Any]) -> None:
     for name, value in options.items():
         if value is not None:
             raise UsageError(f"{name} does nothing in {where}.", "Leave it out.")
-
-
-def _attention_paths(folder: Path | None, jobs: Sequence[Job], options: UpscaleOptions) -> dict[str, dict[str, Path]]:
-    """The attention pictures of every job by its stem, none where none are wanted."""
-    if folder is None:
-        return {}
-    from gramgan_cli.engines.upscale.attention import attention_paths
-
-    return attention_paths(folder, [Path(job.source).stem for job in jobs], options.overwrite, options.skip_existing)
-
-
-def _save_attention(session: Session, photo: Path, paths: dict[str, dict[str, Path]]) -> str | None:
-    """Write one photo's attention pictures; what went wrong."""
-    from gramgan_cli.engines.upscale.attention import save_attention
-    from gramgan_cli.engines.upscale.reference import ReferenceUpscaler
-
-    assert isinstance(session.source, ReferenceUpscaler)
-    return save_attention(session.source, photo, paths[photo.stem])
 
 
 @contextmanager

@@ -122,6 +122,8 @@ def choose_backend(wanted: str, model: LoadedModel, device: str, precision: str)
     if not is_installed(wanted):
         raise MissingExtra(f"{wanted} is not installed.", wanted)
     known = BACKENDS[wanted].precisions()
+    if not known:
+        raise PrecisionUnavailable(f"{wanted} computes wrongly on this processor.", "torch runs on every processor.")
     if precision not in known:
         raise PrecisionUnavailable(
             f"{wanted} does not compute in {precision} on this processor.", f"It computes in {', '.join(known)}."

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from functools import cache
 from typing import TYPE_CHECKING
+
+import torch
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -44,7 +47,10 @@ def import_onnxruntime() -> ModuleType:
 def openvino_precisions() -> tuple[str, ...]:
     """'auto', 'fp32' and, on processors with instructions for it (AVX-512, AMX), 'bf16'.
 
-    Elsewhere OpenVINO accepts bf16 and computes in fp32.
+    Elsewhere OpenVINO accepts bf16 and computes in fp32. Nothing on x86 processors without AVX2: there its convolutions
+    give wrong values at widths that don't divide by 8 (OpenVINO 2026.4.1, found under ``ONEDNN_MAX_CPU_ISA=SSE41``).
     """
+    if platform.machine().lower() in ("x86_64", "amd64") and torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+        return ()
     capabilities = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("auto", "fp32", *(["bf16"] if "BF16" in capabilities else []))

@@ -12,7 +12,8 @@ from PIL import Image
 
 from gramgan_cli.core.data.datasets import picture_size, read_picture
 from gramgan_cli.core.data.grey import as_rgb8
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.io.files import check_target
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.baselines import SCALE
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
@@ -20,6 +21,9 @@ from gramgan_cli.engines.measure.conventions import CONVENTIONS, Values
 from gramgan_cli.engines.measure.enlargers import Enlarger, interpolation
 
 Pixels = NDArray[np.uint8]
+
+KINDS = (".png", ".jpg", ".jpeg", ".webp", ".html")
+"""Endings of a comparison's file."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Comparison:
     scale: int
     versions: tuple[Version, ...]
     """HR where it is known, else the input as it is (each pixel a square); then one per enlarger."""
+    output: Path | None = None
+    """The file that shows them, once it is written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,20 @@ class CompareOptions:
     """The photo is the sharp original: it is reduced first, and versions are measured against it."""
     halve: bool = False
     """Make the photo half as large first (Lanczos)."""
+
+
+def check_comparison(target: Path, photo: Path, overwrite: bool) -> None:
+    """Before the work: the file is of a kind that can be written, and nothing is in its way.
+
+    Raises:
+        UsageError: another kind of file, or the photo itself.
+        TargetExists: the file exists.
+    """
+    if target.suffix.lower() not in KINDS:
+        raise UsageError(f"A comparison is written as {', '.join(KINDS)}, not '{target.name}'.", "Name another file.")
+    check_target(target, overwrite)
+    if target.exists() and photo.exists() and target.samefile(photo):
+        raise UsageError(f"The comparison would replace the photo {photo} itself.", "Name another file.")
 
 
 def result_size(photo: Path, options: CompareOptions, scale: int) -> tuple[int, int]:
@@ -100,7 +120,17 @@ def _halved(image: Pixels, photo: Path) -> Pixels:
 
 
 def with_bicubic(enlargers: Sequence[Enlarger]) -> list[Enlarger]:
-    """The enlargers of a comparison: first bicubic by the same factor, or by 4 where there is no other."""
+    """The enlargers of a comparison: first bicubic by the same factor, or by 4 where there is no other.
+
+    Raises:
+        UsageError: one of them needs a reference picture.
+    """
+    for enlarger in enlargers:
+        if enlarger.needs_reference:
+            raise UsageError(
+                f"The model '{enlarger.name}' needs a reference picture, which a comparison does not give it.",
+                "Use gramgan bench on a folder of *_in and *_ref pictures.",
+            )
     scale = enlargers[0].scale if enlargers else SCALE
     return [interpolation("bicubic", scale), *enlargers]
 

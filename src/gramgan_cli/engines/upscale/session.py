@@ -12,10 +12,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.backends.choose import choose_backend
 from gramgan_cli.core.backends.device import pick_device
-from gramgan_cli.core.data.datasets import read_picture
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.mark import Mark
 from gramgan_cli.core.resize.baselines import BASELINES
@@ -27,7 +25,6 @@ from gramgan_cli.core.weights.mixing.mixture import Mixture
 from gramgan_cli.core.weights.mixing.square import automatic_style, square_model
 from gramgan_cli.engines.upscale.limits import tile_budget
 from gramgan_cli.engines.upscale.options import REFERENCE_MODEL, UpscaleOptions
-from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
 from gramgan_cli.engines.upscale.upscaler import AutomaticUpscaler, Interpolator, Upscaler
 
 Array = NDArray[Any]
@@ -158,7 +155,11 @@ def _open_interpolation(options: UpscaleOptions) -> Session:
 
 
 def _open_with_reference(options: UpscaleOptions, reference: Path, on_note: Callable[[str], None]) -> Session:
-    """A model that takes texture from a photo."""
+    """A model that takes texture from a photo; what only such models need is imported here."""
+    from gramgan_cli.core.archs.ttsr import TTSR
+    from gramgan_cli.core.data.datasets import read_picture
+    from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
+
     if options.backend not in ("auto", "torch"):
         raise UsageError(f"--backend {options.backend} can't search a reference.", "Leave out --backend, or --ref.")
     if options.model == REFERENCE_MODEL and store.find(options.model) is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TypedDict
 
+from gramgan_cli.api.arguments import AnyPath, check_known
+from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.output_format import FormatChoice
 from gramgan_cli.core.resize.sizes import SizeChoice
 from gramgan_cli.core.weights.mixing.square import DenoiseChoice
@@ -16,8 +17,6 @@ from gramgan_cli.engines.upscale.options import (
     UpscaleOptions,
     chosen_model,
 )
-
-AnyPath = str | os.PathLike[str]
 
 
 class ModelArguments(TypedDict, total=False):
@@ -83,12 +82,23 @@ def upscale_options(arguments: UpscaleArguments) -> UpscaleOptions:
         TypeError: an argument that does not exist.
     """
     given = dict(arguments)
-    unknown = given.keys() - UpscaleArguments.__annotations__.keys() - ModelArguments.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"unknown argument '{min(unknown)}'")
+    check_known(given, UpscaleArguments)
     reference = Path(arguments["reference"]) if "reference" in arguments else None
+    _check_contradictions(arguments)
     size = SizeChoice(*(given.pop(key, None) for key in ("outscale", "width", "height", "fit")))  # type: ignore[arg-type]
     model, denoise, style = (given.pop(key, None) for key in ("model", "denoise", "style"))
     chosen = chosen_model(model, denoise, style, reference)  # type: ignore[arg-type]
     given["reference"] = reference
     return UpscaleOptions(model=chosen, size=size, **given)  # type: ignore[arg-type]
+
+
+def _check_contradictions(arguments: UpscaleArguments) -> None:
+    """Refuse arguments of which one would do nothing."""
+    if arguments.get("overwrite") and arguments.get("skip_existing"):
+        raise UsageError("overwrite and skip_existing contradict each other.", "Pass one of them.")
+    sides = "width" in arguments or "height" in arguments
+    if sum(("outscale" in arguments, sides, "fit" in arguments)) > 1:
+        raise UsageError("outscale, width and height, and fit each decide the size.", "Pass one of them.")
+    factor = arguments.get("outscale")
+    if factor is not None and not 0 < factor <= 64:
+        raise UsageError(f"The factor {factor:g} is not between 0 and 64.", "Pass a factor such as 2.5.")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramgan_cli.api.callbacks import ignore
-from gramgan_cli.api.options import ModelArguments, UpscaleArguments, upscale_options
-from gramgan_cli.api.pictures import Picture, enlarged, prepared
+from gramgan_cli.api.upscale.options import ModelArguments, UpscaleArguments, upscale_options
+from gramgan_cli.api.upscale.pictures import Picture, enlarged, prepared
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.session import Session, open_session
 

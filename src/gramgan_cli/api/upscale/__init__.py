@@ -1,0 +1,1 @@
+"""``gramgan_cli.upscale``, ``upscale_all``, ``upscale_batch`` and ``load``."""
