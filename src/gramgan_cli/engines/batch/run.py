@@ -252,7 +252,7 @@ class Run:
         stopped: set[str] = set()
         going_on: set[str] = set()
         for run in noted_runs(self.records):
-            if run.get("overwrite") and run["shard"] == _shard_text(self.options.shard):
+            if run.get("overwrite") and run["shard"] == "{}/{}".format(*self.options.shard):
                 stopped = set() if run.get("ended") else stopped | {run["run"]}
             if not run.get("ended") and lives(self.records, str(run.get("heartbeat", ""))):
                 going_on.add(run["run"])
@@ -363,7 +363,7 @@ class Run:
             "run": self.name,
             "photos": self._in_all,
             "digest": self._digest.hexdigest(),
-            "shard": _shard_text(options.shard),
+            "shard": "{}/{}".format(*options.shard),
             "inputs": [locate(text).text for text in options.inputs],  # however a folder is written, it is one
             "output": "" if self._below else self.output.text,
             "model": self.weights.name,
@@ -383,11 +383,6 @@ def _check_folder(records: Location) -> None:
         raise GramganError(
             f"{records.text} is {what}, where the folder of records should be.", "Delete it, or name another --output."
         )
-
-
-def _shard_text(shard: tuple[int, int]) -> str:
-    """A part of the photos as the facts of a run say it: '3/8'."""
-    return "/".join(map(str, shard))
 
 
 def local_engine(session: Session, on_part: Callable[[float], None] = lambda _through: None) -> Engine:
