@@ -28,7 +28,7 @@ from gramgan_cli.core.errors import (
     PrecisionUnavailable,
     UsageError,
 )
-from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
+from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers, unfinished_prefix
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.load import LoadedModel
 
@@ -178,7 +178,7 @@ def _convert(backend: Backend, model: LoadedModel, folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(folder.parent)
         _forget_the_oldest(folder.parent)
-        temporary = Path(tempfile.mkdtemp(prefix=".", suffix=UNFINISHED, dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=unfinished_prefix(folder.name), suffix=UNFINISHED, dir=folder.parent))
     except OSError as error:
         raise GramganError(f"Can't write {folder.parent}: {error.strerror or error}.") from error
     try:

@@ -7,8 +7,8 @@ from typing import Literal
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.capabilities import FORMATS, Format
-from gramgan_cli.core.images.metadata.description import is_ome, updated_description
-from gramgan_cli.core.images.metadata.exif import DamagedExif, updated_exif
+from gramgan_cli.core.images.metadata.description import is_imagej, is_ome, updated_description
+from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_orientation, updated_exif
 from gramgan_cli.core.images.metadata.fitting import fitting
 from gramgan_cli.core.images.metadata.geo import scaled_geo
 from gramgan_cli.core.images.metadata.ifd import DamagedTiff
@@ -52,7 +52,8 @@ def choose_format(photo: Photo, choice: FormatChoice) -> Format:
         return FORMATS[photo.format]
     pages = len(photo.frames) > 1 and photo.animation is None
     floats = any(frame.dtype == FLOAT for frame in photo.frames)
-    measured = photo.metadata.geo is not None or is_ome(photo.metadata.exif)
+    exif = photo.metadata.exif
+    measured = photo.metadata.geo is not None or is_ome(exif) or is_imagej(exif)
     return FORMATS["tiff" if pages or floats or measured else "png"]
 
 
@@ -134,11 +135,15 @@ def _updated(metadata: Metadata, before: Frame, after: Frame, notes: list[str]) 
     width, height = after.width, after.height
     scale = (width / before.width, height / before.height)
     if metadata.xmp:
-        metadata = replace(metadata, xmp=updated_xmp(metadata.xmp, width, height, scale, metadata.turned))
+        metadata = replace(
+            metadata, xmp=updated_xmp(metadata.xmp, width, height, scale, metadata.turned, _stored(metadata))
+        )
+    if is_imagej(metadata.exif):  # pixels per unit of length, which follow the picture: not for printing
+        metadata = replace(metadata, dpi=None, pixel_aspect=None)
     if metadata.exif:
         try:
             exif = updated_description(metadata.exif, (before.width, before.height), (width, height))
-            metadata = replace(metadata, exif=updated_exif(exif, width, height))
+            metadata = replace(metadata, exif=updated_exif(exif, width, height, scale))
         except DamagedExif:
             metadata = replace(metadata, exif=None)
             notes.append("Its EXIF block is damaged and was left out.")
@@ -152,3 +157,14 @@ def _updated(metadata: Metadata, before: Frame, after: Frame, notes: list[str]) 
             metadata = replace(metadata, geo=None)
             notes.append("Its position on the earth (GeoTIFF) is damaged and was left out.")
     return metadata
+
+
+def _stored(metadata: Metadata) -> int | None:
+    """The orientation that the pixels were stored in; None where they were turned by what EXIF does not say."""
+    if not metadata.turned:
+        return 1
+    try:
+        orientation = exif_orientation(metadata.exif) if metadata.exif else 1
+    except DamagedExif:
+        return None
+    return orientation if orientation != 1 else None

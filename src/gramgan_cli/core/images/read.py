@@ -17,6 +17,7 @@ from gramgan_cli.core.images.formats.gif import open_gif
 from gramgan_cli.core.images.formats.heif import open_avif, open_heic
 from gramgan_cli.core.images.formats.jpeg import open_jpeg
 from gramgan_cli.core.images.formats.netpbm import open_netpbm
+from gramgan_cli.core.images.formats.pillow import set_leniency
 from gramgan_cli.core.images.formats.png.read import open_png
 from gramgan_cli.core.images.formats.tiff.read import open_tiff
 from gramgan_cli.core.images.formats.webp import open_webp
@@ -62,20 +63,30 @@ def open_photo(data: bytes, name: str, allow_truncated: bool = False) -> Photo:
         raise ImageDamaged(f"{name} is empty (zero bytes).", "Copy it again from where it came.")
     open_it = OPENERS[_readable_kind(data, name)]
     if not allow_truncated:
-        return _opened(open_it, data, name, lenient=False)
+        return _opened(open_it, data, _Guarded(name, lambda: _is_readable(open_it, data, name)), lenient=False)
     try:
-        photo = _opened(open_it, data, name, lenient=False)
+        photo = _opened(open_it, data, _Guarded(name), lenient=False)
         deque(photo.decode(), maxlen=0)
     except GramganError:
-        photo = _opened(open_it, data, name, lenient=True)
+        photo = _opened(open_it, data, _Guarded(name), lenient=True)
         return replace(photo, warnings=(*photo.warnings, "It is damaged or cut off: what can be read of it was used."))
     return photo
 
 
-def _opened(open_it: Opener, data: bytes, name: str, lenient: bool) -> Photo:
-    guarded = _Guarded(name, lenient)
-    photo = guarded.run(lambda: open_it(data, name, lenient))
+def _opened(open_it: Opener, data: bytes, guarded: _Guarded, lenient: bool) -> Photo:
+    photo = guarded.run(lambda: open_it(data, guarded.name, lenient))
     return replace(photo, decode=lambda: guarded.iterate(photo))
+
+
+def _is_readable(open_it: Opener, data: bytes, name: str) -> bool:
+    """Whether something of a damaged file can be read."""
+    try:
+        deque(_opened(open_it, data, _Guarded(name), lenient=True).decode(), maxlen=0)
+    except GramganError:
+        return False
+    finally:
+        set_leniency(False)
+    return True
 
 
 def _readable_kind(data: bytes, name: str) -> str:
@@ -98,7 +109,8 @@ class _Guarded:
     """Runs decoders, which raise whatever comes to them on damaged files, and says one sentence instead."""
 
     name: str
-    lenient: bool
+    in_part: Callable[[], bool] = lambda: False
+    """Whether something can be read of what is damaged."""
 
     def run(self, work: Callable[[], T]) -> T:
         try:
@@ -124,7 +136,8 @@ class _Guarded:
         if isinstance(error, UnidentifiedImageError):
             error = Unreadable("its header makes no sense")
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        hint = None if self.lenient else "With --allow-truncated, what can be read of it is used."
+        readable = self.in_part()
+        hint = "With --allow-truncated, what can be read of it is used." if readable else "Copy it again from its source."
         return ImageDamaged(f"{self.name} is damaged or cut off ({reason[:160]}).", hint)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gramgan_cli.core.images.alpha import flatten_on_white
-from gramgan_cli.core.images.formats.jpeg import PIXEL_ASPECT_AT
+from gramgan_cli.core.images.formats.jpeg import COMMENT, PIXEL_ASPECT_AT
 from gramgan_cli.core.images.formats.png.chunks import Chunk, pack_profile, pack_xmp
 from gramgan_cli.core.images.formats.png.write import PngWriter, Timing
 from gramgan_cli.core.images.formats.tiff.write import TiffWriter
@@ -117,10 +117,12 @@ def _with_pillow(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> No
     metadata = target.metadata
     options: dict[str, Any] = {"quality": target.quality, **_embedded(target)}
     if target.format.name == "jpg":
-        options |= {"subsampling": 0, "comment": metadata.comment or b""}
+        options |= {"subsampling": 0, "comment": b""}
         if metadata.dpi:
             options["dpi"] = metadata.dpi
-        options["extra"] = b"".join(struct.pack(">BBH", 255, m, len(body) + 2) + body for m, body in metadata.segments)
+        first = ((COMMENT, metadata.comment.encode()),) if metadata.comment else ()  # before the further ones
+        segments = (*first, *metadata.segments)
+        options["extra"] = b"".join(struct.pack(">BBH", 255, m, len(body) + 2) + body for m, body in segments)
     else:
         options["subsampling"] = "4:4:4"
     for bands, frame in zip(frames, target.frames, strict=True):

@@ -83,6 +83,11 @@ def _inside(source: str, root: str, below: str) -> Found:
     return Found(source, root, below, below.rpartition("/")[0], in_folder=True)
 
 
+def _no_picture(folder: str, search: Search) -> GramganError:
+    hint = "Name another." if search.recursive else "Folders inside it need --recursive."
+    return GramganError(f"There is no picture in the folder {folder}.", hint)
+
+
 def _absolute(path: str) -> str:
     return os.path.abspath(path)  # noqa: PTH100
 
@@ -101,7 +106,7 @@ def _expanded(text: str, search: Search) -> Iterator[Found]:
     elif path.is_dir():
         inside = [_inside(str(one), str(path), one.relative_to(path).as_posix()) for one in _pictures(path, search)]
         if not inside:
-            raise GramganError(f"There is no picture in the folder {path}.", "Folders inside it need --recursive.")
+            raise _no_picture(str(path), search)
         yield from inside
     elif matches := [match for match in sorted(glob.glob(text, recursive=True)) if Path(match).is_file()]:  # noqa: PTH207
         yield from map(named, matches)
@@ -155,9 +160,7 @@ def _elsewhere(text: str, search: Search) -> Iterator[Found]:
         output = locate(search.output) if search.output else None
         inside = [file for file in where.files(search.recursive) if _is_wanted(file, where, output)]
         if not inside:
-            raise GramganError(
-                f"There is no picture in the folder {where.text}.", "Folders inside it need --recursive."
-            )
+            raise _no_picture(where.text, search)
         for file in inside:
             yield _inside(file.text, where.text, "/".join(file.parts[len(where.parts) :]))
     elif where.exists():

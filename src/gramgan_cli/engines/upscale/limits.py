@@ -10,7 +10,7 @@ from pathlib import Path
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.output_format import Target
 from gramgan_cli.core.images.photo import Frame, Photo
-from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers
+from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers, unfinished_prefix
 
 BANDS_AHEAD = 2
 """Finished bands that may wait for the encoder."""
@@ -92,10 +92,12 @@ def check_space(path: Path, target: Target) -> None:
 
 def check_writable(folder: Path) -> None:
     """Make the folder, clear away old leftovers, and write a little file, so that a failure shows before the work."""
+    if folder.exists() and not folder.is_dir():
+        raise GramganError(f"{folder} is not a folder.", "Name another with --output.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         clear_leftovers(folder)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=UNFINISHED) as file:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=unfinished_prefix("probe"), suffix=UNFINISHED) as file:
             file.write(bytes(2**16))
             file.flush()
             os.fsync(file.fileno())

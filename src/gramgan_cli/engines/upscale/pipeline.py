@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.floats import float_bands
+from gramgan_cli.core.images.nodata import declared_bands
 from gramgan_cli.core.images.output_format import Target
 from gramgan_cli.core.images.photo import Frame
 from gramgan_cli.core.images.write import encode
@@ -153,7 +154,7 @@ def _final_bands(
         return bands if own == size else resized_bands(bands, own, size, border)
 
     if image.dtype != np.float32:
-        return enlarge(image)
+        return declared_bands(image, enlarge, size, declared, result.warnings.append)
     any_range = isinstance(source, Interpolator)
     return float_bands(image, enlarge, size, declared, any_range, result.warnings.append)
 

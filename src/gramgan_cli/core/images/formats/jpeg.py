@@ -133,6 +133,8 @@ def _lost(structure: Structure, data: bytes, raster: pillow.Raster) -> Iterator[
     blocks = [(marker, body) for marker, body in segments if 0xE0 <= marker <= 0xEF]
     other = {marker for marker, body in blocks if marker not in known and not body.startswith(b"Ducky")}
     other |= {0xE1 for marker, body in blocks if marker == 0xE1 and not body.startswith(METADATA)}
+    if sum(body.startswith(METADATA[1]) for marker, body in blocks if marker == EXIF_SEGMENT) > 1:
+        yield "the second XMP packet"
     unknown = [f"APP{marker - 0xE0}" for marker in sorted(other)]
     if unknown:
         yield f"the block{'s' * (len(unknown) > 1)} {', '.join(unknown)}"
@@ -143,14 +145,15 @@ def _behind(rest: bytes, raster: pillow.Raster) -> Iterator[str]:
     """What follows the main picture."""
     if not rest.strip(b"\0\xff\n\r "):
         return
-    if re.search(rb"ftyp(?:mp4|isom|qt  |iso\d|avc1|M4V)|MotionPhoto_Data", rest):
+    video = re.search(rb"MotionPhoto_Data|....ftyp(?!heic|heix|heim|mif1|avif)|....(?:moov|wide)", rest, re.DOTALL)
+    if video:
         yield "the video (motion photo)"
     if b"GDepth" in rest or b"Depth" in (raster.metadata.xmp or b""):
         yield "the depth map"
     several = getattr(raster.image, "n_frames", 1) > 1
     if not several and (pictures := len(re.findall(rb"\xff\xd8\xff[\xe0-\xef\xdb]", rest))):
         yield f"{pictures} more picture{'s' * (pictures > 1)} behind its end"
-    elif not several and b"ftyp" not in rest:
+    elif not several and not video:
         yield f"{len(rest)} bytes behind its end"
 
 

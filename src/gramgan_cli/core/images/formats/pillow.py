@@ -73,10 +73,14 @@ def open_image(source: Path | IO[bytes]) -> Image.Image:
     return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
+def set_leniency(lenient: bool) -> None:
+    """Whether Pillow's decoders fill in what is missing; it has one switch for all of them."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+
+
 def image_of(data: bytes, lenient: bool) -> Image.Image:
     """The same of a file's bytes; where ``lenient``, decoders fill in what is missing."""
-    # The one switch that Pillow has for this is global; a run of gramgan sets it one way.
-    ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+    set_leniency(lenient)
     return open_image(io.BytesIO(data))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from fractions import Fraction
 
 from gramgan_cli.core.images.metadata import ifd
-from gramgan_cli.core.images.metadata.exif import DamagedExif
-from gramgan_cli.core.images.metadata.ifd import DamagedTiff, Value
+from gramgan_cli.core.images.metadata.exif import X_RESOLUTION, Y_RESOLUTION, DamagedExif
+from gramgan_cli.core.images.metadata.ifd import DamagedTiff, Directory, Layout, Value
 
 DESCRIPTION = 0x010E
 
@@ -23,6 +24,11 @@ def is_ome(exif: bytes | None) -> bool:
     return exif is not None and b"<OME" in exif and b"openmicroscopy.org" in exif
 
 
+def is_imagej(exif: bytes | None) -> bool:
+    """Whether the block's description is ImageJ's, with a unit of length: the resolution is then pixels per unit."""
+    return exif is not None and b"ImageJ=" in exif and b"\nunit=" in exif
+
+
 def updated_description(exif: bytes, before: tuple[int, int], after: tuple[int, int]) -> bytes:
     """The EXIF block whose description follows the picture; the block itself where it has no such description.
 
@@ -33,7 +39,7 @@ def updated_description(exif: bytes, before: tuple[int, int], after: tuple[int, 
     Raises:
         DamagedExif: the block can't be followed.
     """
-    if not is_ome(exif) and b'"shape"' not in exif:
+    if not is_ome(exif) and not is_imagej(exif) and b'"shape"' not in exif:
         return exif
     try:
         layout = ifd.layout_of(exif)
@@ -41,11 +47,24 @@ def updated_description(exif: bytes, before: tuple[int, int], after: tuple[int, 
         if DESCRIPTION not in directory:
             return exif
         text = directory[DESCRIPTION].data.rstrip(b"\0")
-        text = updated_ome(text, before, after) if b"<OME" in text else _updated_json(text, before, after)
+        if text.startswith(b"ImageJ="):
+            for tag, axis in ((X_RESOLUTION, 0), (Y_RESOLUTION, 1)):
+                _grow(directory, tag, Fraction(after[axis], before[axis]), layout)
+        else:
+            text = updated_ome(text, before, after) if b"<OME" in text else _updated_json(text, before, after)
         directory[DESCRIPTION] = Value(ifd.ASCII, text + b"\0")
         return ifd.pack_block(directory, layout)
     except DamagedTiff as error:
         raise DamagedExif(str(error)) from error
+
+
+def _grow(directory: Directory, tag: int, factor: Fraction, layout: Layout) -> None:
+    """Multiply a tag that holds a fraction."""
+    if tag in directory and directory[tag].kind == ifd.RATIONAL:
+        above, below = layout.unpack("II", directory[tag].data, 0)
+        value = (Fraction(above, below or 1) * factor).limit_denominator(2**16)
+        if below and value.numerator < 2**32:
+            directory[tag] = Value(ifd.RATIONAL, layout.pack("II", value.numerator, value.denominator))
 
 
 def updated_ome(xml: bytes, before: tuple[int, int], after: tuple[int, int]) -> bytes:

@@ -6,11 +6,13 @@ Layout: TIFF 6.0, section 2; tags: EXIF 2.32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 
 from gramgan_cli.core.images.metadata import ifd
 from gramgan_cli.core.images.metadata.ifd import ASCII, EXIF_IFD, LONG, RATIONAL, SHORT, DamagedTiff, Entry
+from gramgan_cli.core.images.metadata.orientation import moved_subject
 
 ORIENTATION = 0x0112
 THUMBNAIL_START = 0x0201
@@ -19,6 +21,12 @@ WIDTHS = {0x0100, 0xA002}
 """ImageWidth and PixelXDimension."""
 HEIGHTS = {0x0101, 0xA003}
 """ImageLength and PixelYDimension."""
+INTEROPERABILITY, RELATED_WIDTH, RELATED_HEIGHT = 0xA005, 0x1001, 0x1002
+"""A directory, and the two numbers of pixels in it."""
+SUBJECTS = {0x9214, 0xA214}
+"""SubjectArea and SubjectLocation: coordinates in pixels."""
+FOCAL_PLANE = {0xA20E: 0, 0xA20F: 1}
+"""Pixels per length of the sensor, and the axis."""
 
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 SOFTWARE = 0x0131
@@ -60,6 +68,16 @@ class _Block:
         """The number of a SHORT or LONG entry."""
         return self.read("H" if entry.kind == SHORT else "I", entry.at + 8)
 
+    def load(self, entry: Entry, codes: str) -> tuple[int, ...]:
+        """The numbers of an entry (struct codes)."""
+        with _as_damage():
+            return self.layout.unpack(codes, self.data, entry.where)
+
+    def store(self, entry: Entry, codes: str, *values: int) -> None:
+        """Put numbers in the place of those that ``load`` gives."""
+        packed = self.layout.pack(codes, *values)
+        self.data[entry.where : entry.where + len(packed)] = packed
+
     def set_value(self, entry: Entry, value: int) -> None:
         """Store one number; it becomes a LONG where it does not fit a SHORT."""
         kind = SHORT if value <= 0xFFFF and entry.kind == SHORT else LONG
@@ -85,31 +103,51 @@ def exif_orientation(exif: bytes) -> int:
     return 1
 
 
-def updated_exif(exif: bytes, width: int, height: int) -> bytes:
-    """The block for an upright picture of this size: orientation 1, dimensions new, thumbnail gone.
+def updated_exif(exif: bytes, width: int, height: int, scale: tuple[float, float] = (1.0, 1.0)) -> bytes:
+    """The block for an upright picture of this size: orientation 1, all in pixels new, thumbnail gone.
+
+    Args:
+        exif: the block.
+        width, height: of the result, in pixels.
+        scale: result's width and height over the source's (upright).
 
     Raises DamagedExif.
     """
+    orientation = exif_orientation(exif)
     block = _Block(exif)
     first = block.first
     pending = [first]
-    for entry in [entry for at in pending for entry in _with_children(block, at, pending)]:
-        if entry.tag == ORIENTATION:
+    for at, entry in [pair for directory in pending for pair in _with_children(block, directory, pending)]:
+        related = at not in pending[:2]
+        if entry.tag == ORIENTATION and at == first:
             block.set_value(entry, 1)
-        elif entry.tag in WIDTHS:
+        elif entry.tag in WIDTHS or (related and entry.tag == RELATED_WIDTH):
             block.set_value(entry, width)
-        elif entry.tag in HEIGHTS:
+        elif entry.tag in HEIGHTS or (related and entry.tag == RELATED_HEIGHT):
             block.set_value(entry, height)
+        elif entry.tag in SUBJECTS and entry.kind == SHORT and 2 <= entry.length // 2 <= 4:
+            codes = "H" * (entry.length // 2)
+            block.store(entry, codes, *moved_subject(block.load(entry, codes), (width, height), scale, orientation))
+        elif entry.tag in FOCAL_PLANE and entry.kind == RATIONAL and entry.length == 8:
+            block.store(entry, "II", *_grown(block.load(entry, "II"), scale[FOCAL_PLANE[entry.tag]]))
     _drop_thumbnail(block, first)
     return bytes(block.data)
 
 
-def _with_children(block: _Block, ifd: int, pending: list[int]) -> Iterator[Entry]:
-    """The entries of a directory; the EXIF directory that the first one points to is added to ``pending``."""
+def _grown(fraction: Sequence[int], factor: float) -> tuple[int, int]:
+    above, below = fraction
+    value = Fraction(above, below or 1) * Fraction(factor).limit_denominator(10_000)
+    value = value.limit_denominator(1000) if max(value.numerator, value.denominator) >= 2**32 else value
+    return (value.numerator, value.denominator) if below and value.numerator < 2**32 else (above, below)
+
+
+def _with_children(block: _Block, ifd: int, pending: list[int]) -> Iterator[tuple[int, Entry]]:
+    """The entries of a directory; those that it and the EXIF directory point to are added to ``pending``."""
+    children = (EXIF_IFD, INTEROPERABILITY)
     for entry in block.entries(ifd):
-        if entry.tag == EXIF_IFD and ifd == pending[0] and len(pending) == 1:
+        if len(pending) < 3 and pending[-1] == ifd and entry.tag == children[len(pending) - 1]:
             pending.append(block.value(entry))
-        yield entry
+        yield ifd, entry
 
 
 def _drop_thumbnail(block: _Block, first: int) -> None:

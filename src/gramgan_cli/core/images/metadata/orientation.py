@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,3 +23,26 @@ def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
 def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
     """(width, height) after ``upright``."""
     return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+
+
+def moved_subject(
+    values: Sequence[int], size: tuple[int, int], scale: tuple[float, float], orientation: int
+) -> list[int]:
+    """Where the main subject is (EXIF 2.32, tags 0x9214 and 0xA214) in a larger, upright picture.
+
+    Args:
+        values: centre (x, y) in the stored pixels, and nothing, a diameter, or width and height.
+        size: (width, height) of the result, upright.
+        scale: result's width and height over the source's, upright.
+        orientation: the one that the source was stored in.
+    """
+    x, y, *extent = values
+    width, height = size[0] / scale[0], size[1] / scale[1]
+    if orientation in (5, 6, 7, 8):
+        x, y, extent = y, x, extent[::-1]
+    if orientation in (2, 3, 6, 7):
+        x = round(width) - x
+    if orientation in (3, 4, 7, 8):
+        y = round(height) - y
+    moved = [x * scale[0], y * scale[1], *(part * along for part, along in zip(extent, scale, strict=False))]
+    return [min(max(round(value), 0), 65535) for value in moved]

@@ -8,28 +8,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 
-ORIENTATION = rb"tiff:Orientation"
-WIDTHS = (rb"tiff:ImageWidth", rb"exif:PixelXDimension")
-HEIGHTS = (rb"tiff:ImageLength", rb"exif:PixelYDimension")
+from gramgan_cli.core.images.metadata.orientation import moved_subject
+
+TIFF, EXIF = b"http://ns.adobe.com/tiff/1.0/", b"http://ns.adobe.com/exif/1.0/"
+PANORAMA = b"http://ns.google.com/photos/1.0/panorama/"
+REGIONS, DIMENSIONS = (
+    b"http://www.metadataworkinggroup.com/schemas/regions/",
+    b"http://ns.adobe.com/xap/1.0/sType/Dimensions#",
+)
+IPTC = b"http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+USUAL = {
+    TIFF: b"tiff",
+    EXIF: b"exif",
+    PANORAMA: b"GPano",
+    REGIONS: b"mwg-rs",
+    DIMENSIONS: b"stDim",
+    IPTC: b"Iptc4xmpExt",
+}
+"""The prefix that a namespace has by custom; a packet may choose others."""
+
+WIDTHS = ((TIFF, b"ImageWidth"), (EXIF, b"PixelXDimension"))
+HEIGHTS = ((TIFF, b"ImageLength"), (EXIF, b"PixelYDimension"))
 
 ALONG_X = (
-    *(
-        rb"GPano:" + name
-        for name in (rb"FullPanoWidthPixels", rb"CroppedAreaImageWidthPixels", rb"CroppedAreaLeftPixels")
-    ),
-    rb"GPano:LargestValidInteriorRectLeft",
-    rb"GPano:LargestValidInteriorRectWidth",
+    b"FullPanoWidthPixels",
+    b"CroppedAreaImageWidthPixels",
+    b"CroppedAreaLeftPixels",
+    b"LargestValidInteriorRectLeft",
+    b"LargestValidInteriorRectWidth",
 )
 ALONG_Y = (
-    *(
-        rb"GPano:" + name
-        for name in (rb"FullPanoHeightPixels", rb"CroppedAreaImageHeightPixels", rb"CroppedAreaTopPixels")
-    ),
-    rb"GPano:LargestValidInteriorRectTop",
-    rb"GPano:LargestValidInteriorRectHeight",
+    b"FullPanoHeightPixels",
+    b"CroppedAreaImageHeightPixels",
+    b"CroppedAreaTopPixels",
+    b"LargestValidInteriorRectTop",
+    b"LargestValidInteriorRectHeight",
 )
-"""Numbers of pixels, which grow with the picture."""
+"""A panorama's numbers of pixels, which grow with the picture."""
 
 GONE = {
     b"http://ns.adobe.com/hdr-gain-map/1.0/": None,
@@ -54,12 +71,19 @@ IN_EXTENSION = {
 """The same of properties whose data lies in JPEG's extension of the packet."""
 
 _NUMBER = rb"-?\d+(?:\.\d+)?"
+_UNICODE = {b"\0\0\0<": "utf-32-be", b"<\0\0\0": "utf-32-le", b"\0<\0?": "utf-16-be", b"<\0?\0": "utf-16-le"}
+"""What packets of other encodings begin with; those that are embedded in pictures should be UTF-8."""
 
 
 def updated_xmp(
-    xmp: bytes, width: int, height: int, scale: tuple[float, float] = (1.0, 1.0), turned: bool = True
+    xmp: bytes,
+    width: int,
+    height: int,
+    scale: tuple[float, float] = (1.0, 1.0),
+    turned: bool = True,
+    orientation: int | None = 1,
 ) -> bytes:
-    """The packet for a larger, upright picture.
+    """The packet for a larger, upright picture, in UTF-8.
 
     Args:
         xmp: the packet.
@@ -67,26 +91,46 @@ def updated_xmp(
         scale: result's width and height over the source's (upright).
         turned: the pixels were turned upright, so that the orientation becomes 1; otherwise it stays as it is, as the
             pixels do.
+        orientation: the one that the pixels were stored in; None: not known.
     """
+    xmp = _as_utf8(xmp)
     if turned:
-        xmp = _set(xmp, ORIENTATION, lambda _: 1)
+        xmp = _set(xmp, _name(xmp, TIFF, b"Orientation"), lambda _: 1)
     for names, value in ((WIDTHS, width), (HEIGHTS, height)):
-        for name in names:
-            xmp = _set(xmp, name, lambda _, v=value: v)  # type: ignore[misc]
+        for space, name in names:
+            xmp = _set(xmp, _name(xmp, space, name), lambda _, v=value: v)  # type: ignore[misc]
     for along, factor in ((ALONG_X, scale[0]), (ALONG_Y, scale[1])):
-        for name in along:
-            xmp = _set(xmp, name, lambda old, f=factor: old * f)  # type: ignore[misc]
-    return without_properties(_applied_dimensions(xmp, scale), GONE)
+        xmp = _set(xmp, _name(xmp, PANORAMA, *along), lambda old, f=factor: old * f)  # type: ignore[misc]
+    for axis, factor in zip((b"X", b"Y"), scale, strict=True):
+        xmp = _grown_fraction(xmp, _name(xmp, EXIF, b"FocalPlane" + axis + b"Resolution"), factor)
+    xmp = _subject(xmp, (width, height), scale, orientation)
+    return without_properties(_regions(_applied_dimensions(xmp, scale), scale), GONE)
+
+
+def _as_utf8(xmp: bytes) -> bytes:
+    """The packet in UTF-8; one that can't be decoded stays as it is."""
+    encoding = _UNICODE.get(xmp[:4]) or ("utf-16" if xmp[:2] in (b"\xfe\xff", b"\xff\xfe") else None)
+    try:
+        return xmp.decode(encoding).encode() if encoding else xmp
+    except UnicodeError:
+        return xmp
+
+
+def _name(xmp: bytes, space: bytes, *names: bytes) -> bytes:
+    """A pattern of properties' names with every prefix that the namespace has in the packet."""
+    declared = set(re.findall(rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(space) + rb"[\"']", xmp))
+    prefixes = b"|".join(map(re.escape, sorted(declared | {USUAL[space]})))
+    return rb"(?:" + prefixes + rb"):(?:" + b"|".join(names) + rb")"
 
 
 def _set(xmp: bytes, name: bytes, change: Callable[[float], float]) -> bytes:
-    """Change a property, whether it is written as an attribute or as an element."""
+    """Change properties (a pattern), whether they are written as attributes or as elements."""
 
     def changed(match: re.Match[bytes]) -> bytes:
         return match[1] + _text(change(float(match[2])), match[2]) + match[3]
 
-    xmp = re.sub(rb"(\b" + name + rb"\s*=\s*[\"'])(" + _NUMBER + rb")([\"'])", changed, xmp)
-    return re.sub(rb"(<" + name + rb">\s*)(" + _NUMBER + rb")(\s*</)", changed, xmp)
+    xmp = re.sub(rb"(\s" + name + rb"\s*=\s*[\"']\s*)(" + _NUMBER + rb")(\s*[\"'])", changed, xmp)
+    return re.sub(rb"(<" + name + rb"(?:\s[^<>]*)?>\s*)(" + _NUMBER + rb")(\s*</)", changed, xmp)
 
 
 def _text(value: float, old: bytes) -> bytes:
@@ -94,19 +138,60 @@ def _text(value: float, old: bytes) -> bytes:
     return b"%d" % round(value) if b"." not in old or value == round(value) else repr(round(value, 6)).encode()
 
 
-def _applied_dimensions(xmp: bytes, scale: tuple[float, float]) -> bytes:
-    """The size in pixels that regions of faces were marked in (the regions themselves are parts of 1)."""
+def _grown_fraction(xmp: bytes, name: bytes, factor: float) -> bytes:
+    """A property that is written as '4000/1', times ``factor``."""
+
+    def grown(match: re.Match[bytes]) -> bytes:
+        value = Fraction(int(match[2]), int(match[3]) or 1) * Fraction(factor).limit_denominator(10_000)
+        return match[1] + b"%d/%d" % (value.numerator, value.denominator)
+
+    fraction = rb"(\d{1,12})/(\d{1,12})"
+    xmp = re.sub(rb"(\s" + name + rb"\s*=\s*[\"']\s*)" + fraction, grown, xmp)
+    return re.sub(rb"(<" + name + rb"(?:\s[^<>]*)?>\s*)" + fraction, grown, xmp)
+
+
+def _subject(xmp: bytes, size: tuple[int, int], scale: tuple[float, float], orientation: int | None) -> bytes:
+    """Where the main subject is: a list of the coordinates of a point, of a circle or of a box, as in EXIF."""
+    name = _name(xmp, EXIF, b"SubjectArea", b"SubjectLocation")
+
+    def moved(match: re.Match[bytes]) -> bytes:
+        values = [int(value) for value in re.findall(rb":li(?:\s[^<>]*)?>\s*(\d+)", match[0])]
+        if orientation is None or not 2 <= len(values) <= 4:
+            return b""
+        left = iter(moved_subject(values, size, scale, orientation))
+        return re.sub(rb"(:li(?:\s[^<>]*)?>\s*)\d+", lambda one: one[1] + b"%d" % next(left), match[0])
+
+    return re.sub(rb"<(" + name + rb")(?:\s[^<>]*)?>.*?</\1\s*>", moved, xmp, flags=re.DOTALL)
+
+
+def _regions(xmp: bytes, scale: tuple[float, float]) -> bytes:
+    """IPTC's regions, where they are measured in pixels (Photo Metadata Standard 2023.2, RegionBoundary)."""
+    boundary = _name(xmp, IPTC, b"RegionBoundary")
+    unit = _name(xmp, IPTC, b"rbUnit")
 
     def scaled(match: re.Match[bytes]) -> bytes:
         part = match[0]
-        if not re.search(rb"stDim:unit\s*=\s*[\"']pixel|<stDim:unit>\s*pixel", part):
+        if not re.search(unit + rb"\s*(?:=\s*[\"']|>)\s*pixel", part):
             return part
-        part = _set(part, rb"stDim:w", lambda old: old * scale[0])
-        return _set(part, rb"stDim:h", lambda old: old * scale[1])
+        part = _set(part, _name(xmp, IPTC, b"rbX", b"rbW", b"rbRx"), lambda old: old * scale[0])
+        return _set(part, _name(xmp, IPTC, b"rbY", b"rbH"), lambda old: old * scale[1])
 
-    return re.sub(
-        rb"<mwg-rs:AppliedToDimensions\b[^>]*(?:/>|>.*?</mwg-rs:AppliedToDimensions>)", scaled, xmp, flags=re.S
-    )
+    return re.sub(rb"<(" + boundary + rb")\b[^<>]*(?:(?<=/)>|>.*?</\1\s*>)", scaled, xmp, flags=re.DOTALL)
+
+
+def _applied_dimensions(xmp: bytes, scale: tuple[float, float]) -> bytes:
+    """The size in pixels that regions of faces were marked in (the regions themselves are parts of 1)."""
+    unit = _name(xmp, DIMENSIONS, b"unit")
+
+    def scaled(match: re.Match[bytes]) -> bytes:
+        part = match[0]
+        if not re.search(unit + rb"\s*(?:=\s*[\"']|>)\s*pixel", part):
+            return part
+        part = _set(part, _name(xmp, DIMENSIONS, b"w"), lambda old: old * scale[0])
+        return _set(part, _name(xmp, DIMENSIONS, b"h"), lambda old: old * scale[1])
+
+    name = _name(xmp, REGIONS, b"AppliedToDimensions")
+    return re.sub(rb"<(" + name + rb")\b[^<>]*(?:(?<=/)>|>.*?</\1\s*>)", scaled, xmp, flags=re.DOTALL)
 
 
 def without_properties(xmp: bytes, namespaces: Mapping[bytes, bytes | None]) -> bytes:

@@ -65,14 +65,15 @@ def open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
 def _tiff_metadata(page: tiff.Page, layout: Layout) -> Metadata:
     """What surrounds the pixels of one page."""
     directory = page.directory
+    nodata = samples.as_read(page, nodata_of(directory))
     return Metadata(
         icc=srgb_profile() if page.photometric in (5, 8) else _data(directory, tiff.ICC),
         exif=tiff.descriptive_exif(directory, layout),
         xmp=_data(directory, tiff.XMP),
         dpi=tiff.resolution(directory, layout),
         pixel_aspect=tiff.pixel_aspect(directory, layout),
-        geo=tiff.geo_block(directory, layout),
-        nodata=nodata_of(directory),
+        geo=tiff.geo_block(directory, layout, nodata),
+        nodata=nodata,
         turned=page.orientation in range(2, 9),
     )
 
@@ -111,6 +112,7 @@ def _tiff_page(data: bytes, page: tiff.Page, lenient: bool) -> Image.Image | Non
     try:
         image = pillow.image_of(data, lenient)
         image.seek(page.index)
+        image.info.pop("xmp", None)  # an orientation that stands there alone would be applied; the tag's is
     except UnidentifiedImageError as error:
         if samples.channels_as_rgb(page):
             return None

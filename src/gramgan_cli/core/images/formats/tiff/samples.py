@@ -93,6 +93,18 @@ def decode_as_rgb(data: bytes, page: Page) -> Array:
     return _straight(array[:, :, :channels]) if raw and page.extra[:1] == (1,) else array[:, :, :channels]
 
 
+def as_read(page: Page, value: float | None) -> float | None:
+    """A value of a page's samples as they are in memory: stretched, reduced and inverted; None where it can't be."""
+    if value is None or page.format == 3:
+        return value
+    top = 2**page.bits - 1
+    if not 0 <= value <= top:
+        return None
+    white = 255 if page.bits <= 8 else 65535
+    read = (int(value) * white + top // 2) // top
+    return float(white - read if page.photometric == 0 else read)
+
+
 def _to_known_dtype(array: Array, bits: int) -> Array:
     """Integers of up to 8 bits as uint8, of up to 32 as uint16, floats as float32; Unsupported for the rest."""
     if array.dtype in (np.float16, np.float32, np.float64):

@@ -31,7 +31,7 @@ STORAGE = frozenset(
 )
 """Tags that say how this file stores the picture; the result says it of its own."""
 
-IMAGE_SOURCE_DATA, DNG_VERSION, SUB_DIRECTORIES = 37724, 50706, 330
+IMAGE_SOURCE_DATA, DNG_VERSION, SUB_DIRECTORIES, IMAGE_DEPTH = 37724, 50706, 330, 32997
 
 RAW_COMPRESSIONS = frozenset((32767, 32769, 32770, 34713, 65535))
 """Of Sony's, Epson's, Samsung's, Nikon's and Pentax's raw files."""
@@ -148,6 +148,8 @@ def _page(index: int, directory: Directory, layout: Layout) -> Page:
     bits = numbers(directory[BITS], layout) if BITS in directory else (1,)
     if len(set(bits)) > 1:
         raise Unsupported(f"TIFF, samples of {', '.join(map(str, bits[:5]))} bits")
+    if integer(directory, IMAGE_DEPTH, layout, 1) > 1:
+        raise Unsupported("TIFF, a volume (ImageDepth)")
     if width < 1 or height < 1 or not bits:
         raise DamagedTiff("its header makes no sense")
     return Page(
@@ -204,9 +206,16 @@ def descriptive_exif(directory: Mapping[int, Value], layout: Layout) -> bytes | 
     return ifd.pack_block(kept, layout)
 
 
-def geo_block(directory: Mapping[int, Value], layout: Layout) -> bytes | None:
-    """The directory's tags of GeoTIFF and GDAL, as a TIFF structure; None: there are none."""
+def geo_block(directory: Mapping[int, Value], layout: Layout, nodata: float | None) -> bytes | None:
+    """The directory's tags of GeoTIFF and GDAL, as a TIFF structure; None: there are none.
+
+    Args:
+        directory, layout: of the page.
+        nodata: the value that is no data in the pixels as they are read.
+    """
     kept = {tag: value for tag, value in directory.items() if tag in geo.TAGS}
+    if geo.GDAL_NODATA in kept and nodata is not None and integer(directory, SAMPLE_FORMAT, layout, 1) != 3:
+        kept[geo.GDAL_NODATA] = Value(ifd.ASCII, b"%d\0" % round(nodata))
     return ifd.pack_block(kept, layout) if kept else None
 
 
