@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -71,3 +72,32 @@ def test_links_that_lead_to_each_other(tmp_path: Path, monkeypatch: pytest.Monke
         app.main()
     except SystemExit as error:
         assert error.code == 1  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["upscale", "a.png", "--nosuch"], "--nosuch"),
+        (["upscale", "a.png", "--outscale", "abc"], "number"),
+        (["upscale", "a.png", "--quality", "200"], "at most 100"),
+        (["upscale", "a.png", "--width", "0"], "at least 1"),
+        (["upscale", "a.png", "--format", "bmpp"], "bmpp"),
+        (["upscale", "a.png", "--tile", "foo"], "foo"),
+        (["upscale", "a.png", "--device", "foo"], "foo"),
+        (["upscale"], "INPUT"),
+        (["nosuch"], "nosuch"),
+        (["models", "nosuch"], "nosuch"),
+        (["batch", "report", "nosuch"], "nosuch"),
+        (["bench", "--nosuch"], "--nosuch"),
+    ],
+)
+def test_errors_found_before_the_work_are_a_document_too(arguments, said, monkeypatch, capsys) -> None:
+    """And no library's wording reaches a user."""
+    monkeypatch.setattr(sys, "argv", ["gramgan", *arguments, "--json"])
+    with pytest.raises(SystemExit) as caught:
+        app.main()
+    printed = capsys.readouterr()
+    assert caught.value.code in (1, 2)
+    assert said in json.loads(printed.out)["error"]
+    assert "Input should" not in printed.out + printed.err
+    assert "Value error" not in printed.out + printed.err

@@ -11,23 +11,56 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from gramgan_cli import __version__
 from gramgan_cli.cli import batch, doctor, ui
 from gramgan_cli.cli.data import build_db, data, mask
-from gramgan_cli.cli.errors import explain
+from gramgan_cli.cli.errors import explain, plain
 from gramgan_cli.cli.measure import bench, compare, plot
 from gramgan_cli.cli.models import models
-from gramgan_cli.cli.output import fail
+from gramgan_cli.cli.output import documents, fail, print_json
 from gramgan_cli.cli.train import runs, train
 from gramgan_cli.cli.upscale import upscale
 from gramgan_cli.core.errors import GramganError
 
+
+class _Group(TyperGroup):
+    """The commands. With --json an error that the parser finds is a document, too."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _parser_errors_explained():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _parser_errors_explained():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _parser_errors_explained() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # of the parser's own kinds, which typer names otherwise in each version
+        said = getattr(error, "format_message", None)
+        if said is not None and type(error).__name__ != "NoArgsIsHelpError":
+            error.message = plain(error.message)  # type: ignore[attr-defined]
+            _print_error(said())
+        raise
+
+
+def _print_error(said: str) -> None:
+    """The error as the one document of --json, where none was printed."""
+    if "--json" in sys.argv and not documents.printed:
+        print_json({"error": said})
+
+
 app = typer.Typer(
     name="gramgan",
+    cls=_Group,
     help="Make photographs four times larger, with believable texture.\n\n"
     "[bold]gramgan upscale photo.jpg[/bold]\n\n"
     "[bold]gramgan upscale --help[/bold]\n\n"
@@ -116,12 +149,14 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line; ``GRAMGAN_DEBUG=1`` lets tracebacks through."""
+    documents.printed = 0
     try:
         with _terminated_like_interrupted():
             app()
     except Exception as error:  # the one place that catches everything: a user gets a sentence
         if os.environ.get("GRAMGAN_DEBUG"):
             raise
+        _print_error(sentence(error))
         fail(sentence(error))
         sys.exit(error.exit_code if isinstance(error, GramganError) else GramganError.exit_code)
 

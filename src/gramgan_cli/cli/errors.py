@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from gramgan_cli.core import errors
@@ -26,3 +27,27 @@ def explain(error: GramganError) -> str:
     """Message, hint and, where there is one for this kind of error, the options or the command that help."""
     special = next((HINTS[kind](error) for kind in type(error).__mro__ if kind in HINTS), "")
     return " ".join(part for part in (error.message, error.hint, special) if part)
+
+
+_LIBRARY_WORDS = (
+    (r"Input should be a valid integer.*", "It must be a whole number."),
+    (r"Input should be a valid number.*", "It must be a number."),
+    (r"Input should be a finite number.*", "It must be a finite number."),
+    (r"Input should be a valid boolean.*", "It must be true or false."),
+    (r"Input should be greater than or equal to (\S+?)\.?$", r"It must be at least \1."),
+    (r"Input should be less than or equal to (\S+?)\.?$", r"It must be at most \1."),
+    (r"Input should be greater than (\S+?)\.?$", r"It must be more than \1."),
+    (r"Input should be less than (\S+?)\.?$", r"It must be less than \1."),
+    (r"Input should be (.*?)\.?$", r"It must be \1."),
+    (r"(?:Value|Assertion) error, (.*)", r"\1"),
+)
+"""What the library that reads values says of wrong ones, and the same in plain words."""
+
+
+def plain(message: str) -> str:
+    """What the parser of options says, without library wording."""
+    for pattern, words in _LIBRARY_WORDS:
+        changed = re.sub(rf"^{pattern}", words, message, flags=re.DOTALL)
+        if changed != message:
+            return changed
+    return message

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -71,6 +72,15 @@ def print_line(text: str) -> None:
         sys.stdout.buffer.flush()
 
 
+@dataclass
+class _Documents:
+    printed: int = 0
+    """How many the command has printed; there is to be one."""
+
+
+documents = _Documents()
+
+
 def print_json(document: Any) -> None:
     """The one document of ``--json``. Non-finite numbers are not JSON and raise ValueError."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
@@ -80,6 +90,7 @@ def print_json(document: Any) -> None:
     except UnicodeEncodeError:
         text = json.dumps(document, indent=2, allow_nan=False)
     sys.stdout.write(text + "\n")
+    documents.printed += 1
 
 
 @contextmanager

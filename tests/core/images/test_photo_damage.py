@@ -46,6 +46,15 @@ def error_of(data: bytes, **options: bool) -> str:
     return str(caught.value)
 
 
+def helps(data: bytes) -> bool:
+    """Whether anything of a damaged file can be read."""
+    try:
+        list(open_photo(data, "x.png", allow_truncated=True).decode())
+    except GramganError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("kind", sorted(ONE_OF_EACH))
 @pytest.mark.parametrize("part", [0.35, 0.7, 0.97])
 def test_a_file_that_is_cut_off_is_refused(kind, part):
@@ -54,7 +63,7 @@ def test_a_file_that_is_cut_off_is_refused(kind, part):
     assert message.startswith("x.png ")
     assert "\n" not in message
     if "damaged" in message:
-        assert "--allow-truncated" in message
+        assert ("--allow-truncated" in message) == helps(data[: int(part * len(data))])
 
 
 RECOVERABLE = ["png", "png16", "jpg", "bmp", "webp", "lossless.webp", "gif", "ppm", "tif", "plain.tif16"]

@@ -216,7 +216,9 @@ def geo_tags(point: bool = False) -> list[tuple]:
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("point", [False, True])
 def test_the_position_on_the_earth_stays_true(point, order, tmp_path):
-    data = with_tifffile(scene(3), extratags=geo_tags(point), byteorder=order)
+    image = scene(3)
+    image[(image == 255).all(axis=2)] = 254  # what is declared to be no data would be named
+    data = with_tifffile(image, extratags=geo_tags(point), byteorder=order)
     record = upscale_one(data, tmp_path, "a.tif")
     assert record.warnings == []
     tags = tifffile.TiffFile(record.output).pages[0].tags
