@@ -149,6 +149,8 @@ class _Output:
 class CompareArguments(TypedDict, total=False):
     """How models are compared. Every default is that of ``gramgan compare``."""
 
+    denoise: float | None
+    """0: the photo is clean, 1: noise, blur and blocks are taken away; where no model is named."""
     style: float | None
     """0: right on average, 1: rich in texture; for the model that is used where none is named, clean and photo."""
     is_hr: bool
@@ -193,8 +195,8 @@ def compare(
     target = picture.with_name(f"{picture.stem}_compare.png") if output is None else Path(output)
     check_comparison(target, picture, arguments.get("overwrite", False))
     named: Sequence[str | None] = models or [None]
-    style = arguments.get("style")
-    names = [chosen_model(name, style=style) for name in named if name != "bicubic"]
+    amounts = arguments.get("denoise"), arguments.get("style")
+    names = [chosen_model(name, *amounts) for name in named if name != "bicubic"]
     device = pick_device(arguments.get("device", "auto"))
     enlargers = with_bicubic(open_enlargers(names, device, arguments.get("tile", "auto"), on_note))
     options = CompareOptions(is_hr=arguments.get("is_hr", False), halve=arguments.get("halve", False))

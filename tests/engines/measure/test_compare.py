@@ -209,3 +209,12 @@ def test_page_in_a_browser(page: Chromium) -> None:
     for kind, at in (("mousePressed", divider), ("mouseMoved", divider - 50), ("mouseReleased", divider - 50)):
         page.mouse(kind, at, top, button="left", buttons=1, clickCount=1)
     assert page.run("seen.x") == pytest.approx(100 + 50 / fit, abs=0.1)
+
+
+def test_the_amounts_of_the_square_are_compared(tmp_path: Path) -> None:
+    Image.fromarray(data.coffee()[100:116, 150:170]).save(tmp_path / "piece.png")
+    words = [tmp_path / "piece.png", "--denoise", "0", "--style", "0", "-o", tmp_path / "g.png", "--json"]
+    document = json.loads(run(*words))
+    assert [version["label"] for version in document["versions"]] == ["input", "bicubic", "clean"]
+    result = CliRunner().invoke(app, ["compare", str(tmp_path / "piece.png"), "--denoise", "auto"])
+    assert isinstance(result.exception, UsageError)

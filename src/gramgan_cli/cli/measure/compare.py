@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from gramgan_cli.cli.amounts import Style
+from gramgan_cli.cli.amounts import Denoise, Style, denoise_of
 from gramgan_cli.cli.completion import complete_model
 from gramgan_cli.cli.output import errors_in_document, note, print_json, print_line
+from gramgan_cli.core.errors import UsageError
 
 MEASURE, RUN = "Where the original is known", "How it runs"
 
@@ -25,6 +26,7 @@ def compare(
             help="A model's name or file. Repeatable; bicubic is always shown. Default: what `gramgan upscale` uses.",
         ),
     ] = None,
+    denoise: Denoise = None,
     style: Style = None,
     output: Annotated[
         Path | None,
@@ -71,11 +73,15 @@ def compare(
     from gramgan_cli.engines.measure.tables import finite
 
     with errors_in_document(json, {"output": None, "versions": []}):
+        amount = denoise_of(denoise)
+        if amount == "auto":
+            raise UsageError("A comparison is of named amounts.", "Give --denoise a number from 0 to 1.")
         comparison = measuring.compare(
             photo,
             output,
             model,
             on_note=note,
+            denoise=amount,
             style=style,
             is_hr=hr,
             halve=halve,

@@ -1,0 +1,74 @@
+"""The commands of docs/training.md below a line ``<!-- train -->``: run on small photos, for a step."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from train_photos import blurred_noise
+from typer.testing import CliRunner
+
+from gramgan_cli.cli.app import app
+from gramgan_cli.core.resize.matlab import make_lr
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
+BLOCK = re.compile(r"^<!-- train -->\n```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SMALL = ["--batch-size", "2", "--hr-crop", "48", "--device", "cpu", "--quiet"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All that the page speaks of."""
+    for name in ("photos", "held-out", "faces", "streets", "scans/hr", "DIV2K/DIV2K_train_HR", "DIV2K/DIV2K_valid_HR"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        blurred_noise(tmp_path / name, 2, (96, 72), by=3)
+    (tmp_path / "streets.txt").write_text("streets/0.png\nstreets/1.png\n", encoding="utf-8")
+    for source, target, stem in (
+        ("scans/hr", "scans/lr", "{}"),
+        ("DIV2K/DIV2K_train_HR", "DIV2K/DIV2K_train_LR_bicubic/X4", "{}x4"),
+        ("DIV2K/DIV2K_valid_HR", "DIV2K/DIV2K_valid_LR_bicubic/X4", "{}x4"),
+    ):
+        (tmp_path / target).mkdir(parents=True)
+        for path in (tmp_path / source).iterdir():
+            lr = make_lr(np.asarray(Image.open(path)), 4)
+            Image.fromarray(lr).save(tmp_path / target / f"{stem.format(path.stem)}.png")
+    (tmp_path / "grey").mkdir()
+    levels = np.random.default_rng(0).integers(0, 65536, (3, 72, 96)).astype(np.uint16)
+    for number, scan in enumerate(levels):
+        Image.fromarray(scan).save(tmp_path / "grey" / f"{number}.tif")
+    Image.fromarray(levels[0, :20, :24]).save(tmp_path / "scan.tif")
+    Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(tmp_path / "photo.png")
+    if importlib.util.find_spec("spandrel") is not None:
+        from spandrel.architectures.SAFMN import SAFMN
+
+        torch.save({"params": SAFMN(dim=8, n_blocks=1).state_dict()}, tmp_path / "4x-something.pth")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def shortened(words: list[str]) -> list[str]:
+    """A training of one step (two where it goes on); large networks are checked and planned alone."""
+    if words[0] != "train":
+        return words
+    if "--resume" in words:
+        return [*words, "--steps", "2", "--device", "cpu", "--quiet"]
+    large = "--arch" not in words and "--init" not in words
+    return [*words, *SMALL, "--steps", "1", *(["--dry-run"] if large else [])]
+
+
+def test_the_commands_of_the_page_run(folder: Path) -> None:
+    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    assert len(blocks) >= 10
+    for block in blocks:
+        if ".pth" in block and not (folder / "4x-something.pth").is_file():
+            continue
+        for line in block.splitlines():
+            words = shortened(shlex.split(line)[1:])
+            result = CliRunner().invoke(app, words)
+            assert result.exit_code == 0, (line, result.output, result.exception)
