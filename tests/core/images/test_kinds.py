@@ -6,6 +6,7 @@ import io
 import struct
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import tifffile
@@ -18,6 +19,7 @@ from gramgan_cli.core.data.prepared import read_rgb
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.kinds import kind_of, kind_of_bytes
 from gramgan_cli.core.images.read import open_photo
+from gramgan_cli.engines.upscale.inputs import Search, find
 
 SUFFIXES = {".jpeg": "jpg", ".tif": "tiff", ".pgm": "ppm", ".pbm": "ppm"}
 
@@ -150,5 +152,27 @@ def test_a_folder_names_what_it_leaves_out_and_reads_jpegs_of_any_name(tmp_path,
         main()
     said = "".join(capsys.readouterr())
     assert ended.value.code in (0, None)
-    assert f"Left out {len(FOREIGN)} files of kinds that gramgan does not read" in said.replace("\n", " ")
+    assert f"Left out {len(FOREIGN)} files of kinds that gramgan does not read in folders" in said.replace("\n", " ")
     assert len(list((tmp_path / "out").glob("*_x4.*"))) == 3
+
+
+def test_pictures_under_other_names_are_named_and_backups_are_not_read(tmp_path):
+    """exiftool leaves ``photo.jpg_original`` beside ``photo.jpg``: to read both would be one result for two."""
+    for name, form in (("photo.jpg", "JPEG"), ("photo.jpg_original", "JPEG"), ("scan", "PNG"), ("b.dat", "WEBP")):
+        (tmp_path / name).write_bytes(with_pillow(scene(3), form))
+    named: list[tuple[str, str]] = []
+    search = Search(False, None, on_foreign=lambda path, kind: named.append((Path(path).name, kind)))
+    assert [Path(one.source).name for one in find([str(tmp_path)], search)] == ["photo.jpg"]
+    expected = [("b.dat", "WebP of another name"), ("photo.jpg_original", "JPEG of another name")]
+    assert named == [*expected, ("scan", "PNG of another name")]
+
+
+def test_folders_far_away_name_the_kinds_that_are_not_read():
+    files = fsspec.filesystem("memory")
+    for name in ("a.png", "b.NEF", "c.psd", "d.tga", "e.txt", ".hidden.psd", "f.jp2"):
+        files.pipe_file(f"/kinds/{name}", b"x")
+    named: list[tuple[str, str]] = []
+    search = Search(False, None, on_foreign=lambda path, kind: named.append((path.rpartition("/")[2], kind)))
+    assert [one.below for one in find(["memory://kinds"], search)] == ["a.png"]
+    assert [name for name, _ in named] == ["b.NEF", "c.psd", "d.tga", "f.jp2"]
+    assert named[1][1] == "Photoshop document"

@@ -75,7 +75,7 @@ def foreign(found: Sequence[tuple[str, str]]) -> str:
     files = ", ".join(f"{path} ({kind})" for path, kind in found[:NAMED])
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     what = "1 file of a kind" if len(found) == 1 else f"{len(found)} files of kinds"
-    return f"Left out {what} that gramgan does not read: {files}{more}."
+    return f"Left out {what} that gramgan does not read in folders: {files}{more}."
 
 
 def line_of(result: Result, quiet: bool = False) -> str:

@@ -40,8 +40,8 @@ LABELS = {
 }
 """The kinds that are read."""
 
-JPEG_BEGINNINGS = (".j", ".pj")
-"""What the endings of JPEG's many names begin with: .jfif, .jfi, .jif, .pjpeg, .pjp."""
+JPEG_ENDINGS = r"\.p?j[a-z]{1,4}"
+"""JPEG's many names, as a pattern: .jfif, .jfi, .jif, .jps, .pjpeg; not .jpg_original, which a program's backup has."""
 
 _READ = (
     ("png", rb"\x89PNG\r\n\x1a\n"),
@@ -93,6 +93,30 @@ _RAW_SUFFIXES = frozenset(
 )
 """Endings of camera raw files, most of which begin like a TIFF."""
 
+_TGA_SUFFIXES = frozenset({".tga", ".vda", ".icb", ".vst"})
+
+_SUFFIXES = {
+    ".psd": "psd",
+    ".psb": "psd",
+    ".jp2": "jp2",
+    ".j2k": "jp2",
+    ".jpf": "jp2",
+    ".jpx": "jp2",
+    ".jxr": "jxr",
+    ".exr": "exr",
+    ".hdr": "hdr",
+    ".dds": "dds",
+    ".ico": "ico",
+    ".xcf": "xcf",
+    ".eps": "eps",
+    ".svg": "svg",
+    ".qoi": "qoi",
+    ".pcx": "pcx",
+    ".fits": "fits",
+    ".dcm": "dicom",
+}
+"""Endings of kinds that are not read, for files that are too far away to look into."""
+
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
 
 
@@ -142,6 +166,17 @@ def kind_of(path: Path) -> Kind | None:
     suffix = path.suffix.lower()
     if suffix in _RAW_SUFFIXES and (kind is None or kind.name == "tiff"):
         return Kind("raw", RAW, read=False)
-    if kind is None and suffix in (".tga", ".vda", ".icb", ".vst"):
+    if kind is None and suffix in _TGA_SUFFIXES:
         return Kind("tga", "TGA picture", read=False)
     return kind
+
+
+def kind_by_suffix(suffix: str) -> Kind | None:
+    """The kind that is not read and that an ending stands for; None for every other ending."""
+    suffix = suffix.lower()
+    if suffix in _RAW_SUFFIXES:
+        return Kind("raw", RAW, read=False)
+    if suffix in _TGA_SUFFIXES:
+        return Kind("tga", "TGA picture", read=False)
+    labels = {name: label for name, label, _ in _NOT_READ}
+    return Kind(_SUFFIXES[suffix], labels[_SUFFIXES[suffix]], read=False) if suffix in _SUFFIXES else None

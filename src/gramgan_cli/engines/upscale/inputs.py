@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.capabilities import READ_SUFFIXES
-from gramgan_cli.core.images.kinds import JPEG_BEGINNINGS, kind_of
+from gramgan_cli.core.images.kinds import JPEG_ENDINGS, kind_by_suffix, kind_of
 from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
 
 STANDARD = "-"
@@ -140,10 +141,10 @@ def _pictures(folder: Path, search: Search, top: bool = True) -> Iterator[Path]:
         elif entry.suffix.lower() in READ_SUFFIXES:
             yield entry
         elif entry.is_file() and (kind := kind_of(entry)):
-            if kind.name == "jpg" and entry.suffix.lower().startswith(JPEG_BEGINNINGS):
+            if kind.name == "jpg" and re.fullmatch(JPEG_ENDINGS, entry.suffix.lower()):
                 yield entry
-            elif not kind.read:
-                search.on_foreign(str(entry), kind.label)
+            else:
+                search.on_foreign(str(entry), f"{kind.label} of another name" if kind.read else kind.label)
 
 
 def _is_output(folder: Path, search: Search) -> bool:
@@ -158,7 +159,11 @@ def _elsewhere(text: str, search: Search) -> Iterator[Found]:
     where = locate(text)
     if where.is_folder():
         output = locate(search.output) if search.output else None
-        inside = [file for file in where.files(search.recursive) if _is_wanted(file, where, output)]
+        visible = [file for file in where.files(search.recursive) if _is_visible(file, where, output)]
+        inside = [file for file in visible if file.suffix.lower() in READ_SUFFIXES]
+        for file in visible:
+            if kind := kind_by_suffix(file.suffix):
+                search.on_foreign(file.text, kind.label)
         if not inside:
             raise _no_picture(where.text, search)
         for file in inside:
@@ -171,10 +176,10 @@ def _elsewhere(text: str, search: Search) -> Iterator[Found]:
         raise GramganError(f"There is no file or folder {where.text}.", "Check the name.")
 
 
-def _is_wanted(file: Location, folder: Location, output: Location | None) -> bool:
-    """A visible picture, and not in the folder of results or of records where those lie inside ``folder``."""
+def _is_visible(file: Location, folder: Location, output: Location | None) -> bool:
+    """A visible file, and not in the folder of results or of records where those lie inside ``folder``."""
     below = file.parts[len(folder.parts) :]
     hidden = any(part.startswith(".") for part in below)
     if output is not None and not isinstance(output, LocalPath) and len(output.parts) > len(folder.parts):
         hidden = hidden or file.parts[: len(output.parts)] == output.parts
-    return not hidden and file.suffix.lower() in READ_SUFFIXES
+    return not hidden
