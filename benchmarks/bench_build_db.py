@@ -25,7 +25,7 @@ from PIL import Image
 
 from gramgan_cli.core.data.listing import list_pictures
 from gramgan_cli.core.texture.patchdb.cutting import upright_size
-from gramgan_cli.core.texture.patchdb.sampling import draw_places
+from gramgan_cli.core.texture.patchdb.sampling import draw_positions
 from gramgan_cli.engines.data.bank import build_bank
 
 PLACES = 200_000
@@ -92,7 +92,7 @@ def run(folder: Path) -> None:
         write_photos(hr_dir, 16, (1224, 816))
 
     paths = list_pictures(hr_dir)
-    draw = draw_places([upright_size(path) for path in paths], PLACES, 4, 0)
+    draw = draw_positions([upright_size(path) for path in paths], PLACES, 4, 0)
     places = [
         (path, int(y), int(x), numbers)
         for path, corners, normals in zip(paths, draw.corners, draw.normals, strict=True)

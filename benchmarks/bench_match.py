@@ -32,7 +32,7 @@ from gramgan_cli.core.resize.matlab import imresize, make_lr
 from gramgan_cli.core.texture.gram import packed_gram, unpack
 from gramgan_cli.core.texture.patchdb.bank import Bank, load_bank
 from gramgan_cli.core.texture.patchdb.query import build_index, combined_query
-from gramgan_cli.core.texture.patches import choose_places, cut_patches, parse_selection
+from gramgan_cli.core.texture.patches import choose_positions, cut_patches, parse_selection
 from gramgan_cli.engines.data.bank import build_bank
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.gan import GanTraining
@@ -88,7 +88,7 @@ def median(rounds: list[Seconds]) -> Seconds:
 
 def match(bank: Bank, sr: torch.Tensor, hr: torch.Tensor, centered: bool, rounds: int) -> dict[str, Any]:
     """Median seconds of each side on one form of the Gram matrix, and how far their answers are apart."""
-    places = choose_places(parse_selection("dense"), CROPS, SIDE, SIDE, SIZE)
+    places = choose_positions(parse_selection("dense"), CROPS, SIDE, SIDE, SIZE)
     patches = [cut_patches(images, places, SIZE) for images in (hr, sr)]
     queries = combined_query(*(packed_gram(p, centered) for p in patches)).flatten(0, 1)
     entries = bank.grams(centered).to(queries.device)

@@ -1,4 +1,4 @@
-"""``--denoise`` and ``--style``: the place in the square of weights, and how ``--denoise`` is read."""
+"""``--denoise`` and ``--style``: the position in the square of weights, and how ``--denoise`` is read."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perce
 from gramgan_cli.core.losses.perceptual import perceptual
 from gramgan_cli.core.losses.texture import patch_texture
 from gramgan_cli.core.texture.gram import gram, packed_gram, unpack
-from gramgan_cli.core.texture.patches import choose_places, cut_patches, parse_selection
+from gramgan_cli.core.texture.patches import choose_positions, cut_patches, parse_selection
 
 
 def numpy_gram(patch: np.ndarray, centered: bool) -> np.ndarray:
@@ -92,7 +92,7 @@ def test_texture_loss_moves_every_layer_and_its_gradient_is_right(centered: bool
     torch.manual_seed(0)
     net = RRDBNet(nf=4, nb=1, gc=2).double()
     lr = torch.rand(2, 3, 4, 4, dtype=torch.float64)
-    places = choose_places(parse_selection("dense"), 2, 16, 16, 4)
+    places = choose_positions(parse_selection("dense"), 2, 16, 16, 4)
     target = packed_gram(torch.rand(2, 16, 3, 4, 4, dtype=torch.float64), centered)
 
     def loss() -> torch.Tensor:
@@ -240,17 +240,17 @@ def test_losses_of_bf16_values_are_computed_in_float32() -> None:
 
 
 def test_places_of_each_selection() -> None:
-    centre = choose_places(parse_selection("center"), 2, 192, 192, 4)
+    centre = choose_positions(parse_selection("center"), 2, 192, 192, 4)
     assert centre.tolist() == [[[94, 94]], [[94, 94]]]
-    dense = choose_places(parse_selection("dense"), 1, 10, 9, 4)
+    dense = choose_positions(parse_selection("dense"), 1, 10, 9, 4)
     assert dense.tolist() == [[[0, 0], [0, 4], [4, 0], [4, 4]]]
-    assert choose_places(parse_selection("dense"), 8, 192, 192, 4).shape == (8, 48 * 48, 2)
-    draw = choose_places(parse_selection("random:500"), 3, 8, 7, 4, torch.Generator().manual_seed(3))
+    assert choose_positions(parse_selection("dense"), 8, 192, 192, 4).shape == (8, 48 * 48, 2)
+    draw = choose_positions(parse_selection("random:500"), 3, 8, 7, 4, torch.Generator().manual_seed(3))
     assert draw.shape == (3, 500, 2)
     assert set(draw[..., 0].unique().tolist()) == set(range(5))
     assert set(draw[..., 1].unique().tolist()) == set(range(4))
     assert not torch.equal(draw[0], draw[1])
-    again = choose_places(parse_selection("random:500"), 3, 8, 7, 4, torch.Generator().manual_seed(3))
+    again = choose_positions(parse_selection("random:500"), 3, 8, 7, 4, torch.Generator().manual_seed(3))
     assert torch.equal(draw, again)
 
 
@@ -279,4 +279,4 @@ def test_cut_patches_are_slices_and_keep_the_graph() -> None:
 
 def test_a_patch_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(ValueError, match="does not fit"):
-        choose_places(parse_selection("dense"), 1, 3, 9, 4)
+        choose_positions(parse_selection("dense"), 1, 3, 9, 4)

@@ -19,7 +19,7 @@ from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.core.texture.gram import packed_gram, unpack
 from gramgan_cli.core.texture.patchdb.bank import Bank, load_bank
 from gramgan_cli.core.texture.patchdb.candidates import MatchOptions, TextureTargets, image_candidates
-from gramgan_cli.core.texture.patchdb.sampling import draw_places
+from gramgan_cli.core.texture.patchdb.sampling import draw_positions
 from gramgan_cli.core.texture.patchdb.versions import MARGIN, affine_patches, down_up_patches
 from gramgan_cli.engines.data.bank import build_bank
 
@@ -123,7 +123,7 @@ def test_affine_map_of_zeros_changes_nothing() -> None:
 def test_places_are_uniform_over_the_pixels_of_the_whole_set() -> None:
     """Chi-square over files against their numbers of possible places, and over the parts of one file."""
     sizes = [(200, 300), (90, 80), (64, 400), (500, 37), (10, 500)]
-    draw = draw_places(sizes, 20_000, 4, seed=1)
+    draw = draw_positions(sizes, 20_000, 4, seed=1)
     possible = np.array([max(0, h - 19) * max(0, w - 19) for h, w in sizes], dtype=float)
     counts = np.array([len(corners) for corners in draw.corners])
     assert counts[4] == 0
@@ -136,7 +136,7 @@ def test_places_are_uniform_over_the_pixels_of_the_whole_set() -> None:
 
 def test_places_are_different_from_each_other_and_inside() -> None:
     sizes = [(40, 50), (30, 31)]
-    draw = draw_places(sizes, 500, 6, seed=0)
+    draw = draw_positions(sizes, 500, 6, seed=0)
     for corners, (height, width) in zip(draw.corners, sizes, strict=True):
         assert len(np.unique(corners, axis=0)) == len(corners)
         assert corners.min() >= MARGIN
@@ -144,14 +144,14 @@ def test_places_are_different_from_each_other_and_inside() -> None:
 
 
 def test_a_small_set_gives_all_its_places() -> None:
-    draw = draw_places([(20, 21), (24, 20)], 10_000, 4, seed=0)
+    draw = draw_positions([(20, 21), (24, 20)], 10_000, 4, seed=0)
     assert [len(corners) for corners in draw.corners] == [2, 5]
     with pytest.raises(GramganError, match="No photo is large enough for patches of 4 px"):
-        draw_places([(19, 400)], 10, 4, seed=0)
+        draw_positions([(19, 400)], 10, 4, seed=0)
 
 
 def test_seeds_differ() -> None:
-    one, other, again = (draw_places([(100, 100)], 500, 4, seed=s) for s in (0, 1, 0))
+    one, other, again = (draw_positions([(100, 100)], 500, 4, seed=s) for s in (0, 1, 0))
     assert np.array_equal(one.corners[0], again.corners[0])
     assert np.array_equal(one.normals[0], again.normals[0])
     assert not np.array_equal(one.corners[0], other.corners[0])

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.texture.patches import Selection, choose_places, cut_patches, parse_selection
+from gramgan_cli.core.texture.patches import Selection, choose_positions, cut_patches, parse_selection
 
 
 def test_dense_without_a_generator_tiles_from_the_corner() -> None:
-    places = choose_places(Selection("dense"), 2, 10, 13, 4)
+    places = choose_positions(Selection("dense"), 2, 10, 13, 4)
     expected = [[y, x] for y in (0, 4) for x in (0, 4, 8)]
     assert places.tolist() == [expected, expected]
 
@@ -18,7 +18,7 @@ def test_dense_without_a_generator_tiles_from_the_corner() -> None:
 def test_dense_with_a_generator_starts_everywhere_and_never_overlaps() -> None:
     corners = set()
     for seed in range(200):
-        places = choose_places(Selection("dense"), 1, 19, 18, 4, torch.Generator().manual_seed(seed))[0]
+        places = choose_positions(Selection("dense"), 1, 19, 18, 4, torch.Generator().manual_seed(seed))[0]
         covered = torch.zeros(19, 18)
         for y, x in places.tolist():
             covered[y : y + 4, x : x + 4] += 1
@@ -30,20 +30,20 @@ def test_dense_with_a_generator_starts_everywhere_and_never_overlaps() -> None:
 
 def test_a_patch_as_large_as_the_image_is_taken_whole() -> None:
     for seed in range(5):
-        places = choose_places(Selection("dense"), 1, 4, 4, 4, torch.Generator().manual_seed(seed))
+        places = choose_positions(Selection("dense"), 1, 4, 4, 4, torch.Generator().manual_seed(seed))
         assert places.tolist() == [[[0, 0]]]
 
 
 def test_center_and_random() -> None:
-    assert choose_places(Selection("center"), 1, 10, 13, 4).tolist() == [[[3, 4]]]
-    places = choose_places(Selection("random", 500), 2, 6, 7, 4, torch.Generator().manual_seed(0))
+    assert choose_positions(Selection("center"), 1, 10, 13, 4).tolist() == [[[3, 4]]]
+    places = choose_positions(Selection("random", 500), 2, 6, 7, 4, torch.Generator().manual_seed(0))
     assert places.shape == (2, 500, 2)
     assert {tuple(place) for place in places.flatten(0, 1).tolist()} == {(y, x) for y in range(3) for x in range(4)}
 
 
 def test_cuts_are_slices() -> None:
     images = torch.rand(2, 3, 9, 11)
-    places = choose_places(Selection("random", 6), 2, 9, 11, 4, torch.Generator().manual_seed(1))
+    places = choose_positions(Selection("random", 6), 2, 9, 11, 4, torch.Generator().manual_seed(1))
     patches = cut_patches(images, places, 4)
     for b in range(2):
         for k, (y, x) in enumerate(places[b].tolist()):

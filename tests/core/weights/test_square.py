@@ -16,7 +16,7 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.catalogue import Square, read_square
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.core.weights.mixing.mixture import Mixture
-from gramgan_cli.core.weights.mixing.square import automatic_style, chosen_model, place_of, square_model
+from gramgan_cli.core.weights.mixing.square import automatic_style, chosen_model, position_of, square_model
 
 
 @pytest.mark.parametrize(
@@ -37,19 +37,19 @@ def test_places_have_names(denoise: float, style: float, model: str) -> None:
 
 @pytest.mark.parametrize(("denoise", "style"), [(0.0, 0.25), (1.0, 0.7), (0.5, 0.5), (0.3, 0.6), (0.8, 0.0)])
 def test_a_mixture_says_its_place(denoise: float, style: float) -> None:
-    assert place_of(square_model(denoise, style)) == Square(denoise, style)
+    assert position_of(square_model(denoise, style)) == Square(denoise, style)
 
 
 def test_other_models_have_no_place() -> None:
     for model in ("bicubic", "a+b@0.5", "clean+photo-gan@0.5", "auto@1"):
-        assert place_of(model) is None
+        assert position_of(model) is None
 
 
 @pytest.mark.parametrize(
     ("model", "denoise", "style"), [("clean", 0, 0), ("clean-gan", 0, 1), ("photo", 1, 0), ("photo-gan", 1, 1)]
 )
 def test_corners_say_their_place(model: str, denoise: float, style: float) -> None:
-    assert place_of(model) == Square(denoise, style)
+    assert position_of(model) == Square(denoise, style)
 
 
 def test_a_place_is_the_bilinear_mixture_of_the_corners() -> None:

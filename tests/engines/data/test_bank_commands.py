@@ -47,7 +47,7 @@ def test_build_db_goes_to_the_data_folder_and_info_prints_it(photos: Path, priva
     assert (told["entries"], told["places"], told["seed"], told["patch_size"]) == (600, 200, 0, 4)
     assert told["hr_dir"] == str(photos.resolve())
     assert [photo["name"] for photo in told["photos"]] == ["a.png", "b.png"]
-    assert "600 (200 places, each raw, down-up, affine)" in call("build-db", "--info", bank)
+    assert "600 (200 positions, each raw, down-up, affine)" in call("build-db", "--info", bank)
     with pytest.raises(TargetExists, match=r"bank\.safetensors exists already") as caught:
         call("build-db", "--hr-dir", photos)
     assert "--overwrite" in explain(caught.value)

@@ -45,7 +45,7 @@ def build_db(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the bank's path.")] = False,
     max_patches: Annotated[
         int,
-        typer.Option(min=1, help="Places to sample; the bank holds three versions of each.", rich_help_panel=SAMPLING),
+        typer.Option(min=1, help="Positions to sample; the bank holds 3 versions of each.", rich_help_panel=SAMPLING),
     ] = 200_000,
     patch_size: Annotated[
         int, typer.Option(min=4, max=16, help="Side of a patch in pixels.", rich_help_panel=SAMPLING)
@@ -105,7 +105,7 @@ def _show(bank: Bank, json: bool, quiet: bool) -> None:
     else:
         used = sum(photo.places > 0 for photo in provenance.photos)
         rows: dict[str, Any] = {
-            "patches": f"{provenance.entries} ({provenance.places} places, each {', '.join(provenance.versions)})",
+            "patches": f"{provenance.entries} ({provenance.places} positions, each {', '.join(provenance.versions)})",
             "patch size": f"{provenance.patch_size} px",
             "photos": f"{used} of {len(provenance.photos)} in {provenance.hr_dir}",
             "seed": provenance.seed,

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 def runs(session: Session) -> str:
     """The line that says what runs: 'Running photo and photo-gan (denoise 1, style 0.8) on cpu with ncnn.'"""
     from gramgan_cli.core.weights.mixing.mixture import Mixture
-    from gramgan_cli.core.weights.mixing.square import CORNERS, automatic_style, place_of
+    from gramgan_cli.core.weights.mixing.square import CORNERS, automatic_style, position_of
 
-    name, place, style = session.name, place_of(session.name), automatic_style(session.name)
+    name, position, style = session.name, position_of(session.name), automatic_style(session.name)
     if mixture := Mixture.parse(name):
         name = _listed(list(mixture.shares))
-    if place is not None:
-        name += f" (denoise {place.denoise:g}, style {place.style:g})"
+    if position is not None:
+        name += f" (denoise {position.denoise:g}, style {position.style:g})"
     elif style is not None:
         name = f"{_listed(sorted(CORNERS))} (denoise auto, style {style:g})"
     backend = f" with {session.backend}" if session.backend else ""

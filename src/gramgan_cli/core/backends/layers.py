@@ -145,9 +145,9 @@ def _sources(arguments: Any) -> Iterator[fx.Node]:
             yield from _sources(argument)
 
 
-def _argument(node: fx.Node, place: int, name: str) -> Any:
+def _argument(node: fx.Node, index: int, name: str) -> Any:
     """An argument of a call, however it was passed."""
-    return node.args[place] if len(node.args) > place else node.kwargs.get(name)
+    return node.args[index] if len(node.args) > index else node.kwargs.get(name)
 
 
 def _folded(layers: list[Layer]) -> list[Layer]:

@@ -214,14 +214,14 @@ class CropSampler:
         self.scale, self.lr_crop, self.batch_size, self.seed = scale, hr_crop // scale, batch_size, seed
         self.rank, self.processes = share
         self.options = options or CropOptions()
-        large = [place for place, photo in enumerate(photos) if _smallest_side(photo, scale) >= hr_crop]
-        self.photos = [photos[place] for place in large]
+        large = [index for index, photo in enumerate(photos) if _smallest_side(photo, scale) >= hr_crop]
+        self.photos = [photos[index] for index in large]
         if not self.photos:
             raise GramganError(
                 f"None of the {len(photos)} photos has {hr_crop} pixels on both sides.", "Set --hr-crop."
             )
         given = [area_of(photo) for photo in photos] if shares is None else shares
-        chosen = np.array([given[place] for place in large], dtype=np.float64)
+        chosen = np.array([given[index] for index in large], dtype=np.float64)
         self.cumulative = np.cumsum(chosen / chosen.sum())
 
     def batch(self, step: int) -> Batch:

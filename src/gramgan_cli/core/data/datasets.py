@@ -94,8 +94,8 @@ def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
     name under ``folders``. Raises GramganError where nothing is found, and for counts that don't match.
     """
     known = {name.casefold(): name for name in NAMES}.get(text.casefold())
-    places = [folder / (known or text) for folder in folders]
-    candidates = [*places, Path(text)] if known else [Path(text), *places]
+    inside = [folder / (known or text) for folder in folders]
+    candidates = [*inside, Path(text)] if known else [Path(text), *inside]
     for folder in candidates:
         if folder.is_dir():
             return open_dataset(folder, scale, known)

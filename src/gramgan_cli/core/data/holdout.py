@@ -13,8 +13,8 @@ ONE_IN = 20
 T = TypeVar("T")
 
 
-def held_out_places(count: int) -> list[int]:
-    """Places of the photos that are held out of ``count``, evenly spread; none of a single photo."""
+def held_out_indices(count: int) -> list[int]:
+    """Indices of the photos that are held out of ``count``, evenly spread; none of a single photo."""
     if count < 2:
         return []
     held = min(MOST, max(1, count // ONE_IN))
@@ -23,6 +23,6 @@ def held_out_places(count: int) -> list[int]:
 
 def split_held_out(photos: Sequence[T]) -> tuple[list[T], list[T]]:
     """(photos to train on, photos held out)."""
-    places = set(held_out_places(len(photos)))
-    rest = [photo for place, photo in enumerate(photos) if place not in places]
-    return rest, [photo for place, photo in enumerate(photos) if place in places]
+    indices = set(held_out_indices(len(photos)))
+    rest = [photo for index, photo in enumerate(photos) if index not in indices]
+    return rest, [photo for index, photo in enumerate(photos) if index in indices]

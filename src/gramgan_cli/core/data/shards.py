@@ -157,7 +157,7 @@ class ShardSampler:
 
     Args:
         shards: from ``count_photos``.
-        held_out: places of photos, counted through the shards in their order, that no batch may show.
+        held_out: indices of photos, counted through the shards in their order, that no batch may show.
         scale: HR side over LR side.
         window: photos in memory at once (twice as many while the next ones are read).
         window_steps: steps that draw from one window.
@@ -209,7 +209,7 @@ class ShardSampler:
         return self._made[1]
 
     def _read(self, window: int) -> CropSampler:
-        """The sampler of a window; places that are held out are left out of it."""
+        """The sampler of a window; photos that are held out are left out of it."""
         with ThreadPoolExecutor(2) as decoders:
             contents = self._contents(window)
             waiting = [
@@ -222,19 +222,19 @@ class ShardSampler:
         total = self.shards.photos
         first, last = window * self._window, (window + 1) * self._window
         while first < last:
-            epoch, place_in_epoch = divmod(first, total)
-            count = min(last - first, total - place_in_epoch)
+            epoch, first_in_epoch = divmod(first, total)
+            count = min(last - first, total - first_in_epoch)
             order = np.random.default_rng([self._seed, epoch]).permutation(len(self.shards.files)).tolist()
-            places = _Places(self._starts, order)
-            found = photos_at(self.shards, order, place_in_epoch, place_in_epoch + count)
-            for number, sample in enumerate(found, place_in_epoch):
-                if places[number] not in self._held_out:
+            indices = _OrderToIndex(self._starts, order)
+            found = photos_at(self.shards, order, first_in_epoch, first_in_epoch + count)
+            for number, sample in enumerate(found, first_in_epoch):
+                if indices[number] not in self._held_out:
                     yield sample
             first += count
 
 
-class _Places:
-    """From a photo's number in an epoch's order to its place through the shards in their own order."""
+class _OrderToIndex:
+    """From a photo's number in an epoch's order to its index through the shards in their own order."""
 
     def __init__(self, starts: Sequence[int], order: Sequence[int]) -> None:
         self._starts, self._order = starts, order
@@ -247,11 +247,11 @@ class _Places:
         return self._starts[shard] + number - before
 
 
-def prepared_at(shards: Shards, places: Sequence[int], scale: int, channels: Channels = 3) -> list[PreparedPhoto]:
-    """The photos at some places, ready for validation."""
+def prepared_at(shards: Shards, indices: Sequence[int], scale: int, channels: Channels = 3) -> list[PreparedPhoto]:
+    """The photos at some indices, ready for validation."""
     order = range(len(shards.files))
     return [
         prepared_content(name, content, scale, channels)
-        for number in places
+        for number in indices
         for name, content in photos_at(shards, order, number, number + 1)
     ]

@@ -16,7 +16,7 @@ WINDOW = 5
 """Side in pixels of the window in which HR is called plain or not: small, so that plain places reach close to edges."""
 
 DELTA = 0.02
-"""Standard deviation of HR's luminance, in [0, 1], from which a place has texture: above the noise of photos."""
+"""Standard deviation of HR's luminance, in [0, 1], from which a pixel has texture: above the noise of photos."""
 
 
 def plain_l1(sr: Tensor, hr: Tensor) -> Tensor:

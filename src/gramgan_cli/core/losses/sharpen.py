@@ -13,7 +13,7 @@ WEIGHT = 0.5
 """Share of the residual that is added."""
 
 THRESHOLD = 10 / 255
-"""Residual from which a place is sharpened."""
+"""Residual from which a pixel is sharpened."""
 
 
 def gaussian_blur(x: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ class Dists(nn.Module):
 
 
 def l2_pooled(x: Tensor) -> Tensor:
-    """Equation 2: the root of the squares' mean under a 3 x 3 Hann window, at every second place."""
+    """Equation 2: the root of the squares' mean under a 3 x 3 Hann window, at every second pixel."""
     window = torch.tensor([0.25, 0.5, 0.25], device=x.device)
     kernel = torch.outer(window, window).expand(x.shape[1], 1, 3, 3)
     return torch.sqrt(conv2d(x**2, kernel, stride=2, padding=1, groups=x.shape[1]) + 1e-12)

@@ -32,7 +32,7 @@ def centred_grams(image: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
 
 
 def gram_distance(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int, size: int) -> float:
-    """L1 distance of the mean-removed Grams of SR and HR at the same places: mean over patches and the nine entries.
+    """L1 distance of the mean-removed Grams of SR and HR at the same positions: mean over patches and the nine entries.
 
     Args:
         sr: (H, W, 3) ``uint8``.

@@ -16,7 +16,7 @@ PACKED = 6
 _ROWS = (0, 1, 2, 0, 0, 1)
 _COLUMNS = (0, 1, 2, 1, 2, 2)
 _SCALES = (1.0, 1.0, 1.0, math.sqrt(2), math.sqrt(2), math.sqrt(2))
-_PLACE = (0, 3, 4, 3, 1, 5, 4, 5, 2)
+_POSITIONS = (0, 3, 4, 3, 1, 5, 4, 5, 2)
 """Where the nine entries, row by row, stand among the six."""
 
 
@@ -38,7 +38,7 @@ def gram(patches: Tensor, centered: bool = False) -> Tensor:
 
 def unpack(packed: Tensor) -> Tensor:
     """Six numbers (..., 6) -> the symmetric matrices (..., 3, 3) that they stand for."""
-    entries = (packed / packed.new_tensor(_SCALES))[..., _PLACE]
+    entries = (packed / packed.new_tensor(_SCALES))[..., _POSITIONS]
     return entries.view(*packed.shape[:-1], 3, 3)
 
 

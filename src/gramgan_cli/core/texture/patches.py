@@ -33,7 +33,7 @@ def parse_selection(text: str) -> Selection:
     raise GramganError(f"texture.patches can't be '{text}'.", "It is 'center', 'dense' or 'random:K' with K >= 1.")
 
 
-def choose_places(
+def choose_positions(
     selection: Selection, batch: int, height: int, width: int, size: int, generator: Generator | None = None
 ) -> Tensor:
     """Top left corners (y, x) of the chosen patches: (B, K, 2), int64, on the CPU.
@@ -66,13 +66,13 @@ def choose_places(
     return torch.stack((y, x), dim=-1)
 
 
-def cut_patches(images: Tensor, places: Tensor, size: int) -> Tensor:
+def cut_patches(images: Tensor, positions: Tensor, size: int) -> Tensor:
     """(B, C, H, W) and corners (B, K, 2) -> patches (B, K, C, size, size), in the images' graph and on their device."""
     batch, channels, _, width = images.shape
-    count = places.shape[1]
+    count = positions.shape[1]
     offset = torch.arange(size)
-    y = places[..., 0, None, None] + offset[:, None]
-    x = places[..., 1, None, None] + offset
+    y = positions[..., 0, None, None] + offset[:, None]
+    x = positions[..., 1, None, None] + offset
     index = (y * width + x).view(batch, 1, -1).expand(-1, channels, -1).to(images.device)
     pixels = images.flatten(2).gather(2, index)
     return pixels.view(batch, channels, count, size, size).transpose(1, 2)

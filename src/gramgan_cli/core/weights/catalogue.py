@@ -48,7 +48,7 @@ class Square:
 
 
 def read_square() -> Square:
-    """The usual place, from ``gramgan_cli/weights/catalogue.toml``."""
+    """The usual position in the square, from ``gramgan_cli/weights/catalogue.toml``."""
     fields = _read()
     return Square(denoise=fields["denoise"], style=fields["style"])
 

@@ -23,7 +23,7 @@ def checkout_model(name: str) -> bytes | None:
     The checkout is the one that the package runs from (``pip install -e``), or the one that is the current folder.
     """
     entry = read_catalogue().get(name)
-    for file in _places(name) if entry else ():
+    for file in _locations(name) if entry else ():
         if entry and file.is_file() and file.stat().st_size == entry.size:
             content = file.read_bytes()
             if hashlib.sha256(content).hexdigest() == entry.sha256:
@@ -31,7 +31,7 @@ def checkout_model(name: str) -> bytes | None:
     return None
 
 
-def _places(name: str) -> Iterator[Path]:
+def _locations(name: str) -> Iterator[Path]:
     package = resources.files("gramgan_cli")
     if isinstance(package, Path):  # and not inside an archive
         yield package.parents[1] / FOLDER / (name + SUFFIX)

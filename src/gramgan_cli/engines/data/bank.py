@@ -19,7 +19,7 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.io.folders import data_dir
 from gramgan_cli.core.texture.patchdb.bank import Bank, Photo, Provenance, save_bank
 from gramgan_cli.core.texture.patchdb.cutting import PhotoPatches, cut_photo, upright_size
-from gramgan_cli.core.texture.patchdb.sampling import Draw, draw_places
+from gramgan_cli.core.texture.patchdb.sampling import Draw, draw_positions
 from gramgan_cli.core.texture.patchdb.versions import ANGLE_DEGREES, SCALE, SHEAR_DEGREES, SHIFT_PIXELS, VERSIONS
 
 MAGNITUDES = {"angle_degrees": ANGLE_DEGREES, "shear_degrees": SHEAR_DEGREES, "scale": SCALE, "shift_px": SHIFT_PIXELS}
@@ -100,12 +100,12 @@ def build_bank(
     held_out: Sequence[Path] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Bank:
-    """Sample places over all photos of ``hr_dir``, cut each in three versions, write the bank to ``out``.
+    """Sample positions over all photos of ``hr_dir``, cut each in three versions, write the bank to ``out``.
 
     Args:
         hr_dir: folder of photos, with all folders inside it, or a list of photos.
         out: file to write.
-        max_patches: places at most; the bank holds three entries for each.
+        max_patches: positions at most; the bank holds three entries for each.
         patch_size: side of a patch, 4 to 16.
         seed: equal seeds and photos give equal bytes, whatever the number of workers.
         workers: photos that are decoded and cut at once, in threads (decoding and cutting release Python's lock).
@@ -115,7 +115,7 @@ def build_bank(
     left_out = set(held_out)
     paths = [path for path in find_photos(hr_dir) if path not in left_out]
     sizes = [upright_size(path) for path in paths]
-    draw = draw_places(sizes, max_patches, patch_size, seed)
+    draw = draw_positions(sizes, max_patches, patch_size, seed)
     cut = _cut(paths, draw, patch_size, workers, progress)
     corners = np.concatenate(
         [np.insert(places, 0, number, axis=1) for number, places in enumerate(draw.corners)]

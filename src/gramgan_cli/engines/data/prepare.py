@@ -189,10 +189,10 @@ def pull(source: Source, data_dir: Path, progress: Callable[[Archive], Progress]
 
 
 def presence(folders: Sequence[Path], scale: int) -> list[Presence]:
-    """Every known set, and every other folder of pictures under ``folders``, first place first."""
+    """Every known set, and every other folder of pictures under ``folders``, the first folder first."""
     found: dict[str, Presence] = {}
-    for place in folders:
-        for folder in sorted(place.iterdir()) if place.is_dir() else []:
+    for parent in folders:
+        for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
             if folder.is_dir() and not folder.name.startswith(".") and folder.name not in found:
                 found[folder.name] = _look(folder, scale)
     for name in NAMES:

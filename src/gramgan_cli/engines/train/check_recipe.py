@@ -16,7 +16,7 @@ from gramgan_cli.core.losses.optional.artifacts import WINDOW as ARTIFACT_WINDOW
 from gramgan_cli.core.losses.optional.structure import WEIGHTS, WINDOW
 from gramgan_cli.core.losses.sharpen import SIDE
 from gramgan_cli.core.texture.masks import texture_mask
-from gramgan_cli.core.texture.patches import choose_places, parse_selection
+from gramgan_cli.core.texture.patches import choose_positions, parse_selection
 from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
@@ -142,7 +142,7 @@ def _check_patches(recipe: Recipe) -> None:
     if not texture.alpha + texture.beta:
         raise UsageError("texture.alpha and texture.beta are both 0: the match would compare nothing.")
     with _as_usage("Set texture.patch_size or --hr-crop."):
-        choose_places(parse_selection(texture.patches), 1, side, side, texture.patch_size, torch.Generator())
+        choose_positions(parse_selection(texture.patches), 1, side, side, texture.patch_size, torch.Generator())
 
 
 def _check_discriminator(recipe: Recipe) -> None:

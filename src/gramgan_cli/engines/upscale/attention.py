@@ -77,17 +77,17 @@ def attention_pictures(match: Match, reference: Pixels) -> dict[str, Pixels]:
     y, x = match.positions[0] // wk, match.positions[0] % wk
     copied = transfer(to_tensor([reference]), match)[0].permute(1, 2, 0).numpy()
     own_y, own_x = np.mgrid[0:hk, 0:wk]
-    key = reference * 0.5 + _blocks(_place_colours(own_y, own_x, (hk, wk))) * 0.5
+    key = reference * 0.5 + _blocks(_position_colours(own_y, own_x, (hk, wk))) * 0.5
     sure = (match.scores[0, 0].clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     return {
-        "where": _blocks(_place_colours(y.numpy(), x.numpy(), (hk, wk))),
+        "where": _blocks(_position_colours(y.numpy(), x.numpy(), (hk, wk))),
         "sure": _blocks(sure),
         "copied": (copied * 255 + 0.5).clip(0, 255).astype(np.uint8),
         "reference": (key + 0.5).astype(np.uint8),
     }
 
 
-def _place_colours(y: Array, x: Array, size: tuple[int, int]) -> Pixels:
+def _position_colours(y: Array, x: Array, size: tuple[int, int]) -> Pixels:
     """Positions (h, w) in a grid -> (h, w, 3): red is x and green is y over the grid, blue falls with both."""
     red, green = x / max(1, size[1] - 1), y / max(1, size[0] - 1)
     colours = np.stack((red, green, 1 - (red + green) / 2), axis=-1)

@@ -20,7 +20,7 @@ from gramgan_cli.core.images.photo import Frame, Photo
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.io.files import check_regular_target
 from gramgan_cli.core.metrics.damage import Damage, automatic_denoise, estimate_damage
-from gramgan_cli.core.weights.mixing.square import automatic_style, place_of
+from gramgan_cli.core.weights.mixing.square import automatic_style, position_of
 from gramgan_cli.engines.upscale.inputs import STANDARD
 from gramgan_cli.engines.upscale.limits import TOO_LARGE, check_memory, check_space
 from gramgan_cli.engines.upscale.options import UpscaleOptions
@@ -174,7 +174,7 @@ def _note_amounts(result: Result, model: str) -> None:
     if style is not None:
         damage = Damage(result.noise or 0.0, result.blocking or 0.0, result.sharpness or 0.0)
         result.denoise, result.style = automatic_denoise(damage), style
-    elif place := place_of(model):
+    elif place := position_of(model):
         result.denoise, result.style = place.denoise, place.style
 
 

@@ -303,7 +303,7 @@ def _is_marked(job: Job) -> bool:
 # ---- collisions ----------------------------------------------------------------------------------------------------
 
 
-def same_place(path: str) -> str:
+def same_location(path: str) -> str:
     """A key that is equal for paths to one file, as far as the file system's letter case goes."""
     if is_url(path):
         return path
@@ -313,7 +313,7 @@ def same_place(path: str) -> str:
 
 def _key(folder: str, stem: str) -> str:
     """A key for the results of a stem, whatever their ending."""
-    return f"{same_place(folder)}/{stem}"
+    return f"{same_location(folder)}/{stem}"
 
 
 def _without_ending(path: str) -> str:
@@ -330,7 +330,7 @@ def _without_collisions(jobs: list[Job], options: UpscaleOptions) -> list[Job]:
     An ending may follow from the content alone, so where names could collide the pictures themselves are looked at;
     the jobs come back with the endings that were found.
     """
-    inputs = {same_place(job.source): job.source for job in jobs if job.source != STANDARD}
+    inputs = {same_location(job.source): job.source for job in jobs if job.source != STANDARD}
     input_stems = {_without_ending(job.source) for job in jobs}
     stems: dict[str, int] = defaultdict(int)
     for job in jobs:
@@ -343,7 +343,7 @@ def _without_collisions(jobs: list[Job], options: UpscaleOptions) -> list[Job]:
         key = _key(job.folder, job.stem)
         if not job.named and (stems[key] > 1 or key in input_stems):
             job = _by_content(job, options)
-        path = same_place(job.expected)
+        path = same_location(job.expected)
         if path in inputs:
             raise GramganError(
                 f"The result of {job.source} would replace the input {inputs[path]}.",

@@ -12,7 +12,7 @@ from gramgan_cli.core.texture.gram import packed_gram
 from gramgan_cli.core.texture.patchdb.bank import Bank
 from gramgan_cli.core.texture.patchdb.query import Search, build_index, combined_query
 from gramgan_cli.core.texture.patchdb.versions import AFFINE_NUMBERS, MARGIN, affine_patches, down_up_patches
-from gramgan_cli.core.texture.patches import Selection, choose_places, cut_patches
+from gramgan_cli.core.texture.patches import Selection, choose_positions, cut_patches
 
 Source = Literal["database", "image", "both"]
 
@@ -24,12 +24,12 @@ def image_candidates(hr: Tensor, size: int, centered: bool, generator: Generator
     same under affine maps drawn from ``generator`` (CPU): the paper's own candidates.
     """
     batch, _, height, width = hr.shape
-    places = choose_places(Selection("dense"), batch, height, width, size)
+    positions = choose_positions(Selection("dense"), batch, height, width, size)
     ends = torch.tensor([height, width]) - size - MARGIN
-    inner = places[:, ((places[0] >= MARGIN) & (places[0] <= ends)).all(dim=1)]
+    inner = positions[:, ((positions[0] >= MARGIN) & (positions[0] <= ends)).all(dim=1)]
     normals = torch.randn(batch, inner.shape[1], AFFINE_NUMBERS, generator=generator).to(hr.device)
     versions = (
-        cut_patches(hr, places, size),
+        cut_patches(hr, positions, size),
         down_up_patches(hr, inner, size),
         affine_patches(hr, inner.to(hr.device), size, normals),
     )
@@ -86,16 +86,16 @@ class TextureTargets:
         self.options = options or MatchOptions()
         self.generator = generator
         if bank is not None and source != "image":
-            place = device or torch.device("cpu")
-            self._entries = bank.grams(self.options.centered).to(place)
-            self._index = build_index(self._entries, place, self.options.search)
+            device = device or torch.device("cpu")
+            self._entries = bank.grams(self.options.centered).to(device)
+            self._index = build_index(self._entries, device, self.options.search)
 
     @torch.no_grad()
     def find_best(self, sr_patches: Tensor, hr_patches: Tensor, hr: Tensor) -> Tensor:
         """Packed Gram matrices of the patches p*: (B, K, 6), float32, constants.
 
         Args:
-            sr_patches, hr_patches: (B, K, 3, size, size) in [0, 1], at the same places.
+            sr_patches, hr_patches: (B, K, 3, size, size) in [0, 1], at the same positions.
             hr: the images that ``hr_patches`` come from, (B, 3, H, W); read by 'image' and 'both' alone.
         """
         match = self.options

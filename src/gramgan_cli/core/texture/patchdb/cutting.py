@@ -18,7 +18,7 @@ from gramgan_cli.core.texture.patchdb.versions import VERSIONS, affine_patches, 
 from gramgan_cli.core.texture.patches import cut_patches
 
 _AT_ONCE = 512
-"""Places per piece, which bounds the memory that their surroundings take."""
+"""Positions per piece, which bounds the memory that their surroundings take."""
 
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
@@ -55,19 +55,19 @@ def _to_8bit(values: Tensor) -> Tensor:
     return (values + 0.5).floor().clamp(0, 255).to(torch.uint8)
 
 
-def cut_versions(image: Tensor, places: Tensor, size: int, normals: Tensor) -> Tensor:
+def cut_versions(image: Tensor, positions: Tensor, size: int, normals: Tensor) -> Tensor:
     """The three versions, in the order of ``VERSIONS``, rounded to 8 bit.
 
     Args:
         image: (3, H, W), uint8.
-        places: corners (y, x), (n, 2).
+        positions: corners (y, x), (n, 2).
         size: side of a patch.
         normals: (n, 5), floating point.
 
     Returns:
         (3, n, 3, size, size), uint8.
     """
-    batch, corners, numbers = image[None], places[None], normals[None]
+    batch, corners, numbers = image[None], positions[None], normals[None]
     versions = (
         cut_patches(batch, corners, size),
         _to_8bit(down_up_patches(batch, corners, size)),
@@ -92,8 +92,8 @@ def cut_photo(path: Path, corners: NDArray[np.int64], size: int, normals: NDArra
         return PhotoPatches(digest, torch.zeros(len(VERSIONS), 0, 3, size, size, dtype=torch.uint8), nothing, nothing)
     image = torch.from_numpy(np.array(read_rgb(path).transpose(2, 0, 1), order="C"))
     pieces = [
-        cut_versions(image, places, size, numbers)
-        for places, numbers in zip(
+        cut_versions(image, positions, size, numbers)
+        for positions, numbers in zip(
             torch.split(torch.from_numpy(corners), _AT_ONCE),
             torch.split(torch.from_numpy(normals).float(), _AT_ONCE),
             strict=True,

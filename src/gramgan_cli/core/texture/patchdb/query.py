@@ -21,7 +21,7 @@ def combined_query(gram_hr: Tensor, gram_sr: Tensor, alpha: float = 0.5, beta: f
     alpha |Gp - Gg|^2 + beta |Gp - Ge|^2 = (alpha + beta) |Gp - q|^2 + a term without Gp.
 
     Args:
-        gram_hr, gram_sr: packed Gram matrices of the HR and SR patches at the same places, (..., 6).
+        gram_hr, gram_sr: packed Gram matrices of the HR and SR patches at the same positions, (..., 6).
         alpha, beta: weights of the two terms, not negative, not both zero.
     """
     if alpha < 0 or beta < 0 or alpha + beta == 0:
@@ -130,10 +130,10 @@ class BoxIndex:
         number = torch.zeros(len(points), dtype=torch.int64, device=points.device)
         for column in boxes.unbind(dim=1):
             inside = (self._entries[column].to(precise) - points[:, None].to(precise)).square().sum(dim=-1)
-            nearest, place = inside.min(dim=1)
+            nearest, position = inside.min(dim=1)
             better = nearest < distance
             distance = torch.where(better, nearest, distance)
-            number = torch.where(better, self._numbers[column, place], number)
+            number = torch.where(better, self._numbers[column, position], number)
         return distance, number
 
 

@@ -1,4 +1,4 @@
-"""Which places of a set of photos go into the bank: uniform over all pixels of all photos, from one seed."""
+"""Which positions of a set of photos go into the bank: uniform over all pixels of all photos, from one seed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ class Draw:
     """Per photo, the numbers of the affine maps, (n, 5)."""
 
 
-def draw_places(sizes: Sequence[tuple[int, int]], max_patches: int, patch_size: int, seed: int) -> Draw:
-    """Choose ``max_patches`` different places, each possible place of the whole set being equally likely.
+def draw_positions(sizes: Sequence[tuple[int, int]], max_patches: int, patch_size: int, seed: int) -> Draw:
+    """Choose ``max_patches`` different positions, each possible position of the whole set being equally likely.
 
-    A place is possible where the patch keeps ``MARGIN`` pixels to every border. A set with fewer places gives them all.
+    A position is possible where the patch keeps ``MARGIN`` pixels to every border. A set with fewer positions
+    gives them all.
 
     Args:
         sizes: (height, width) of every photo.
-        max_patches: places at most.
+        max_patches: positions at most.
         patch_size: side of a patch.
         seed: equal seeds give equal draws.
     """

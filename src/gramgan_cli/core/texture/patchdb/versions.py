@@ -1,6 +1,6 @@
 """The three versions in which a patch enters the candidates: as it is, down and up again, slightly deformed.
 
-Both derived versions are computed from the photo around the patch, never from filled-in borders, so a place needs
+Both derived versions are computed from the photo around the patch, never from filled-in borders, so a position needs
 ``MARGIN`` pixels of photo on every side (Song et al. 2023, section 3.2).
 """
 
@@ -49,19 +49,19 @@ def down_up_matrix(length: int) -> Tensor:
     return torch.from_numpy(up @ down)
 
 
-def down_up_patches(images: Tensor, places: Tensor, size: int) -> Tensor:
+def down_up_patches(images: Tensor, positions: Tensor, size: int) -> Tensor:
     """Patches of the images halved and doubled again, each on the pixel grid that its own corner starts.
 
     Args:
         images: (B, C, H, W), any range and dtype.
-        places: corners (y, x), (B, K, 2), at least ``MARGIN`` from every border.
+        positions: corners (y, x), (B, K, 2), at least ``MARGIN`` from every border.
         size: side of a patch.
 
     Returns:
         (B, K, C, size, size), not rounded; float64, or the images' own precision where they are floating point.
     """
     rows = down_up_matrix(size + 2 * MARGIN)[MARGIN : MARGIN + size, 1:-1]
-    context = cut_patches(images, places - (MARGIN - 1), rows.shape[1]).transpose(1, 2)
+    context = cut_patches(images, positions - (MARGIN - 1), rows.shape[1]).transpose(1, 2)
     context = context if context.is_floating_point() else context.double()
     return _along_last_axis(_along_last_axis(context, rows.to(context)), rows.to(context)).transpose(1, 2)
 
@@ -113,12 +113,12 @@ def _cubic_weights(fraction: Tensor) -> list[Tensor]:
     return [far(1 + fraction), near(fraction), near(1 - fraction), far(2 - fraction)]
 
 
-def affine_patches(images: Tensor, places: Tensor, size: int, normals: Tensor) -> Tensor:
+def affine_patches(images: Tensor, positions: Tensor, size: int, normals: Tensor) -> Tensor:
     """Patches under the small random affine map, read by bicubic interpolation (Keys 1981; ``core.resize.matlab``).
 
     Args:
         images: (B, C, H, W), any range and dtype.
-        places: corners (y, x), (B, K, 2), at least ``MARGIN`` from every border; ``size`` is at most 16.
+        positions: corners (y, x), (B, K, 2), at least ``MARGIN`` from every border; ``size`` is at most 16.
         size: side of a patch.
         normals: (B, K, 5), see ``affine_offsets``; their dtype is the result's.
 
@@ -128,7 +128,7 @@ def affine_patches(images: Tensor, places: Tensor, size: int, normals: Tensor) -
     batch, channels, _, width = images.shape
     y, x = affine_offsets(size, normals)
     first_y, first_x = y.floor(), x.floor()
-    corner = places.to(images.device)[..., None, None]
+    corner = positions.to(images.device)[..., None, None]
     first = (corner[:, :, 0] + first_y.long()) * width + corner[:, :, 1] + first_x.long()
     weights_x = _cubic_weights(x - first_x)
     pixels = images.flatten(2)

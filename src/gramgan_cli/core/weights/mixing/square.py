@@ -28,7 +28,7 @@ COLUMNS = {CLEAN: 0.0, PHOTO: 1.0}
 
 
 def square_model(denoise: float, style: float) -> str:
-    """The model at a place of the square: bilinear between the corners; corners without a share are left out.
+    """The model at a position in the square: bilinear between the corners; corners without a share are left out.
 
     Args:
         denoise: 0, for clean photos, to 1, for damaged ones.
@@ -56,7 +56,7 @@ def automatic_style(model: str) -> float | None:
 
 
 def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None, style: float | None = None) -> str:
-    """The model that a user means: the named one, or the place in the square, at the catalogue's where not said.
+    """The model that a user means: the named one, or the position in the square, at the catalogue's where not said.
 
     ``clean`` and ``photo`` with a style mix inside their column; ``auto`` is ``automatic_model``.
 
@@ -82,11 +82,11 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
     return square_model(COLUMNS[model], style)
 
 
-def place_of(model: str) -> Square | None:
+def position_of(model: str) -> Square | None:
     """Where a corner or a mixture stands in the square; None for other models, and for mixtures of others."""
     mixture = Mixture({model: 1.0}) if model in CORNERS else Mixture.parse(model)
     if mixture is None or not mixture.shares.keys() <= CORNERS:
         return None
     share = {name: mixture.shares.get(name, 0.0) for name in CORNERS}
-    place = Square(round(share[PHOTO] + share[PHOTO_GAN], 4), round(share[CLEAN_GAN] + share[PHOTO_GAN], 4))
-    return place if square_model(place.denoise, place.style) == model else None
+    position = Square(round(share[PHOTO] + share[PHOTO_GAN], 4), round(share[CLEAN_GAN] + share[PHOTO_GAN], 4))
+    return position if square_model(position.denoise, position.style) == model else None

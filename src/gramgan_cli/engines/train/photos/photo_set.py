@@ -16,7 +16,7 @@ from gramgan_cli.core.data.crops import (
     middle_crop,
     middle_of,
 )
-from gramgan_cli.core.data.holdout import held_out_places
+from gramgan_cli.core.data.holdout import held_out_indices
 from gramgan_cli.core.data.prepared import Channels, PreparedPhoto, add_references, prepare_photos, read_rgb
 from gramgan_cli.core.data.shards import ShardSampler, find_shards, is_shards
 from gramgan_cli.core.data.sources import given_pairs, referenced_pairs
@@ -67,13 +67,13 @@ class PhotoFiles:
             return photos
         return [replace(photo, ref=read_rgb(path)) for photo, path in zip(photos, self.references, strict=True)]
 
-    def at(self, places: Sequence[int]) -> PhotoFiles:
+    def at(self, indices: Sequence[int]) -> PhotoFiles:
         """Some of them."""
         return PhotoFiles(
-            tuple(self.hr[place] for place in places),
-            None if self.lr is None else tuple(self.lr[place] for place in places),
+            tuple(self.hr[index] for index in indices),
+            None if self.lr is None else tuple(self.lr[index] for index in indices),
             self.shares,
-            tuple(self.sources[place] for place in places),
+            tuple(self.sources[index] for index in indices),
         )
 
 
@@ -134,10 +134,10 @@ def split_photos(recipe: Recipe, scale: int) -> Split:
         return Split(photos, valid, f"{count} {kind}; validated on the {len(valid.hr)} of {where}.")
     if count == 1:
         return Split(photos, photos, "1 photo, which is also what the run is validated on: the numbers will flatter.")
-    places = held_out_places(count)
-    rest = photos.at([place for place in range(count) if place not in set(places)])
-    line = f"{len(rest.hr)} {kind}; {len(places)} held out for validation (or name a folder by --valid-dir)."
-    return Split(rest, photos.at(places), line)
+    held_out = held_out_indices(count)
+    rest = photos.at([index for index in range(count) if index not in set(held_out)])
+    line = f"{len(rest.hr)} {kind}; {len(held_out)} held out for validation (or name a folder by --valid-dir)."
+    return Split(rest, photos.at(held_out), line)
 
 
 def count_photos(recipe: Recipe, scale: int) -> tuple[int, int, str]:

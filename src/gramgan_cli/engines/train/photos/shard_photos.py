@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gramgan_cli.core.data.crops import CropSampler
-from gramgan_cli.core.data.holdout import held_out_places
+from gramgan_cli.core.data.holdout import held_out_indices
 from gramgan_cli.core.data.listing import find_photos
 from gramgan_cli.core.data.prepared import Channels, PreparedPhoto, prepare_photos
 from gramgan_cli.core.data.shards import Shards, ShardSampler, count_photos, prepared_at
@@ -26,7 +26,7 @@ class ShardPhotos:
     valid_paths: tuple[Path, ...]
     """Photos of the validation folder, where there is one."""
     held_out: tuple[int, ...]
-    """Places of the photos that are held out where there is none."""
+    """Indices of the photos that are held out where there is none."""
 
     def line(self, beside: int) -> str:
         """Which are which, for the user; ``beside`` is the number of photos in folders."""
@@ -54,7 +54,7 @@ def shard_photos(recipe: Recipe, files: Sequence[str], progress: Progress = None
         return ShardPhotos(shards, tuple(find_photos(Path(recipe.data.valid_dir))), ())
     if shards.photos == 1:
         raise UsageError("One photo can't be trained on and held out.", "Name a folder of others by --valid-dir.")
-    return ShardPhotos(shards, (), tuple(held_out_places(shards.photos)))
+    return ShardPhotos(shards, (), tuple(held_out_indices(shards.photos)))
 
 
 def validation_photos(

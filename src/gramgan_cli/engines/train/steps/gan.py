@@ -149,14 +149,17 @@ class GanTraining:
         elif form != "wgan-gp":
             loss = {"gan": gan_d, "lsgan": lsgan_d, "wgan": wgan_d}[form](c_real, c_fake)
         else:
-            mix = self._draw(step, len(real)).view(-1, 1, 1, 1)
+            mix = self.mix_weights(step, len(real)).view(-1, 1, 1, 1)
             penalty = gradient_penalty(lambda x: _logit(self.discriminator(x)), real, fake, mix)
             loss = wgan_d(c_real, c_fake) + PENALTY * penalty
         terms = {"discriminator_own": loss, "real_logit": c_real.float().mean(), "fake_logit": c_fake.float().mean()}
         return terms, loss
 
-    def _draw(self, step: int, count: int) -> Tensor:
-        """Uniform numbers of this process's share of the batch, a function of (seed, step) alone."""
+    def mix_weights(self, step: int, count: int) -> Tensor:
+        """Where the gradient penalty looks between real and fake: uniform numbers of this process's share of the batch.
+
+        They are a function of (seed, step) alone.
+        """
         generator = torch.Generator().manual_seed(step_seed(self.recipe.seed, step))
         numbers = torch.rand(count * self.group.processes, generator=generator)
         return numbers.view(-1, self.group.processes)[:, self.group.rank].to(self.device)

@@ -12,7 +12,7 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.losses.texture import patch_texture
 from gramgan_cli.core.texture.patchdb.bank import default_bank, load_bank
 from gramgan_cli.core.texture.patchdb.candidates import MatchOptions, TextureTargets
-from gramgan_cli.core.texture.patches import choose_places, cut_patches, parse_selection
+from gramgan_cli.core.texture.patches import choose_positions, cut_patches, parse_selection
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.step_seed import step_seed
 from gramgan_cli.recipes.schema import Recipe
@@ -55,7 +55,7 @@ class TextureTerm:
         self.seed, self.group = recipe.seed, group
         self.size, self.centered = recipe.texture.patch_size, recipe.texture.centered
         self.selection = parse_selection(recipe.texture.patches)
-        self.places = torch.Generator()
+        self.generator = torch.Generator()
         self.targets = TextureTargets(
             recipe.texture.candidates,
             recipe.texture.patch_size,
@@ -72,17 +72,17 @@ class TextureTerm:
 
     def __call__(self, sr: Tensor, hr: Tensor, step: int) -> Tensor:
         """SR and HR (b, 3, H, W) float32 in [0, 1] -> scalar; gradient goes into SR."""
-        places = self._places(hr, step)
-        sr_patches, hr_patches = cut_patches(sr, places, self.size), cut_patches(hr, places, self.size)
+        positions = self.positions(hr, step)
+        sr_patches, hr_patches = cut_patches(sr, positions, self.size), cut_patches(hr, positions, self.size)
         assert self.targets.generator is not None
         own = step_seed(self.seed, step, self.group.rank, self.group.processes)
         self.targets.generator.manual_seed(own)
         target = self.targets.find_best(sr_patches.detach(), hr_patches, hr)
         return patch_texture(sr_patches, target, self.centered)
 
-    def _places(self, hr: Tensor, step: int) -> Tensor:
-        """This process's share of the places that one process would draw for the whole batch."""
-        self.places.manual_seed(step_seed(self.seed, step))
+    def positions(self, hr: Tensor, step: int) -> Tensor:
+        """This process's share of the positions, (b, K, 2), that one process would draw for the whole batch."""
+        self.generator.manual_seed(step_seed(self.seed, step))
         everyone = hr.shape[0] * self.group.processes
-        chosen = choose_places(self.selection, everyone, hr.shape[2], hr.shape[3], self.size, self.places)
+        chosen = choose_positions(self.selection, everyone, hr.shape[2], hr.shape[3], self.size, self.generator)
         return chosen[self.group.rank :: self.group.processes]

@@ -1,0 +1,64 @@
+"""The gramgan recipe on a tiny network: batches, the training of a step, its gradients."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gramgan_cli.core import archs
+from gramgan_cli.core.data.crops import Batch
+from gramgan_cli.engines.train.parallel.group import Group
+from gramgan_cli.engines.train.steps.gan import GanTraining
+from gramgan_cli.recipes.convert import merge
+from gramgan_cli.recipes.load import load_recipe
+from gramgan_cli.recipes.schema import Recipe
+
+CPU = torch.device("cpu")
+
+CPU = torch.device("cpu")
+
+
+def tiny(bank: Path, **changes: Any) -> Recipe:
+    """The gramgan recipe, whole but for VGG, on a tiny network."""
+    recipe = merge(
+        load_recipe("gramgan"),
+        {
+            "network": {"arch": "rrdbnet", "nf": 8, "nb": 1, "gc": 4},
+            "discriminator": {"nf": 4},
+            "loss": {"perceptual": 0.0},
+            "texture": {"db": str(bank), "patches": "dense"},
+            "data": {"hr_crop": 32},
+            "batch_size": 4,
+        },
+    )
+    return merge(recipe, changes)
+
+
+def make_batch(seed: int, count: int = 4) -> Batch:
+    """Random crops, half of each HR flat, so that masks matter."""
+    generator = torch.Generator().manual_seed(seed)
+    hr = torch.rand(count, 3, 32, 32, generator=generator)
+    hr[:, :, :, 22:] = 0.5
+    return Batch(torch.rand(count, 3, 8, 8, generator=generator), hr, ("a.png",) * count)
+
+
+def make_training(recipe: Recipe, group: Group | None = None) -> GanTraining:
+    torch.manual_seed(1)
+    generator = archs.build("rrdbnet", {k: v for k, v in recipe.network.items() if k != "arch"})
+    return GanTraining(generator.train(), recipe, CPU, group or Group())
+
+
+def gradients(training: GanTraining) -> list[torch.Tensor]:
+    """Of G and of D, each laid end to end. (D's last bias alone has none: the relativistic loss cancels it.)"""
+    return [torch.cat([p.grad.flatten() for p in network.parameters()]) for network in training.networks.values()]
+
+
+def free_port() -> int:
+    """A port of this computer that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
