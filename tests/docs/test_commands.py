@@ -1,4 +1,9 @@
-"""The commands of the documentation, run as they stand on small pictures: blocks below a line ``<!-- run -->``."""
+"""The commands of the documentation, on small pictures.
+
+Blocks below a line ``<!-- run -->`` run as they stand. In the other blocks trainings run as they stand with
+``--dry-run`` (everything is checked but the training itself), and what needs a network, a cluster or models of one's
+own is read by the command's parser.
+"""
 
 from __future__ import annotations
 
@@ -8,47 +13,92 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
+from gramgan_cli.engines.train.run.run_folder import RunFolder
+from gramgan_cli.recipes.convert import merge
+from gramgan_cli.recipes.load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"^<!-- run -->\n```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PAGES = [
-    page
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-    if BLOCK.search(page.read_text(encoding="utf-8"))
-]
+BLOCK = re.compile(r"^(<!-- run -->\n)?```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+NOT_HERE = {
+    "s3://": "an object store",
+    "/data/": "a folder that several machines share",
+    "DIV2K": "a dataset that is fetched",
+    "--gpus": "GPUs",
+    "--resume": "a run that was stopped",
+    "vgg16_hed": "a file of features",
+    "psnr-x4": "a model that the line before trains",
+    "mine.py": "the page's own plugin, which runs in tests/engines/train/test_plugin_training.py",
+    "ttsr": "references beside the photos",
+}
+"""Trainings with these need more than small pictures: they are only parsed."""
+
+
+def pages_with(marked: bool) -> list[Path]:
+    return [page for page in PAGES if any(bool(mark) == marked for mark, _ in BLOCK.findall(page.read_text("utf-8")))]
 
 
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the pictures that the pages speak of, all small."""
+    """A folder with what the pages speak of: pictures, all small, and runs."""
     random = np.random.default_rng(1)
 
-    def photo(name: str, channels: int = 3) -> None:
-        pixels = random.integers(0, 256, (20, 24, channels), np.uint8)
+    def photo(name: str, channels: int = 3, side: int = 24) -> None:
+        pixels = random.integers(0, 256, (side - 4, side, channels), np.uint8)
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels).save(path)
 
     for name in ("photo.jpg", "photo.png", "scan.tif", "scan.png", "texture.png", "holiday/1.jpg", "holiday/2.png"):
         photo(name)
     photo("height.png", channels=1)
+    for folder in ("photos", "faces", "streets", "held-out", "scans/hr"):
+        for number in range(3):
+            photo(f"{folder}/{number}.png", side=284)
+    for number in range(3):
+        pixels = random.integers(0, 256, (70, 71, 3), np.uint8)
+        (tmp_path / "scans" / "lr").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "scans" / "lr" / f"{number}.png")
+    (tmp_path / "streets.txt").write_text("".join(f"streets/{number}.png\n" for number in range(3)), "utf-8")
+    for name in ("first", "second"):
+        run = RunFolder(tmp_path / "runs" / name)
+        run.path.mkdir(parents=True)
+        run.record(merge(load_recipe("psnr"), {"steps": 10}))
+        for step in (5, 10):
+            run.append_metrics({"step": step, "psnr_y": 20.0 + step, "ssim_y": 0.5})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def run_here(line: str) -> None:
+def lines(block: str) -> Iterator[str]:
+    """The commands of a block."""
+    for line in block.replace("\\\n", " ").splitlines():
+        if line.strip() and not line.startswith("#"):
+            yield line.strip()
+
+
+def words_of(line: str) -> list[str]:
+    """A command's words after ``gramgan``, globs expanded."""
+    words = shlex.split(line, comments=True)[1:]
+    return [found for word in words for found in (sorted(glob.glob(word)) or [word])]  # noqa: PTH207
+
+
+def run_here(words: list[str]) -> None:
     """One command without a shell, in this process: it needs no second start of torch."""
-    words = [found for word in shlex.split(line, comments=True) for found in (sorted(glob.glob(word)) or [word])]  # noqa: PTH207
-    result = CliRunner().invoke(app, words[1:])
-    assert result.exit_code == 0, (line, result.output, result.exception)
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, (words, result.output, result.exception)
 
 
 def run_in_shell(line: str, folder: Path) -> None:
@@ -62,13 +112,60 @@ def run_in_shell(line: str, folder: Path) -> None:
     assert done.returncode == 0, (line, done.stderr)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def parse(words: list[str]) -> None:
+    """Let the command's parser read the words; what it does not take is an error."""
+    command: Any = typer.main.get_command(app)
+    if words[0] == "--plugin":
+        words = words[2:]
+    while hasattr(command, "commands"):
+        assert words[0] in command.commands, words
+        command, words = command.commands[words[0]], words[1:]
+    command.make_context("gramgan", words)
+
+
+@pytest.mark.parametrize("page", pages_with(marked=True), ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_run_as_they_stand(page: Path, pictures: Path) -> None:
-    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
-        for line in block.replace("\\\n", " ").splitlines():
-            if not line.strip() or line.startswith("#"):
-                continue
+    for mark, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        for line in lines(block) if mark else ():
             if line.startswith("gramgan ") and not re.search(r"[|<>&;]", line.partition(" #")[0]):
-                run_here(line)
+                run_here(words_of(line))
             elif sys.platform != "win32":
                 run_in_shell(line, pictures)
+
+
+@pytest.mark.parametrize("page", pages_with(marked=False), ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.usefixtures("pictures")
+def test_the_others_are_what_their_commands_take(page: Path) -> None:
+    if page.name == "cli.md":
+        pytest.skip("tests/cli/test_help.py reads the examples of the commands")
+    for mark, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        for line in lines(block) if not mark else ():
+            if not line.startswith("gramgan "):  # pip, make, torchrun, loops of the shell
+                continue
+            words = words_of(line)
+            if words[0] == "build-db" and "/data/" not in line:
+                run_here(words)
+            elif words[0] == "train" and not any(text in line for text in NOT_HERE):
+                run_here([*words, "--dry-run"])
+            elif "$" not in line:
+                parse(words)
+
+
+INLINE = re.compile(r"`gramgan ((?:--plugin|[a-z])[^`]*)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_in_sentences_exist(page: Path) -> None:
+    root: Any = typer.main.get_command(app)
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for text in INLINE.findall(prose):
+        words = shlex.split(text.replace("\\|", "|"))
+        command = root
+        if words[0] == "--plugin":
+            words = words[2:]
+        while hasattr(command, "commands") and words and re.fullmatch("[a-z-]+", words[0]):
+            assert words[0] in command.commands, text
+            command, words = command.commands[words[0]], words[1:]
+        known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+        asked = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert asked <= known | {"-h", "--help"}, text

@@ -99,6 +99,17 @@ def test_knobs_change_the_preview(page: Browser, tmp_path: Path) -> None:
     assert page.run("document.querySelector('#texture-value').textContent") == "1.00"
 
 
+def test_the_knob_can_follow_each_photo(page: Browser, tmp_path: Path) -> None:
+    opened(page, small(tmp_path / "cat.png"))
+    page.click("#automatic")
+    facts = page.run("fetch('api/state').then(answer => answer.json())")["photos"][-1]
+    assert page.run("document.querySelector('#denoise').disabled")
+    assert page.run("Number(document.querySelector('#denoise').value)") == pytest.approx(facts["automatic"], abs=0.03)
+    settled(page)
+    page.click("#automatic")
+    assert not page.run("document.querySelector('#denoise').disabled")
+
+
 def test_the_divider_follows_mouse_and_keys(page: Browser, tmp_path: Path) -> None:
     opened(page, small(tmp_path / "cat.png"))
     x, y = page.middle("#divider span")

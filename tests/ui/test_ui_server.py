@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from ui_server import UiServer
 
 pytest.importorskip("starlette", reason="needs the extra [ui]")
@@ -137,6 +137,31 @@ def test_a_preview_has_the_values_of_the_whole_result(client: Client, tmp_path: 
     part = np.asarray(Image.open(tmp_path / "preview.png"))
     # The runtime of whole photos may be another one, which rounds otherwise.
     assert np.abs(part.astype(int) - whole[80:848, 120:888]).max() <= 1
+
+
+def test_each_photo_of_a_folder_may_get_the_denoising_that_it_needs(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    sharp = (
+        Image.open(Path(__file__).resolve().parents[2] / "examples" / "chelsea.png").convert("RGB").resize((150, 100))
+    )
+    sharp.crop((0, 0, 64, 64)).save(tmp_path / "in" / "sharp.png")
+    sharp.filter(ImageFilter.GaussianBlur(1.2)).crop((0, 0, 64, 64)).save(tmp_path / "in" / "soft.png")
+    amounts = {}
+    for name in ("sharp", "soft"):
+        facts = client.json("POST", "/api/open", {"path": str(tmp_path / "in" / f"{name}.png")})
+        amounts[name] = facts["automatic"]
+    assert amounts == {"sharp": 0.25, "soft": 1.0}
+    folders = {"folder": str(tmp_path / "in"), "output": str(tmp_path / "out")}
+    client.json("POST", "/api/runs", {**folders, "denoise": "auto", "texture": 1})
+    assert client.finished()[-1]["counts"] == {"done": 2, "skipped": 0, "failed": 0}
+    for name, amount in amounts.items():
+        client.json(
+            "POST", "/api/runs",
+            {"folder": str(tmp_path / "in"), "output": str(tmp_path / name), "denoise": amount, "texture": 1},
+        )  # fmt: skip
+        client.finished()
+        found = np.asarray(Image.open(tmp_path / "out" / f"{name}_x4.png"))
+        np.testing.assert_array_equal(found, np.asarray(Image.open(tmp_path / name / f"{name}_x4.png")))
 
 
 def test_an_upload_keeps_its_name_and_metadata_and_is_downloaded(client: Client, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -20,13 +20,14 @@ from gramgan_cli import __version__
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.capabilities import READ_SUFFIXES
 from gramgan_cli.core.images.output_format import STANDARD_QUALITY, FormatChoice
-from gramgan_cli.core.metrics.damage import advice
-from gramgan_cli.core.resize.sizes import SizeChoice
-from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.ui.enlarge import PREVIEW_SIDE, Enlarger, Knobs, model_of, usual_knobs
+from gramgan_cli.core.metrics.damage import advice, automatic_denoise
+from gramgan_cli.ui.enlarge import PREVIEW_SIDE, Enlarger, Knobs, usual_knobs
 from gramgan_cli.ui.folders import absolute, listing
 from gramgan_cli.ui.photos import LARGEST_UPLOAD, Library, PhotoFacts, as_overview, as_png
 from gramgan_cli.ui.runs import Run, Runs
+
+if TYPE_CHECKING:
+    from gramgan_cli.api.upscale.options import UpscaleArguments
 
 PAGE = Path(__file__).parent / "page"
 
@@ -185,18 +186,18 @@ class _Pages:
     async def start(self, request: Request) -> Response:
         """Runs over open photos, or over a folder. Results of uploads are downloaded, others go beside their photos."""
         wanted = await request.json()
-        options = _upscale_options(wanted)
+        arguments = _arguments(wanted)
         output = absolute(wanted["output"]) if wanted.get("output") else None
         runs: list[Run] = []
         if folder := wanted.get("folder"):
-            runs.append(self.runs.start(Path(folder).name, [str(absolute(folder))], output, options))
+            runs.append(self.runs.start(Path(folder).name, [str(absolute(folder))], output, arguments))
         photos = [self._library.get(key) for key in wanted.get("photos", [])]
         for photo in photos:  # each upload is a run of its own: two of one name would want one result's name
             if photo.uploaded:
-                runs.append(self.runs.start_download(photo.name, photo.path, options))
+                runs.append(self.runs.start_download(photo.name, photo.path, arguments))
         if named := [str(photo.path) for photo in photos if not photo.uploaded]:
             title = Path(named[0]).name if len(named) == 1 else f"{len(named)} photos"
-            runs.append(self.runs.start(title, named, output, options))
+            runs.append(self.runs.start(title, named, output, arguments))
         return JSONResponse([run.facts() for run in runs])
 
     async def cancel(self, request: Request) -> Response:
@@ -226,6 +227,7 @@ def _facts(photo: PhotoFacts) -> dict[str, Any]:
         "folder": None if photo.uploaded else str(photo.path.parent),
         "warnings": photo.warnings,
         "advice": {"low": advice(photo.damage, 0.0), "high": advice(photo.damage, 1.0)},
+        "automatic": automatic_denoise(photo.damage),
     }
 
 
@@ -242,24 +244,29 @@ def _knobs(values: Any) -> Knobs:
     return Knobs(denoise, texture)
 
 
-def _upscale_options(wanted: dict[str, Any]) -> UpscaleOptions:
-    """Results that are there are skipped, unless the user wants them replaced."""
+def _arguments(wanted: dict[str, Any]) -> UpscaleArguments:
+    """Arguments of ``upscale_all``. Results that are there are skipped, unless the user wants them replaced."""
     form = wanted.get("format") or "default"
     quality = wanted.get("quality")
     if form not in get_args(FormatChoice) or not (quality is None or 1 <= int(quality) <= 100):
         raise GramganError("The format or the quality can't be read.", "Reload the page.")
-    return UpscaleOptions(
-        model=model_of(_knobs(wanted)),
-        size=_size(wanted.get("size") or {}),
-        format=cast(FormatChoice, form),
-        quality=None if quality is None else int(quality),
-        overwrite=bool(wanted.get("overwrite")),
-        skip_existing=not wanted.get("overwrite"),
-        recursive=bool(wanted.get("recursive")),
-    )
+    automatic = wanted["denoise"] == "auto"
+    knobs = _knobs({**wanted, "denoise": 1} if automatic else wanted)
+    arguments: UpscaleArguments = {
+        "denoise": "auto" if automatic else knobs.denoise,
+        "style": knobs.texture,
+        "format": cast(FormatChoice, form),
+        "overwrite": bool(wanted.get("overwrite")),
+        "skip_existing": not wanted.get("overwrite"),
+        "recursive": bool(wanted.get("recursive")),
+        **_size(wanted.get("size") or {}),
+    }
+    if quality is not None:
+        arguments["quality"] = int(quality)
+    return arguments
 
 
-def _size(wanted: dict[str, Any]) -> SizeChoice:
+def _size(wanted: dict[str, Any]) -> UpscaleArguments:
     """At most one of a factor, a width and a height."""
     factor, width, height = (wanted.get(name) for name in ("factor", "width", "height"))
     if factor is not None and not 0 < float(factor) <= 64:
@@ -267,8 +274,8 @@ def _size(wanted: dict[str, Any]) -> SizeChoice:
     for side in (width, height):
         if side is not None and not 1 <= int(side) <= 2**20:
             raise GramganError(f"A side of {side} pixels can't be made.", "Choose another size.")
-    return SizeChoice(
-        float(factor) if factor is not None else None,
-        int(width) if width is not None else None,
-        int(height) if height is not None else None,
-    )
+    if factor is not None:
+        return {"outscale": float(factor)}
+    if width is not None:
+        return {"width": int(width)}
+    return {} if height is None else {"height": int(height)}

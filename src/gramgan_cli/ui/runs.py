@@ -8,12 +8,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.ui.enlarge import Cancelled, Enlarger
+
+if TYPE_CHECKING:
+    from gramgan_cli import Result
+    from gramgan_cli.api.upscale.options import UpscaleArguments
 
 State = Literal["waiting", "working", "done", "failed", "cancelled"]
 ItemState = Literal["waiting", "done", "skipped", "failed"]
@@ -40,7 +42,7 @@ class Run:
     inputs: tuple[str, ...]
     output: Path | None
     """The folder of its results; None: beside each photo."""
-    options: UpscaleOptions
+    arguments: UpscaleArguments
     download: bool
     """Whether results lie in the temporary folder, to be saved through the browser."""
     state: State = "waiting"
@@ -102,15 +104,15 @@ class Runs:
             raise GramganError("There is no such run.", "Start it again.")
         return self._runs[key]
 
-    def start(self, title: str, inputs: Sequence[str], output: Path | None, options: UpscaleOptions) -> Run:
+    def start(self, title: str, inputs: Sequence[str], output: Path | None, arguments: UpscaleArguments) -> Run:
         """Put a run over files of this computer at the end of the queue."""
-        return self._start(Run(secrets.token_hex(8), title, tuple(inputs), output, options, download=False))
+        return self._start(Run(secrets.token_hex(8), title, tuple(inputs), output, arguments, download=False))
 
-    def start_download(self, title: str, upload: Path, options: UpscaleOptions) -> Run:
+    def start_download(self, title: str, upload: Path, arguments: UpscaleArguments) -> Run:
         """Put a run over an upload at the end of the queue; its result gets a folder of its own."""
         key = secrets.token_hex(8)
         (self._folder / key).mkdir(parents=True)
-        return self._start(Run(key, title, (str(upload),), self._folder / key, options, download=True))
+        return self._start(Run(key, title, (str(upload),), self._folder / key, arguments, download=True))
 
     def _start(self, run: Run) -> Run:
         self._runs[run.key] = run
@@ -144,9 +146,11 @@ class Runs:
                 raise Cancelled
             run.progress = min(1.0, done / max(1, len(run.items)))
 
-        try:
-            names, results = self._enlarger.files(run.inputs, run.output, run.options, on_progress)
+        def on_plan(names: list[str]) -> None:
             run.items = [Item(name) for name in names]
+
+        try:
+            results = self._enlarger.files(run.inputs, run.output, run.arguments, on_progress, on_plan)
             for item, result in zip(run.items, results, strict=True):
                 _note(item, result)
             run.state = "done"

@@ -67,6 +67,7 @@ def upscale_all(
     save_attention: AnyPath | None = None,
     on_progress: Callable[[float], None] = ignore,
     on_note: Callable[[str], None] = ignore,
+    on_plan: Callable[[list[str]], None] = ignore,
     **arguments: Unpack[UpscaleArguments],
 ) -> Iterator[Result]:
     """Enlarge many picture files; decoding and encoding run beside the network.
@@ -78,6 +79,7 @@ def upscale_all(
         on_progress: called with the number of pictures that are done, with fractions. An exception that it raises stops
             the work and reaches the caller.
         on_note: called with a sentence that the user should know.
+        on_plan: called once, before the first picture, with the paths that there will be results of, in their order.
         **arguments: ``UpscaleArguments``.
 
     Returns:
@@ -96,7 +98,8 @@ def upscale_all(
         raise UsageError("save_attention shows what came from a reference.", "Pass reference.")
     work = FileRun(options, on_note)
     work.session.source.on_note = on_note
-    work.prepare(inputs, None if output is None else fspath(output), _folder(save_attention))
+    plan = work.prepare(inputs, None if output is None else fspath(output), _folder(save_attention))
+    on_plan([*(result.input for result in plan.failures()), *(job.source for job in plan.jobs)])
     return work.results(on_progress)
 
 

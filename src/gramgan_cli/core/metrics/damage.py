@@ -41,7 +41,7 @@ NOISY, BLOCKY, BLURRED = 4.0, 0.3, 0.5
 """Above the first two or below the last, a photo counts as damaged: noise of 5 levels and more, JPEG of quality 60 and
 less, a Gaussian blur of 1 pixel and more."""
 
-CLEAN_DENOISE, GRAIN_DENOISE, FULL_DENOISE = 0.25, 0.5, 1.0
+AUTOMATIC = (0.25, 0.5, 1.0)
 """Amounts of denoising for a clean photo, one with grain or fine texture and no other damage, and any other: what was
 nearest to the original on average, see docs/models.md."""
 
@@ -106,7 +106,8 @@ def estimate_damage(image: NDArray[Any]) -> Damage:
 
 def automatic_denoise(damage: Damage) -> float:
     """What automatic denoising sets for a photo: 0, nothing is taken away, to 1."""
-    return CLEAN_DENOISE if damage.clean else GRAIN_DENOISE if damage.grainy else FULL_DENOISE
+    clean, grainy, any_other = AUTOMATIC
+    return clean if damage.clean else grainy if damage.grainy else any_other
 
 
 def _sharpness(luma: NDArray[np.float32]) -> float:

@@ -16,6 +16,7 @@ from gramgan_cli.core.backends.choose import choose_backend
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.mark import Mark
+from gramgan_cli.core.metrics.damage import AUTOMATIC
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.automatic import automatic_header, automatic_sha256
@@ -126,17 +127,11 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
 
 def _open_automatic(options: UpscaleOptions, style: float) -> Session:
     """The four embedded models as one that looks at each photo."""
-    opened: list[Session] = []
-
-    def open_source(denoise: float) -> Upscaler:
-        opened.append(open_session(replace(options, model=square_model(denoise, style))))
-        source = opened[-1].source
-        assert isinstance(source, Upscaler)
-        return source
-
-    source = AutomaticUpscaler(open_source)
+    sessions = {amount: open_session(replace(options, model=square_model(amount, style))) for amount in AUTOMATIC}
+    networks = {amount: session.source for amount, session in sessions.items() if isinstance(session.source, Upscaler)}
     header, checksum = automatic_header(style), automatic_sha256()
-    return replace(opened[0], name=options.model, source=source, header=header, sha256=checksum)
+    source = AutomaticUpscaler(networks)
+    return replace(sessions[AUTOMATIC[-1]], name=options.model, source=source, header=header, sha256=checksum)
 
 
 def _open_interpolation(options: UpscaleOptions) -> Session:

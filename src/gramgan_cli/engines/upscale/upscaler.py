@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from torch import nn
 
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.backends.allocator import keep_freed_memory
-from gramgan_cli.core.metrics.damage import FULL_DENOISE, automatic_denoise, estimate_damage
+from gramgan_cli.core.metrics.damage import AUTOMATIC, automatic_denoise, estimate_damage
 from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.resize.baselines import interpolated
 from gramgan_cli.core.tiling.inference import Precision, TileRunner, workspace_per_pixel
@@ -154,19 +154,20 @@ class Interpolator:
 
 
 class AutomaticUpscaler:
-    """One network for each amount of denoising, opened when the first photo needs it.
+    """The networks for all amounts of denoising; each image gets the one that it looks to need.
 
     Args:
-        open_source: the network for an amount.
+        networks: amount of denoising, one of ``AUTOMATIC`` -> the network for it.
+
+    Attributes:
+        scale: output side over input side.
         on_note: called with what the user should know, in a sentence.
     """
 
-    def __init__(
-        self, open_source: Callable[[float], Upscaler], on_note: Callable[[str], None] = lambda _text: None
-    ) -> None:
-        self.on_note = on_note
-        self._open, self._sources = open_source, dict[float, Upscaler]()
-        self._latest = self.at(FULL_DENOISE)
+    def __init__(self, networks: Mapping[float, Upscaler]) -> None:
+        self.on_note: Callable[[str], None] = lambda _text: None
+        self._networks = networks
+        self._latest = networks[AUTOMATIC[-1]]
         self.scale = self._latest.scale
 
     @property
@@ -176,9 +177,7 @@ class AutomaticUpscaler:
 
     def at(self, denoise: float) -> Upscaler:
         """The network for an amount of denoising."""
-        if denoise not in self._sources:
-            self._sources[denoise] = self._open(denoise)
-        self._latest = self._sources[denoise]
+        self._latest = self._networks[denoise]
         self._latest.on_note = self.on_note
         return self._latest
 

@@ -20,7 +20,20 @@ export async function prepare(options) {
   }
 }
 
-export const knobs = () => ({ denoise: Number(element("denoise").value), texture: Number(element("texture").value) });
+// Whether each photo of a run gets the amount that it looks to need; the knob then shows that of the photo in view.
+function followPhoto() {
+  const automatic = element("automatic").checked;
+  element("denoise").disabled = automatic;
+  if (!automatic || !photo) return;
+  element("denoise").value = photo.automatic;
+  element("denoise").dispatchEvent(new Event("input"));
+}
+
+element("automatic").addEventListener("change", followPhoto);
+
+export const settings = () => (element("automatic").checked ? { ...knobs(), denoise: "auto" } : knobs());
+
+const knobs = () => ({ denoise: Number(element("denoise").value), texture: Number(element("texture").value) });
 
 export function current() {
   return photo;
@@ -36,6 +49,7 @@ export function show(chosen) {
   element("facts").textContent = [`${photo.name}: ${photo.width} x ${photo.height} pixels${pages}`, ...photo.warnings].join(". ");
   element("after").removeAttribute("src");
   reset();
+  followPhoto();
   refresh();
 }
 

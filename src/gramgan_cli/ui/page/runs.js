@@ -1,7 +1,7 @@
 // The list of runs: progress, cancel, and what became of every photo.
 
 import { element, get, make, remove, say, send } from "./api.js";
-import { knobs } from "./preview.js";
+import { settings } from "./preview.js";
 
 const QUICK = 300, SLOW = 2000; // milliseconds between two looks, with and without a run at work
 const WORDS = { waiting: "waiting", working: "at work", done: "finished", failed: "failed", cancelled: "cancelled" };
@@ -33,7 +33,7 @@ export async function start(what) {
   try {
     await send("api/runs", {
       ...what,
-      ...knobs(),
+      ...settings(),
       size: size === "width" || size === "height" ? { [size]: side } : { factor: Number(size) },
       format: element("format").value,
       quality: quality ? Number(quality) : null,
