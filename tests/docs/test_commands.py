@@ -45,6 +45,9 @@ NOT_HERE = {
 }
 """Trainings with these need more than small pictures: they are only parsed."""
 
+NOT_IN_HELP = ("gramgan ui", "Set5", " pull ", " import ", " rm ", "onnx", "gramgan plot", ">")
+"""Examples of help texts with these need a browser, a network, a file of another tool, an extra or a shell."""
+
 
 def pages_with(marked: bool) -> list[Path]:
     return [page for page in PAGES if any(bool(mark) == marked for mark, _ in BLOCK.findall(page.read_text("utf-8")))]
@@ -63,6 +66,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     for name in ("photo.jpg", "photo.png", "scan.tif", "scan.png", "texture.png", "holiday/1.jpg", "holiday/2.png"):
         photo(name)
+    photo("sharp.png", side=84)
     photo("height.png", channels=1)
     for folder in ("photos", "faces", "streets", "held-out", "scans/hr"):
         for number in range(3):
@@ -136,19 +140,18 @@ def test_commands_run_as_they_stand(page: Path, pictures: Path) -> None:
 @pytest.mark.parametrize("page", pages_with(marked=False), ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.usefixtures("pictures")
 def test_the_others_are_what_their_commands_take(page: Path) -> None:
-    if page.name == "cli.md":
-        pytest.skip("tests/cli/test_help.py reads the examples of the commands")
-    for mark, block in BLOCK.findall(page.read_text(encoding="utf-8")):
-        for line in lines(block) if not mark else ():
-            if not line.startswith("gramgan "):  # pip, make, torchrun, loops of the shell
-                continue
+    blocks = [block for mark, block in BLOCK.findall(page.read_text(encoding="utf-8")) if not mark]
+    for line in dict.fromkeys(line for block in blocks for line in lines(block)):
+        if line.startswith("gramgan "):  # the others are pip, make, torchrun and loops of the shell
             words = words_of(line)
             if words[0] == "build-db" and "/data/" not in line:
                 run_here(words)
             elif words[0] == "train" and not any(text in line for text in NOT_HERE):
                 run_here([*words, "--dry-run"])
+            elif page.name == "cli.md" and words[0] != "train" and not any(text in line for text in NOT_IN_HELP):
+                run_here(words)
             elif "$" not in line:
-                parse(words)
+                parse(words[: words.index(">")] if ">" in words else words)
 
 
 INLINE = re.compile(r"`gramgan ((?:--plugin|[a-z])[^`]*)`")
