@@ -26,8 +26,8 @@ READY = "document.querySelector('#after').complete && document.querySelector('#a
 def main() -> None:
     """Open the page with two photos and take both pictures."""
     with tempfile.TemporaryDirectory() as folder:
-        photos = [Path(folder) / "old-photo.jpg", Path(folder) / "coffee.jpg"]
-        for photo, example in zip(photos, ("chelsea.png", "coffee.png"), strict=True):
+        photos = [Path(folder) / "coffee.jpg", Path(folder) / "old-photo.jpg"]
+        for photo, example in zip(photos, ("coffee.png", "chelsea.png"), strict=True):
             Image.open(ROOT / "examples" / example).convert("RGB").save(photo, quality=60)
         browser = Browser(Path(folder) / "browser")
         try:

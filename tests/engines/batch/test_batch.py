@@ -17,7 +17,8 @@ from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.resize.sizes import SizeChoice
 from gramgan_cli.engines.batch.listing import find_photos, of_shard, parse_shard
 from gramgan_cli.engines.batch.report import make_report
-from gramgan_cli.engines.batch.run import Run, local_engine, look_up
+from gramgan_cli.engines.batch.run import Run, local_engine
+from gramgan_cli.engines.batch.weights import look_up
 from gramgan_cli.engines.upscale.inputs import Search
 from gramgan_cli.engines.upscale.session import open_session
 

@@ -19,7 +19,8 @@ from typing import Any
 
 from gramgan_cli.core.errors import GramganError, MissingExtra, UsageError
 from gramgan_cli.core.io.locations import Location, locate
-from gramgan_cli.engines.batch.run import CHUNK, Engine, Run, Weights
+from gramgan_cli.engines.batch.run import CHUNK, Engine, Run
+from gramgan_cli.engines.batch.weights import Weights
 from gramgan_cli.engines.batch.worker import Settled, Worker, WorkerOptions
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.plan import Job

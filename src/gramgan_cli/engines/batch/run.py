@@ -14,14 +14,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from gramgan_cli.core.backends.device import pick_device
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.files import clear_leftovers
 from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
-from gramgan_cli.core.resize import baselines
-from gramgan_cli.core.weights.automatic import automatic_header, automatic_sha256
-from gramgan_cli.core.weights.header import WeightsHeader
-from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixing.square import automatic_style
 from gramgan_cli.engines.batch.done import (
     There,
     difference,
@@ -53,13 +48,14 @@ from gramgan_cli.engines.batch.records import (
     noted_runs,
     pyarrow_parquet,
 )
+from gramgan_cli.engines.batch.weights import look_up
 from gramgan_cli.engines.batch.worker import Settled, Worker, WorkerOptions
 from gramgan_cli.engines.upscale.inputs import Search
 from gramgan_cli.engines.upscale.limits import check_writable
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.plan import Job, Plan, complete, finished_since
 from gramgan_cli.engines.upscale.result import Result
-from gramgan_cli.engines.upscale.session import Session, weights_content
+from gramgan_cli.engines.upscale.session import Session
 
 CHUNK = 256
 """Photos that a worker is given at once; what failed among them is tried again after them."""
@@ -81,18 +77,6 @@ class BatchOptions:
     shard: tuple[int, int] = (0, 1)
     """Number and count of the fixed parts of which one is done."""
     engine: Literal["local", "ray"] = "local"
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A model as all workers of a run shall load it."""
-
-    name: str
-    scale: int
-    content: bytes | None
-    """The file; None for interpolations, and where each photo's amount of denoising is chosen by itself."""
-    sha256: str | None
-    header: WeightsHeader | None
 
 
 class Engine(Protocol):
@@ -119,21 +103,6 @@ class Counts:
     def settled(self) -> int:
         """Photos that nothing more happens to."""
         return self.before + self.done + self.elsewhere + self.failed
-
-
-def look_up(model: str) -> Weights:
-    """A model's weights with their checksum; those of a mixture as the file that they would make."""
-    if model in baselines.BASELINES:
-        return Weights(model, baselines.SCALE, None, None, None)
-    style = automatic_style(model)
-    if style is not None:  # every node has the embedded models
-        header = automatic_header(style)
-        return Weights(model, header.scale, None, automatic_sha256(), header)
-    loaded = load_model(model)
-    if loaded.descriptor.needs_reference:
-        raise UsageError(f"The model '{model}' needs a reference picture for every photo.", "Choose another --model.")
-    content = weights_content(model, loaded)
-    return Weights(loaded.name, loaded.descriptor.scale, content, hashlib.sha256(content).hexdigest(), loaded.header)
 
 
 class Run:

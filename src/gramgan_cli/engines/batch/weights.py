@@ -1,0 +1,41 @@
+"""The model of a batch run, as every worker shall load it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.resize import baselines
+from gramgan_cli.core.weights.automatic import automatic_header, automatic_sha256
+from gramgan_cli.core.weights.header import WeightsHeader
+from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.mixing.square import automatic_style
+from gramgan_cli.engines.upscale.session import weights_content
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model as all workers of a run shall load it."""
+
+    name: str
+    scale: int
+    content: bytes | None
+    """The file; None for interpolations, and where each photo's amount of denoising is chosen by itself."""
+    sha256: str | None
+    header: WeightsHeader | None
+
+
+def look_up(model: str) -> Weights:
+    """A model's weights with their checksum; those of a mixture as the file that they would make."""
+    if model in baselines.BASELINES:
+        return Weights(model, baselines.SCALE, None, None, None)
+    style = automatic_style(model)
+    if style is not None:  # every node has the embedded models
+        header = automatic_header(style)
+        return Weights(model, header.scale, None, automatic_sha256(), header)
+    loaded = load_model(model)
+    if loaded.descriptor.needs_reference:
+        raise UsageError(f"The model '{model}' needs a reference picture for every photo.", "Choose another --model.")
+    content = weights_content(model, loaded)
+    return Weights(loaded.name, loaded.descriptor.scale, content, hashlib.sha256(content).hexdigest(), loaded.header)
