@@ -2,7 +2,7 @@
 
 Blocks below a line ``<!-- run -->`` run as they stand. In the other blocks trainings run as they stand with
 ``--dry-run`` (everything is checked but the training itself), and what needs a network, a cluster or models of one's
-own is read by the command's parser.
+own is read by the command's parser. Blocks below ``<!-- train -->`` are those of test_training_commands.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"^(<!-- run -->\n)?```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(<!-- (?:run|train) -->\n)?```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+RUN, UNMARKED = "<!-- run -->\n", ""
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 NOT_HERE = {
@@ -49,8 +50,8 @@ NOT_IN_HELP = ("gramgan ui", "Set5", " pull ", " import ", " rm ", "onnx", "gram
 """Examples of help texts with these need a browser, a network, a file of another tool, an extra or a shell."""
 
 
-def pages_with(marked: bool) -> list[Path]:
-    return [page for page in PAGES if any(bool(mark) == marked for mark, _ in BLOCK.findall(page.read_text("utf-8")))]
+def pages_with(wanted: str) -> list[Path]:
+    return [page for page in PAGES if any(mark == wanted for mark, _ in BLOCK.findall(page.read_text("utf-8")))]
 
 
 @pytest.fixture
@@ -127,20 +128,20 @@ def parse(words: list[str]) -> None:
     command.make_context("gramgan", words)
 
 
-@pytest.mark.parametrize("page", pages_with(marked=True), ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", pages_with(RUN), ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_run_as_they_stand(page: Path, pictures: Path) -> None:
     for mark, block in BLOCK.findall(page.read_text(encoding="utf-8")):
-        for line in lines(block) if mark else ():
+        for line in lines(block) if mark == RUN else ():
             if line.startswith("gramgan ") and not re.search(r"[|<>&;]", line.partition(" #")[0]):
                 run_here(words_of(line))
             elif sys.platform != "win32":
                 run_in_shell(line, pictures)
 
 
-@pytest.mark.parametrize("page", pages_with(marked=False), ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", pages_with(UNMARKED), ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.usefixtures("pictures")
 def test_the_others_are_what_their_commands_take(page: Path) -> None:
-    blocks = [block for mark, block in BLOCK.findall(page.read_text(encoding="utf-8")) if not mark]
+    blocks = [block for mark, block in BLOCK.findall(page.read_text(encoding="utf-8")) if mark == UNMARKED]
     for line in dict.fromkeys(line for block in blocks for line in lines(block)):
         if line.startswith("gramgan "):  # the others are pip, make, torchrun and loops of the shell
             words = words_of(line)
