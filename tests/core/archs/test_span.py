@@ -13,7 +13,9 @@ from train_photos import plain_noise
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.span import MergedConvolution
 from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.engines.models.export import ExportOptions, export
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
 from gramgan_cli.engines.train.launch import train
 from gramgan_cli.engines.train.options import TrainOptions
@@ -86,3 +88,18 @@ def test_it_trains_and_its_weights_load(optimiser: str, tmp_path: Path) -> None:
     for layer in model.network.modules():
         if isinstance(layer, MergedConvolution):
             torch.testing.assert_close(layer.eval_conv.weight, layer.merged()[0])
+
+
+def test_its_onnx_file_gives_the_same_picture(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra onnx")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    torch.manual_seed(0)
+    facts = archs.complete("span", SMALL)
+    weights = archs.build("span", SMALL).state_dict()
+    save_weights(tmp_path / "span.safetensors", weights, WeightsHeader("span", facts, 4))
+    model = load_model(str(tmp_path / "span.safetensors"))
+    export(str(tmp_path / "span.safetensors"), tmp_path / "span.onnx", ExportOptions())
+    x = torch.rand(1, 3, 11, 13)
+    (found,) = onnxruntime.InferenceSession(tmp_path / "span.onnx").run(None, {"image": x.numpy()})
+    with torch.inference_mode():
+        torch.testing.assert_close(torch.from_numpy(found), model.network(x), rtol=0, atol=1e-5)
