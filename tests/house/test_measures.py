@@ -129,3 +129,18 @@ def test_files_that_documentation_names_are_there() -> None:
         assert len(named) > 10
         roots = [ROOT, SOURCE.parent, SOURCE, *(path for path in SOURCE.rglob("*") if path.is_dir())]
         assert [one for one in named if "NAME" not in one and not any((root / one).exists() for root in roots)] == []
+
+
+OTHERS = {"_send", "_replace", "_asdict", "_python_dispatch", "_exit"}
+"""Names that begin with an underscore and are not ours."""
+
+
+def test_tests_call_public_names() -> None:
+    found = [
+        f"{name(path)}:{node.lineno}: {node.attr}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr) and node.attr not in OTHERS
+        if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+    ]
+    assert found == []

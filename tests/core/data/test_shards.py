@@ -79,7 +79,7 @@ def test_shards_are_found_and_counted(shards, tmp_path):
 def test_windows_walk_through_every_photo_once_an_epoch(shards):
     sampler = sampler_of(shards, window=5)
     for epoch in range(4):
-        seen = [int(name[5:8]) for window in range(3 * epoch, 3 * epoch + 3) for name, _ in sampler._contents(window)]
+        seen = [int(name[5:8]) for window in range(3 * epoch, 3 * epoch + 3) for name, _ in sampler.contents(window)]
         assert sorted(seen) == list(range(15))
         first = {0: range(5), 5: range(5, 8), 8: range(8, 15)}
         position = 0
@@ -87,7 +87,7 @@ def test_windows_walk_through_every_photo_once_an_epoch(shards):
             row = list(first[seen[position]])
             assert seen[position : position + len(row)] == row
             position += len(row)
-    orders = {tuple(name for w in range(3 * e, 3 * e + 3) for name, _ in sampler._contents(w)) for e in range(8)}
+    orders = {tuple(name for w in range(3 * e, 3 * e + 3) for name, _ in sampler.contents(w)) for e in range(8)}
     assert len(orders) > 2
 
 

@@ -243,13 +243,13 @@ def test_files_that_others_are_writing_do_not_end_a_run(tmp_path, monkeypatch):
     (next(records.glob("_runs/*.json")).parent / ".half.json.x.part").write_text("")
     records.joinpath("_workers").mkdir(exist_ok=True)
     records.joinpath("_workers", "ended").write_text('{"time": 0}')
-    said = leases._content
+    said = leases.content_of
 
     def gone(file):
         raise Missing("it has just ended")
 
-    monkeypatch.setattr(leases, "_content", gone)
+    monkeypatch.setattr(leases, "content_of", gone)
     leases.clear_old_heartbeats(locate(str(records)))
-    monkeypatch.setattr(leases, "_content", said)
+    monkeypatch.setattr(leases, "content_of", said)
     work, _ = run(tmp_path / "in", tmp_path / "out")
     assert work.counts.failed == 0

@@ -245,7 +245,7 @@ def test_a_lease_is_on_the_result(tmp_path):
     )
     engine = local_engine(open_session(work.options.upscale))
     try:
-        (settled,) = engine(replace(work._worker_options, heartbeat="mine"), work.missing)
+        (settled,) = engine(replace(work.worker_options, heartbeat="mine"), work.missing)
     finally:
         other.close()
     assert settled.state == "busy"

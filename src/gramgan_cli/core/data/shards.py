@@ -211,14 +211,15 @@ class ShardSampler:
     def _read(self, window: int) -> CropSampler:
         """The sampler of a window; photos that are held out are left out of it."""
         with ThreadPoolExecutor(2) as decoders:
-            contents = self._contents(window)
+            contents = self.contents(window)
             waiting = [
                 decoders.submit(prepared_content, name, content, self._scale, self._channels)
                 for name, content in contents
             ]
             return self._sampler([ready.result() for ready in waiting])
 
-    def _contents(self, window: int) -> Iterator[tuple[str, bytes]]:
+    def contents(self, window: int) -> Iterator[tuple[str, bytes]]:
+        """Name and content of each photo of a window, as they lie in the tars."""
         total = self.shards.photos
         first, last = window * self._window, (window + 1) * self._window
         while first < last:

@@ -147,7 +147,7 @@ class Holder:
             if file.create(json.dumps(mine).encode()):
                 return Lease(key, number, existed)
             try:
-                before = _content(file)
+                before = content_of(file)
             except Missing as error:
                 unreadable += 1
                 if unreadable > _LOOKS:  # a link to nothing
@@ -172,7 +172,7 @@ def clear_old_heartbeats(records: Location) -> None:
     old = []
     for file in folder.files():
         with suppress(Missing):  # its owner has just ended
-            if _time(_content(file)) < day_ago:
+            if _time(content_of(file)) < day_ago:
                 old.append(file.name)
     folder.remove(old)
 
@@ -183,13 +183,13 @@ def is_leased(records: Location, key: str) -> bool:
     number = 1
     while True:
         try:
-            last = _content(records / f"{FOLDER}/{key}.{number}")
+            last = content_of(records / f"{FOLDER}/{key}.{number}")
         except Missing:
             return last is not None and is_valid(records, last)
         number += 1
 
 
-def _content(file: Location) -> dict[str, Any]:
+def content_of(file: Location) -> dict[str, Any]:
     """What a lease or a heartbeat says. One that stays empty was left by an owner that died over it: {}."""
     for pause in (0.0, 1.0):
         time.sleep(pause)
@@ -220,7 +220,7 @@ def lives(records: Location, owner: str) -> bool:
     if owner.startswith(f"{socket.gethostname()}-") and _lock_file(owner).is_file():
         return is_held(_lock_file(owner))
     try:
-        heartbeat = _content(records / f"{WORKERS}/{owner}")
+        heartbeat = content_of(records / f"{WORKERS}/{owner}")
     except (Missing, ValueError):
         return False
     return time.time() - _time(heartbeat) < EXPIRES_AFTER

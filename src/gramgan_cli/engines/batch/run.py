@@ -133,7 +133,7 @@ class Run:
         self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
         merged = Merged()
         merged.read(self.records)
-        self._worker_options = WorkerOptions(
+        self.worker_options = WorkerOptions(
             run=self.name,
             records=self.records.text,
             made_with=MadeWith(self.weights.name, self.weights.sha256, options.upscale.described()),
@@ -211,7 +211,7 @@ class Run:
         """Whether nothing is left to do. To overwrite is to do all again, but what a run did that was stopped at it."""
         if not there.size or not same_result(output, known, there):
             return False
-        options, made_with = self.options.upscale, self._worker_options.made_with
+        options, made_with = self.options.upscale, self.worker_options.made_with
         if options.overwrite and known.run not in stopped:
             return False
         return known.made_with == made_with or (known.made_with.model is None and options.skip_existing)
@@ -231,7 +231,7 @@ class Run:
         """Results of another model or of other options are replaced only where the user says so."""
         if self.options.upscale.overwrite or self.options.upscale.skip_existing:
             return
-        wanted = self._worker_options.made_with
+        wanted = self.worker_options.made_with
         for key, row in merged.by_key.items():
             if row.error is None and row.made_with.model is not None and row.made_with != wanted and key in keys:
                 raise GramganError(
@@ -256,7 +256,7 @@ class Run:
         heartbeat = Heartbeat(self.records)
         facts = {**self._facts(), "heartbeat": heartbeat.owner}
         note_run(self.records, self.name, facts)
-        options = replace(self._worker_options, heartbeat=heartbeat.owner)
+        options = replace(self.worker_options, heartbeat=heartbeat.owner)
         recording = Recording(RecordWriter(self.records, self.name), self.records)
         try:
             for result in [*self._conflicts, *self._unreadable()]:
@@ -337,7 +337,7 @@ class Run:
             "output": "" if self._below else self.output.text,
             "model": self.weights.name,
             "model_sha256": self.weights.sha256,
-            "settings": self._worker_options.made_with.settings,
+            "settings": self.worker_options.made_with.settings,
             "overwrite": options.upscale.overwrite,
             "engine": options.engine,
             "host": socket.gethostname(),
