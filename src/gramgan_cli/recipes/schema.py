@@ -64,8 +64,10 @@ class Loss:
     """DISTS over VGG16 of ``features.weights`` (``core/metrics/dists.py``); needs the extra ``metrics``."""
     frequency: float = 0.0
     """Distance of SR's and HR's spectra (``core/losses/frequency.py``)."""
+    spectrum: float = 0.0
+    """Distance of their power at each frequency, region by region (``core/losses/optional/spectrum.py``)."""
     colours: Literal["rgb", "ycbcr"] = "rgb"
-    """What both compare: RGB, or luma and, fainter, the colour differences (``core/losses/colours.py``)."""
+    """What content and frequency compare: RGB, or luma and, fainter, the differences (``core/losses/colours.py``)."""
     perceptual: float = 0.0
     """Distance of network features of SR and HR (``features``)."""
     style: float = 0.0

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.features import FeatureExtractor
-from gramgan_cli.core.losses.lpips_heads import TAPS, headed_distance, lpips_heads
+from gramgan_cli.core.losses.optional.lpips_heads import TAPS, headed_distance, lpips_heads
 from gramgan_cli.core.losses.perceptual import perceptual
 from gramgan_cli.engines.train.check_recipe import check_recipe
 from gramgan_cli.recipes.convert import merge, parse_setting

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gramgan_cli.core.losses.lpips_heads import headed_distance
+from gramgan_cli.core.losses.optional.lpips_heads import headed_distance
 
 Criterion = Literal["l1", "mse", "cosine", "lpips"]
 

@@ -11,8 +11,9 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.archs.others import ARCH as OTHERS
 from gramgan_cli.core.errors import UsageError
-from gramgan_cli.core.losses.lpips_heads import TAPS, lpips_heads
 from gramgan_cli.core.losses.optional.artifacts import WINDOW as ARTIFACT_WINDOW
+from gramgan_cli.core.losses.optional.lpips_heads import TAPS, lpips_heads
+from gramgan_cli.core.losses.optional.spectrum import LEAST
 from gramgan_cli.core.losses.optional.structure import WEIGHTS, WINDOW
 from gramgan_cli.core.losses.sharpen import SIDE
 from gramgan_cli.core.texture.masks import texture_mask
@@ -106,7 +107,12 @@ def _check_terms(recipe: Recipe) -> None:
         raise UsageError("A discriminator without loss.adversarial or loss.discriminator trains nothing.")
     if loss.colours != "rgb" and not (loss.content or loss.frequency):
         raise UsageError("loss.colours is of loss.content and loss.frequency, which are both 0.", "Set one of them.")
-    least = {"ssim": WINDOW, "ms_ssim": WINDOW * 2 ** (len(WEIGHTS) - 1), "artifacts": ARTIFACT_WINDOW}
+    least = {
+        "spectrum": LEAST,
+        "ssim": WINDOW,
+        "ms_ssim": WINDOW * 2 ** (len(WEIGHTS) - 1),
+        "artifacts": ARTIFACT_WINDOW,
+    }
     least["dists"] = DISTS_SIDE
     for name, side in least.items():
         if getattr(loss, name) and recipe.data.hr_crop < side:
