@@ -24,6 +24,9 @@ WORDS = {
     r"(?<=: )told|(?<=is )told": "called with",
     r"at (an )?address(es)?|paths? or (an )?address(es)?": "location, URL",
     r"stored without loss|without losses": "lossless",
+    r"(when|where|if) nothing is said|(and|that is|is) said(?=[.;)])": "by default; reported, with a warning",
+    r"outcomes?": "result",
+    r"(?<!worker )(is|be|are) dead": "expired",
 }
 """What STYLE.md replaces -> by what; in help, messages, docstrings and documentation."""
 
@@ -105,7 +108,7 @@ def test_functions_have_few_parameters() -> None:
 
 
 def test_public_text_uses_the_words_of_the_field() -> None:
-    pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guides").glob("*.md"), ROOT / "README.md"]
     found = [
         f"{name(path)}:{line}: '{match[0]}' in '{text.strip()[:80]}': write {better}"
         for path in [*pages, *SOURCE.rglob("*.py")]

@@ -46,7 +46,7 @@ class Knobs:
 
 
 def usual_knobs() -> Knobs:
-    """What ``gramgan upscale`` uses when nothing is said."""
+    """What ``gramgan upscale`` uses by default."""
     usual = read_square()
     return Knobs(usual.denoise, usual.style)
 

@@ -39,7 +39,7 @@ def read_catalogue() -> dict[str, CatalogueEntry]:
 
 @dataclass(frozen=True)
 class Square:
-    """Where ``gramgan upscale`` stands in the square of weights when nothing is said."""
+    """The position in the square of weights that ``gramgan upscale`` uses by default."""
 
     denoise: float
     """0 to 1."""

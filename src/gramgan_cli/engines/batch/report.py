@@ -43,7 +43,7 @@ def make_report(manifests: Sequence[str]) -> Report:
 
     Args:
         manifests: Parquet files of records, folders of them, or folders of results with their records inside; paths or
-            addresses. A photo that several speak of counts once: done if any says so.
+            URLs. A photo that several speak of counts once: done if any says so.
 
     Raises GramganError where something is not there or holds no records.
     """

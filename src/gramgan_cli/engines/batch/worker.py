@@ -111,7 +111,7 @@ class Worker:
         self._holder.close()
 
     def process(self, jobs: Sequence[Job]) -> Iterator[Settled]:
-        """Work through ``jobs``; one outcome for each, as they are finished.
+        """Work through ``jobs``; one result for each, as they are finished.
 
         A photo that fails is tried once more, by itself, after the others; so is one over which a worker died.
         """

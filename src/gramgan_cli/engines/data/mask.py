@@ -24,7 +24,7 @@ _COVER = 0.7
 
 @dataclass(frozen=True)
 class MaskMade:
-    """One picture's outcome."""
+    """One picture's result."""
 
     source: Path
     target: Path
@@ -79,7 +79,7 @@ def make_masks(
 ) -> list[MaskMade]:
     """Write the mask of each picture: 8-bit grey, 0 or 255, of the photo's size; or, as overlay, the darkened photo.
 
-    A picture that can't be read does not stop the others; its outcome says why.
+    A picture that can't be read does not stop the others; its result says why.
 
     Args:
         pairs: (picture, mask file), see ``plan_masks``.

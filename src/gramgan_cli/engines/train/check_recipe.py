@@ -1,4 +1,4 @@
-"""What of a recipe can't work together, said before any work: hours of a first stage must not end at it."""
+"""Refuse recipes that can't work, before any work: hours of a first stage must not end in an error."""
 
 from __future__ import annotations
 

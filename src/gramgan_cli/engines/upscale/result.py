@@ -14,7 +14,7 @@ BATCH_ONLY = ("settings", "tries", "run", "finished", "output_bytes", "output_sh
 
 @dataclass
 class Result:
-    """One picture's outcome."""
+    """One picture's result."""
 
     input: str
     """Path or URL of the picture."""
