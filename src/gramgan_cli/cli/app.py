@@ -130,11 +130,16 @@ def _root(
     del version, plugin
 
 
+INTERRUPTED = 130
+"""Exit code of Ctrl-C."""
+
+
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM, by which batch systems and shutdowns end a process, does what Ctrl-C does: nothing unfinished stays."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut the tidying short
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
@@ -153,6 +158,8 @@ def main() -> None:
     try:
         with _terminated_like_interrupted():
             app()
+    except KeyboardInterrupt:  # before the parser's own handling begins, or behind it
+        sys.exit(INTERRUPTED)
     except Exception as error:  # the one place that catches everything: a user gets a sentence
         if os.environ.get("GRAMGAN_DEBUG"):
             raise

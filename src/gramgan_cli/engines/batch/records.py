@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import tempfile
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gramgan_cli.core.errors import GramganError, NotARegularFile
-from gramgan_cli.core.io.locations import Location, Missing
+from gramgan_cli.core.io.locations import LocalPath, Location, Missing
 from gramgan_cli.engines.upscale.inputs import RECORDS
 from gramgan_cli.engines.upscale.plan import Job
 from gramgan_cli.engines.upscale.result import Result
@@ -110,6 +111,15 @@ def schema() -> pa.Schema:
             pa.field("finished", pa.timestamp("us", tz="UTC"), nullable=False),
         ]
     )
+
+
+def check_folder(records: Location) -> None:
+    """Raise GramganError where something else than a folder has the name of the records."""
+    if isinstance(records, LocalPath) and not records.path.is_dir() and os.path.lexists(records.path):
+        what = "a link to nothing" if records.path.is_symlink() else "a file"
+        raise GramganError(
+            f"{records.text} is {what}, where the folder of records should be.", "Delete it, or name another --output."
+        )
 
 
 def storable(text: str) -> str:

@@ -27,7 +27,9 @@ from gramgan_cli.engines.batch.done import (
     same_photo,
     same_result,
 )
+from gramgan_cli.engines.batch.leases import FOLDER as LEASES
 from gramgan_cli.engines.batch.leases import (
+    WORKERS,
     Heartbeat,
     clear_old_heartbeats,
     is_leased,
@@ -39,11 +41,13 @@ from gramgan_cli.engines.batch.listing import find_photos, of_shard
 from gramgan_cli.engines.batch.recording import Recording
 from gramgan_cli.engines.batch.records import (
     FOLDER,
+    RUNS,
     MadeWith,
     Merged,
     Recorded,
     RecordWriter,
     Row,
+    check_folder,
     note_run,
     noted_runs,
     pyarrow_parquet,
@@ -129,7 +133,7 @@ class Run:
         self.output, self.records, jobs = self._locations(self.plan.jobs)
         mine = of_shard(jobs, *options.shard)
         self._digest = hashlib.sha256("\n".join(sorted(job.below for job in jobs)).encode(errors="surrogateescape"))
-        _check_folder(self.records)
+        check_folder(self.records)
         self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
         merged = Merged()
         merged.read(self.records)
@@ -293,7 +297,8 @@ class Run:
         for folder in {job.folder for job in self.missing if not is_url(job.folder)}:
             clear_leftovers(Path(folder))
         if isinstance(self.records, LocalPath):
-            clear_leftovers(self.records.path)
+            for folder in (self.records.path, *(self.records.path / name for name in (RUNS, LEASES, WORKERS))):
+                clear_leftovers(folder)
 
     def _settle(self, settled: Settled, recording: Recording) -> None:
         if settled.result is None:
@@ -343,15 +348,6 @@ class Run:
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
-
-
-def _check_folder(records: Location) -> None:
-    """Raise GramganError where something else than a folder has the name of the records."""
-    if isinstance(records, LocalPath) and not records.path.is_dir() and os.path.lexists(records.path):
-        what = "a link to nothing" if records.path.is_symlink() else "a file"
-        raise GramganError(
-            f"{records.text} is {what}, where the folder of records should be.", "Delete it, or name another --output."
-        )
 
 
 def local_engine(session: Session, on_part: Callable[[float], None] = lambda _through: None) -> Engine:
