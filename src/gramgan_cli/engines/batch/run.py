@@ -297,8 +297,8 @@ class Run:
         for folder in {job.folder for job in self.missing if not is_url(job.folder)}:
             clear_leftovers(Path(folder))
         if isinstance(self.records, LocalPath):
-            for folder in (self.records.path, *(self.records.path / name for name in (RUNS, LEASES, WORKERS))):
-                clear_leftovers(folder)
+            for name in ("", RUNS, LEASES, WORKERS):
+                clear_leftovers(self.records.path / name)
 
     def _settle(self, settled: Settled, recording: Recording) -> None:
         if settled.result is None:
