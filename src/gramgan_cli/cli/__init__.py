@@ -1,1 +1,1 @@
-"""The command line: parse, call an engine, print. Engines are imported inside the command bodies."""
+"""The command line: parse, call a function of ``api``, print. Functions are imported inside the command bodies."""
