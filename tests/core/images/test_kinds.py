@@ -16,7 +16,7 @@ from PIL import Image
 from upscale_helpers import decoded, upscale_one
 
 from gramgan_cli.core.data.prepared import read_rgb
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, ImageUnsupported
 from gramgan_cli.core.images.kinds import kind_of, kind_of_bytes
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.engines.upscale.inputs import Search, find
@@ -176,3 +176,11 @@ def test_folders_far_away_name_the_kinds_that_are_not_read():
     assert [one.below for one in find(["memory://kinds"], search)] == ["a.png"]
     assert [name for name, _ in named] == ["b.NEF", "c.psd", "d.tga", "f.jp2"]
     assert named[1][1] == "Photoshop document"
+
+
+@pytest.mark.parametrize(("at", "value"), [(28, 2), (28, 64), (30, 4), (30, 5)], ids=["2", "64", "JPEG", "PNG"])
+def test_bitmaps_of_other_depths_and_compressions_are_not_called_damaged(at, value):
+    data = bytearray(with_pillow(scene(3), "BMP"))
+    data[at : at + 2] = value.to_bytes(2, "little")
+    with pytest.raises(ImageUnsupported, match="of a kind that gramgan does not read"):
+        open_photo(bytes(data), "x.bmp")

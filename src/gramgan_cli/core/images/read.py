@@ -131,6 +131,8 @@ class _Guarded:
             return ImageTooLarge(f"{self.name} does not fit into memory.", "Close other programs, or make it smaller.")
         if isinstance(error, Image.DecompressionBombError):
             return too_large(self.name)
+        if str(error).startswith("Unsupported BMP"):  # Pillow's words for headers, depths and compressions
+            error = Unsupported(" ".join(str(error).split())[12:160])
         if isinstance(error, Unsupported):
             return ImageUnsupported(f"{self.name} is of a kind that gramgan does not read: {error}.", error.hint)
         if isinstance(error, UnidentifiedImageError):
