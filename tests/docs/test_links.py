@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -51,3 +52,11 @@ def test_every_picture_is_shown() -> None:
         if path.suffix in {".png", ".jpg", ".svg"} and path.name not in text
     ]
     assert unused == []
+
+
+def test_the_python_reference_names_what_is_there() -> None:
+    named = re.findall(r"^::: (\S+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert named
+    for name in named:
+        module, _, member = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), member), name
