@@ -164,7 +164,10 @@ def test_usage_errors_exit_with_2_and_one_sentence(gramgan, arguments, said, wei
     assert done.returncode == 2
     assert said in done.stderr.decode()
     assert b"Traceback" not in done.stderr
-    assert done.stdout == b""
+    if "--json" in arguments:
+        assert said in json.loads(done.stdout)["error"]
+    else:
+        assert done.stdout == b""
 
 
 @pytest.mark.parametrize(

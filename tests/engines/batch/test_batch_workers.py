@@ -228,7 +228,7 @@ def test_runs_over_different_inputs_add_up_and_a_wider_one_covers_those_before(t
         make_archive(tmp_path / folder, count, side=20 + count)
         run(tmp_path / folder, tmp_path / "out")
         assert make_report([str(tmp_path / "out")]).left == 0
-    note = {"run": "r", "photos": 9, "shard": None, "inputs": [str(tmp_path / "a")], "output": ""}
+    note = {"run": "r", "photos": 9, "shard": "1/1", "inputs": [str(tmp_path / "a")], "output": ""}
     folder = locate(str(tmp_path / "out/.gramgan-results"))
     note_run(folder, "zz-later", note)  # seen since: a has nine photos now
     assert make_report([str(tmp_path / "out")]).left == 9 + 2 - 5

@@ -198,7 +198,8 @@ class Run:
                 self.there.append((job, output))
                 continue
             outdated = not own and known.made_with.model is not None and is_successor(job, known)
-            if not own and not outdated and there is not None and there.size and not self.options.upscale.overwrite:
+            if not own and not outdated and there is not None and there.size and self.options.upscale.skip_existing:
+                # Else the worker refuses it, and records that.
                 self._conflict(
                     job, f"{output} exists already: it is the result of {known.source}. Name another --output."
                 )
