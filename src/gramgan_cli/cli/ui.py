@@ -25,8 +25,8 @@ def ui(
 
     [bold]gramgan ui --no-browser --port 8765[/bold]
 
-    The page is served by this computer and for this computer alone. Nothing is sent anywhere. Uploads are deleted when
-    the command ends.
+    The page is served by this computer and for this computer alone. Nothing is sent anywhere. Copies of dropped photos
+    are deleted when the command ends.
     """
     if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
         raise GramganError("The page needs the packages of the extra 'ui'.", install_command("ui"))

@@ -68,7 +68,7 @@ def upscale(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results.")] = False,
     skip_existing: Annotated[
         bool,
-        typer.Option("--skip-existing", help="Leave results as they are; resumes a run."),
+        typer.Option("--skip-existing", help="Leave results that are there, also those of other settings."),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the results' paths.")] = False,
