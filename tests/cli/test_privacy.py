@@ -21,7 +21,17 @@ from PIL import Image
 from gramgan_cli.core.backends import choose
 
 HOOK = """
-import os, sys
+import ipaddress, os, socket, sys
+
+def _is_own(host):
+    # Only this computer's own addresses can be bound.
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+        return True
+    except (ValueError, OSError):
+        return False
 
 def _note(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "urllib.Request"):
@@ -32,6 +42,8 @@ def _note(event, arguments):
             host = host.decode("utf-8", "replace")
         if event.startswith("socket.") and (host in (None, "", "localhost", "127.0.0.1", "::1") or "/" in str(host)):
             return
+        if event.startswith("socket.") and _is_own(host):
+            return  # Ray's processes on this computer speak to one another by its address
         with open(os.environ["SEEN"], "a") as file:
             file.write(f"{event} {host!r} in {sys.argv[1:3]}\\n")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from gramgan_cli.core.errors import GramganError, MissingExtra, UsageError
 from gramgan_cli.core.io.locations import Location, locate
@@ -173,14 +175,34 @@ def _is_here(address: str) -> bool:
 
 
 def _connect(ray: Any, address: str | None) -> None:
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
     try:
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
+        if address is None and "RAY_ADDRESS" not in os.environ:
+            _join_or_start(ray, quiet)
+        else:
+            ray.init(address, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         where = address or "this computer"
         hint = "Check --address; a cluster with a token needs RAY_AUTH_MODE=token."
         raise GramganError(f"No Ray cluster answers at {where}: {_last_line(error)}.", hint) from error
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _join_or_start(ray: Any, quiet: Mapping[str, Any]) -> None:
+    """Join the cluster that this computer runs, or start one that lasts as long as the run.
+
+    Ray would write a token for the latter into the home folder: it gets one of its own through the environment.
+    """
+    try:
+        ray.init("auto", **quiet)
+    except ConnectionError:
+        if not (Path.home() / ".ray" / "auth_token").is_file() and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        # Without a dashboard its process has one duty left, usage reports. It asks the cloud's metadata server where it
+        # runs even where reports are off, and no option keeps it from starting.
+        with mock.patch.object(ray._private.services, "start_api_server", return_value=("", None)):
+            ray.init("local", **quiet)
 
 
 def _wants_gpus(device: str, weights: Weights, resources: Mapping[str, float]) -> bool:
