@@ -107,19 +107,8 @@ class TileRunner:
             OutOfMemory: the device can't hold the window.
             GramganError: the result is not finite even in fp32.
         """
-        channels = window.shape[2]
-        if channels in (1, 3):
-            return self._colours(window)
-        colours, alpha = window[:, :, :-1], window[:, :, -1:]
-        return np.concatenate((self._colours(colours), self._alpha(alpha)), axis=2)
-
-    def _alpha(self, alpha: Array) -> Array:
-        if alpha.min() == alpha.max():
-            height, width = (side * self.descriptor.scale for side in alpha.shape[:2])
-            return np.full((height, width, 1), alpha[0, 0, 0])
-        return self._colours(alpha)
-
-    def _colours(self, window: Array) -> Array:
+        if window.shape[2] not in (1, 3):
+            return np.concatenate((self(window[:, :, :-1]), self._alpha(window[:, :, -1:])), axis=2)
         try:
             with torch.inference_mode():
                 x = self._to_tensor(window)
@@ -136,6 +125,12 @@ class TileRunner:
             f"Out of memory on {self.device}: a tile of {width}x{height} pixels does not fit.",
             "Close other programs, choose a smaller model, or run on the CPU.",
         )
+
+    def _alpha(self, alpha: Array) -> Array:
+        if alpha.min() == alpha.max():
+            height, width = (side * self.descriptor.scale for side in alpha.shape[:2])
+            return np.full((height, width, 1), alpha[0, 0, 0])
+        return self(alpha)
 
     def _to_tensor(self, window: Array) -> Tensor:
         """(h, w, 1 or 3) -> (1, 3, h, w), or (1 or 3, 1, h, w) for grey, float on the device, channels last."""
@@ -176,22 +171,19 @@ class TileRunner:
 
     def _run(self, x: Tensor) -> Tensor:
         """The network in the chosen precision, in fp32 where that does not give finite numbers."""
-        y = self._in_precision(x, self.precision)
-        if bool(torch.isfinite(y).all()):
-            return y
-        if self.precision != "fp32":
-            self.on_note(f"A tile was not finite in {self.precision} and was repeated in fp32.")
-            y = self._in_precision(x, "fp32")
+        for precision in dict.fromkeys((self.precision, "fp32")):
+            with self._precision(precision):
+                y: Tensor = self.network(x).float()
             if bool(torch.isfinite(y).all()):
                 return y
+            if precision != "fp32":
+                self.on_note(f"A tile was not finite in {precision} and was repeated in fp32.")
         raise GramganError(
             "The model's output is not finite even in fp32.", "Its weights are damaged or don't suit this image."
         )
 
-    def _in_precision(self, x: Tensor, precision: Precision) -> Tensor:
-        context: AbstractContextManager[Any] = nullcontext()
-        if precision != "fp32":
-            context = torch.autocast(self.device.type, dtype=AUTOCAST[precision])
-        with context:
-            y: Tensor = self.network(x)
-        return y.float()
+    def _precision(self, precision: Precision) -> AbstractContextManager[Any]:
+        """In which the network computes with this precision."""
+        if precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=AUTOCAST[precision])
