@@ -217,6 +217,8 @@ class Deciding(nn.Module):
 def test_what_can_not_be_converted_runs_in_torch(network: nn.Module, name: str) -> None:
     if not backends.is_installed(name):
         pytest.skip(f"the extra [{name}] is not installed")
+    if not BACKENDS[name].precisions():
+        pytest.skip(f"{name} does not run on this processor")
     loaded = replace(model("compact"), network=network)
     with pytest.raises(GramganError, match="can't be converted"):
         choose_backend(name, loaded, "cpu", "fp32")  # type: ignore[arg-type]
