@@ -8,6 +8,7 @@ import typer
 
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.catalogue import read_square
+from gramgan_cli.core.weights.mixing.mixture import share_of
 from gramgan_cli.core.weights.mixing.square import DenoiseChoice
 
 USUAL = read_square()
@@ -19,11 +20,8 @@ def denoise_of(text: str | None) -> DenoiseChoice | None:
         return None
     if text == "auto":
         return "auto"
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = -1.0
-    if not 0 <= amount <= 1:
+    amount = share_of(text)
+    if amount is None:
         raise UsageError(f"--denoise '{text}' is not between 0 and 1.", "Give such a number, or auto.")
     return amount
 

@@ -49,12 +49,18 @@ class Mixture:
         return cls({match[1]: max(rest, 0.0), **others})
 
 
-def _share(text: str, written: str) -> float:
-    """A share as a number, 0 to 1."""
+def share_of(written: str) -> float | None:
+    """A share as a number; None where it is none from 0 to 1."""
     try:
         share = float(written)
     except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
+        return None
+    return share if 0 <= share <= 1 else None
+
+
+def _share(text: str, written: str) -> float:
+    """A mixture's share, or an error that quotes the mixture."""
+    share = share_of(written)
+    if share is None:
         raise UsageError(f"'{text}' mixes by {written}, which is not between 0 and 1.", "For example: a+b@0.5")
     return share
