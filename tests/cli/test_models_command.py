@@ -25,10 +25,10 @@ from gramgan_cli.core import archs
 from gramgan_cli.core.errors import DownloadFailed, GramganError, TargetExists
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.catalogue import read_catalogue
-from gramgan_cli.core.weights.checkout import checkout_model
 from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.repository_models import checkout_model
 from gramgan_cli.engines.models import commands as models
 
 TINY = {"nf": 4, "nc": 1}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.trunks import FeatureWeightsMissing, cached_file, published_weights, tensors_of_file
+from gramgan_cli.core.feature_weights import FeatureWeightsMissing, cached_file, published_weights, tensors_of_file
 
 Extractor = Literal["vgg16", "vgg19", "resnet18", "resnet34"]
 

@@ -15,7 +15,7 @@ from gramgan_cli.cli.errors import explain
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import ForeignWeights, GramganError
 from gramgan_cli.core.resize.baselines import BASELINES
-from gramgan_cli.core.weights import checkout, embedded, store
+from gramgan_cli.core.weights import embedded, repository_models, store
 from gramgan_cli.core.weights.catalogue import CatalogueEntry
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import load_model
@@ -205,7 +205,7 @@ def checkout_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tiny_file(tmp_path / "checkout/weights/large.safetensors")
     content = file.read_bytes()
     entry = CatalogueEntry("large", "", hashlib.sha256(content).hexdigest(), len(content), "MIT", "compact", 2, 1, "x")
-    for module in (checkout, store):
+    for module in (repository_models, store):
         monkeypatch.setattr(module, "read_catalogue", lambda: {"large": entry})
     monkeypatch.chdir(tmp_path / "checkout")
     return file

@@ -15,7 +15,7 @@ from true_records import assert_records_are_true, put, rows, run
 from upscale_helpers import decoded
 
 from gramgan_cli.cli.app import main
-from gramgan_cli.core.images.mark import read_mark
+from gramgan_cli.core.images.result_mark import read_mark
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.session import open_session
 

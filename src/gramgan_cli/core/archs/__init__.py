@@ -9,10 +9,10 @@ from torch import nn
 
 from gramgan_cli.core.archs.compact import Compact, describe_compact
 from gramgan_cli.core.archs.descriptor import Architecture, Descriptor, Hyperparameters
-from gramgan_cli.core.archs.others import OTHER
 from gramgan_cli.core.archs.plksr import PLKSR, describe_plksr
 from gramgan_cli.core.archs.rrdbnet import RRDBNet, describe_rrdbnet
 from gramgan_cli.core.archs.span import SPAN, describe_span
+from gramgan_cli.core.archs.spandrel_networks import OTHER
 from gramgan_cli.core.archs.srresnet import SRResNet, describe_srresnet
 from gramgan_cli.core.archs.ttsr import TTSR, describe_ttsr
 from gramgan_cli.core.errors import GramganError, nearest

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, relu
 
 from gramgan_cli.core.errors import MissingExtra
+from gramgan_cli.core.feature_weights import convolutions, published_weights
 from gramgan_cli.core.metrics.lpips import VGG16, as_batch
-from gramgan_cli.core.trunks import convolutions, published_weights
 
 STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
 """Indices of the convolutions in ``vgg16().features``; between the stages the maps are pooled."""

@@ -14,7 +14,7 @@ from torchvision import models
 
 from gramgan_cli.core.archs.initialise import Uninitialised
 from gramgan_cli.core.errors import MissingExtra
-from gramgan_cli.core.trunks import convolutions, published_weights, tensors_of_file
+from gramgan_cli.core.feature_weights import convolutions, published_weights, tensors_of_file
 
 ALEXNET = models.AlexNet_Weights.IMAGENET1K_V1.url
 VGG16 = models.VGG16_Weights.IMAGENET1K_V1.url

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gramgan_cli.core.archs import Descriptor
-from gramgan_cli.core.archs.others import OTHER, describe_other
+from gramgan_cli.core.archs.spandrel_networks import OTHER, describe_other
 from gramgan_cli.core.errors import MissingExtra, ModelDamaged, ModelUnsupported
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from gramgan_cli.core.io.folders import cache_dir
 from gramgan_cli.core.io.locks import exclusive
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights.catalogue import read_catalogue
-from gramgan_cli.core.weights.checkout import checkout_model
 from gramgan_cli.core.weights.embedded import SUFFIX, embedded_models
 from gramgan_cli.core.weights.header import read_header
+from gramgan_cli.core.weights.repository_models import checkout_model
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE = re.compile(rf"({_NAME.pattern})\.([0-9a-f]{{64}}){re.escape(SUFFIX)}")

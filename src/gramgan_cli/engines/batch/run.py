@@ -38,7 +38,7 @@ from gramgan_cli.engines.batch.leases import (
     lives,
 )
 from gramgan_cli.engines.batch.listing import find_photos, of_shard
-from gramgan_cli.engines.batch.recording import Recording
+from gramgan_cli.engines.batch.record_buffer import RecordBuffer
 from gramgan_cli.engines.batch.records import (
     FOLDER,
     RUNS,
@@ -262,7 +262,7 @@ class Run:
         facts = {**self._facts(), "heartbeat": heartbeat.owner}
         note_run(self.records, self.name, facts)
         options = replace(self.worker_options, heartbeat=heartbeat.owner)
-        recording = Recording(RecordWriter(self.records, self.name), self.records)
+        recording = RecordBuffer(RecordWriter(self.records, self.name), self.records)
         try:
             for result in [*self._conflicts, *self._unreadable()]:
                 self.counts.failed += 1
@@ -301,7 +301,7 @@ class Run:
             for name in ("", RUNS, LEASES, WORKERS):
                 clear_leftovers(self.records.path / name)
 
-    def _settle(self, settled: Settled, recording: Recording) -> None:
+    def _settle(self, settled: Settled, recording: RecordBuffer) -> None:
         if settled.result is None:
             self.counts.elsewhere += 1
         else:

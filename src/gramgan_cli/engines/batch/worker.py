@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from gramgan_cli.core.errors import GramganError
-from gramgan_cli.core.images.mark import mark_in
 from gramgan_cli.core.images.output_format import choose_format
 from gramgan_cli.core.images.read import open_photo
+from gramgan_cli.core.images.result_mark import mark_in
 from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
 from gramgan_cli.engines.batch.leases import Holder, Lease, key_of, release
 from gramgan_cli.engines.batch.records import MadeWith, Merged, Recorded

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs import Descriptor
-from gramgan_cli.core.archs.others import ARCH as OTHERS
+from gramgan_cli.core.archs.spandrel_networks import ARCH as OTHERS
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.weights import interop

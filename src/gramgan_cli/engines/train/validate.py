@@ -21,8 +21,8 @@ from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.matlab import Levels, imresize
 from gramgan_cli.core.tiling.padding import run_padded
 from gramgan_cli.engines.train.steps.generate import generate
-from gramgan_cli.engines.train.steps.ranges import as_rgb
 from gramgan_cli.engines.train.steps.terms import PictureTerms, weighted_sum
+from gramgan_cli.engines.train.steps.value_range import as_rgb
 from gramgan_cli.recipes.schema import Recipe
 
 

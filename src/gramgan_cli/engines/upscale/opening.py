@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from gramgan_cli.core.errors import GramganError, TargetExists
 from gramgan_cli.core.images.alpha import extend_colours
 from gramgan_cli.core.images.capabilities import Format, format_of_suffix
-from gramgan_cli.core.images.mark import marked, read_mark
 from gramgan_cli.core.images.output_format import Target, choose_format, plan_target
 from gramgan_cli.core.images.photo import Frame, Photo
 from gramgan_cli.core.images.read import open_photo
+from gramgan_cli.core.images.result_mark import marked, read_mark
 from gramgan_cli.core.io.files import check_regular_target
 from gramgan_cli.core.metrics.damage import Damage, automatic_denoise, estimate_damage
 from gramgan_cli.core.weights.mixing.square import automatic_style, position_of

@@ -15,9 +15,9 @@ from typing import Protocol
 
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.capabilities import FORMATS, READ_SUFFIXES, Format, format_of_suffix
-from gramgan_cli.core.images.mark import read_mark
 from gramgan_cli.core.images.output_format import FormatChoice, choose_format
 from gramgan_cli.core.images.read import open_photo
+from gramgan_cli.core.images.result_mark import read_mark
 from gramgan_cli.core.io.locations import is_url, locate
 from gramgan_cli.engines.upscale.inputs import STANDARD, Found, Search, find
 from gramgan_cli.engines.upscale.limits import check_writable

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gramgan_cli.core.backends.choose import choose_backend
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.mark import Mark
+from gramgan_cli.core.images.result_mark import Mark
 from gramgan_cli.core.metrics.damage import AUTOMATIC
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights import store

@@ -30,9 +30,9 @@ from gramgan_cli.engines.train.steps.generate import Generated, generate
 from gramgan_cli.engines.train.steps.jitter import jittered
 from gramgan_cli.engines.train.steps.optim import adam, generator_optimisers, update
 from gramgan_cli.engines.train.steps.precision import autocast, resolve
-from gramgan_cli.engines.train.steps.ranges import as_rgb, in_range
 from gramgan_cli.engines.train.steps.step_seed import step_seed
 from gramgan_cli.engines.train.steps.terms import PictureTerms, weighted_sum
+from gramgan_cli.engines.train.steps.value_range import as_rgb, in_range
 from gramgan_cli.recipes.schema import Recipe
 
 PENALTY = 10.0

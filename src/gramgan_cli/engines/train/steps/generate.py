@@ -12,7 +12,7 @@ from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.ttsr import Texture
 from gramgan_cli.core.tiling.padding import run_padded
 from gramgan_cli.engines.train.steps.precision import autocast
-from gramgan_cli.engines.train.steps.ranges import as_rgb
+from gramgan_cli.engines.train.steps.value_range import as_rgb
 
 
 class Generated(NamedTuple):

@@ -31,8 +31,8 @@ from gramgan_cli.engines.train.steps.generate import Generated, generate
 from gramgan_cli.engines.train.steps.jitter import jittered
 from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.engines.train.steps.precision import autocast
-from gramgan_cli.engines.train.steps.ranges import as_rgb, in_range
 from gramgan_cli.engines.train.steps.texture_term import TextureTerm
+from gramgan_cli.engines.train.steps.value_range import as_rgb, in_range
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def check_features(recipe: Recipe) -> None:
     """
     if not needs_features(recipe) and not recipe.loss.dists and recipe.network["arch"] != "ttsr":
         return
+    from gramgan_cli.core.feature_weights import FeatureWeightsMissing
     from gramgan_cli.core.features import official_weights
-    from gramgan_cli.core.trunks import FeatureWeightsMissing
 
     try:
         if needs_features(recipe):

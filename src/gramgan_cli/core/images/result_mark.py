@@ -13,7 +13,7 @@ from gramgan_cli import __version__
 from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_software, with_software
 from gramgan_cli.core.images.metadata.fitting import COMMENT, LARGEST_EXIF
 from gramgan_cli.core.images.metadata.ifd import DamagedTiff
-from gramgan_cli.core.images.metadata.parts import metadata_parts
+from gramgan_cli.core.images.metadata.text_blocks import metadata_parts
 from gramgan_cli.core.images.output_format import Target
 from gramgan_cli.core.images.photo import Metadata
 

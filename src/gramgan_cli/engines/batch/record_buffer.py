@@ -12,7 +12,7 @@ FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
 """How many rows, and for how long, may wait before they are written."""
 
 
-class Recording:
+class RecordBuffer:
     """The rows that wait to be written, with their leases: these go once the rows are safe."""
 
     def __init__(self, writer: RecordWriter, records: Location) -> None:

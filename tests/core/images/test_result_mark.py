@@ -14,7 +14,7 @@ from photo_parts import DISPLAY_P3, XMP
 from PIL import Image
 from upscale_helpers import decoded, upscale_one
 
-from gramgan_cli.core.images.mark import Mark, mark_in, read_mark
+from gramgan_cli.core.images.result_mark import Mark, mark_in, read_mark
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.session import open_session
 
