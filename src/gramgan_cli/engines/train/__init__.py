@@ -1,1 +1,1 @@
-"""Training: the loop, what it starts from, what it saves."""
+"""Training: setup, the loop, the steps and the files of a run."""

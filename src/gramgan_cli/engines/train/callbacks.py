@@ -1,4 +1,4 @@
-"""What a training run reports while it goes on."""
+"""Callbacks of a training run."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Any
 
 
 class TrainCallbacks:
-    """Override what is of interest; this class does nothing. All processes but the first have it."""
+    """Base class whose methods do nothing; override those you need. Only the main process gets the user's callbacks."""
 
     def on_prepare(self, done: int, total: int) -> None:
-        """``done`` of ``total`` photos are decoded."""
+        """Called after ``done`` of ``total`` photos are decoded."""
 
     def on_note(self, text: str) -> None:
-        """One line for the user."""
+        """Called with one line of text for the user."""
 
     def on_begin(self, done: int, total: int) -> None:
-        """The loop starts, ``done`` steps into ``total``."""
+        """Called when the loop starts; ``done`` of ``total`` steps are done already."""
 
     def on_step(self, done: int) -> None:
-        """Step number ``done`` is over."""
+        """Called after each step; ``done`` is the number of steps done."""
 
     def on_metrics(self, row: Mapping[str, Any]) -> None:
-        """A row was added to the metrics."""
+        """Called with each row that is added to the metrics."""
 
     def should_stop(self) -> bool:
-        """Whether the run should save everything and end; asked after each step."""
+        """Return True to save everything and stop. Called after each step."""
         return False
 
     def on_end(self) -> None:
-        """The loop is over."""
+        """Called when the loop ends."""

@@ -1,4 +1,4 @@
-"""Refuse recipes that can't work, before any work: hours of a first stage must not end in an error."""
+"""Validation of a recipe before training, so that a first stage of hours does not end in an error."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from gramgan_cli.engines.train.steps.plugin_losses import plugin_losses
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 DISTS_SIDE = 32
-"""Pixels that the last of DISTS's feature maps needs."""
+"""Smallest crop side, in px, for the last feature map of DISTS."""
 
 COLOURS = 3
-"""Channels of the photos that most networks are trained on, and of what discriminators see."""
+"""Channels of RGB photos and of a discriminator's input."""
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Raise for what can't work: terms that nothing feeds, crops that a part of the recipe can't take."""
+    """Raise GramganError for settings that contradict each other, terms without inputs and crops of the wrong size."""
     _check_network(recipe)
     _check_data(recipe)
     _check_terms(recipe)
@@ -40,7 +40,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def _check_network(recipe: Recipe) -> None:
-    """Photos are RGB or grey, and a network takes references or not."""
+    """Check the network's channels, initial weights and use of references."""
     network = dict(recipe.network)
     arch = network.pop("arch")
     described = archs.describe(arch, network)
@@ -65,7 +65,7 @@ def _check_network(recipe: Recipe) -> None:
 
 
 def _check_data(recipe: Recipe) -> None:
-    """Crops divide by the scale, and what is said of the photos goes together."""
+    """Check that crops are multiples of the scale and that the data settings agree."""
     data, network = recipe.data, dict(recipe.network)
     scale = archs.describe(network.pop("arch"), network).scale
     for key, option, side in (
@@ -95,7 +95,7 @@ def _check_data(recipe: Recipe) -> None:
 
 
 def _check_terms(recipe: Recipe) -> None:
-    """Each loss term has what it is made of, and there is one at least."""
+    """Check that there is a loss term and that each term has the networks, crop size and settings that it needs."""
     loss, arch, own = recipe.loss, recipe.discriminator.arch, plugin_losses(recipe)
     if (loss.adversarial or loss.discriminator) and arch == "none":
         raise UsageError("loss.adversarial and loss.discriminator need a discriminator.", "Set discriminator.arch.")
@@ -132,7 +132,7 @@ def _check_terms(recipe: Recipe) -> None:
 
 
 def _check_lpips(recipe: Recipe) -> None:
-    """LPIPS' weights are those of five taps of a VGG16, after their ReLU; the package that has them is there."""
+    """Check that the taps are those that LPIPS has weights for (VGG16 after ReLU) and that its package is installed."""
     features = recipe.features
     if features.extractor != "vgg16" or not features.activated or not set(features.taps) <= set(TAPS):
         raise UsageError(
@@ -143,7 +143,7 @@ def _check_lpips(recipe: Recipe) -> None:
 
 
 def _check_patches(recipe: Recipe) -> None:
-    """The texture term's patches fit into a crop, and its match compares something."""
+    """Check that the texture term's patches fit into a crop and that alpha and beta are not both 0."""
     texture, side = recipe.texture, recipe.data.hr_crop
     if not texture.alpha + texture.beta:
         raise UsageError("texture.alpha and texture.beta are both 0: the match would compare nothing.")
@@ -152,7 +152,7 @@ def _check_patches(recipe: Recipe) -> None:
 
 
 def _check_discriminator(recipe: Recipe) -> None:
-    """The discriminator, made of no memory, takes what it would see of a crop; so does the mask."""
+    """Run the discriminator on the meta device, and the mask, to check that both accept the crop size."""
     side = recipe.data.hr_crop - recipe.discriminator.jitter
     if side < 1:
         raise UsageError(
@@ -170,7 +170,7 @@ def _check_discriminator(recipe: Recipe) -> None:
 
 @contextmanager
 def _as_usage(hint: str) -> Iterator[None]:
-    """What the core says of sizes that it can't take, as an error of usage."""
+    """Re-raise the core's errors about sizes as UsageError with a hint."""
     try:
         yield
     except (RuntimeError, ValueError) as error:

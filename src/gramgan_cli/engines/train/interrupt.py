@@ -1,4 +1,4 @@
-"""Ctrl-C and termination as a flag that the training loop looks at between steps."""
+"""SIGINT and SIGTERM as an event that the training loop checks between steps."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from types import FrameType
 
 SAME_CTRL_C = 1.0
-"""Seconds."""
+"""Signals within this many seconds of the first count as one."""
 
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[threading.Event]:
-    """While inside, the first Ctrl-C or termination sets the event; another Ctrl-C interrupts at once.
+    """Context in which the first SIGINT or SIGTERM sets the event; a second Ctrl-C raises KeyboardInterrupt.
 
-    Signals within ``SAME_CTRL_C`` seconds count as one: terminal and launcher both pass it to every process.
+    Signals within ``SAME_CTRL_C`` seconds count as one: the terminal and the launcher both send one to every process.
     """
     requested = threading.Event()
     first = 0.0

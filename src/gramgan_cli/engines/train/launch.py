@@ -1,4 +1,4 @@
-"""A run from its options on: its stages one after another, in one process or several."""
+"""Running the stages of a training run one after another, in one process or several."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gramgan_cli.recipes.schema import Recipe
 
 
 def plan(recipe: Recipe, folder: RunFolder, options: TrainOptions) -> dict[str, Any]:
-    """What a run would do, for ``--dry-run``; everything that can be checked beforehand is."""
+    """Describe what a run would do, for ``--dry-run``, after all checks that need no training."""
     photos, validation, line = count_photos(recipe, scale_of(recipe))
     stages = []
     if needs_first_stage(recipe, folder):
@@ -46,9 +46,9 @@ def plan(recipe: Recipe, folder: RunFolder, options: TrainOptions) -> dict[str, 
 
 
 def train(options: TrainOptions, make_callbacks: Callable[[], TrainCallbacks]) -> TrainResult:
-    """Train; a finished run's generator goes into the store, under the run folder's name where that is free.
+    """Train, and put a finished run's generator into the store under the run folder's name, numbered if taken.
 
-    Called once per process: by the user's command, by each process that ``--gpus`` started, or by torchrun.
+    Called once per process: by the user's command, in each process that ``--gpus`` started, or by torchrun.
     """
     if options.gpus and not processes.is_worker():
         return processes.start(len(options.gpus), partial(train, options, make_callbacks))
@@ -60,7 +60,7 @@ def train(options: TrainOptions, make_callbacks: Callable[[], TrainCallbacks]) -
 
 
 def _train(options: TrainOptions, callbacks: TrainCallbacks, group: Group, device: torch.device) -> TrainResult:
-    """The stages of a run, one after another. What can't work is refused before anything is written."""
+    """Run the stages one after another. All checks come before anything is written."""
     recipe, folder = resolve_recipe(options)
     if options.store:
         model_name(folder)
@@ -69,7 +69,7 @@ def _train(options: TrainOptions, callbacks: TrainCallbacks, group: Group, devic
     check_features(recipe)
     if group.is_main and (overlap := held_out_in_bank(recipe, scale_of(recipe))):
         callbacks.on_note(overlap)
-    group.barrier()  # every process has read what was there before the main one writes
+    group.barrier()  # the main process writes only after all processes have read the folder
     if needs_first_stage(recipe, folder):
         before, inside = first_stage(recipe, folder)
         before = with_steps(before)

@@ -1,4 +1,4 @@
-"""What a training run is asked for, and how it ended."""
+"""Options and result of a training run."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """One call of ``gramgan train``."""
+    """Options of ``gramgan train``."""
 
     recipe: str
-    """Name or TOML file."""
+    """Recipe name or TOML file."""
     settings: Sequence[Mapping[str, Any]] = ()
-    """Changes to the recipe, in order."""
+    """Changes to the recipe, applied in order."""
     out: Path | None = None
-    """Run folder; None is ``runs/RECIPE``."""
+    """Run folder; None means ``runs/RECIPE``."""
     resume: bool = False
     """Continue the run in the folder."""
     device: str = "auto"
-    """Where it computes, with one process."""
+    """Device of a single process."""
     store: bool = True
-    """Put a finished run's generator into the store."""
+    """Whether to put a finished run's generator into the store."""
     gpus: tuple[int, ...] = ()
-    """CUDA devices, one process each; empty is one process on ``device``."""
+    """CUDA device numbers, one process each; empty means one process on ``device``."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a run ended."""
+    """Result of a training run."""
 
     steps: int
     """Steps done."""
     finished: bool
-    """False: stopped at a step boundary, everything saved."""
+    """False if the run was stopped after a step, with everything saved."""
     weights: Path
-    """The averaged generator."""
+    """File of the averaged generator."""

@@ -1,4 +1,4 @@
-"""From a recipe and what the user set to the recipe of a run: its photos, its start, its steps."""
+"""Resolving a recipe and the user's settings into the recipe of a run: photos, initial weights, steps."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from gramgan_cli.recipes.load import load_recipe
 from gramgan_cli.recipes.schema import Recipe
 
 MAY_CHANGE = {"steps", "epochs", "valid_every", "save_every", "log_every", "compute.threads", "compute.compile"}
-"""What a resumed run may change; everything else would make it another run."""
+"""Keys that a resumed run may change; any other change would make it a different run."""
 
 
 def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
-    """The recipe of a run with all that the user set, and the folder that it lives in."""
+    """The recipe with the user's settings applied, and the run folder."""
     folder = RunFolder(options.out or default_folder(options.recipe))
     if options.resume:
         return _resumed(options, folder), folder
@@ -42,12 +42,12 @@ def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
     recipe = with_start(recipe)
     _check_stated_network(options, recipe)
     recipe = with_steps(_with_given_lr(recipe))
-    check_recipe(recipe)  # once more: the network may have come with the weights
+    check_recipe(recipe)  # again, since the initial weights may have replaced the network
     return recipe, folder
 
 
 def _resumed(options: TrainOptions, folder: RunFolder) -> Recipe:
-    """The recorded recipe with what a resumed run may change."""
+    """The run's recorded recipe with the user's settings, which may only change ``MAY_CHANGE``."""
     recorded = folder.recipe()
     recipe = recorded
     for setting in options.settings:
@@ -66,7 +66,7 @@ def _resumed(options: TrainOptions, folder: RunFolder) -> Recipe:
 
 
 def _with_photos(recipe: Recipe) -> Recipe:
-    """The recipe with the photos' folders found: known datasets give their halves."""
+    """The recipe with the locations of its HR photos; a known dataset gives its training and validation halves."""
     folders = [data_dir()]
     found = [locate_training(source, folders) for source in recipe.data.hr_dir]
     valid = recipe.data.valid_dir
@@ -76,7 +76,7 @@ def _with_photos(recipe: Recipe) -> Recipe:
 
 
 def _with_given_lr(recipe: Recipe) -> Recipe:
-    """The recipe with the folders of given LR found, which depend on the network's scale."""
+    """The recipe with the folders of given LR, which depend on the network's scale."""
     data, scale, folders = recipe.data, scale_of(recipe), [data_dir()]
     if not data.lr_dir:
         return recipe
@@ -91,7 +91,7 @@ def _with_given_lr(recipe: Recipe) -> Recipe:
 
 
 def with_steps(recipe: Recipe) -> Recipe:
-    """The recipe with ``steps`` for its ``epochs``, where it has those: one crop of each photo in an epoch."""
+    """The recipe with ``steps`` computed from ``epochs``, if set. An epoch is one crop per photo."""
     if not recipe.epochs:
         return recipe
     photos, _, _ = count_photos(recipe, scale_of(recipe))
@@ -99,13 +99,13 @@ def with_steps(recipe: Recipe) -> Recipe:
 
 
 def scale_of(recipe: Recipe) -> int:
-    """The network's scale."""
+    """Scale factor of the recipe's network."""
     network = dict(recipe.network)
     return archs.describe(network.pop("arch"), network).scale
 
 
 def _check_stated_network(options: TrainOptions, recipe: Recipe) -> None:
-    """Weights to start from bring their network; another one that the user asked for is an error."""
+    """Raise UsageError if the user set a network that differs from that of the initial weights."""
     if recipe.init in ("", "none", FIRST_STAGE_END):
         return
     stated: dict[str, Any] = {}

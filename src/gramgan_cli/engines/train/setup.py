@@ -1,4 +1,4 @@
-"""What the training loop works with: photos, networks, optimisers, averaged weights, and where a run stands."""
+"""Setting up a stage of training: photos, networks, optimisers, averaged weights and progress."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from gramgan_cli.recipes.schema import Recipe
 
 
 class Training(Protocol):
-    """Networks, optimisers and the step of one kind of training."""
+    """Interface of the two kinds of training: networks, optimisers and one step."""
 
     networks: dict[str, nn.Module]
     optimisers: dict[str, torch.optim.Optimizer]
@@ -38,12 +38,12 @@ class Training(Protocol):
     scaler: torch.amp.GradScaler
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
-        """One update; the loss terms, still on the device."""
+        """Do one update; return the unweighted loss terms, scalars on the device."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """One stage of training in one folder, ready to start or to continue."""
+    """One stage of training, ready to start or to resume."""
 
     recipe: Recipe
     folder: RunFolder
@@ -52,17 +52,17 @@ class Setup:
     group: Group
     descriptor: Descriptor
     header: WeightsHeader
-    """Of the weights that the run saves, without its record."""
+    """Header of the weights that the run saves, without the training record."""
     photos: PhotoSet
     generator: nn.Module
     average: nn.Module
-    """The generator's averaged weights; the generator itself where none are kept."""
+    """The generator with averaged weights (EMA), or the generator itself without averaging."""
     training: Training
     progress: Progress
 
     @property
     def saved_networks(self) -> dict[str, nn.Module]:
-        """All networks whose tensors belong to the state."""
+        """Networks whose tensors are saved in the state, by name."""
         extra = {"average": self.average} if self.average is not self.generator else {}
         return {**self.training.networks, **extra}
 
@@ -70,10 +70,10 @@ class Setup:
 def set_up(
     recipe: Recipe, folder: RunFolder, device: torch.device, callbacks: TrainCallbacks, group: Group, resume: bool
 ) -> Setup:
-    """Read the photos, build the networks, load the weights to start from, or the saved state where ``resume``.
+    """Read the photos, build the networks and load the initial weights, or the saved state if ``resume``.
 
     Raises:
-        GramganError: photos, weights or state that are missing, damaged or don't fit.
+        GramganError: photos, weights or state are missing, damaged or don't fit.
     """
     if recipe.compute.threads:
         torch.set_num_threads(recipe.compute.threads)
@@ -84,7 +84,7 @@ def set_up(
     photos = read_photos(recipe, descriptor.scale, callbacks, group)
     progress = Progress()
     begun = resume and folder.state_file.is_file()
-    if arch == OTHERS:  # made from tensors: those that the run starts from, or its own last ones
+    if arch == OTHERS:  # spandrel derives the network from a file's tensors: the last weights, or the initial ones
         generator = interop.trainable(start_model(str(folder.weights("last")) if begun else recipe.init).network)
     else:
         generator = archs.build(arch, hyperparameters)
@@ -118,10 +118,10 @@ def set_up(
 def _load_start(
     generator: nn.Module, recipe: Recipe, folder: RunFolder, progress: Progress, callbacks: TrainCallbacks
 ) -> None:
-    """Load the weights that the run starts from, and say which they are."""
+    """Load the initial weights and report which they are."""
     if recipe.init in ("", "none"):
         if isinstance(generator, TTSR) and recipe.features.weights == "imagenet":
-            from gramgan_cli.core.features import official_weights  # brings torchvision, which most runs don't need
+            from gramgan_cli.core.features import official_weights  # imports torchvision, which most runs don't need
 
             generator.extractor.load_vgg19(official_weights("vgg19"))
             callbacks.on_note("Starts from random weights, the texture extractor from VGG19's.")
@@ -138,7 +138,7 @@ def _load_start(
 
 
 def _resumed(made: Setup) -> Setup:
-    """Back at the last saved state; a run that was killed before its first one starts again."""
+    """Load the last saved state, if there is one: a run killed before its first save starts again at step 0."""
     progress = made.progress
     if made.folder.state_file.is_file():
         progress = load_state(made.folder.state_file, made.saved_networks, made.training.optimisers)

@@ -1,4 +1,4 @@
-"""The training loop: data, rate, step, average, and at their intervals metrics, validation and saved state."""
+"""The training loop: batches, learning rates, steps, weight averaging, and periodic metrics, validation and saving."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from gramgan_cli.recipes.schema import Recipe
 
 
 def rate_share(recipe: Recipe, step: int) -> float:
-    """Share of the base rates at ``step``."""
+    """Factor on the base learning rates at ``step``, by the recipe's schedule."""
     schedule = recipe.schedule
     if schedule.shape == "steps":
         return stepped(step, schedule.warmup, schedule.milestones, schedule.factor)
@@ -41,7 +41,7 @@ def rate_share(recipe: Recipe, step: int) -> float:
 
 
 class Trainer:
-    """Trains one stage to its last step, or until it is interrupted."""
+    """Trains one stage until its last step or an interruption."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -55,7 +55,7 @@ class Trainer:
         }
 
     def loop(self) -> TrainResult:
-        """Train until the recipe's last step, or until the user asks to stop."""
+        """Train until the recipe's last step, or until a signal or a callback asks to stop."""
         recipe, progress, setup = self.recipe, self.progress, self.setup
         losses = LossLog(setup.device)
         setup.callbacks.on_begin(progress.step, recipe.steps)
@@ -88,7 +88,7 @@ class Trainer:
         return TrainResult(progress.step, not stopped, self.folder.weights("last"))
 
     def _to_device(self, batch: Batch) -> Batch:
-        """The batch where the networks are; the copy overlaps the computing where memory can be pinned."""
+        """Move a batch to the networks' device; on CUDA from pinned memory, so that the copy overlaps computation."""
         device = self.setup.device
         if device.type == "cpu":
             return batch
@@ -105,13 +105,13 @@ class Trainer:
                 group["lr"] = rate * share
 
     def _should_stop(self, requested: threading.Event) -> bool:
-        """Whether to stop after this step. Several processes ask each other every tenth step only."""
+        """Whether to stop after this step. Several processes synchronise only every tenth step."""
         if self.group.processes > 1 and self.progress.step % 10:
             return False
         return self.group.any(requested.is_set() or self.setup.callbacks.should_stop())
 
     def log(self, losses: LossLog, share: float) -> None:
-        """Write the mean losses since the last row; stop at the first that is not finite."""
+        """Write the mean losses since the last row; raise GramganError if one was not finite."""
         means, broken = losses.take(self.group)
         if self.group.any(broken is not None):
             term, step = broken or ("a loss of another process", self.progress.step)
@@ -125,7 +125,7 @@ class Trainer:
             self._write({"step": self.progress.step, "lr": rate, **named, **self._pace()})
 
     def _check_weights(self) -> None:
-        """Stop before weights that an update broke are saved over good ones."""
+        """Raise GramganError if a network has non-finite weights, before they are saved over good ones."""
         for name, network in self.training.networks.items():
             if self.group.any(not all(bool(torch.isfinite(tensor).all()) for tensor in network.parameters())):
                 raise GramganError(
@@ -133,7 +133,7 @@ class Trainer:
                 )
 
     def _not_finite_hint(self) -> str:
-        """What to do about values that are not finite: a resumed run keeps its recipe, so it takes another run."""
+        """Hint about non-finite values. It suggests a new run, since a resumed one keeps its recipe."""
         last = self.folder.weights("last")
         start = f" from the last good weights (--init {last})" if last.is_file() else ""
         rate = self.recipe.optimizer.rate
@@ -143,7 +143,7 @@ class Trainer:
         )
 
     def _pace(self) -> dict[str, float]:
-        """Steps per second since the last row, and on a GPU the most memory held so far."""
+        """Steps per second since the last row, and on CUDA the peak memory in GiB."""
         steps, seconds = self.progress.step - self._paced[0], self.progress.seconds - self._paced[1]
         self._paced = (self.progress.step, self.progress.seconds)
         pace = {"steps_per_second": steps / max(seconds, 1e-9)}
@@ -157,7 +157,7 @@ class Trainer:
         self.setup.callbacks.on_metrics(row)
 
     def validate(self) -> None:
-        """Measure the averaged generator, keep it where it is the best so far, and save a grid of samples."""
+        """Measure the averaged generator, save it if it is the best so far, and save a grid of samples."""
         self._check_weights()
         if self.group.is_main:
             setup, progress = self.setup, self.progress
@@ -173,7 +173,7 @@ class Trainer:
         self.group.barrier()
 
     def _keep_best(self, measured: dict[str, float]) -> None:
-        """Save the weights where a validation value is the best so far, a discriminator with them."""
+        """Save the weights, and the discriminator's, under each validation metric that improved."""
         progress = self.progress
         for which, key, sign in (("psnr", "psnr_y", 1), ("ssim", "ssim_y", 1), ("loss", "valid_loss", -1)):
             value, best = measured.get(key, math.nan), getattr(progress, f"best_{which}")
@@ -185,7 +185,7 @@ class Trainer:
                 save_network(self.folder.discriminator(f"best_{which}"), self.training.networks["discriminator"])
 
     def _save_samples(self) -> None:
-        """A picture of some validation photos, in the run's folder and on the board."""
+        """Save a grid of validation samples in the run folder and in TensorBoard."""
         setup, step = self.setup, self.progress.step
         mask_of = partial(recipe_mask, self.recipe) if self.recipe.mask.mode != "none" else None
         grid = sample_grid(setup.average, setup.descriptor, setup.photos.valid, setup.device, mask_of)
@@ -201,7 +201,7 @@ class Trainer:
         save_weights(self.folder.weights(which), self.setup.average.state_dict(), header)
 
     def save(self) -> None:
-        """Weights, then state: a kill between the two leaves an older state, from which the weights come out again."""
+        """Save weights, then state. A kill in between leaves the older state, which leads to the same weights."""
         self._check_weights()
         if self.group.is_main:
             self.progress.scaler = self.training.scaler.state_dict()

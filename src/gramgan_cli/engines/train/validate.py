@@ -1,4 +1,4 @@
-"""Validation in training: Y-PSNR and SSIM of whole photos, by the exact convention of ``gramgan bench``."""
+"""Validation in training: Y-PSNR and SSIM of whole photos, by the convention of ``gramgan bench``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def enlarge(
     ref: NDArray[np.uint8] | None,
     device: torch.device,
 ) -> Levels:
-    """SR of a whole LR (h, w, C), by a reference where there is one, in fp32, rounded half up to LR's type."""
+    """Upscale a whole LR (h, w, C) in fp32, with a reference if given; rounded half up to the type of ``lr``."""
     references = [] if ref is None else [to_tensor([ref]).to(device)]
 
     def run(x: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def enlarge(
 
 
 def accuracy(sr: Levels, hr: Levels, scale: int) -> tuple[float, float]:
-    """PSNR in dB and SSIM: on Y of 8-bit RGB, of grey on the grey levels themselves (``bench --convention grey``)."""
+    """PSNR in dB and SSIM, on Y of 8-bit RGB or directly on grey levels (``bench --convention grey``)."""
     if hr.shape[2] == 1:
         return psnr_grey(sr, hr, scale), ssim_grey(sr, hr, scale)
     colours = sr.astype(np.uint8, copy=False), hr.astype(np.uint8, copy=False)
@@ -55,9 +55,9 @@ def accuracy(sr: Levels, hr: Levels, scale: int) -> tuple[float, float]:
 
 
 def measurable(photos: Sequence[PreparedPhoto], scale: int, crop: int = 0) -> list[PreparedPhoto]:
-    """The photos that are large enough: for the crop that is measured (0: the whole photo), and that for SSIM's window.
+    """The photos that are large enough for the measured crop (0: the whole photo) and for SSIM's window.
 
-    The window must fit in once the border is cut. A crop that is too small, and no photo at all, are errors.
+    The window must fit after the border is cut. Raises GramganError if the crop is too small or no photo remains.
     """
     window = WINDOW + 2 * scale
     if 0 < crop < window:
@@ -75,7 +75,7 @@ def measurable(photos: Sequence[PreparedPhoto], scale: int, crop: int = 0) -> li
 def validate(
     network: nn.Module, described: Descriptor, photos: Sequence[PreparedPhoto], device: torch.device
 ) -> tuple[float, float]:
-    """Mean Y-PSNR in dB and mean SSIM over ``photos``; the network is in evaluation mode while it is measured."""
+    """Mean Y-PSNR in dB and mean SSIM over ``photos``, with the network in evaluation mode."""
     was_training = network.training
     network.eval()
     psnr, ssim = [], []
@@ -92,7 +92,7 @@ def validate(
 def validation_loss(
     network: nn.Module, terms: PictureTerms, photos: Sequence[PreparedPhoto], recipe: Recipe, device: torch.device
 ) -> float:
-    """Mean of the generator's own loss over ``photos``, the adversarial terms left out, in fp32."""
+    """Mean over ``photos`` of the generator's loss without the discriminator's terms, in fp32."""
     was_training = network.training
     network.eval()
     losses = []
@@ -113,9 +113,9 @@ def sample_grid(
     mask_of: Callable[[Tensor], Tensor] | None = None,
     side: int = 48,
 ) -> Image.Image:
-    """A picture with a row per photo (four at most): its middle crop as LR (enlarged pixels), bicubic, SR and HR.
+    """Grid with a row per photo (at most four): its centre crop as LR (nearest neighbour), bicubic, SR and HR.
 
-    ``mask_of`` adds the mask that the discriminator sees HR through, (1, 3, H, W) -> (1, 1, H, W), as a last column.
+    ``mask_of``, (1, 3, H, W) -> (1, 1, H, W), adds the discriminator's mask of HR as a last column.
     """
     was_training = network.training
     network.eval()

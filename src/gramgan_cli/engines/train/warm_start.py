@@ -1,4 +1,4 @@
-"""Where a stage's first weights come from: the store, a file, or a first stage that trains them."""
+"""Initial weights of a stage: from the store, a file, or a first stage that trains them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from gramgan_cli.recipes.load import load_recipe
 from gramgan_cli.recipes.schema import Recipe
 
 FIRST_STAGE = "content"
-"""Folder of the first stage inside a run's."""
+"""Subfolder of a run folder that holds its first stage."""
 
 FIRST_STAGE_END = "first stage"
-"""A recipe's ``init`` that names the weights its own first stage ends with, wherever the run's folder lies."""
+"""Value of ``init`` for the final weights of the run's own first stage, independent of the run folder's path."""
 
 PIXEL_LOSSES = {"content", "frequency"}
-"""What a first stage is trained with: losses whose best answer is the mean of all that HR could be."""
+"""Loss terms of a first stage. They are minimised by the mean of all plausible HR."""
 
 
 FEWEST = 0.01
-"""Share of the first stage's steps that a stored start must have to be taken without being named."""
+"""Least share of the first stage's steps that weights in the store need to be chosen automatically."""
 
 
 def _same_network(header: WeightsHeader, network: Mapping[str, Any]) -> bool:
-    """Whether weights belong to the very network of a recipe, defaults counted in."""
+    """Whether weights are of the recipe's network, with default hyperparameters filled in."""
     hyperparameters = {key: value for key, value in network.items() if key != "arch"}
     return header.arch == network["arch"] and archs.complete(header.arch, header.hyperparameters) == archs.complete(
         header.arch, hyperparameters
@@ -39,9 +39,9 @@ def _same_network(header: WeightsHeader, network: Mapping[str, Any]) -> bool:
 
 
 def find_content_weights(network: Mapping[str, Any], damaged: bool = False) -> str | None:
-    """The model in the store that was trained on pixels alone and has this network; the longest trained of several.
+    """Name of the longest-trained model in the store that has this network and only pixel losses, or None.
 
-    ``damaged`` asks for one that learnt from damaged LR; else it is one whose LR was as sharp as a reduced photo is.
+    ``damaged`` selects models trained on degraded LR; otherwise those trained on clean LR.
     """
     fitting = []
     for model in store.stored_models():
@@ -52,7 +52,7 @@ def find_content_weights(network: Mapping[str, Any], damaged: bool = False) -> s
 
 
 def all_steps(training: Mapping[str, Any]) -> int:
-    """Steps of a training record and of those that it started from."""
+    """Total steps of a training record and of the records that it started from."""
     steps = 0
     seen: Any = training
     while isinstance(seen, Mapping):
@@ -63,7 +63,7 @@ def all_steps(training: Mapping[str, Any]) -> int:
 
 
 def described_start(name: str, header: WeightsHeader) -> str:
-    """What a run starts from, for the user: name, steps, and quality where the header has it."""
+    """One line for the user about the initial weights: name, steps, and PSNR if the header has it."""
     facts = [f"{all_steps(header.training):,} steps".replace(",", " ")] if all_steps(header.training) else []
     measured = header.metrics.get("validation") or next(iter(header.metrics.values()), {})
     where = "" if "validation" in header.metrics else f" on {next(iter(header.metrics), '')}"
@@ -73,16 +73,16 @@ def described_start(name: str, header: WeightsHeader) -> str:
 
 
 def _trained_on_pixels(training: Mapping[str, Any], damaged: bool) -> bool:
-    """Whether a header's record is that of a first stage: pixel losses, and LR damaged or not, as is asked."""
+    """Whether a training record has only pixel losses and degraded LR (``damaged``) or clean LR."""
     losses, settings = set(training.get("losses", ())), training.get("settings", {})
     return bool(losses) and losses <= PIXEL_LOSSES and bool(settings.get("degradation.share")) == damaged
 
 
 def start_model(name: str) -> LoadedModel:
-    """The weights to start from: a name in the store, a file of ours, or another tool's checkpoint as it is.
+    """Load initial weights: a name in the store, a gramgan file, or another tool's checkpoint.
 
     Raises:
-        GramganError: it is missing, damaged, or of a network that neither gramgan nor spandrel knows.
+        GramganError: the weights are missing, damaged, or of a network that neither gramgan nor spandrel knows.
     """
     try:
         return load_model(name)
@@ -92,7 +92,7 @@ def start_model(name: str) -> LoadedModel:
 
 
 def with_initial_network(recipe: Recipe) -> Recipe:
-    """Weights to start from bring their architecture; hyperparameters that the recipe states beside must agree."""
+    """The recipe with the network of its initial weights. Hyperparameters that the recipe sets must agree."""
     if recipe.init in ("", "none", FIRST_STAGE_END):
         return recipe
     header = start_model(recipe.init).header
@@ -108,9 +108,9 @@ def with_initial_network(recipe: Recipe) -> Recipe:
 
 
 def first_stage(recipe: Recipe, folder: RunFolder) -> tuple[Recipe, RunFolder]:
-    """The stage that trains this recipe's first weights: its ``stage`` recipe on the same network and photos.
+    """Recipe and folder of the first stage: the ``stage`` recipe with this recipe's network and photos.
 
-    What says where, how often and in which memory holds for both stages.
+    Both stages share device and memory settings, intervals, seed and batch size.
     """
     before = load_recipe(recipe.stage)
     stage = replace(
@@ -133,14 +133,14 @@ def first_stage(recipe: Recipe, folder: RunFolder) -> tuple[Recipe, RunFolder]:
 
 
 def initial_weights(recipe: Recipe, folder: RunFolder) -> str:
-    """What ``recipe.init`` means for the run in ``folder``: a name in the store, or a file."""
+    """Name in the store or file that ``recipe.init`` stands for in the run in ``folder``."""
     if recipe.init == FIRST_STAGE_END:
         return str(first_stage(recipe, folder)[1].weights("last"))
     return recipe.init
 
 
 def with_start(recipe: Recipe) -> Recipe:
-    """The recipe with its ``init`` decided: as it is, from the store, or from the end of a first stage."""
+    """The recipe with ``init`` resolved: as set, from the store, or ``FIRST_STAGE_END``."""
     recipe = with_initial_network(recipe)
     if recipe.init == FIRST_STAGE_END and not recipe.stage:
         raise UsageError(
@@ -156,7 +156,7 @@ def with_start(recipe: Recipe) -> Recipe:
 
 
 def _check_trained_enough(name: str, recipe: Recipe) -> None:
-    """Ask for ``init`` where the stored weights have far fewer steps than the first stage takes."""
+    """Raise UsageError if weights found in the store have far fewer steps than the first stage would take."""
     if store.is_builtin(name):
         return
     header, wanted = read_header(store.get(name).path), recipe.stage_steps or load_recipe(recipe.stage).steps
@@ -169,5 +169,5 @@ def _check_trained_enough(name: str, recipe: Recipe) -> None:
 
 
 def needs_first_stage(recipe: Recipe, folder: RunFolder) -> bool:
-    """Whether ``init`` is the end of the first stage, and this stage has not begun."""
+    """Whether the run starts from its first stage's final weights and its own stage has not begun."""
     return recipe.init == FIRST_STAGE_END and not folder.state_file.is_file()

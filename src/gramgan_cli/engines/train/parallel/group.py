@@ -1,4 +1,4 @@
-"""The processes of one training run, seen from one of them. One process alone is the simplest group."""
+"""Collective operations over the processes of a training run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Group:
-    """A single process: means are local, everybody agrees."""
+    """A group of one process: all operations are local."""
 
     rank = 0
     processes = 1
@@ -21,22 +21,22 @@ class Group:
         return self.rank == 0
 
     def mean(self, values: Tensor) -> Tensor:
-        """Mean of ``values`` over all processes' elements, with gradient."""
+        """Mean over the elements of all processes' ``values``, with gradient."""
         return values.mean()
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make every process's gradients the mean over the processes."""
+        """Replace each gradient by its mean over the processes, in place."""
 
     def average(self, values: Tensor) -> Tensor:
         """Mean of equal-shaped ``values`` over the processes, without gradient."""
         return values
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says yes; all processes get the same answer."""
+        """Whether ``flag`` is True in any process; the same result in all of them."""
         return flag
 
     def barrier(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has reached this call."""
 
 
 class TorchGroup(Group):
@@ -45,17 +45,17 @@ class TorchGroup(Group):
     def __init__(self) -> None:
         self.rank = dist.get_rank()
         self.processes = dist.get_world_size()
-        # Flags travel on the CPU, so that asking never waits for the device.
+        # Flags go over gloo on the CPU, so that exchanging them does not synchronise with the device.
         control = dist.new_group(backend="gloo")
         assert isinstance(control, dist.ProcessGroup)
         self._control = control
 
     def mean(self, values: Tensor) -> Tensor:
-        """See Group. The local mean's gradient is 1/n per element; summed over equal shares that is the global mean."""
+        """See Group. The mean of local means is the global mean, since all processes have equally many elements."""
         return _GlobalMean.apply(values.mean(), self.processes)  # type: ignore[no-any-return]
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """One all-reduce over all gradients laid end to end."""
+        """See Group. One all-reduce over the concatenated gradients."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([g.reshape(-1) for g in gradients])
         dist.all_reduce(flat)
@@ -83,12 +83,12 @@ class TorchGroup(Group):
 
 
 class _GlobalMean(torch.autograd.Function):
-    """Mean of a scalar over the processes. Its gradient is the mean of all processes' gradients: each process's loss
-    is averaged over the processes afterwards, and each of these losses depends on every process's value."""
+    """Mean of a scalar over the processes. Its gradient is the mean of all processes' gradients: losses are averaged
+    over the processes afterwards, and each process's loss depends on every process's value."""
 
     @staticmethod
     def forward(ctx: object, value: Tensor, processes: int) -> Tensor:
-        """Scalar in, mean over processes out."""
+        """Mean of a scalar over the processes."""
         del ctx
         total = value.detach().clone()
         dist.all_reduce(total)
@@ -96,7 +96,7 @@ class _GlobalMean(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
-        """d(sum over processes of loss)/d(value) = sum of incoming gradients / processes."""
+        """d(sum of all processes' losses)/d(value) = sum of incoming gradients / number of processes."""
         del ctx
         total = gradients[0].detach().clone()
         dist.all_reduce(total)

@@ -23,7 +23,7 @@ CPU_INSTEAD = (
 )
 
 STOPPED = "stopped"
-"""File in which the first process records the step at which it stopped, and where its weights are."""
+"""File in which the first process records the step at which it stopped and the path of its weights."""
 
 
 def is_worker() -> bool:
@@ -32,7 +32,7 @@ def is_worker() -> bool:
 
 
 def parse_gpus(text: str) -> tuple[int, ...]:
-    """``0,1`` as numbers; GPUs that are not there are an error that lists those that are."""
+    """Parse ``0,1`` into device numbers. Raises UsageError for a GPU that does not exist, listing those that do."""
     try:
         gpus = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -49,7 +49,7 @@ def parse_gpus(text: str) -> tuple[int, ...]:
 
 
 def join(gpus: tuple[int, ...], device: str) -> tuple[Group, torch.device]:
-    """This process's group and device. A process that no launcher started is a group of its own."""
+    """Group and device of this process. Without a launcher the process forms a group of its own."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Group(), torch.device("cuda", gpus[0]) if gpus else pick_device(device)
     local = int(os.environ["LOCAL_RANK"])
@@ -65,13 +65,13 @@ def join(gpus: tuple[int, ...], device: str) -> tuple[Group, torch.device]:
 
 
 def leave() -> None:
-    """Leave the group of processes, if there are any."""
+    """Leave the process group, if this process is in one."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def _work(work: Callable[[], TrainResult], messages: Path) -> TrainResult:
-    """One process of ``--gpus``: trains, and leaves an error's message, or how far it came, for the parent."""
+    """Train in one process of ``--gpus``; write an error's message, or the step reached, to a file for the parent."""
     try:
         result = work()
     except GramganError as error:
@@ -85,17 +85,17 @@ def _work(work: Callable[[], TrainResult], messages: Path) -> TrainResult:
 def start(count: int, work: Callable[[], TrainResult]) -> TrainResult:
     """Run ``work`` in ``count`` processes through torch's elastic launcher and wait for them.
 
-    A signal that ends the launcher is passed on to the processes, which save and leave a message.
+    The launcher passes a terminating signal on to the processes, which save and write the step reached.
 
     Args:
-        count: processes to start.
-        work: what each of them does; pickled.
+        count: number of processes.
+        work: function that each process calls; must be picklable.
 
     Returns:
         The first process's result.
 
     Raises:
-        GramganError: a process failed; its own message where it left one.
+        GramganError: a process failed; carries that process's own message if it wrote one.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

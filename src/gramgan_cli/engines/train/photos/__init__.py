@@ -1,1 +1,1 @@
-"""The photos of a training run: which are trained on, which are measured on, and the sampler of crops."""
+"""Training and validation photos of a run, and the sampler of crops."""

@@ -1,4 +1,4 @@
-"""Which photos a run trains on and which it is measured on, decoded, with the sampler that draws its crops."""
+"""Training and validation photos of a run, decoded, and the sampler that draws crops."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ from gramgan_cli.recipes.schema import Recipe
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """The photos of one run."""
+    """Photos of a run."""
 
     sampler: CropSampler | ShardSampler
-    """Draws each step's crops."""
+    """Sampler of each step's crops."""
     valid: list[PreparedPhoto]
-    """What the run is measured on."""
+    """Validation photos."""
     listed: list[Path]
-    """What the training record lists: photos, or shards with their counts."""
+    """Paths for the training record: photos, or shards with their photo counts."""
 
 
 @dataclass(frozen=True)
 class PhotoFiles:
-    """HR photos and, where it was given, their LR."""
+    """HR photos with their given LR and references, if any."""
 
     hr: tuple[Path, ...]
     lr: tuple[Path, ...] | None = None
     shares: tuple[float, ...] = ()
-    """Share of the crops that each photo's source gives; empty: by area."""
+    """Share of the crops drawn from each source; empty means by area."""
     sources: tuple[int, ...] = ()
-    """Which source each photo belongs to."""
+    """Index of each photo's source."""
     references: tuple[Path, ...] = ()
-    """The reference of each photo, where the set has its own."""
+    """Reference of each photo, if the dataset provides them."""
 
     def prepared(
         self, scale: int, progress: Callable[[int, int], None] | None, channels: Channels
     ) -> list[PreparedPhoto]:
-        """The photos, decoded into the cache."""
+        """Decode the photos into the cache and return them."""
         if not self.hr:
             return []
         photos = prepare_photos(self.hr, scale, cache_dir() / "prepared", progress, self.lr, channels)
@@ -68,7 +68,7 @@ class PhotoFiles:
         return [replace(photo, ref=read_rgb(path)) for photo, path in zip(photos, self.references, strict=True)]
 
     def at(self, indices: Sequence[int]) -> PhotoFiles:
-        """Some of them."""
+        """The photos at ``indices``."""
         return PhotoFiles(
             tuple(self.hr[index] for index in indices),
             None if self.lr is None else tuple(self.lr[index] for index in indices),
@@ -79,16 +79,16 @@ class PhotoFiles:
 
 @dataclass(frozen=True)
 class Split:
-    """Which photos are which."""
+    """Training and validation photos."""
 
     train: PhotoFiles
     valid: PhotoFiles
     line: str
-    """Says so, for the user."""
+    """Description for the user."""
 
 
 def _files(recipe: Recipe, scale: int) -> PhotoFiles:
-    """The photos of all sources that are no shards, in order."""
+    """The photos of all sources that are not shards, in order."""
     hr: list[Path] = []
     lr: list[Path] = []
     sources: list[int] = []
@@ -110,7 +110,7 @@ def _files(recipe: Recipe, scale: int) -> PhotoFiles:
 
 
 def _validation_files(recipe: Recipe, scale: int) -> tuple[PhotoFiles, str]:
-    """The photos of the validation folder, and what is given with them, in words."""
+    """The photos of the validation folder, and a phrase saying what comes with them (references, LR)."""
     data = recipe.data
     if pairs := referenced_pairs(Path(data.valid_dir), scale):
         files = PhotoFiles(tuple(hr for hr, _ in pairs))
@@ -122,9 +122,9 @@ def _validation_files(recipe: Recipe, scale: int) -> tuple[PhotoFiles, str]:
 
 
 def split_photos(recipe: Recipe, scale: int) -> Split:
-    """Training photos, validation photos, and a line that says which are which.
+    """Split the photos into training and validation photos.
 
-    Without a validation folder one photo in twenty is held out (one at least, eight at most), evenly spread.
+    Without a validation folder, one photo in twenty is held out (at least one, at most eight), evenly spaced.
     """
     photos = _files(recipe, scale)
     count, kind = len(photos.hr), "photos" if photos.lr is None else "photos with given LR"
@@ -141,7 +141,7 @@ def split_photos(recipe: Recipe, scale: int) -> Split:
 
 
 def count_photos(recipe: Recipe, scale: int) -> tuple[int, int, str]:
-    """Photos to train on, photos to measure on, and a line that says which are which."""
+    """Numbers of training and validation photos, and a line describing them for the user."""
     if files := find_shards(recipe.data.hr_dir):
         sharded, beside = shard_photos(recipe, files), len(_files(recipe, scale).hr)
         held_out = len(sharded.held_out)
@@ -151,7 +151,7 @@ def count_photos(recipe: Recipe, scale: int) -> tuple[int, int, str]:
 
 
 def held_out_in_bank(recipe: Recipe, scale: int) -> str | None:
-    """A line for the user where the texture bank holds patches of photos that the run is measured on."""
+    """A warning for the user if the texture bank holds patches of validation photos, else None."""
     if not needs_bank(recipe) or find_shards(recipe.data.hr_dir):
         return None
     provenance = load_bank(Path(recipe.texture.db)).provenance
@@ -166,12 +166,12 @@ def held_out_in_bank(recipe: Recipe, scale: int) -> str | None:
 
 
 def channels_of(recipe: Recipe) -> Channels:
-    """Channels of the photos that the recipe's network learns from."""
+    """Channels of the photos for the recipe's network: 1 (grey) or 3."""
     return 1 if recipe.network.get("in_nc") == 1 else 3
 
 
 def read_photos(recipe: Recipe, scale: int, callbacks: TrainCallbacks, group: Group) -> PhotoSet:
-    """Prepare the photos; the main process first, so that the others find them prepared."""
+    """Prepare the photos, the main process first so that the others find them in the cache."""
     if not group.is_main:
         group.barrier()
     progress, channels = callbacks.on_prepare if group.is_main else None, channels_of(recipe)
@@ -209,7 +209,7 @@ def read_photos(recipe: Recipe, scale: int, callbacks: TrainCallbacks, group: Gr
 
 
 def _shares(photos: Sequence[PreparedPhoto], files: PhotoFiles) -> list[float] | None:
-    """What each photo gives, where the recipe weighs its sources: within a source, by area."""
+    """Share of the crops per photo if the recipe weights its sources (within a source by area), else None."""
     if not files.shares:
         return None
     areas = [area_of(photo) for photo in photos]
@@ -222,7 +222,7 @@ def _shares(photos: Sequence[PreparedPhoto], files: PhotoFiles) -> list[float] |
 def _mixed(
     make: MakeSampler, photos: list[PreparedPhoto], files: PhotoFiles, sharded: ShardPhotos, recipe: Recipe
 ) -> Callable[[list[PreparedPhoto]], CropSampler]:
-    """The sampler of a window of shards with the folders' photos beside it; without weights, by numbers of photos."""
+    """Factory of samplers over a window of shards plus the folders' photos; weighted by photo counts by default."""
     own = _shares(photos, files) or [1.0] * len(photos)
     in_folders = set(files.sources)
     weights = recipe.data.weights
@@ -239,7 +239,7 @@ def _mixed(
 
 
 def _measured(recipe: Recipe, photos: list[PreparedPhoto], scale: int) -> list[PreparedPhoto]:
-    """The validation photos as they are measured: large enough, cropped where the recipe says so, degraded."""
+    """The validation photos that are large enough, cropped and degraded as the recipe sets."""
     with_references = recipe.data.references != "none"
     crop = recipe.data.valid_crop or (recipe.data.hr_crop if with_references else 0)
     photos = measurable(photos, scale, crop)
@@ -253,14 +253,14 @@ def _measured(recipe: Recipe, photos: list[PreparedPhoto], scale: int) -> list[P
 
 
 class MakeSampler(Protocol):
-    """Makes the sampler of some photos and their shares of the crops."""
+    """Factory of crop samplers."""
 
     def __call__(self, photos: list[PreparedPhoto], shares: list[float] | None) -> CropSampler:
-        """``shares`` as in ``CropSampler``."""
+        """Make a sampler of ``photos``; ``shares`` as in ``CropSampler``."""
 
 
 def _sampler_of(recipe: Recipe, scale: int, group: Group) -> MakeSampler:
-    """Makes samplers by the recipe."""
+    """Factory of crop samplers with the recipe's settings."""
     options = CropOptions(
         recipe.data.references != "none",
         recipe.degradation if recipe.degradation.share else None,

@@ -1,4 +1,4 @@
-"""A training run's photos where they lie in tar shards: what is trained on, what is held out, the sampler of crops."""
+"""Training photos in tar shards: counting, hold-out and the crop sampler."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Progress = Callable[[int, int], None] | None
 
 @dataclass(frozen=True)
 class ShardPhotos:
-    """The photos of a run."""
+    """Photos of a run that come from shards."""
 
     shards: Shards
     valid_paths: tuple[Path, ...]
-    """Photos of the validation folder, where there is one."""
+    """Photos of the validation folder; empty without one."""
     held_out: tuple[int, ...]
-    """Indices of the photos that are held out where there is none."""
+    """Indices of the held-out photos; empty with a validation folder."""
 
     def line(self, beside: int) -> str:
-        """Which are which, for the user; ``beside`` is the number of photos in folders."""
+        """Description for the user; ``beside`` is the number of photos in folders."""
         many = f"{self.shards.photos} photos in {len(self.shards.files)} shards"
         many += f" and {beside} in folders" if beside else ""
         if self.valid_paths:
@@ -38,13 +38,13 @@ class ShardPhotos:
 
     @property
     def names(self) -> list[Path]:
-        """What the record of a training lists: shards with their numbers of photos."""
+        """Entries of the training record: shards with their photo counts."""
         pairs = zip(self.shards.files, self.shards.counts, strict=True)
         return [Path(f"{file.rpartition('/')[2]}:{count}") for file, count in pairs]
 
 
 def shard_photos(recipe: Recipe, files: Sequence[str], progress: Progress = None) -> ShardPhotos:
-    """Count the photos and hold some out. Raises UsageError for recipes that shards can't serve."""
+    """Count the photos and hold some out. Raises UsageError for recipes that shards don't support."""
     if recipe.data.references == "folder":
         raise UsageError("Photos of tar shards have no folder of references.", "Set data.references=crops.")
     if recipe.data.lr_dir or recipe.data.valid_lr_dir:
@@ -60,7 +60,7 @@ def shard_photos(recipe: Recipe, files: Sequence[str], progress: Progress = None
 def validation_photos(
     photos: ShardPhotos, scale: int, channels: Channels, progress: Progress = None
 ) -> list[PreparedPhoto]:
-    """The photos that the run is measured on."""
+    """Validation photos, decoded."""
     if photos.valid_paths:
         return prepare_photos(photos.valid_paths, scale, cache_dir() / "prepared", progress, channels=channels)
     return prepared_at(photos.shards, photos.held_out, scale, channels)
@@ -73,7 +73,7 @@ def shard_sampler(
     sampler: Callable[[list[PreparedPhoto]], CropSampler],
     channels: Channels,
 ) -> ShardSampler:
-    """The sampler of crops; a window lasts until it gave ``crops_per_photo`` of each of its photos."""
+    """Sampler of crops. A window of photos is replaced once it has given ``crops_per_photo`` crops per photo."""
     window = recipe.data.window
     steps = max(1, window * recipe.data.crops_per_photo // recipe.batch_size)
     return ShardSampler(photos.shards, photos.held_out, scale, window, steps, recipe.seed, sampler, channels)

@@ -1,1 +1,1 @@
-"""What a training run leaves behind: folder, state, record, curves."""
+"""Files of a training run: folder, state, training record, metrics."""

@@ -1,4 +1,4 @@
-"""The state of a run in one file: all that an exact resume needs, replaced atomically, with a checksum over it."""
+"""Saved state of a run for an exact resume: one file with a checksum, replaced atomically."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from gramgan_cli.core.io.files import replacing
 
 KEY = "gramgan-state"
 CHECKSUM = "sha256"
-"""Keys of the safetensors metadata: progress as JSON, and the checksum of that and of all tensors."""
+"""Keys of the safetensors metadata: the progress as JSON, and the checksum of progress and tensors."""
 
 
 @dataclass
 class Progress:
-    """Where a run stands, besides its tensors."""
+    """Progress of a run: all of its state that is not a tensor."""
 
     step: int = 0
     """Steps done."""
     seconds: float = 0.0
-    """Time spent on them, over all pieces of the run."""
+    """Time spent on them, in total over all resumes."""
     best_psnr: float = float("-inf")
     """Highest validation Y-PSNR so far."""
     best_ssim: float = float("-inf")
@@ -38,15 +38,15 @@ class Progress:
     best_loss: float = float("inf")
     """Lowest validation loss so far."""
     origin: dict[str, Any] = field(default_factory=dict)
-    """Training record of the weights that the run started from; empty where it started from random ones."""
+    """Training record of the initial weights; empty for random ones."""
     licence: str = "unknown"
-    """Licence of the weights that the run started from."""
+    """Licence of the initial weights."""
     scaler: dict[str, float] = field(default_factory=dict)
     """State of the fp16 gradient scaler."""
 
 
 def _optimiser_tensors(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
-    """An optimiser's moments and step counts, by parameter number."""
+    """Moments and step counts of an optimiser, keyed ``name/parameter number/entry``."""
     return {
         f"{name}/{number}/{key}": torch.as_tensor(value)
         for number, entry in optimiser.state_dict()["state"].items()
@@ -55,7 +55,7 @@ def _optimiser_tensors(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
 
 
 def _restore_optimiser(name: str, optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put moments and step counts back, each moment in its parameter's memory layout: fused Adam walks both alike."""
+    """Restore moments and step counts. Moments take their parameter's memory format, which fused Adam relies on."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
@@ -105,7 +105,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         facts: dict[str, Any] = json.loads(metadata[KEY])
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError, RuntimeError) as error:
         raise StateDamaged(f"{path} is not a training state ({error}).", _WAY_ON) from error
-    # States from before there was a checksum have nothing but the progress in their metadata.
+    # Older states have no checksum, only the progress.
     if metadata.keys() != {KEY} and metadata.get(CHECKSUM) != _checksum(tensors, metadata[KEY]):
         raise StateDamaged(f"{path} is damaged: it does not have the checksum that it was written with.", _WAY_ON)
     return facts, tensors
@@ -122,10 +122,10 @@ def save_network(path: Path, network: nn.Module) -> None:
 
 
 def load_state(path: Path, networks: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> Progress:
-    """Bring networks and optimisers to the saved state, in place, and torch's random state too.
+    """Load the saved state into networks, optimisers and torch's random generator, in place.
 
     Raises:
-        StateDamaged: the file can't be read, has another checksum, or is of other networks than the run's.
+        StateDamaged: the file can't be read, has a wrong checksum, or does not match the run's networks.
     """
     facts, tensors = _read(path)
     try:

@@ -1,4 +1,4 @@
-"""Sums of the loss terms between two rows of metrics."""
+"""Running sums of the loss terms between two rows of metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gramgan_cli.engines.train.parallel.group import Group
 
 
 class LossLog:
-    """Sums of the loss terms, kept on the device; reading them is the only time the host waits for it."""
+    """Running sums of the loss terms, kept on the device so that only ``take`` synchronises with the host."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -24,7 +24,7 @@ class LossLog:
         self._count = 0
 
     def add(self, terms: Mapping[str, Tensor], step: int) -> None:
-        """Add a step's terms; remember the first step at which each was not finite."""
+        """Add a step's terms, and record the first step at which each was not finite."""
         if not self._names:
             self._names = tuple(terms)
             self._reset()
@@ -34,7 +34,7 @@ class LossLog:
         self._count += 1
 
     def take(self, group: Group) -> tuple[dict[str, float], tuple[str, int] | None]:
-        """Mean of each term since the last call, and (term, step) of the first that was not finite."""
+        """Mean of each term since the last call, and (term, step) of the first non-finite value or None."""
         if not self._count:
             return {}, None
         means = (group.average(self._sum) / self._count).tolist()

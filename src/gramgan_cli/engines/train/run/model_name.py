@@ -10,11 +10,11 @@ from gramgan_cli.core.weights import store
 from gramgan_cli.engines.train.run.run_folder import RunFolder
 
 LONGEST = 60
-"""Characters, so that a number fits behind."""
+"""Characters of a name, leaving room for a number suffix."""
 
 
 def default_folder(recipe: str) -> Path:
-    """The run folder of a recipe where none is named: one that gives a model name of its own."""
+    """Default run folder of a recipe, named so that it does not give the name of a built-in model."""
     stem = Path(recipe).stem
     try:
         store.check_free(_as_name(stem))
@@ -24,10 +24,10 @@ def default_folder(recipe: str) -> Path:
 
 
 def model_name(folder: RunFolder) -> str:
-    """The run folder's name as a model's, with a number where the store holds another model of that name.
+    """Model name of a run: the folder's name, with a number if the store has another model of that name.
 
     Raises:
-        GramganError: the folder's name can't be a model's, or is a built-in model's.
+        GramganError: the folder's name is not a valid model name, or is that of a built-in model.
     """
     name = _as_name(folder.name)
     try:
@@ -45,7 +45,7 @@ def model_name(folder: RunFolder) -> str:
 
 
 def put_into_store(folder: RunFolder, weights: Path) -> str:
-    """Store the run's generator; no other model of its name is replaced. Returns its name."""
+    """Put the run's generator into the store, without replacing another run's model; return its name."""
     model = store.put(model_name(folder), weights)
     folder.record_stored(model.name, model.sha256)
     return model.name

@@ -1,4 +1,4 @@
-"""Reading finished and unfinished runs back: what each is, how far it came, how good it is."""
+"""Reading run folders: recipe, progress and metrics of finished and unfinished runs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from gramgan_cli.recipes.schema import Recipe
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One run folder."""
+    """Summary of one run folder."""
 
     path: str
-    """The folder, as it was named or found."""
+    """The folder, as given or found."""
     recipe: str
     arch: str
     step: int
     """Last step in the metrics; 0 before the first row."""
     steps: int
-    """Steps that the run is to make."""
+    """Total steps of the recipe."""
     best: dict[str, float] = field(default_factory=dict)
     """Best value of each validation metric."""
     last: dict[str, float] = field(default_factory=dict)
-    """Last value of every metric and loss."""
+    """Latest value of each metric and loss."""
 
     @property
     def finished(self) -> bool:
@@ -43,10 +43,10 @@ MEASURED = ("psnr_y", "ssim_y", *SMALLER_IS_BETTER)
 
 
 def find_runs(root: Path) -> list[Path]:
-    """All run folders in ``root``, itself included, sorted; first stages inside runs too.
+    """All run folders at or below ``root``, sorted, including first stages inside runs.
 
     Raises:
-        GramganError: there is no such folder.
+        GramganError: ``root`` is not a folder.
     """
     if not root.is_dir():
         raise GramganError(f"There is no folder {root}.", "Name the folder that holds the runs, for example runs.")
@@ -54,7 +54,7 @@ def find_runs(root: Path) -> list[Path]:
 
 
 def summarise(path: Path) -> RunSummary:
-    """The summary of one run folder.
+    """Summarise one run folder.
 
     Raises:
         GramganError: there is no run in the folder, or its recipe can't be read.
@@ -79,7 +79,7 @@ def summarise(path: Path) -> RunSummary:
 
 
 def read_metrics(folder: RunFolder) -> list[dict[str, Any]]:
-    """The rows of a run's metrics; half a last line, which a kill leaves, is skipped."""
+    """The rows of a run's metrics. An incomplete last line, left by a killed run, is skipped."""
     rows = []
     if folder.metrics_file.is_file():
         for line in folder.metrics_file.read_text(encoding="utf-8").splitlines():
@@ -96,7 +96,7 @@ def recipe_of(path: Path) -> Recipe:
 
 
 def differing_keys(paths: Sequence[Path]) -> dict[str, list[Any]]:
-    """The recipe keys in which runs differ, with each run's value; None where a run has no such key."""
+    """Recipe keys in which runs differ, with each run's value (None if a run lacks the key)."""
     recipes = [recipe_of(path) for path in paths]
     keys = sorted({key for other in recipes[1:] for key in differences(recipes[0], other)})
     flat = [flatten(recipe) for recipe in recipes]

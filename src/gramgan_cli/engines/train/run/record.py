@@ -15,16 +15,16 @@ from gramgan_cli.recipes.convert import method
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 MOST_NAMES = 1_000
-"""Photos whose names a record lists; of larger sets it keeps the count and a hash of the names."""
+"""Most photo names that a record lists; for larger sets it has only the count and a hash of the names."""
 
 
 def training_record(recipe: Recipe, photos: Sequence[Path], progress: Progress, device: torch.device) -> dict[str, Any]:
-    """What the weights' header says of how they came to be."""
+    """Training record for the weights' header: recipe, settings, steps, photos, hardware and initial weights."""
     names = sorted(path.name for path in photos)
     listed = hashlib.sha256("\n".join(names).encode()).hexdigest()
     origin = dict(progress.origin)
     if origin.get("photo_list_sha256") == listed:
-        origin.pop("photo_names", None)  # the record below lists them
+        origin.pop("photo_names", None)  # the same list as the new record's
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
     record: dict[str, Any] = {
         "recipe": recipe.name,

@@ -16,73 +16,73 @@ from gramgan_cli.recipes.schema import Recipe
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths inside a run's folder, and the small files among them."""
+    """Paths inside a run folder; reads and writes its small files."""
 
     path: Path
 
     @property
     def name(self) -> str:
-        """The run's name: its folder's."""
+        """Name of the run: the folder's name."""
         return self.path.resolve().name
 
     @property
     def recipe_file(self) -> Path:
-        """The resolved recipe."""
+        """File of the resolved recipe."""
         return self.path / "recipe.toml"
 
     @property
     def metrics_file(self) -> Path:
-        """One JSON object per line."""
+        """File of the metrics, one JSON object per line."""
         return self.path / "metrics.jsonl"
 
     @property
     def stored_file(self) -> Path:
-        """Name and checksum of the model that this run put into the store."""
+        """File with the name and checksum of the model that this run put into the store."""
         return self.path / "stored.json"
 
     @property
     def state_file(self) -> Path:
-        """All that resuming needs."""
+        """File with the state that resuming needs."""
         return self.path / "state" / "state.safetensors"
 
     @property
     def samples(self) -> Path:
-        """Picture grids, one per validation."""
+        """Folder of the sample grids, one per validation."""
         return self.path / "samples"
 
     def weights(self, which: str) -> Path:
-        """'last', 'best_psnr', 'best_ssim' or 'best_loss'."""
+        """File of the weights ``which``: 'last', 'best_psnr', 'best_ssim' or 'best_loss'."""
         return self.path / f"{which}.safetensors"
 
     def discriminator(self, which: str) -> Path:
-        """The discriminator that went with 'best_psnr', 'best_ssim' or 'best_loss'."""
+        """File of the discriminator saved with 'best_psnr', 'best_ssim' or 'best_loss'."""
         return self.path / "state" / f"discriminator_{which}.safetensors"
 
     def check_new(self) -> None:
-        """Refuse a folder that already holds a run."""
+        """Raise GramganError if the folder already holds a run."""
         if self.recipe_file.exists():
             raise GramganError(
                 f"{self.path} already holds a run.", "Continue it with --resume, or name another folder with --out."
             )
 
     def record(self, recipe: Recipe) -> None:
-        """Write down the recipe that the run follows."""
+        """Write the run's recipe."""
         with replacing(self.recipe_file) as temporary:
             temporary.write_text(to_toml(recipe), encoding="utf-8")
 
     def recipe(self) -> Recipe:
-        """The recipe that the run was begun with."""
+        """Read the run's recipe."""
         if not self.recipe_file.is_file():
             raise GramganError(f"There is no run in {self.path} to resume.", "Start it without --resume.")
         return merge(Recipe(), read_toml(self.recipe_file.read_text(encoding="utf-8"), str(self.recipe_file)))
 
     def record_stored(self, name: str, sha256: str) -> None:
-        """Remember which model in the store is this run's."""
+        """Write which model in the store belongs to this run."""
         with replacing(self.stored_file) as temporary:
             temporary.write_text(json.dumps({"name": name, "sha256": sha256}), encoding="utf-8")
 
     def stored(self) -> tuple[str, str] | None:
-        """Name and checksum of the model that this run put into the store, if it did."""
+        """Name and SHA-256 of the model that this run put into the store, or None."""
         try:
             record = json.loads(self.stored_file.read_text(encoding="utf-8"))
             return str(record["name"]), str(record["sha256"])
@@ -96,13 +96,13 @@ class RunFolder:
             file.write(json.dumps(row) + "\n")
 
     def rewind_metrics(self, step: int) -> None:
-        """Drop rows after ``step``, which a killed run wrote and a resumed one writes again, and half a last line."""
+        """Remove an incomplete last line and the rows after ``step``, which a resumed run writes again."""
         rows = []
         if self.metrics_file.is_file():
             for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
                 try:
                     row = json.loads(line)
-                except ValueError:  # the line that the kill cut off
+                except ValueError:  # a line that was cut off when the run was killed
                     continue
                 if row.get("step", 0) <= step:
                     rows.append(line)

@@ -1,4 +1,4 @@
-"""TensorBoard files of a run, where the extra ``tensorboard`` is installed."""
+"""TensorBoard files of a run, if the extra ``tensorboard`` is installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 
 class TensorBoard:
-    """Writes rows of metrics as curves and sample grids as pictures; does nothing without the extra or a folder."""
+    """Writes metrics as scalars and sample grids as images; does nothing without the extra or a folder."""
 
     def __init__(self, folder: Path | None) -> None:
         self.writer: Any = None
@@ -22,18 +22,18 @@ class TensorBoard:
             self.writer = SummaryWriter(str(folder))
 
     def row(self, row: Mapping[str, Any]) -> None:
-        """A curve per number in the row, over its ``step``."""
+        """Add each number of the row as a scalar at its ``step``."""
         if self.writer is not None:
             for key, value in row.items():
                 if key != "step":
                     self.writer.add_scalar(key.replace(".", "/"), value, row["step"])
 
     def picture(self, image: Image.Image, step: int) -> None:
-        """The sample grid of a validation."""
+        """Add the sample grid of a validation."""
         if self.writer is not None:
             self.writer.add_image("samples", np.asarray(image), step, dataformats="HWC")
 
     def close(self) -> None:
-        """Flush what was written."""
+        """Flush and close the files."""
         if self.writer is not None:
             self.writer.close()

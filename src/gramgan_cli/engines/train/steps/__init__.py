@@ -1,1 +1,1 @@
-"""One iteration of training, and the loss terms that it adds up."""
+"""Training steps and their loss terms."""

@@ -1,4 +1,4 @@
-"""Training without a discriminator: the generator learns from the pixels, features or textures of HR."""
+"""Training step without a discriminator: pixel, feature and texture losses against HR."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gramgan_cli.recipes.schema import Recipe
 
 
 class ContentTraining:
-    """Generator and optimiser of a stage without a discriminator."""
+    """Generator, optimisers and step of a stage without a discriminator."""
 
     def __init__(self, generator: nn.Module, recipe: Recipe, device: torch.device, group: Group) -> None:
         self.recipe, self.device, self.group = recipe, device, group
@@ -29,7 +29,7 @@ class ContentTraining:
         self.picture_terms = PictureTerms(generator, recipe, self.precision, device, group)
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
-        """One update on this process's share of the batch; returns the unweighted loss terms, on the device."""
+        """Do one update on this process's share of the batch; return the unweighted loss terms, on the device."""
         generator, optimisers = self.networks["generator"], list(self.optimisers.values())
         parts = self.recipe.optimizer.accumulate
         totals: dict[str, Tensor] = {}

@@ -1,4 +1,4 @@
-"""One iteration of GAN training: generate, mask, teach the discriminator, teach the generator."""
+"""GAN training step: generate, mask, update the discriminator, update the generator."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ PENALTY = 10.0
 
 @dataclass(frozen=True)
 class Part:
-    """A share of the batch that goes through the networks at once."""
+    """Part of a batch that is processed at once (gradient accumulation)."""
 
     batch: Batch
-    """Its crops."""
+    """The part's crops."""
     mask: Tensor
-    """(b, 1, H, W) of 0 and 1 from HR, or a scalar 1: where the discriminator looks."""
+    """Mask of the discriminator's input: (b, 1, H, W) of 0 and 1 made from HR, or a scalar 1."""
     share: float
-    """Its share of the process's batch."""
+    """Share of the process's batch, 0 to 1."""
 
 
 class GanTraining:
-    """Generator, discriminator, their optimisers, and the step."""
+    """Generator, discriminator, their optimisers and the step."""
 
     def __init__(self, generator: nn.Module, recipe: Recipe, device: torch.device, group: Group) -> None:
         self.recipe, self.device, self.group = recipe, device, group
@@ -73,7 +73,7 @@ class GanTraining:
         self.picture_terms = PictureTerms(generator, recipe, self.precision, device, group)
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
-        """One update of the discriminator and one of the generator; returns the unweighted terms, on the device."""
+        """Update the discriminator, then the generator; return the unweighted loss terms, on the device."""
         parts = self._parts(batch)
         totals: dict[str, Tensor] = {}
 
@@ -82,10 +82,10 @@ class GanTraining:
             for name, term in terms.items():
                 totals[name] = totals.get(name, torch.zeros_like(term)) + term.detach() * part.share
 
-        # G makes SR. One part keeps its graph for G's turn; several make SR again there, to save memory.
+        # A single part keeps its graph for G's update. Several parts generate SR again there, to save memory.
         kept = self._make_sr(parts[0]) if len(parts) == 1 else None
 
-        # D learns to tell hr * mask from sr * mask.
+        # Update D on hr * mask and sr * mask.
         self.discriminator.requires_grad_(True)
         self.discriminator.zero_grad(set_to_none=True)
         for part in parts:
@@ -94,7 +94,7 @@ class GanTraining:
             learn(terms, loss, part)
         update(self.discriminator, [self.d_adam], self.scaler, self.group, 0.0)
 
-        # G learns from the five losses; D is frozen and only passes the gradient on to SR.
+        # Update G. D is frozen and only passes the gradient on to SR.
         self.discriminator.requires_grad_(False)
         self.generator.zero_grad(set_to_none=True)
         for part in parts:
@@ -107,40 +107,40 @@ class GanTraining:
         return totals
 
     def _parts(self, batch: Batch) -> list[Part]:
-        """The batch in ``accumulate`` parts, with their masks."""
+        """Split the batch into ``accumulate`` parts, with their masks."""
         parts = replace(batch, hr=as_rgb(batch.hr)).parts(self.recipe.optimizer.accumulate)
         return [Part(part, recipe_mask(self.recipe, part.hr), len(part.lr) / len(batch.lr)) for part in parts]
 
     def _make_sr(self, part: Part) -> Generated:
-        """SR with its graph."""
+        """Generate SR with its autograd graph."""
         return generate(
             self.network, self.picture_terms.described, part.batch.lr, part.batch.ref, self.precision, self.device
         )
 
     @torch.no_grad()
     def _make_sr_quietly(self, part: Part) -> Tensor:
-        """SR without a graph."""
+        """Generate SR without a graph."""
         return self._make_sr(part).sr
 
     def _seen(self, image: Tensor, part: Part, step: int) -> Tensor:
-        """What the discriminator gets to see of SR or HR: masked, from this step's corner."""
+        """The discriminator's input from SR or HR: masked, in its range, cropped at this step's random corner."""
         seen = in_range(image * part.mask, self.recipe.discriminator.input_range)
         return jittered(seen, self.recipe.discriminator.jitter, self.recipe.seed, step)
 
     def _look(self, image: Tensor) -> Judgement | Tensor:
-        """The discriminator's answer in the run's precision."""
+        """Run the discriminator in the run's precision."""
         with autocast(self.precision, self.device):
             return cast("Judgement | Tensor", self.judge(image))
 
     def _logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """D's logits of both. Without batch norm one pass over both laid together gives the same and costs less."""
+        """D's logits of both. Without batch norm, one pass over the concatenation gives the same and is faster."""
         if self.normalised:
             return _logit(self._look(real)), _logit(self._look(fake))
         both = _logit(self._look(torch.cat((real, fake))))
         return both[: len(real)], both[len(real) :]
 
     def _discriminator_loss(self, part: Part, sr: Tensor, step: int) -> tuple[dict[str, Tensor], Tensor]:
-        """L_D on hr * mask and sr * mask (docs/gramgan.md, "Losses")."""
+        """L_D on hr * mask and sr * mask: logged terms and loss (docs/gramgan.md, "Losses")."""
         real, fake = self._seen(part.batch.hr, part, step), self._seen(sr, part, step)
         c_real, c_fake = self._logits(real, fake)
         form = self.recipe.loss.adversarial_form
@@ -156,21 +156,21 @@ class GanTraining:
         return terms, loss
 
     def mix_weights(self, step: int, count: int) -> Tensor:
-        """Where the gradient penalty looks between real and fake: uniform numbers of this process's share of the batch.
+        """Weights that mix real and fake for the gradient penalty: (count,), uniform in [0, 1).
 
-        They are a function of (seed, step) alone.
+        They depend only on (seed, step) and the process's share of the batch.
         """
         generator = torch.Generator().manual_seed(step_seed(self.recipe.seed, step))
         numbers = torch.rand(count * self.group.processes, generator=generator)
         return numbers.view(-1, self.group.processes)[:, self.group.rank].to(self.device)
 
     def _generator_loss(self, part: Part, generated: Generated, step: int) -> tuple[dict[str, Tensor], Tensor]:
-        """The five losses (docs/gramgan.md, "Losses"), each and as the weighted sum."""
+        """All generator terms (docs/gramgan.md, "Losses") and their weighted sum."""
         terms = self.picture_terms(generated, part.batch.hr, step) | self._judged(part, generated.sr, step)
         return terms, weighted_sum(terms, self.recipe)
 
     def _judged(self, part: Part, sr: Tensor, step: int) -> dict[str, Tensor]:
-        """L_G and L_DP: what the frozen discriminator says of SR beside HR."""
+        """L_G and L_DP, from the frozen discriminator's outputs for SR and HR."""
         with torch.no_grad():
             real = self._look(self._seen(part.batch.hr, part, step))
         fake = self._look(self._seen(sr, part, step))
@@ -190,12 +190,12 @@ class GanTraining:
 
 
 def recipe_mask(recipe: Recipe, hr: Tensor) -> Tensor:
-    """Where the discriminator looks (docs/gramgan.md, "Masks"): (B, 3, H, W) -> (B, 1, H, W), or a scalar 1."""
+    """Mask of the discriminator's input (docs/gramgan.md, "Masks"): (B, 3, H, W) -> (B, 1, H, W), or a scalar 1."""
     if recipe.mask.mode == "none":
         return hr.new_ones(())
     return texture_mask(hr, recipe.mask.mode, recipe.mask.cell, recipe.mask.delta or None)
 
 
 def _logit(answer: Judgement | Tensor) -> Tensor:
-    """The logits of a discriminator that may hand out feature maps beside them."""
+    """Logits of a discriminator's output, which may include feature maps."""
     return answer.logit if isinstance(answer, Judgement) else answer

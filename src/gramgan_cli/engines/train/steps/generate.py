@@ -1,4 +1,4 @@
-"""One forward pass of a generator in training, whether it takes a reference or not."""
+"""Forward pass of a generator in training, with or without a reference."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gramgan_cli.engines.train.steps.value_range import as_rgb
 
 
 class Generated(NamedTuple):
-    """What a generator made of a batch."""
+    """Output of a generator for a batch."""
 
     sr: Tensor
-    """(b, 3, H, W), float32; grey in three equal channels."""
+    """(b, 3, H, W), float32; grey as three equal channels."""
     texture: Texture | None
-    """What the reference lent, for the transferal loss."""
+    """Textures taken from the reference, for the transferal loss; None without a reference."""
     lr: Tensor | None = None
-    """What SR was made of, where the network takes no reference."""
+    """The network's input; None for networks with a reference."""
 
 
 def generate(
@@ -34,9 +34,9 @@ def generate(
     precision: str,
     device: torch.device,
 ) -> Generated:
-    """SR of ``lr`` (b, C, h, w), with the textures of ``ref`` where the network takes one, in a precision.
+    """Generate SR from ``lr`` (b, C, h, w) in ``precision``, with textures of ``ref`` if the network takes one.
 
-    LR of a size that the network doesn't take is padded for it.
+    Without a reference, LR is padded to a size that the network accepts.
     """
     with autocast(precision, device):
         if ref is None:

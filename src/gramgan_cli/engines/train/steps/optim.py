@@ -1,4 +1,4 @@
-"""The optimisers of generator and discriminator, and one update by them."""
+"""Optimisers of generator and discriminator, and the update step."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.recipes.schema import Recipe
 
 COLOURS = 3
-"""Channels of a picture: the convolution that sees it keeps to Adam."""
+"""Channels of a picture: the convolution that takes it is trained with Adam, not Muon."""
 
 
 def adam(parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    """Adam, fused into one kernel per device."""
+    """Fused Adam."""
     return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
 
 
 def generator_optimisers(generator: nn.Module, recipe: Recipe) -> dict[str, torch.optim.Optimizer]:
-    """The generator's optimisers; a network's texture extractor learns at a rate of its own."""
+    """The generator's optimisers, by name. A TTSR texture extractor has its own learning rate."""
     wanted = recipe.optimizer
     extractor = set(generator.extractor.parameters()) if isinstance(generator, TTSR) else set()
     learned = [parameter for parameter in generator.parameters() if parameter.requires_grad]
@@ -53,7 +53,7 @@ def update(
     group: Group,
     clip: float,
 ) -> None:
-    """One step of a network's optimisers by the processes' mean gradients, clipped to the norm ``clip`` (0: not)."""
+    """Step a network's optimisers with the mean gradients of all processes, clipped to the norm ``clip`` (0: off)."""
     group.average_gradients(network.parameters())
     for optimiser in optimisers:
         scaler.unscale_(optimiser)

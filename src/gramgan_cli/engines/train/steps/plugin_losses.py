@@ -1,4 +1,4 @@
-"""Loss terms of plugins: functions of SR and HR that a recipe weighs in ``loss.plugins``."""
+"""Loss terms from plugins, with weights in a recipe's ``loss.plugins``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ PluginLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 def plugin_losses(recipe: Recipe, device: torch.device | None = None) -> dict[str, PluginLoss]:
-    """The functions of the terms that the recipe weighs, by name.
+    """Loss functions of the plugin terms with a weight in the recipe, by name.
 
     Args:
-        recipe: its ``loss.plugins`` counts.
-        device: where losses that are modules with weights of their own go; None leaves them.
+        recipe: only its ``loss.plugins`` is read.
+        device: device for losses that are modules; None leaves them where they are.
 
     Raises:
-        GramganError: no plugin offers a term, or what it offers is not a function.
-        UsageError: a term has a built-in term's name, or a negative weight.
+        GramganError: no plugin offers a term, or it is not callable.
+        UsageError: a term has the name of a built-in term, or a negative weight.
     """
     weights = {name: weight for name, weight in recipe.loss.plugins.items() if weight}
     offered = plugins("losses") if weights else {}

@@ -1,18 +1,18 @@
-"""The seed of what is random in a training step, so that a resumed run draws the same."""
+"""Seed of each training step, so that a resumed run draws the same random numbers."""
 
 from __future__ import annotations
 
 _SPREAD = 0x9E3779B1
-"""An odd number near 2^32 over the golden ratio: seeds next to each other land far apart."""
+"""Odd number near 2^32 / golden ratio, which spreads neighbouring seeds far apart."""
 
 _BITS = 0xFFFFFFFF
-"""What torch's CPU generator keeps of a seed: its low 32 bits."""
+"""Torch's CPU generator uses only the low 32 bits of a seed."""
 
 
 def step_seed(seed: int, step: int, rank: int = 0, processes: int = 1) -> int:
-    """32 bits for each step of a run and each of its processes.
+    """32-bit seed for one step and process of a run.
 
-    Within a run no two share them before step x processes reaches 2^32; runs of other seeds are elsewhere in the same
-    circle of 2^32 numbers.
+    Seeds are unique within a run while steps x processes is below 2^32. Runs with other seeds start elsewhere in the
+    same cycle of 2^32 numbers.
     """
     return (seed * _SPREAD + step * processes + rank) & _BITS

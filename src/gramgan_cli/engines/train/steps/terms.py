@@ -1,4 +1,4 @@
-"""The generator's terms that need no discriminator: all of ``recipes/schema.py``'s ``Loss`` but the judged two."""
+"""The generator's loss terms, except the two that need a discriminator."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from gramgan_cli.core.metrics.dists import Dists
 
 NORMALISING = 8
-"""Steps whose HR crops say how large each tap is."""
+"""Number of steps whose HR crops are used to measure each tap's mean size."""
 
 DISTANCES = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
 
@@ -49,12 +49,12 @@ PIXEL_TERMS = {"ssim": ssim_loss, "ms_ssim": ms_ssim_loss, "wavelet": wavelet, "
 
 
 def needs_features(recipe: Recipe) -> bool:
-    """Whether a term looks through a feature extractor."""
+    """Whether a loss term needs a feature extractor."""
     return bool(recipe.loss.perceptual or recipe.loss.style)
 
 
 def extractor_of(recipe: Recipe) -> FeatureExtractor:
-    """The frozen network of the perceptual term; weights that can't be had are an error that says what to do."""
+    """Frozen feature extractor of the recipe. Raises FeatureWeightsMissing if its weights are not available."""
     from gramgan_cli.core.features import FeatureExtractor  # brings torchvision, which most runs don't need
 
     wanted = recipe.features
@@ -63,7 +63,7 @@ def extractor_of(recipe: Recipe) -> FeatureExtractor:
 
 
 def dists_of(recipe: Recipe) -> Dists:
-    """The frozen network of the term ``dists``: VGG16 of ``features.weights``."""
+    """Frozen network of the term ``dists``: VGG16 with ``features.weights``."""
     from gramgan_cli.core.features import FeatureExtractor, weights_of  # brings torchvision
     from gramgan_cli.core.metrics.dists import Dists
 
@@ -74,9 +74,9 @@ def dists_of(recipe: Recipe) -> Dists:
 
 
 def check_features(recipe: Recipe) -> None:
-    """Raise where the recipe needs feature weights that can't be had, with what runs instead.
+    """Raise GramganError if feature weights are not available, with a hint on what can be trained without them.
 
-    Hours of a first stage must not end at a file that is not there.
+    Called before a first stage, so that hours of training do not end at a missing file.
     """
     if not needs_features(recipe) and not recipe.loss.dists and recipe.network["arch"] != "ttsr":
         return
@@ -95,7 +95,7 @@ def check_features(recipe: Recipe) -> None:
 
 
 def _instead(recipe: Recipe) -> list[str]:
-    """What a recipe can be trained with where its feature weights are missing, in sentences."""
+    """Sentences on how to train without the missing feature weights."""
     looking, used = {"perceptual", "style", "dists"}, [name for name in LOSS_TERMS if getattr(recipe.loss, name)]
     others = [name for name in used if name not in looking]
     leave_out = " ".join(f"--set loss.{name}=0" for name in used if name in looking)
@@ -110,7 +110,7 @@ def _instead(recipe: Recipe) -> list[str]:
 
 
 class PictureTerms:
-    """The terms that a recipe gives a weight, by name."""
+    """Computes the loss terms that have a weight in the recipe."""
 
     def __init__(
         self, generator: nn.Module, recipe: Recipe, precision: str, device: torch.device, group: Group
@@ -125,20 +125,20 @@ class PictureTerms:
         self.features = self._extractor() if needs_features(recipe) else None
         self.dists = dists_of(recipe).to(device) if recipe.loss.dists else None
         self.average: nn.Module | None = None
-        """The generator's averaged weights, where there are any: set when both are made."""
+        """Generator with averaged weights, if there is one; set after construction."""
         learned = recipe.loss.perceptual and recipe.features.distance == "lpips"
         self.heads = {tap: head.to(device) for tap, head in lpips_heads().items()} if learned else None
 
     def _extractor(self) -> FeatureExtractor:
-        """The frozen network where the pictures are, its convolutions laid out as they are fastest."""
+        """Feature extractor on the pictures' device, in channels-last layout, which is fastest."""
         extractor = extractor_of(self.recipe)
         return extractor.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def normalise(self, batch_of: Callable[[int], Batch]) -> None:
-        """Where the recipe asks for it, divide each tap by its mean size over the HR crops of the first steps.
+        """If the recipe sets ``features.normalise``, divide each tap by its mean size over the first steps' HR crops.
 
-        Those are a function of the seed alone, so that a resumed run divides by the same; all processes by the mean of
-        what they saw.
+        The crops depend only on the seed, so that a resumed run uses the same divisors. They are averaged over the
+        processes.
         """
         if self.features is None or not self.recipe.features.normalise:
             return
@@ -147,7 +147,7 @@ class PictureTerms:
         self.features.sizes = dict(zip(sizes, means.tolist(), strict=True))
 
     def __call__(self, generated: Generated, hr: Tensor, step: int) -> dict[str, Tensor]:
-        """Unweighted terms of SR (b, 3, H, W) and HR (b, C, H, W), float32 in [0, 1]; gradient goes into SR."""
+        """Unweighted terms of SR (b, 3, H, W) and HR (b, C, H, W), float32 in [0, 1]; gradients flow to SR."""
         sr, hr, terms = generated.sr, as_rgb(hr), dict[str, Tensor]()
         target = sharpened(hr) if self.recipe.loss.sharpened else hr
         seen, wanted = sr, target
@@ -183,13 +183,13 @@ class PictureTerms:
 
     @torch.no_grad()
     def _steady(self, generated: Generated) -> Tensor | None:
-        """What the averaged weights make of the same LR; None where there are none, or a reference is needed."""
+        """SR of the averaged generator for the same LR; None without averaging or with a reference."""
         if self.average is None or generated.lr is None:
             return None
         return generate(self.average, self.described, generated.lr, None, self.precision, self.device).sr
 
     def _transferal(self, generated: Generated) -> Tensor:
-        """TTSR's term between SR's features and the textures that were lent; the extractor is a constant."""
+        """TTSR's loss between SR's features and the transferred textures, with the extractor frozen."""
         assert generated.texture is not None
         assert isinstance(self.generator, TTSR)
         with autocast(self.precision, self.device):
@@ -197,7 +197,7 @@ class PictureTerms:
         return transferal_perceptual(seen, generated.texture.levels, generated.texture.match.scores)
 
     def _style(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """The Gram matrices of frozen features compared."""
+        """Style loss: distance between the Gram matrices of frozen features."""
         assert self.features is not None
         with autocast(self.precision, self.device):
             with torch.no_grad():
@@ -206,7 +206,7 @@ class PictureTerms:
         return style(seen, wanted, self.recipe.features.taps)
 
     def _perceptual(self, sr: Tensor, hr: Tensor, step: int) -> Tensor:
-        """L_P between frozen features (docs/gramgan.md, "Losses"), seen from this step's corner."""
+        """L_P between frozen features (docs/gramgan.md, "Losses"), cropped at this step's random offset."""
         assert self.features is not None
         sr, hr = (jittered(image, self.recipe.features.jitter, self.recipe.seed, step) for image in (sr, hr))
         with autocast(self.precision, self.device):
@@ -217,6 +217,6 @@ class PictureTerms:
 
 
 def weighted_sum(terms: dict[str, Tensor], recipe: Recipe) -> Tensor:
-    """The generator's loss: each term times its weight in the recipe, which carries the term's name."""
+    """The generator's loss: the sum of the terms times their weights in the recipe."""
     own = recipe.loss.plugins
     return torch.stack([(own.get(name) or getattr(recipe.loss, name)) * term for name, term in terms.items()]).sum()

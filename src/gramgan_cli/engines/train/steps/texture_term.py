@@ -1,4 +1,4 @@
-"""The texture term of training, L_PT: choose patches, find their real counterparts, compare Grams (Song et al.)."""
+"""Texture loss L_PT (Song et al.): choose patches, find the best matching real patches, compare Gram matrices."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from gramgan_cli.recipes.schema import Recipe
 
 
 def needs_bank(recipe: Recipe) -> bool:
-    """Whether the recipe's texture term takes its patches from a bank."""
+    """Whether the recipe's texture term takes its target patches from a bank."""
     return bool(recipe.loss.texture) and recipe.texture.candidates != "image"
 
 
 def with_bank(recipe: Recipe) -> Recipe:
-    """The recipe with the bank that it needs, by path, and with the bank's photos where no others are named.
+    """The recipe with the path of its texture bank, and with the bank's photos if it names no others.
 
-    A missing bank is an error that says which command makes one; so is a bank of another patch size.
+    Raises:
+        GramganError: the bank is missing; the hint names the command that makes one.
+        UsageError: the bank has another patch size.
     """
     if not needs_bank(recipe):
         return recipe
@@ -49,7 +51,7 @@ def with_bank(recipe: Recipe) -> Recipe:
 
 
 class TextureTerm:
-    """L_PT of a batch. What is random in it is a function of (seed, step), so that a resumed run draws the same."""
+    """L_PT of a batch. Its randomness depends only on (seed, step), so that a resumed run draws the same patches."""
 
     def __init__(self, recipe: Recipe, device: torch.device, group: Group) -> None:
         self.seed, self.group = recipe.seed, group
@@ -71,7 +73,7 @@ class TextureTerm:
         )
 
     def __call__(self, sr: Tensor, hr: Tensor, step: int) -> Tensor:
-        """SR and HR (b, 3, H, W) float32 in [0, 1] -> scalar; gradient goes into SR."""
+        """SR and HR (b, 3, H, W), float32 in [0, 1] -> scalar; gradients flow to SR."""
         positions = self.positions(hr, step)
         sr_patches, hr_patches = cut_patches(sr, positions, self.size), cut_patches(hr, positions, self.size)
         assert self.targets.generator is not None
@@ -81,7 +83,7 @@ class TextureTerm:
         return patch_texture(sr_patches, target, self.centered)
 
     def positions(self, hr: Tensor, step: int) -> Tensor:
-        """This process's share of the positions, (b, K, 2), that one process would draw for the whole batch."""
+        """Patch positions (b, K, 2): this process's share of those that one process would draw for the whole batch."""
         self.generator.manual_seed(step_seed(self.seed, step))
         everyone = hr.shape[0] * self.group.processes
         chosen = choose_positions(self.selection, everyone, hr.shape[2], hr.shape[3], self.size, self.generator)

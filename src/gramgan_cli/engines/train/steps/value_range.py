@@ -1,4 +1,4 @@
-"""The ranges of values in which sources take losses and discriminators; ours are [0, 1] unless a recipe says so."""
+"""Value ranges of the inputs of losses and discriminators: [0, 1], or what a recipe sets to match its source."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Range = Literal["unit", "signed", "imagenet"]
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-"""Of ImageNet's RGB in [0, 1]."""
+"""Mean and standard deviation of ImageNet's RGB in [0, 1]."""
 
 
 def as_rgb(image: Tensor) -> Tensor:
-    """Grey (B, 1, H, W) as three equal channels, which losses, features and discriminators look at; RGB as it is."""
+    """Expand grey (B, 1, H, W) to three equal channels, as losses and discriminators expect; RGB is unchanged."""
     return image.expand(-1, 3, -1, -1)
 
 
 def in_range(image: Tensor, which: Range) -> Tensor:
-    """RGB (B, 3, H, W) in [0, 1] as it is, in [-1, 1] ('signed'), or less ImageNet's mean, over its deviation."""
+    """Map RGB (B, 3, H, W) from [0, 1] to a range: 'unit' unchanged, 'signed' [-1, 1], 'imagenet' normalised."""
     if which == "unit":
         return image
     if which == "signed":
