@@ -1,1 +1,1 @@
-"""Losses, one file per family: pure functions of tensors that give a scalar."""
+"""Losses, one file per family. Each is a pure function of tensors that returns a scalar."""

@@ -1,4 +1,4 @@
-"""The colours in which pixel losses compare SR and HR."""
+"""Colour space in which pixel losses compare SR and HR."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor
 from gramgan_cli.core.bt601 import LUMA
 
 CHROMA = 0.3
-"""Weight of the two colour differences beside luma. The eye resolves them less, and papers measure luma alone."""
+"""Weight of the two chroma planes relative to luma. The eye resolves chroma less, and papers measure luma only."""
 
 
 def luma_and_differences(rgb: Tensor) -> Tensor:
-    """RGB (B, 3, H, W) in [0, 1] -> Y, 0.3 Cb, 0.3 Cr of ITU-R BT.601, full range, Cb and Cr around 0."""
+    """Convert RGB (B, 3, H, W) in [0, 1] to (Y, 0.3 Cb, 0.3 Cr): ITU-R BT.601, full range, chroma centred on 0."""
     red, green, blue = rgb.unbind(1)
     of_red, of_green, of_blue = LUMA
     luma = of_red * red + of_green * green + of_blue * blue

@@ -10,9 +10,11 @@ from torch.nn import functional as F
 
 
 def discriminator_perceptual(sr_maps: Sequence[Tensor], hr_maps: Sequence[Tensor]) -> Tensor:
-    """Sum over the discriminator's feature maps of the mean absolute difference between masked SR's and masked HR's.
+    """Return the mean absolute difference of the discriminator's features of masked SR and HR, summed over the maps.
 
-    Maps are (B, C, h, w), pairwise of one shape. Gradient goes into ``sr_maps`` only.
+    Args:
+        sr_maps: feature maps of the masked SR images, (B, C, h, w); only these receive a gradient.
+        hr_maps: feature maps of the masked HR images, of the same shapes and order.
     """
     terms = [F.l1_loss(sr.float(), hr.detach().float()) for sr, hr in zip(sr_maps, hr_maps, strict=True)]
     return torch.stack(terms).sum()

@@ -1,4 +1,4 @@
-"""A loss between spectra: SR and HR, both (B, C, H, W) in [0, 1]."""
+"""Frequency loss between SR and HR, both (B, C, H, W) in [0, 1]."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 def frequency(sr: Tensor, hr: Tensor) -> Tensor:
-    """Mean absolute difference of the two-dimensional spectra, real and imaginary parts each by itself.
+    """Return the mean absolute difference of the 2D Fourier spectra, over real and imaginary parts.
 
-    Between pixels a faint error that spreads over the picture, as fine detail that is too soft does, hides beside few
-    large ones; in the spectrum it stands at frequencies of its own (beside L1 in SAFMN: Sun et al. 2023, arXiv
-    2302.13800).
+    A pixel loss hardly sees a faint error that is spread over the image, such as fine detail that is too soft. In the
+    spectrum the same error is concentrated at a few frequencies. SAFMN uses this loss beside L1 (Sun et al. 2023,
+    arXiv 2302.13800).
 
-    The transform is orthonormal, so that the weight means the same for crops of any size; columns of negative
-    frequency repeat the others and are left out.
+    The transform is orthonormal, so the loss does not depend on the crop size. Columns of negative frequency are
+    redundant for real images and are left out.
     """
     spectrum = torch.fft.rfft2(sr - hr, norm="ortho")
     return torch.view_as_real(spectrum).abs().mean()

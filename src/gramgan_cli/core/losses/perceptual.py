@@ -1,4 +1,4 @@
-"""Perceptual loss: distance between a frozen network's features of SR and HR (Johnson et al. 2016)."""
+"""Perceptual loss: the distance between a frozen network's features of SR and of HR (Johnson et al. 2016)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Criterion = Literal["l1", "mse", "cosine", "lpips"]
 
 
 def cosine(sr: Tensor, hr: Tensor) -> Tensor:
-    """1 - cos of the angle between the channels of each place, mean over the places of (B, C, h, w).
+    """Return 1 - cosine similarity of the channel vectors, averaged over all positions of (B, C, h, w).
 
-    Half the squared distance of the channels scaled to length 1: LPIPS with all its weights equal (Zhang et al. 2018,
-    eq. 1). No scale of the features matters.
+    This is half the squared distance of the unit-length channel vectors, that is LPIPS with equal weights (Zhang et al.
+    2018, eq. 1). It does not depend on the scale of the features.
     """
     return (1 - F.cosine_similarity(sr, hr, dim=1, eps=1e-6)).mean()
 
@@ -33,13 +33,13 @@ def perceptual(
     criterion: Criterion = "l1",
     heads: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
-    """Sum over taps of weight x mean distance; Gram-GAN takes 1/8 conv3_4 + 1/4 conv4_4 + 1/2 conv5_4 with L1.
+    """Return the sum over taps of weight x mean distance. Gram-GAN: 1/8 conv3_4 + 1/4 conv4_4 + 1/2 conv5_4 with L1.
 
     Args:
-        sr, hr: features by tap name, (B, C, h, w) each; gradient goes into ``sr`` only.
+        sr, hr: features by tap name, each (B, C, h, w); only ``sr`` receives a gradient.
         weights: weight by tap name; every name must be in ``sr`` and ``hr``.
-        criterion: 'l1', 'mse', 'cosine', or 'lpips', which is LPIPS where all five weights are 1.
-        heads: for 'lpips', the weights of each tap's channels (``lpips_heads.py``).
+        criterion: 'l1', 'mse', 'cosine' or 'lpips'. With 'lpips' and all five weights 1, the loss is LPIPS.
+        heads: channel weights by tap, for 'lpips' only (see ``lpips_heads.py``).
     """
 
     def distance(tap: str) -> Tensor:

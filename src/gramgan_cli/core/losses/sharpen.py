@@ -1,4 +1,4 @@
-"""Sharpened HR as a target (Wang et al. 2021, ICCVW, section 3.5): a network that learns from it is crisper."""
+"""Sharpened HR as the training target, which makes results crisper (Wang et al. 2021, ICCVW, section 3.5)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SIDE, DEVIATION = 51, 8.0
-"""Of the Gaussian, in pixels."""
+"""Kernel size and standard deviation of the Gaussian, in pixels."""
 
 WEIGHT = 0.5
-"""Share of the residual that is added."""
+"""Fraction of the residual that is added."""
 
 THRESHOLD = 10 / 255
-"""Residual from which a pixel is sharpened."""
+"""Residual above which a pixel is sharpened."""
 
 
 def gaussian_blur(x: Tensor) -> Tensor:
-    """(B, C, H, W) under the Gaussian, mirrored at the edges; one axis after the other."""
+    """Blur (B, C, H, W) with a separable Gaussian and reflected borders."""
     line = torch.arange(SIDE, dtype=x.dtype, device=x.device) - SIDE // 2
     kernel = torch.exp(-line.square() / (2 * DEVIATION**2))
     kernel = (kernel / kernel.sum()).view(1, 1, 1, SIDE)
@@ -28,13 +28,13 @@ def gaussian_blur(x: Tensor) -> Tensor:
 
 
 def sharpened(hr: Tensor) -> Tensor:
-    """Unsharp mask: HR + weight x (HR - blurred HR), cut to [0, 1], blended in softly where the residual is large.
+    """Return the unsharp mask HR + weight x (HR - blurred HR), clipped to [0, 1] and blended in where it is strong.
 
     Args:
         hr: (B, C, H, W) in [0, 1], sides above 25 pixels.
 
     Returns:
-        The same shape, in [0, 1].
+        The same shape, in [0, 1]. The blending mask is blurred, so there are no hard transitions.
     """
     residual = hr - gaussian_blur(hr)
     mask = gaussian_blur((residual.abs() > THRESHOLD).to(hr.dtype))

@@ -9,12 +9,12 @@ from gramgan_cli.core.texture.gram import gram, unpack
 
 
 def patch_texture(sr_patches: Tensor, target: Tensor, centered: bool = False) -> Tensor:
-    """L1(Gram(SR patch), Gram(p*)), mean over the nine entries and over the patches.
+    """Return L1(Gram(SR patch), Gram(p*)), averaged over the nine entries and over the patches.
 
     Args:
-        sr_patches: (..., 3, h, w) in [0, 1], still in the generator's graph: this is where its gradient comes from.
-        target: packed Gram matrices of the patches p* that were found for them, (..., 6); constants.
-        centered: as in the search that found p*.
+        sr_patches: (..., 3, h, w) in [0, 1], attached to the generator's graph.
+        target: packed Gram matrices of the matched patches p*, (..., 6); they receive no gradient.
+        centered: remove each channel's mean first; must match the search that found p*.
     """
     with torch.autocast(sr_patches.device.type, enabled=False):
         patches = sr_patches.float() if sr_patches.dtype.itemsize < 4 else sr_patches

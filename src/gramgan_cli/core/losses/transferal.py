@@ -10,19 +10,19 @@ from torch.nn import functional as F
 
 
 def transferal_perceptual(sr_levels: Sequence[Tensor], textures: Sequence[Tensor], scores: Tensor) -> Tensor:
-    """Mean over the levels of MSE(sigmoid(S) LTE(SR), sigmoid(S) T): SR should have the textures that were brought.
+    """Return the mean over levels of MSE(sigmoid(S) LTE(SR), sigmoid(S) T): SR should show the transferred textures.
 
-    T and S are constants here: were they not, the search could please the loss by choosing textures that are easy to
-    copy, or by trusting none.
+    T and S are detached. Otherwise the search could lower the loss by choosing textures that are easy to copy, or by
+    lowering all scores.
 
     Args:
-        sr_levels: LTE(SR), (B, C_i, H_i, W_i) per level, from ``TextureExtractor.frozen`` (a copy of this step's
-            extractor as constants, so that it can't please the loss either).
+        sr_levels: LTE(SR), (B, C_i, H_i, W_i) per level, from ``TextureExtractor.frozen``, a frozen copy of this step's
+            extractor, so that the extractor cannot lower the loss either.
         textures: T, of the same shapes and order.
-        scores: S, (B, 1, h, w); enlarged bicubically to each level, as in the main net.
+        scores: S, (B, 1, h, w); resized bicubically to each level, as in the main network.
 
     Returns:
-        A scalar in fp32, with gradient to ``sr_levels`` only.
+        A float32 scalar; only ``sr_levels`` receives a gradient.
     """
     terms = []
     for sr, texture in zip(sr_levels, textures, strict=True):

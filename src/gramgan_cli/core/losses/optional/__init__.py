@@ -1,1 +1,1 @@
-"""Losses that no built-in recipe takes, for recipes of your own."""
+"""Losses that no built-in recipe uses, available to custom recipes."""

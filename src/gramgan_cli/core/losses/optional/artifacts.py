@@ -1,4 +1,4 @@
-"""A loss against the artifacts of GANs (LDL: Liang, Zeng and Zhang, CVPR 2022): SR and HR, (B, 3, H, W) in [0, 1]."""
+"""LDL loss against GAN artifacts (Liang, Zeng and Zhang, CVPR 2022); SR and HR are (B, 3, H, W) in [0, 1]."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 WINDOW = 7
-"""Side of the window whose residuals' variance says how likely an artifact is (section 3.2)."""
+"""Side of the window in which the residual's variance is computed (section 3.2)."""
 ROOT = 5
-"""Root of the whole picture's variance, by which that is scaled (eq. 4)."""
+"""Root of the whole image's residual variance by which the local variance is scaled (eq. 4)."""
 
 
 def artifact_map(sr: Tensor, hr: Tensor) -> Tensor:
-    """How likely each pixel is an artifact: (B, 1, H, W), without gradient (eq. 2 to 4).
+    """Return a map of how likely each pixel is an artifact, (B, 1, H, W), without gradient (eqs. 2 to 4).
 
-    The residual |SR - HR| is summed over the channels. Its variance in a window, mirrored at the edges, is large where
-    artifacts are; it is scaled by the fifth root of the residual's variance over the whole picture.
+    The residual |SR - HR| is summed over the channels. Its variance in a window with reflected borders is large at
+    artifacts. It is scaled by the fifth root of the residual's variance over the whole image.
     """
     residual = (hr - sr).detach().float().abs().sum(1, keepdim=True)
     padded = F.pad(residual, (WINDOW // 2,) * 4, mode="reflect")
@@ -27,13 +27,13 @@ def artifact_map(sr: Tensor, hr: Tensor) -> Tensor:
 
 
 def artifacts(sr: Tensor, hr: Tensor, steady: Tensor | None = None) -> Tensor:
-    """Mean absolute difference, weighted by the map of artifacts (eq. 6).
+    """Return the mean absolute difference, weighted by the artifact map (eq. 6).
 
     Args:
-        sr: the generator's pictures; gradient goes into these alone.
-        hr: what they should be.
-        steady: those of its averaged weights, which show fewer artifacts. Where SR is nearer to HR than they are, it
-            has none to unlearn: the map is 0 there (eq. 5). None takes the whole map.
+        sr: the generator's images; only these receive a gradient.
+        hr: the target images.
+        steady: images of the averaged (EMA) generator, which have fewer artifacts. The map is set to 0 where SR is
+            closer to HR than they are (eq. 5). None uses the whole map.
     """
     weight = artifact_map(sr, hr)
     if steady is not None:

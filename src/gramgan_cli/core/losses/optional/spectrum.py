@@ -1,8 +1,8 @@
-"""A loss of our own: as much energy at each spatial frequency, region by region, as HR has there.
+"""A loss of our own on the local power spectrum: SR should have as much energy at each frequency as HR.
 
-Features ask for texture, and a network without noise draws it as dots of the sub-pixel grid: much energy at a few
-frequencies. Real texture and grain spread theirs. Only the power counts, not where in the region a wave has its crests,
-so that texture which can't be known may be invented, but not as a grid.
+Feature losses ask for texture, and a network without noise input draws it as dots on the sub-pixel grid, with much
+energy at a few frequencies. Real texture and grain spread their energy. Only the power is compared, not the phase, so
+the network may invent texture that it cannot know, but not as a grid.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from torch.nn import functional as F
 from gramgan_cli.core.losses.colours import CHROMA, luma_and_differences
 
 WINDOW, STEP = 16, 8
-"""Side and distance of the windows that are transformed, in pixels: a grid of 4 px is the fifth of nine frequencies."""
+"""Side and stride of the transformed windows in pixels. A grid of 4 px falls on the fifth of nine frequencies."""
 
 REGION = 4
-"""Windows each way over which the power is averaged, and half as many from one region to the next."""
+"""Side in windows of the regions over which the power is averaged; their stride is half of it."""
 
 FLOOR = 5e-4
-"""Power below which nothing is compared: that of white noise of one 8-bit level."""
+"""Power below which nothing is compared: the power of white noise of one 8-bit level."""
 
 LEAST = WINDOW + STEP * (REGION - 1)
-"""Smallest side of the pictures, in pixels."""
+"""Smallest allowed image side, in pixels."""
 
 
 def local_power(image: Tensor) -> Tensor:
-    """Power of luma and the two colour differences at each frequency, averaged over regions.
+    """Return the power of luma and both chroma planes at each frequency, averaged over regions.
 
     Args:
-        image: RGB (B, 3, H, W) in [0, 1], sides of ``LEAST`` at least.
+        image: RGB (B, 3, H, W) in [0, 1], sides of at least ``LEAST``.
 
     Returns:
-        (B, 3, 144, rows, columns); 144 are the 16 x 9 frequencies of a window under Hann's bell, its mean taken out.
+        (B, 3, 144, rows, columns). The 144 entries are the 16 x 9 frequencies of a mean-free, Hann-weighted window.
     """
     line = torch.hann_window(WINDOW, dtype=image.dtype, device=image.device)
     planes = luma_and_differences(image) / torch.tensor([1.0, CHROMA, CHROMA]).to(image).view(1, 3, 1, 1)
@@ -45,12 +45,12 @@ def local_power(image: Tensor) -> Tensor:
 
 
 def spectrum(sr: Tensor, hr: Tensor) -> Tensor:
-    """Mean absolute logarithm of SR's power over HR's, over all frequencies, regions and colours.
+    """Return the mean of |log(SR power / HR power)| over all frequencies, regions and planes.
 
     Args:
-        sr, hr: RGB (B, 3, H, W) in [0, 1], sides of ``LEAST`` at least.
+        sr, hr: RGB (B, 3, H, W) in [0, 1], sides of at least ``LEAST``.
 
     Returns:
-        A scalar, 0 for equal pictures; 1 where the power is wrong by a factor of e. Gradient goes into ``sr``.
+        A scalar, differentiable in ``sr``: 0 for equal images, 1 where the power is off by a factor of e.
     """
     return ((local_power(sr) + FLOOR) / (local_power(hr) + FLOOR)).log().abs().mean()

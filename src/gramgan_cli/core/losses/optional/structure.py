@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 WINDOW, SIGMA = 11, 1.5
-"""Of the Gaussian window (Wang et al. 2004, section III.B)."""
+"""Size and standard deviation of the Gaussian window (Wang et al. 2004, section III.B)."""
 C1, C2 = 0.01**2, 0.03**2
 """The paper's constants for values in [0, 1]."""
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -15,7 +15,7 @@ WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def _local_mean(x: Tensor) -> Tensor:
-    """Gaussian-weighted mean around each pixel whose window lies inside: (B, C, H, W) -> (B, C, H - 10, W - 10)."""
+    """Return Gaussian-weighted local means without padding: (B, C, H, W) -> (B, C, H - 10, W - 10)."""
     line = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
     weight = torch.exp(-(line**2) / (2 * SIGMA**2))
     weight = (weight / weight.sum()).expand(x.shape[1], 1, 1, WINDOW)
@@ -24,7 +24,7 @@ def _local_mean(x: Tensor) -> Tensor:
 
 
 def _parts(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean SSIM, and mean of its contrast and structure alone, each (B, C)."""
+    """Return the mean SSIM and the mean of its contrast-structure part, each (B, C)."""
     sr, hr = sr.float(), hr.float()
     mean_x, mean_y = _local_mean(sr), _local_mean(hr)
     variances = _local_mean(sr * sr) + _local_mean(hr * hr) - mean_x**2 - mean_y**2
@@ -35,14 +35,14 @@ def _parts(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def ssim_loss(sr: Tensor, hr: Tensor) -> Tensor:
-    """1 - SSIM, mean over pictures and channels (Wang et al. 2004, eq. 13); sides of 11 px at least."""
+    """Return 1 - SSIM, averaged over images and channels (Wang et al. 2004, eq. 13); sides of at least 11 px."""
     return 1 - _parts(sr, hr)[0].mean()
 
 
 def ms_ssim_loss(sr: Tensor, hr: Tensor) -> Tensor:
-    """1 - multi-scale SSIM over five scales (Wang, Simoncelli and Bovik 2003, eq. 7); sides of 176 px at least.
+    """Return 1 - MS-SSIM over five scales (Wang, Simoncelli and Bovik 2003, eq. 7); sides of at least 176 px.
 
-    Contrast and structure below 0, which have no root, count as 0.
+    Negative contrast-structure values have no real root and are set to 0.
     """
     least = WINDOW * 2 ** (len(WEIGHTS) - 1)
     if min(sr.shape[2:]) < least:

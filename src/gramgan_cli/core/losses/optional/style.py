@@ -10,16 +10,16 @@ from torch.nn import functional as F
 
 
 def feature_gram(features: Tensor) -> Tensor:
-    """(B, C, h, w) -> (B, C, C): products of channels, over their number and that of the pixels."""
+    """Return the channel Gram matrices of (B, C, h, w), divided by C h w: (B, C, C)."""
     flat = features.float().flatten(2)
     return flat @ flat.mT / (flat.shape[1] * flat.shape[2])
 
 
 def style(sr: Mapping[str, Tensor], hr: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """Sum over taps of weight x mean absolute difference of the Gram matrices.
+    """Return the sum over taps of weight x mean absolute difference of the Gram matrices.
 
     Args:
-        sr, hr: features by tap name, (B, C, h, w) each; gradient goes into ``sr`` only.
+        sr, hr: features by tap name, each (B, C, h, w); only ``sr`` receives a gradient.
         weights: weight by tap name; every name must be in ``sr`` and ``hr``.
     """
     terms = []

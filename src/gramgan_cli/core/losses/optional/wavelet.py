@@ -1,4 +1,4 @@
-"""A loss between wavelet bands: SR and HR, both (B, C, H, W) in [0, 1]."""
+"""Wavelet loss between SR and HR, both (B, C, H, W) in [0, 1]."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 LEVELS = 2
-"""How often the coarse band is split again."""
+"""Number of decomposition levels."""
 
 
 def haar_bands(x: Tensor) -> tuple[Tensor, Tensor]:
-    """One level of the orthonormal Haar transform: (B, C, H, W) -> coarse (B, C, h, w) and detail (B, 3 C, h, w).
+    """Apply one level of the orthonormal Haar transform: (B, C, H, W) -> coarse (B, C, h, w), detail (B, 3 C, h, w).
 
-    h = floor(H / 2), w = floor(W / 2); an odd last row or column is left out. The details lie left to right, top to
-    bottom and across the diagonal.
+    h = floor(H / 2) and w = floor(W / 2); an odd last row or column is dropped. The detail bands are the horizontal,
+    the vertical and the diagonal differences, in this order.
     """
     height, width = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
     x = x[:, :, :height, :width]
@@ -24,9 +24,9 @@ def haar_bands(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def wavelet(sr: Tensor, hr: Tensor) -> Tensor:
-    """Sum over two levels of the mean absolute difference of the details (Huang et al. 2017, "Wavelet-SRNet", eq. 5).
+    """Return the mean absolute difference of the detail bands, summed over two levels (Huang et al. 2017, eq. 5).
 
-    The coarse band is left to the pixel loss.
+    This is the detail term of "Wavelet-SRNet". The coarse band is left to the pixel loss.
     """
     total = sr.new_zeros(())
     for _ in range(LEVELS):
