@@ -1,1 +1,1 @@
-"""Texture: Gram matrices, patches, masks and the bank of real patches."""
+"""Texture: Gram matrices, patches, masks and the patch bank."""

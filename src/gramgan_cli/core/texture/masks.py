@@ -1,4 +1,4 @@
-"""Masks of textured area: where the image varies, the discriminator looks (Song et al. 2023; Li et al. 2022)."""
+"""Masks of textured areas, to which the discriminator is limited (Song et al. 2023; Li et al. 2022)."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ CELL = 11
 """Side of a cell in pixels, in both modes."""
 
 DELTA = {"grid": 0.005, "sliding": 0.025}
-"""Default threshold of each mode, a standard deviation on the [0, 1] scale."""
+"""Default threshold of each mode: a standard deviation on the [0, 1] scale."""
 
 
 def _precise(image: Tensor) -> Tensor:
-    """The image in the precision that variances are summed in; Apple's GPUs have no float64."""
+    """Return the image in the precision for summing variances: float64, or float32 on MPS, which has no float64."""
     return image.to(torch.float32 if image.device.type == "mps" else torch.float64)
 
 
 def grid_mask(hr: Tensor, cell: int = CELL, delta: float = DELTA["grid"]) -> Tensor:
-    """Gram-GAN's mask: 1 in the cells whose standard deviation, averaged over the channels, is >= ``delta``.
+    """Gram-GAN's mask: 1 in cells whose standard deviation, averaged over the channels, is at least ``delta``.
 
-    Cells of ``cell`` x ``cell`` pixels stay aligned to the image's top left corner; the last row and column of cells
-    cover what is left. Population standard deviation.
+    The cells of ``cell`` x ``cell`` pixels start at the image's top left corner; those at the right and bottom edges
+    may be smaller. The standard deviation is the population's.
 
     Args:
         hr: (B, C, H, W) in [0, 1].
@@ -45,7 +45,7 @@ def grid_mask(hr: Tensor, cell: int = CELL, delta: float = DELTA["grid"]) -> Ten
 
 
 def _cell_means(x: Tensor, cell: int) -> Tensor:
-    """(B, C, H, W) -> (B, C, ceil(H / cell), ceil(W / cell)): mean of each cell over the pixels that exist."""
+    """Return the mean of each cell over its existing pixels, (B, C, ceil(H / cell), ceil(W / cell))."""
     bottom, right = -x.shape[-2] % cell, -x.shape[-1] % cell
     sums = F.avg_pool2d(F.pad(x, (0, right, 0, bottom)), cell, divisor_override=1)
     counts = F.avg_pool2d(F.pad(torch.ones_like(x[:1, :1]), (0, right, 0, bottom)), cell, divisor_override=1)
@@ -53,24 +53,25 @@ def _cell_means(x: Tensor, cell: int) -> Tensor:
 
 
 def _spread(cells: Tensor, cell: int, height: int, width: int) -> Tensor:
-    """(B, C, rows, columns) -> (B, C, height, width): each cell's value over its pixels."""
+    """Repeat each cell's value over its pixels: (B, C, rows, columns) -> (B, C, height, width)."""
     return cells.repeat_interleave(cell, dim=2).repeat_interleave(cell, dim=3)[..., :height, :width]
 
 
 def sliding_mask(hr: Tensor, cell: int = CELL, delta: float = DELTA["sliding"]) -> Tensor:
-    """Beby-GAN's mask: per pixel, 1 where the luminance's standard deviation in the window around it is >= ``delta``.
+    """Beby-GAN's mask: 1 at pixels around which the luminance's standard deviation is at least ``delta``.
 
-    Window of ``cell`` x ``cell`` pixels (odd), stride 1, reflected borders, population standard deviation; luminance
-    by BT.601's weights (Li et al. 2022, "Best-Buddy GANs", section 3.3).
+    The window is ``cell`` x ``cell`` pixels with stride 1 and reflected borders. The standard deviation is the
+    population's, the luminance that of BT.601 (Li et al. 2022, "Best-Buddy GANs", section 3.3).
 
     Args:
         hr: RGB (B, 3, H, W) in [0, 1]; both sides larger than ``cell // 2``.
+        cell: side of the window, odd.
 
     Returns:
         (B, 1, H, W) of 0 and 1, in ``hr``'s dtype and on its device, without gradient.
 
     Raises:
-        ValueError: ``cell`` is even, or the image too small to be reflected.
+        ValueError: ``cell`` is even, or the image is too small for reflected borders.
     """
     margin = cell // 2
     if cell % 2 == 0:
@@ -86,6 +87,6 @@ def sliding_mask(hr: Tensor, cell: int = CELL, delta: float = DELTA["sliding"]) 
 
 
 def texture_mask(hr: Tensor, mode: Mode = "grid", cell: int = CELL, delta: float | None = None) -> Tensor:
-    """The mask of either mode, (B, 3, H, W) in [0, 1] -> (B, 1, H, W); ``delta`` None is the mode's default."""
+    """Return the mask of either mode, (B, 3, H, W) in [0, 1] -> (B, 1, H, W). ``delta`` None: the mode's default."""
     threshold = DELTA[mode] if delta is None else delta
     return (grid_mask if mode == "grid" else sliding_mask)(hr, cell, threshold)

@@ -1,4 +1,4 @@
-"""Which patches of a batch the texture loss compares, and cutting them out."""
+"""Choosing and cutting the patches that the texture loss compares."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gramgan_cli.core.errors import GramganError
 
 @dataclass(frozen=True)
 class Selection:
-    """A rule for choosing patches."""
+    """A rule for choosing patches in each image."""
 
     kind: Literal["center", "random", "dense"]
-    """One central patch per image (Gram-GAN's source), ``count`` anywhere, or all of a non-overlapping grid."""
+    """The central patch (as in Gram-GAN), ``count`` random patches, or all patches of a non-overlapping grid."""
     count: int = 1
-    """Patches per image of 'random'."""
+    """Patches per image, for 'random'."""
 
 
 def parse_selection(text: str) -> Selection:
-    """'center', 'dense' or 'random:K' -> the rule; anything else is an error that says what there is."""
+    """Parse 'center', 'dense' or 'random:K'; raise ``GramganError`` for anything else."""
     if text == "center":
         return Selection("center")
     if text == "dense":
@@ -36,18 +36,18 @@ def parse_selection(text: str) -> Selection:
 def choose_positions(
     selection: Selection, batch: int, height: int, width: int, size: int, generator: Generator | None = None
 ) -> Tensor:
-    """Top left corners (y, x) of the chosen patches: (B, K, 2), int64, on the CPU.
+    """Return the top left corners (y, x) of the chosen patches, (B, K, 2), int64, on the CPU.
 
     Args:
         selection: the rule.
         batch, height, width: shape of the images.
         size: side of a patch in pixels.
-        generator: CPU generator of 'random', so that this choice has a random state of its own. With one, the grid of
-            'dense' starts at a random offset: patches that always lay on the sub-pixel grid of the generator's last
-            layer would leave their borders in its pictures. Without one it starts at the corner.
+        generator: CPU generator. With 'dense', the grid starts at a random offset, since patches that are always
+            aligned with the sub-pixel grid of the generator network's last layer would leave visible borders; without a
+            generator it starts at the corner.
 
     Raises:
-        ValueError: a patch does not fit into the image.
+        ValueError: the image is smaller than a patch.
     """
     rows, columns = height - size, width - size
     if min(rows, columns) < 0:
@@ -67,7 +67,7 @@ def choose_positions(
 
 
 def cut_patches(images: Tensor, positions: Tensor, size: int) -> Tensor:
-    """(B, C, H, W) and corners (B, K, 2) -> patches (B, K, C, size, size), in the images' graph and on their device."""
+    """Cut patches (B, K, C, size, size) at corners (B, K, 2) out of (B, C, H, W). Differentiable; on images' device."""
     batch, channels, _, width = images.shape
     count = positions.shape[1]
     offset = torch.arange(size)

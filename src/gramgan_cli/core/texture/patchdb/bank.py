@@ -1,6 +1,7 @@
-"""The bank's file: safetensors, memory-mapped when read, with its provenance as JSON in the metadata.
+"""The bank file: memory-mapped safetensors, with its provenance as JSON in the metadata.
 
-Nothing in it depends on when or with how many workers it was made, so equal photos in the same folder give equal bytes.
+The file does not depend on the time or the number of workers, so the same photos in the same folder give the same
+bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Photo:
-    """One file that the bank was sampled from."""
+    """A photo that the bank was sampled from."""
 
     name: str
     """File name inside the folder."""
@@ -32,62 +33,62 @@ class Photo:
     height: int
     width: int
     places: int
-    """How many places were taken from it."""
+    """Number of positions sampled from the photo."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a bank comes from."""
+    """The sources and settings that a bank was made from."""
 
     hr_dir: str
-    """Absolute path of the photos' folder."""
+    """Absolute path of the folder of photos."""
     photos: list[Photo]
     seed: int
     max_patches: int
     places: int
-    """Places sampled; the bank holds each in all versions."""
+    """Number of sampled positions; each has one patch per version."""
     patch_size: int
     versions: list[str]
     affine: dict[str, float]
-    """Magnitudes of the affine version."""
+    """Standard deviations of the affine version's parameters."""
     libraries: dict[str, str]
-    """Versions of what made the bank."""
+    """Versions of the libraries that made the bank."""
 
     @property
     def entries(self) -> int:
-        """Patches in the bank, all versions."""
+        """Number of patches in the bank, over all versions."""
         return self.places * len(self.versions)
 
 
 @dataclass(frozen=True)
 class Bank:
-    """A bank, its tensors mapped from the file."""
+    """A bank whose tensors are mapped from its file. "Places" are the sampled positions."""
 
     path: Path
     provenance: Provenance
     patches: Tensor
     """(versions, places, 3, size, size), uint8."""
     corners: Tensor
-    """(places, 3), int32: photo, y, x of each place's top left corner."""
+    """(places, 3), int32: photo index and top left corner (y, x) of each position."""
     raw_grams: Tensor
     """(versions, places, 6), float32: packed Gram matrices."""
     centered_grams: Tensor
-    """The same of the patches with each channel's mean taken off."""
+    """The same for patches with each channel's mean removed."""
 
     def grams(self, centered: bool) -> Tensor:
-        """Packed Gram matrices of all entries, (versions x places, 6), in the raw or the centred form."""
+        """Return the packed Gram matrices of all entries, (versions x places, 6), raw or centred."""
         return (self.centered_grams if centered else self.raw_grams).flatten(0, 1)
 
 
 def default_bank() -> Path:
-    """The bank that commands take when none is named, in the user's data folder."""
+    """Return the path of the default bank, in the user's data folder."""
     return data_dir() / "bank.safetensors"
 
 
 def save_bank(
     path: Path, provenance: Provenance, *, patches: Tensor, corners: Tensor, raw_grams: Tensor, centered_grams: Tensor
 ) -> Bank:
-    """Write the file atomically and open it; the tensors as in ``Bank``."""
+    """Write the file atomically and open it. The tensors are those of ``Bank``."""
     tensors = {"patches": patches, "corners": corners, "grams": raw_grams, "grams_centered": centered_grams}
     metadata = {KEY: json.dumps({"format": FORMAT, **asdict(provenance)}, sort_keys=True)}
     with replacing(path) as temporary:
@@ -96,7 +97,7 @@ def save_bank(
 
 
 def _parse(metadata: dict[str, str] | None, path: Path) -> Provenance:
-    """The provenance in a file's metadata."""
+    """Return the provenance stored in a file's metadata."""
     if not metadata or KEY not in metadata:
         raise GramganError(f"{path} is not a patch bank.", "Make one with: gramgan build-db --hr-dir DIR")
     try:
@@ -110,7 +111,7 @@ def _parse(metadata: dict[str, str] | None, path: Path) -> Provenance:
 
 
 def load_bank(path: Path) -> Bank:
-    """Map a bank's file into memory. Processes that load one file share its pages."""
+    """Map a bank file into memory. Processes that load the same file share its pages."""
     try:
         with safe_open(path, framework="pt") as file:
             provenance = _parse(file.metadata(), path)

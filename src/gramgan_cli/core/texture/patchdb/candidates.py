@@ -1,4 +1,4 @@
-"""The patches p* that the texture loss pulls towards, from the bank, from the image itself, or from both."""
+"""The target patches p* of the texture loss: from the bank, from the image itself, or from both."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Source = Literal["database", "image", "both"]
 
 
 def image_candidates(hr: Tensor, size: int, centered: bool, generator: Generator | None = None) -> Tensor:
-    """Packed Gram matrices of the image's own patches: (B, 3, H, W) in [0, 1] -> (B, M, 6).
+    """Return packed Gram matrices of the image's own patches: (B, 3, H, W) in [0, 1] -> (B, M, 6).
 
-    All non-overlapping patches as they are, then those with ``MARGIN`` pixels around them down and up again, then the
-    same under affine maps drawn from ``generator`` (CPU): the paper's own candidates.
+    The candidates are those of the paper: all non-overlapping patches; those at least ``MARGIN`` pixels from the
+    borders down- and upscaled; and the latter under affine maps drawn from ``generator`` (on the CPU).
     """
     batch, _, height, width = hr.shape
     positions = choose_positions(Selection("dense"), batch, height, width, size)
@@ -38,33 +38,33 @@ def image_candidates(hr: Tensor, size: int, centered: bool, generator: Generator
 
 @dataclass(frozen=True, kw_only=True)
 class MatchOptions:
-    """What makes a candidate the best one, and how it is found."""
+    """Score and search method for candidates."""
 
     centered: bool = False
-    """Compare Gram matrices of patches with their channels' means removed."""
+    """Compare Gram matrices of patches with each channel's mean removed."""
     alpha: float = 0.5
-    """Weight of the distance from the HR patch's Gram; not negative."""
+    """Weight of the distance from the HR patch's Gram matrix; not negative."""
     beta: float = 0.5
-    """Weight of the distance from the SR patch's Gram; not negative, and not 0 together with ``alpha``."""
+    """Weight of the distance from the SR patch's Gram matrix; not negative, and not 0 together with ``alpha``."""
     search: Search = "auto"
-    """Which index finds it, as in ``build_index``."""
+    """Kind of index, as in ``build_index``."""
 
 
 class TextureTargets:
-    """Finds, for every pair of an SR and an HR patch, the candidate p* that fits both.
+    """Finds the candidate p* that best matches each pair of SR and HR patches.
 
     p* = argmin over the candidates of alpha |Gp - Gg|^2 + beta |Gp - Ge|^2 (Song et al. 2023, section 3.2).
 
     Args:
         source: candidates from the 'database', from the 'image' itself, or from 'both' (the nearer of the two).
-        patch_size: side of a patch, the bank's own where there is one.
-        options: what is compared, and how the nearest is found.
-        bank: needed for 'database' and 'both'.
-        device: where the patches will be.
+        patch_size: side of a patch in pixels; must equal the bank's.
+        options: score and search method.
+        bank: required for 'database' and 'both'.
+        device: device of the patches.
         generator: CPU generator for the affine maps of 'image' and 'both'.
 
     Raises:
-        ValueError: the source needs a bank and there is none, or its patch size is another.
+        ValueError: the bank is missing, or has another patch size.
     """
 
     def __init__(
@@ -92,11 +92,11 @@ class TextureTargets:
 
     @torch.no_grad()
     def find_best(self, sr_patches: Tensor, hr_patches: Tensor, hr: Tensor) -> Tensor:
-        """Packed Gram matrices of the patches p*: (B, K, 6), float32, constants.
+        """Return the packed Gram matrices of the patches p*, (B, K, 6), float32, without gradient.
 
         Args:
             sr_patches, hr_patches: (B, K, 3, size, size) in [0, 1], at the same positions.
-            hr: the images that ``hr_patches`` come from, (B, 3, H, W); read by 'image' and 'both' alone.
+            hr: the images that ``hr_patches`` come from, (B, 3, H, W); used by 'image' and 'both' only.
         """
         match = self.options
         hr_grams, sr_grams = (packed_gram(patches, match.centered) for patches in (hr_patches, sr_patches))
@@ -111,7 +111,7 @@ class TextureTargets:
         return torch.where(nearer, banked, own)
 
     def _from_images(self, query: Tensor, hr: Tensor) -> Tensor:
-        """The nearest of each image's own candidates to its queries: (B, K, 6) -> (B, K, 6)."""
+        """Return each query's nearest candidate from its own image: (B, K, 6) -> (B, K, 6)."""
         candidates = image_candidates(hr.float(), self.patch_size, self.options.centered, self.generator)
         return torch.stack(
             [

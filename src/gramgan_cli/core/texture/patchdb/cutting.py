@@ -1,4 +1,4 @@
-"""Cutting one photo's patches, in all versions, and their Gram matrices."""
+"""Cutting a photo's patches in all versions and computing their Gram matrices."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from gramgan_cli.core.texture.patchdb.versions import VERSIONS, affine_patches, 
 from gramgan_cli.core.texture.patches import cut_patches
 
 _AT_ONCE = 512
-"""Positions per piece, which bounds the memory that their surroundings take."""
+"""Positions per chunk, which bounds the memory used for their surroundings."""
 
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
 _SIZE = (256, 257)
-"""TIFF's tags of width and height."""
+"""TIFF tags ImageWidth and ImageLength."""
 
 
 @dataclass(frozen=True)
 class PhotoPatches:
-    """What the bank takes from one photo."""
+    """The bank's data from one photo."""
 
     sha256: str
-    """Of the file."""
+    """Hash of the file."""
     patches: Tensor
-    """(3, n, 3, size, size), uint8: versions first."""
+    """(3, n, 3, size, size), uint8; the first axis is the version."""
     raw_grams: Tensor
     """(3, n, 6), float32: packed Gram matrices of the patches' [0, 1] values."""
     centered_grams: Tensor
-    """The same with each channel's mean taken off."""
+    """The same with each channel's mean removed."""
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """(height, width) of a picture turned upright by its EXIF orientation, without decoding it."""
+    """Return (height, width) of an image after applying its EXIF orientation, without decoding it."""
     with picture_errors(str(path)), open_image(path) as image:
-        # As stored: newer versions of Pillow say a TIFF's size as it is when turned, of other formats they don't.
+        # Read the stored size: newer versions of Pillow report a TIFF's size after rotation, but not other formats'.
         tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
         width, height = (int(tags.get(tag, side)) for tag, side in zip(_SIZE, image.size, strict=True))
         turned = image.getexif().get(_ORIENTATION) in _TURNED
@@ -56,13 +56,13 @@ def _to_8bit(values: Tensor) -> Tensor:
 
 
 def cut_versions(image: Tensor, positions: Tensor, size: int, normals: Tensor) -> Tensor:
-    """The three versions, in the order of ``VERSIONS``, rounded to 8 bit.
+    """Return the patches in all three versions, in the order of ``VERSIONS``, rounded to 8 bits.
 
     Args:
         image: (3, H, W), uint8.
         positions: corners (y, x), (n, 2).
-        size: side of a patch.
-        normals: (n, 5), floating point.
+        size: side of a patch in pixels.
+        normals: (n, 5), floating point; see ``affine_offsets``.
 
     Returns:
         (3, n, 3, size, size), uint8.
@@ -77,15 +77,15 @@ def cut_versions(image: Tensor, positions: Tensor, size: int, normals: Tensor) -
 
 
 def grams_of(patches: Tensor, centered: bool) -> Tensor:
-    """uint8 patches (..., 3, size, size) -> packed Gram matrices (..., 6) of their [0, 1] values, float32.
+    """Return the packed Gram matrices (..., 6), float32, of uint8 patches (..., 3, size, size) scaled to [0, 1].
 
-    Computed in float64 and rounded once.
+    They are computed in float64 and rounded once.
     """
     return packed_gram(patches.double() / 255, centered).float()
 
 
 def cut_photo(path: Path, corners: NDArray[np.int64], size: int, normals: NDArray[np.float64]) -> PhotoPatches:
-    """Decode ``path`` and cut the patches whose corners (y, x) are given, (n, 2), with their numbers, (n, 5)."""
+    """Decode ``path`` and cut patches at ``corners`` (y, x), (n, 2); ``normals`` (n, 5) define their affine maps."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if not len(corners):
         nothing = torch.zeros(len(VERSIONS), 0, PACKED)

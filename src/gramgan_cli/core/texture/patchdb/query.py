@@ -1,4 +1,4 @@
-"""Nearest-neighbour search among packed Gram matrices: which index, and the two exact ones of our own choice."""
+"""Nearest-neighbour search among packed Gram matrices: choice of the index, and two exact indices."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from gramgan_cli.core.texture.gram import PACKED
 from gramgan_cli.core.texture.patchdb.faiss_index import FaissIndex
 
 Search = Literal["auto", "tree", "boxes", "faiss"]
-"""Which index searches a bank."""
+"""Kind of index that searches a bank."""
 
 
 def combined_query(gram_hr: Tensor, gram_sr: Tensor, alpha: float = 0.5, beta: float = 0.5) -> Tensor:
-    """q = (alpha Gg + beta Ge) / (alpha + beta): the one point whose nearest entry minimises the two-term score.
+    """Return q = (alpha Gg + beta Ge) / (alpha + beta), the point whose nearest entry minimises the two-term score.
 
     alpha |Gp - Gg|^2 + beta |Gp - Ge|^2 = (alpha + beta) |Gp - q|^2 + a term without Gp.
 
     Args:
-        gram_hr, gram_sr: packed Gram matrices of the HR and SR patches at the same positions, (..., 6).
+        gram_hr, gram_sr: packed Gram matrices Gg of HR and Ge of SR patches at the same positions, (..., 6).
         alpha, beta: weights of the two terms, not negative, not both zero.
     """
     if alpha < 0 or beta < 0 or alpha + beta == 0:
@@ -30,21 +30,21 @@ def combined_query(gram_hr: Tensor, gram_sr: Tensor, alpha: float = 0.5, beta: f
 
 
 class Index(Protocol):
-    """Entries (N, 6) that can be searched."""
+    """A searchable set of entries (N, 6)."""
 
     def find_best(self, queries: Tensor) -> Tensor:
-        """Number of the entry nearest to each query: (..., 6) -> (...), int64, on the queries' device."""
+        """Return the index of the entry nearest to each query: (..., 6) -> (...), int64, on the queries' device."""
 
 
 def build_index(entries: Tensor, device: torch.device, search: Search = "auto") -> Index:
-    """An index of the entries for queries on ``device``.
+    """Build an index of the entries for queries on ``device``.
 
     Args:
         entries: packed Gram matrices, (N, 6).
-        device: where the queries will be.
+        device: device of the queries.
         search: 'tree' (exact, on the CPU), 'boxes' (exact, on ``device``), 'faiss' (on the CPU; exact below
-            ``faiss_index.APPROXIMATE_FROM`` entries, approximate from there), or 'auto': the fastest exact one, which
-            is the tree for queries on the CPU and the boxes elsewhere.
+            ``faiss_index.APPROXIMATE_FROM`` entries, approximate above), or 'auto': the fastest exact index, which is
+            'tree' for queries on the CPU and 'boxes' elsewhere.
     """
     if search == "auto":
         search = "tree" if device.type == "cpu" else "boxes"
@@ -56,33 +56,34 @@ def build_index(entries: Tensor, device: torch.device, search: Search = "auto") 
 
 
 class TreeIndex:
-    """scipy's k-d tree, float64, on as many threads as torch uses."""
+    """scipy's k-d tree in float64, on as many threads as torch uses."""
 
     def __init__(self, entries: Tensor) -> None:
         self._tree = cKDTree(entries.detach().cpu().double().numpy(), leafsize=32, balanced_tree=False)
 
     def find_best(self, queries: Tensor) -> Tensor:
-        """(..., 6) -> (...), int64: numbers of the nearest entries. A query that is not finite gets any entry."""
-        # scipy refuses such queries; whoever asked sees them in the loss, with a better message.
+        """Return the index of the nearest entry: (..., 6) -> (...), int64. Non-finite queries get any entry."""
+        # scipy rejects non-finite queries; the trainer reports them in the loss, with a better message.
         points = queries.detach().cpu().double().nan_to_num(0, 0, 0).reshape(-1, PACKED).numpy()
         _, best = self._tree.query(points, workers=torch.get_num_threads())
         return torch.from_numpy(best).view(queries.shape[:-1]).to(queries.device)
 
 
 class BoxIndex:
-    """Equally filled boxes of entries; a query reads the nearest ones until no other can hold a better entry.
+    """Exact search in equally filled boxes of entries.
 
-    Everything runs in a few large tensor operations on the entries' device.
+    A query reads its nearest boxes until no unread box can hold a nearer entry. Everything runs in a few large tensor
+    operations on the entries' device.
     """
 
     BOX = 128
-    """Entries in a box, at most."""
+    """Maximum number of entries in a box."""
     AT_ONCE = 2048
-    """Queries in a piece, which bounds memory."""
+    """Queries per chunk, which bounds memory."""
     FIRST_LOOK = 8
-    """Boxes that a query reads before the first check."""
+    """Number of boxes that a query reads before the first check."""
     SLACK = 1e-5
-    """Relative safety for the boxes' distances, which are float32."""
+    """Relative tolerance for box distances, which are float32."""
 
     def __init__(self, entries: Tensor) -> None:
         numbers = _sorted_into_boxes(entries.detach(), self.BOX)
@@ -91,13 +92,13 @@ class BoxIndex:
         self._low, self._high = self._entries.amin(dim=1), self._entries.amax(dim=1)
 
     def find_best(self, queries: Tensor) -> Tensor:
-        """(..., 6) -> (...), int64: numbers of the nearest entries."""
+        """Return the index of the nearest entry: (..., 6) -> (...), int64."""
         points = queries.detach().reshape(-1, PACKED).to(self._entries.device)
         best = torch.cat([self._search(piece) for piece in torch.split(points, self.AT_ONCE)])
         return best.view(queries.shape[:-1]).to(queries.device)
 
     def _search(self, points: Tensor) -> Tensor:
-        """(n, 6) -> (n,)."""
+        """Return the index of the nearest entry for each of (n, 6) points: (n,)."""
         bounds = self._box_distances(points.float())
         found = torch.zeros(len(points), dtype=torch.int64, device=points.device)
         open_points = torch.arange(len(points), device=points.device)
@@ -115,7 +116,7 @@ class BoxIndex:
         return found
 
     def _box_distances(self, points: Tensor) -> Tensor:
-        """Squared distance from each point to each box, 0 inside: (n, boxes)."""
+        """Return the squared distance from each point to each box, 0 inside: (n, boxes)."""
         out = points.new_zeros(len(points), len(self._numbers))
         for axis in range(PACKED):
             x = points[:, axis, None]
@@ -124,7 +125,7 @@ class BoxIndex:
         return out
 
     def _best_inside(self, points: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared distance and number of the nearest entry in the boxes (n, look) of each point (n, 6)."""
+        """Return squared distance and index of the entry nearest to each point (n, 6) in its boxes (n, look)."""
         precise = torch.float32 if points.device.type == "mps" else torch.float64
         distance = points.new_full((len(points),), float("inf"), dtype=precise)
         number = torch.zeros(len(points), dtype=torch.int64, device=points.device)
@@ -138,9 +139,9 @@ class BoxIndex:
 
 
 def _sorted_into_boxes(entries: Tensor, box: int) -> Tensor:
-    """Numbers of the entries in boxes, (boxes, at most ``box``), by halving at the median of each box's widest axis.
+    """Return the entries' indices in boxes, (boxes, at most ``box``), by median splits along each box's widest axis.
 
-    The number of boxes is a power of two; where the entries don't divide, the last ones are listed again.
+    The number of boxes is a power of two. The last entries are repeated to fill the boxes.
     """
     boxes = 1
     while boxes * box < len(entries):

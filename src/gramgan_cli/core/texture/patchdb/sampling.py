@@ -1,4 +1,4 @@
-"""Which positions of a set of photos go into the bank: uniform over all pixels of all photos, from one seed."""
+"""Sampling positions for the bank: uniformly over all pixels of all photos, from one seed."""
 
 from __future__ import annotations
 
@@ -14,25 +14,28 @@ from gramgan_cli.core.texture.patchdb.versions import AFFINE_NUMBERS, MARGIN
 
 @dataclass(frozen=True)
 class Draw:
-    """All that is random about a bank."""
+    """All random numbers of a bank."""
 
     corners: list[NDArray[np.int64]]
-    """Per photo, the patches' top left corners (y, x), (n, 2), in reading order."""
+    """Per photo, the top left corners (y, x) of the patches, (n, 2), in row-major order."""
     normals: list[NDArray[np.float64]]
-    """Per photo, the numbers of the affine maps, (n, 5)."""
+    """Per photo, the standard normal numbers of the affine maps, (n, 5)."""
 
 
 def draw_positions(sizes: Sequence[tuple[int, int]], max_patches: int, patch_size: int, seed: int) -> Draw:
-    """Choose ``max_patches`` different positions, each possible position of the whole set being equally likely.
+    """Draw ``max_patches`` distinct positions, uniformly over all valid positions of all photos.
 
-    A position is possible where the patch keeps ``MARGIN`` pixels to every border. A set with fewer positions
-    gives them all.
+    A position is valid if the patch lies at least ``MARGIN`` pixels from every border. If there are fewer valid
+    positions, all are returned.
 
     Args:
         sizes: (height, width) of every photo.
-        max_patches: positions at most.
-        patch_size: side of a patch.
+        max_patches: maximum number of positions.
+        patch_size: side of a patch in pixels.
         seed: equal seeds give equal draws.
+
+    Raises:
+        GramganError: no photo is large enough.
     """
     needed = patch_size + 2 * MARGIN
     rows = np.array([max(0, height - needed + 1) for height, _ in sizes], dtype=np.int64)

@@ -1,6 +1,6 @@
-"""The three versions in which a patch enters the candidates: as it is, down and up again, slightly deformed.
+"""The three versions of each patch in the bank: raw, down- and upscaled, and slightly deformed.
 
-Both derived versions are computed from the photo around the patch, never from filled-in borders, so a position needs
+Both derived versions are computed from the photo around the patch, never from padding. A position therefore needs
 ``MARGIN`` pixels of photo on every side (Song et al. 2023, section 3.2).
 """
 
@@ -19,8 +19,8 @@ from gramgan_cli.core.texture.patches import cut_patches
 VERSIONS = ("raw", "down-up", "affine")
 
 MARGIN = 8
-"""Pixels around a patch that its versions may read: halving and doubling reach 7, the affine map less than 8 as long as
-its normal numbers stay within ``NORMAL_LIMIT`` and patches within 16 px. Even, so that the halved grid fits."""
+"""Pixels around a patch that its versions may read. Halving and doubling read 7. The affine map reads fewer than 8 if
+its normal numbers stay within ``NORMAL_LIMIT`` and patches within 16 px. It is even, so that the halved grid fits."""
 
 NORMAL_LIMIT = 6.0
 AFFINE_NUMBERS = 5
@@ -28,16 +28,16 @@ ANGLE_DEGREES = 1.08
 SHEAR_DEGREES = 0.06
 SCALE = 0.003
 SHIFT_PIXELS = 0.003 * 192
-"""Affine magnitudes per standard normal number: 0.003 of a full turn, about that of a shear, of the scale, and of the
-training crop's side."""
+"""Standard deviations of the affine parameters. The rotation is 0.003 of a full turn; scale and shift are 0.003 of the
+patch's scale and of the training crop's side (192 px)."""
 
 
 @lru_cache(maxsize=8)
 def down_up_matrix(length: int) -> Tensor:
-    """(length, length), float64: halving and doubling along one axis by MATLAB's bicubic, as one linear map.
+    """Return MATLAB's bicubic halving and doubling along one axis as one linear map, (length, length), float64.
 
-    Only the rows that lie ``MARGIN`` or more from both ends are free of MATLAB's mirrored border. All weights are
-    multiples of a power of two, so products with 8-bit values are exact in float64.
+    Only rows at least ``MARGIN`` from both ends are unaffected by MATLAB's mirrored border. All weights are multiples
+    of a power of two, so products with 8-bit values are exact in float64.
     """
     half = -(-length // 2)
     down, up = np.zeros((half, length)), np.zeros((length, half))
@@ -50,15 +50,15 @@ def down_up_matrix(length: int) -> Tensor:
 
 
 def down_up_patches(images: Tensor, positions: Tensor, size: int) -> Tensor:
-    """Patches of the images halved and doubled again, each on the pixel grid that its own corner starts.
+    """Return patches of the images halved and doubled again, with each patch's corner on its own pixel grid.
 
     Args:
         images: (B, C, H, W), any range and dtype.
         positions: corners (y, x), (B, K, 2), at least ``MARGIN`` from every border.
-        size: side of a patch.
+        size: side of a patch in pixels.
 
     Returns:
-        (B, K, C, size, size), not rounded; float64, or the images' own precision where they are floating point.
+        (B, K, C, size, size), not rounded; in the images' dtype if it is floating point, else float64.
     """
     rows = down_up_matrix(size + 2 * MARGIN)[MARGIN : MARGIN + size, 1:-1]
     context = cut_patches(images, positions - (MARGIN - 1), rows.shape[1]).transpose(1, 2)
@@ -67,23 +67,23 @@ def down_up_patches(images: Tensor, positions: Tensor, size: int) -> Tensor:
 
 
 def _along_last_axis(values: Tensor, matrix: Tensor) -> Tensor:
-    """(..., n, m) and (size, m) -> (..., size, n): the last axis mapped, then exchanged with the one before.
+    """Map the last axis of (..., n, m) by a matrix (size, m) and swap the last two axes: (..., size, n).
 
-    As one large product: a batch of tiny ones is slow.
+    One large product, because a batch of tiny ones is slow.
     """
     mapped = values.flatten(0, -2) @ matrix.T
     return mapped.view(*values.shape[:-1], len(matrix)).transpose(-1, -2)
 
 
 def affine_offsets(size: int, normals: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the pixels of deformed patches are read, from each patch's corner.
+    """Return the coordinates at which deformed patches are sampled, relative to each patch's corner.
 
-    About the patch's centre: shear x by y, turn, scale; then shift. Each of ``normals``' numbers drives one of angle,
-    shear, scale, shift down and shift right.
+    The map shears x by y, rotates and scales about the patch's centre, then shifts. The five ``normals`` drive the
+    angle, shear, scale, shift down and shift right.
 
     Args:
-        size: side of a patch.
-        normals: standard normal numbers (B, K, 5), cut at ``NORMAL_LIMIT`` here.
+        size: side of a patch in pixels.
+        normals: standard normal numbers (B, K, 5), clamped to ``NORMAL_LIMIT`` here.
 
     Returns:
         y and x, each (B, K, size, size), in pixels; pixel centres are whole numbers.
@@ -102,7 +102,7 @@ def affine_offsets(size: int, normals: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _cubic_weights(fraction: Tensor) -> list[Tensor]:
-    """Weights of the four samples around a point ``fraction`` behind the second one: Keys' kernel with a = -0.5."""
+    """Return Keys' weights (a = -0.5) of the four samples around a point ``fraction`` past the second sample."""
 
     def near(t: Tensor) -> Tensor:
         return (1.5 * t - 2.5) * t * t + 1
@@ -114,13 +114,13 @@ def _cubic_weights(fraction: Tensor) -> list[Tensor]:
 
 
 def affine_patches(images: Tensor, positions: Tensor, size: int, normals: Tensor) -> Tensor:
-    """Patches under the small random affine map, read by bicubic interpolation (Keys 1981; ``core.resize.matlab``).
+    """Return patches under a small random affine map, sampled bicubically (Keys 1981; ``core.resize.matlab``).
 
     Args:
         images: (B, C, H, W), any range and dtype.
-        positions: corners (y, x), (B, K, 2), at least ``MARGIN`` from every border; ``size`` is at most 16.
-        size: side of a patch.
-        normals: (B, K, 5), see ``affine_offsets``; their dtype is the result's.
+        positions: corners (y, x), (B, K, 2), at least ``MARGIN`` from every border.
+        size: side of a patch in pixels, at most 16.
+        normals: (B, K, 5), see ``affine_offsets``; sets the result's dtype.
 
     Returns:
         (B, K, C, size, size), not rounded.
