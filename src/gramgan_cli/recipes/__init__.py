@@ -1,1 +1,1 @@
-"""Training recipes: frozen dataclasses, read from TOML. Each default stands once."""
+"""Training recipes: frozen dataclasses that hold all defaults, read from TOML."""

@@ -1,4 +1,4 @@
-"""Between plain dictionaries (TOML, ``--set``) and the frozen recipe; unknown keys and wrong types are errors."""
+"""Conversion between dictionaries (TOML, ``--set``) and Recipe. Unknown keys and wrong types raise UsageError."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gramgan_cli.recipes.schema import LIMITS, OPEN_TABLES, Recipe
 
 
 def _fits(kind: Any, value: Any) -> bool:
-    """Whether a value read from TOML is of the declared type (an int serves as a float)."""
+    """Whether a value read from TOML has the declared type (an int is accepted as a float)."""
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if kind is int:
@@ -25,7 +25,7 @@ def _fits(kind: Any, value: Any) -> bool:
 
 
 def _value(key: str, kind: Any, value: Any) -> Any:
-    """A value as its field's type, or an error that names the key and what it takes."""
+    """Convert a value to its field's type. Raises UsageError that names the key and the expected type."""
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise UsageError(f"{key} is one of {', '.join(map(str, get_args(kind)))}, not {value!r}.")
@@ -47,7 +47,7 @@ def _value(key: str, kind: Any, value: Any) -> Any:
 
 
 def _merge(record: Any, changes: Mapping[str, Any], prefix: str) -> Any:
-    """A copy of a dataclass with ``changes`` applied, nested tables into nested dataclasses."""
+    """Copy a dataclass with ``changes`` applied; nested tables go into nested dataclasses."""
     kinds = get_type_hints(type(record))
     updated = {}
     for name, value in changes.items():
@@ -73,7 +73,7 @@ def _merge(record: Any, changes: Mapping[str, Any], prefix: str) -> Any:
 
 
 def _merge_network(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters of another architecture don't carry over."""
+    """The network table with ``changes``. Hyperparameters of another architecture are dropped."""
     if not isinstance(changes.get("arch", ""), str):
         raise UsageError(f"network.arch takes str, not {changes['arch']!r}.", "For example: --set network.arch=compact")
     if changes.get("arch", current["arch"]) != current["arch"]:
@@ -82,13 +82,13 @@ def _merge_network(current: Mapping[str, Any], changes: Mapping[str, Any]) -> di
 
 
 def merge(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """``recipe`` with nested ``changes``. Unknown keys are errors that name the nearest known ones."""
+    """Apply nested ``changes`` to a recipe. An unknown key raises UsageError with the nearest known ones."""
     merged: Recipe = _merge(recipe, changes, "")
     return merged
 
 
 def split_setting(text: str) -> tuple[str, Any]:
-    """``loss.texture=0.5`` as ("loss.texture", 0.5). The value is TOML; bare words are taken as text."""
+    """Split ``loss.texture=0.5`` into ("loss.texture", 0.5). The value is TOML; anything else is a string."""
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
         raise UsageError(f"--set takes key=value, not '{text}'.", "For example: --set loss.texture=0.5")
@@ -100,24 +100,24 @@ def split_setting(text: str) -> tuple[str, Any]:
 
 
 def parse_setting(text: str) -> dict[str, Any]:
-    """``loss.texture=0.5`` as {"loss": {"texture": 0.5}}."""
+    """Parse ``loss.texture=0.5`` into {"loss": {"texture": 0.5}}."""
     return nested(*split_setting(text))
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:
-    """``a.b`` and a value as {"a": {"b": value}}; ``flat`` is the way back."""
+    """Nest a value under a dotted key: ``a.b`` gives {"a": {"b": value}}. Inverse of ``flat``."""
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The whole recipe, every value written out, in TOML that ``merge`` reads back to an equal recipe."""
+    """The recipe as TOML with every value written out, which ``merge`` turns back into an equal recipe."""
     return tomli_w.dumps(dataclasses.asdict(recipe))
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one, with dotted keys."""
+    """Flatten nested dictionaries into one with dotted keys."""
     rows: dict[str, Any] = {}
     for name, value in record.items():
         rows |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
@@ -125,28 +125,28 @@ def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def flatten(recipe: Recipe) -> dict[str, Any]:
-    """A recipe's values by dotted key."""
+    """All values of a recipe by dotted key."""
     return flat(dataclasses.asdict(recipe))
 
 
 def stated(recipe: Recipe) -> dict[str, Any]:
-    """The dotted keys whose values are not the defaults, with their values."""
+    """Values that differ from the defaults, by dotted key."""
     defaults = flatten(Recipe())
     return {key: value for key, value in flatten(recipe).items() if value != defaults.get(key)}
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
-    """The dotted keys in which two recipes differ."""
+    """Dotted keys in which two recipes differ, sorted."""
     before, after = flatten(old), flatten(new)
     return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
 
 
 METHOD = ("degradation", "loss", "optimizer", "schedule", "discriminator", "features", "texture", "mask")
-"""A recipe's tables that say how weights come about; the others say what, where and how fast."""
+"""Tables of a recipe that define the training method; the others set data, hardware and intervals."""
 
 
 def method(recipe: Recipe) -> dict[str, Any]:
-    """The dotted keys of ``METHOD``'s tables whose values are not the defaults, with their values; no paths."""
+    """Values of the ``METHOD`` tables that differ from the defaults, by dotted key, without the bank's path."""
     values, defaults = flatten(recipe), flatten(Recipe())
     return {
         key: value
@@ -156,7 +156,7 @@ def method(recipe: Recipe) -> dict[str, Any]:
 
 
 def read_toml(text: str, origin: str) -> dict[str, Any]:
-    """TOML text as nested dictionaries; a syntax error names the file."""
+    """Parse TOML text. Raises GramganError, naming ``origin``, on a syntax error."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,4 +1,4 @@
-"""Finding a recipe by name or path: the package's own and the user's."""
+"""Loading a recipe by name or path: built-in ones and the user's."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gramgan_cli.recipes.schema import Recipe
 
 
 def user_recipe_folder() -> Path:
-    """Where the user's own recipes lie, ``NAME.toml`` each."""
+    """Folder of the user's recipes, ``NAME.toml`` each."""
     return data_dir() / "recipes"
 
 
 def _files() -> dict[str, Traversable]:
-    """Recipe name -> TOML file. The user's own stand before the package's of the same name."""
+    """TOML files by recipe name. The user's override built-in ones of the same name."""
     builtin = files("gramgan_cli.recipes") / "builtin"
     found = {entry.name.removesuffix(".toml"): entry for entry in builtin.iterdir() if entry.name.endswith(".toml")}
     own = user_recipe_folder()
@@ -29,7 +29,7 @@ def _files() -> dict[str, Traversable]:
 
 
 def _read(file: Traversable, origin: str) -> dict[str, Any]:
-    """A recipe file's tables; one that can't be read is an error that names it."""
+    """Read a recipe file's tables. Raises GramganError, naming the file, if it can't be read."""
     try:
         return read_toml(file.read_text(encoding="utf-8"), origin)
     except (OSError, UnicodeDecodeError) as error:
@@ -37,12 +37,12 @@ def _read(file: Traversable, origin: str) -> dict[str, Any]:
 
 
 def recipe_names() -> list[str]:
-    """Names of all recipes that can be asked for."""
+    """Names of all built-in and user recipes, sorted."""
     return sorted(_files())
 
 
 def load_recipe(name_or_path: str) -> Recipe:
-    """The recipe of that name, or of that TOML file."""
+    """Load a recipe by its name or from a TOML file. Raises GramganError if there is none."""
     path = Path(name_or_path)
     if path.suffix == ".toml":
         if not path.is_file():
@@ -55,5 +55,5 @@ def load_recipe(name_or_path: str) -> Recipe:
 
 
 def list_recipes() -> list[Recipe]:
-    """The recipes of the package and of the user, each with its ``name``, ``network`` and ``summary``."""
+    """Load all built-in and user recipes, sorted by name."""
     return [load_recipe(name) for name in recipe_names()]

@@ -1,4 +1,4 @@
-"""What a training run is made of. Every default stands here, once; a recipe file states what differs."""
+"""The recipe of a training run, with all defaults; a recipe file sets only what differs."""
 
 from __future__ import annotations
 
@@ -12,232 +12,237 @@ from gramgan_cli.core.data.damage.strength import BEST_QUALITY, Degradation
 
 @dataclass(frozen=True)
 class Data:
-    """Where the crops come from and how large they are."""
+    """Photos, crops and augmentation."""
 
     hr_dir: tuple[str, ...] = ()
-    """Folders of HR photos, lists of them, or tar shards; empty in a recipe, filled in by the run."""
+    """Folders of HR photos, file lists or tar shards. Empty in recipe files; set by the run."""
     lr_dir: tuple[str, ...] = ()
-    """Folders of given LR, one for each of ``hr_dir``; empty: LR is made from HR."""
+    """Folders of given LR, one per entry of ``hr_dir``; empty means that LR is made from HR."""
     weights: tuple[float, ...] = ()
-    """Share of the crops that each of ``hr_dir`` gives, in any unit; empty: by the area of their photos."""
+    """Relative share of the crops per entry of ``hr_dir``; empty means by the area of their photos."""
     valid_dir: str = ""
-    """Folder of held-out HR photos; empty: some of ``hr_dir`` are held out."""
+    """Folder of HR photos for validation; empty means that some of ``hr_dir`` are held out."""
     valid_lr_dir: str = ""
-    """Folder of the given LR of ``valid_dir``; empty: LR is made."""
+    """Folder of the given LR of ``valid_dir``; empty means that LR is made from HR."""
     valid_crop: int = 0
-    """Side of the middle crop that is measured of each validation photo, in HR pixels; 0 is the whole photo."""
+    """Side of the centre crop measured in validation, in HR px; 0 measures the whole photo."""
     hr_crop: int = 192
-    """Side of the HR crops, a multiple of the scale."""
+    """Side of the HR crops in px, a multiple of the scale."""
     flips: Literal["turns", "horizontal", "none"] = "turns"
-    """How crops are varied: flips and quarter turns, mirrored left to right only, or not at all."""
+    """Augmentation: 'turns' is flips and quarter turns, 'horizontal' is left-right flips only."""
     rotation: float = 0.0
-    """Degrees, at most, by which crops are rotated either way; above 0 HR is interpolated and so softer."""
+    """Largest random rotation of the crops, in degrees. Above 0, HR is interpolated and thus softer."""
     references: Literal["none", "crops", "folder"] = "none"
-    """Networks that take a reference: a second, altered crop of the same photo, or a photo of ``ref_dir``."""
+    """Source of references: a second, altered crop of the same photo, or a photo of ``ref_dir``."""
     ref_dir: str = ""
-    """Folder of reference photos: same stem as the photo's, or ``*_ref`` for ``*_in``."""
+    """Folder of reference photos, with the photo's stem, or ``*_ref`` for ``*_in``."""
     window: int = 64
-    """Tar shards only: photos in memory at once, from which the steps draw; larger mixes better."""
+    """Tar shards only: number of photos in memory from which crops are drawn; larger values mix better."""
     crops_per_photo: int = 16
-    """Tar shards only: crops drawn of each photo, on average, before the window moves on."""
+    """Tar shards only: mean number of crops drawn per photo before the window moves on."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Weights of the generator's loss terms; 0 leaves a term out."""
+    """Weights of the generator's loss terms (0 turns a term off) and their settings."""
 
     content: float = 1.0
-    """Pixel distance of SR and HR."""
+    """Weight of the pixel loss."""
     content_distance: Literal["l1", "mse", "charbonnier"] = "l1"
-    """Which pixel distance."""
+    """Distance of the pixel loss."""
     content_range: Literal["unit", "signed"] = "unit"
-    """Values in which it is taken: [0, 1], or [-1, 1], in which L1 is twice and MSE four times as large."""
+    """Value range of the pixel loss: [0, 1], or [-1, 1], where L1 is twice and MSE four times as large."""
     ssim: float = 0.0
-    """1 - SSIM (``core/losses/optional/structure.py``)."""
+    """Weight of 1 - SSIM (``core/losses/optional/structure.py``)."""
     ms_ssim: float = 0.0
-    """1 - SSIM over five scales; crops of 176 pixels at least."""
+    """Weight of 1 - MS-SSIM over five scales; needs crops of at least 176 px."""
     wavelet: float = 0.0
-    """Distance of SR's and HR's wavelet details (``core/losses/optional/wavelet.py``)."""
+    """Weight of the wavelet detail loss (``core/losses/optional/wavelet.py``)."""
     artifacts: float = 0.0
-    """Pixel distance where artifacts are likely (LDL, ``core/losses/optional/artifacts.py``)."""
+    """Weight of the artifact loss (LDL, ``core/losses/optional/artifacts.py``)."""
     dists: float = 0.0
-    """DISTS over VGG16 of ``features.weights`` (``core/metrics/dists.py``); needs the extra ``metrics``."""
+    """Weight of DISTS, on VGG16 with ``features.weights`` (``core/metrics/dists.py``); needs the extra ``metrics``."""
     frequency: float = 0.0
-    """Distance of SR's and HR's spectra (``core/losses/frequency.py``)."""
+    """Weight of the L1 loss between Fourier spectra (``core/losses/frequency.py``)."""
     spectrum: float = 0.0
-    """Distance of their power at each frequency, region by region (``core/losses/optional/spectrum.py``)."""
+    """Weight of the local power-spectrum loss (``core/losses/optional/spectrum.py``)."""
     colours: Literal["rgb", "ycbcr"] = "rgb"
-    """What content and frequency compare: RGB, or luma and, fainter, the differences (``core/losses/colours.py``)."""
+    """Colour space of the content and frequency losses: RGB, or luma and down-weighted colour differences
+    (``core/losses/colours.py``)."""
     perceptual: float = 0.0
-    """Distance of network features of SR and HR (``features``)."""
+    """Weight of the perceptual loss (``features``)."""
     style: float = 0.0
-    """Distance of the Gram matrices of network features of SR and HR (``features``)."""
+    """Weight of the style loss, between Gram matrices of features (``features``)."""
     texture: float = 0.0
-    """Distance of SR patches' Grams from the best-matching real patches' (``texture``; L_PT of docs/gramgan.md)."""
+    """Weight of the patch texture loss, between Gram matrices of patches (``texture``; L_PT of docs/gramgan.md)."""
     discriminator: float = 0.0
-    """Distance of the discriminator's features of SR and HR (L_DP of docs/gramgan.md)."""
+    """Weight of the discriminator perceptual loss (L_DP of docs/gramgan.md)."""
     phase: float = 0.0
-    """Fixed pattern of the sub-pixels (``core/losses/phase.py``): for networks that end in one PixelShuffle."""
+    """Weight of the loss against sub-pixel patterns (``core/losses/phase.py``), for networks that end in one
+    PixelShuffle."""
     plain: float = 0.0
-    """Pixel distance in HR's plain places (``core/losses/plain.py``), against ripples beside strong edges."""
+    """Weight of the pixel loss in HR's flat regions (``core/losses/plain.py``), against ringing at strong edges."""
     transferal: float = 0.0
-    """Distance of SR's features from the textures that a reference lent (TTSR: Yang et al. 2020, section 3.3)."""
+    """Weight of the transferal perceptual loss (TTSR: Yang et al. 2020, section 3.3)."""
     adversarial: float = 0.0
-    """Adversarial term."""
+    """Weight of the adversarial loss."""
     sharpened: bool = False
-    """Whether content, frequency and perceptual terms ask for sharpened HR (``core/losses/sharpen.py``)."""
+    """Whether the target of the content, frequency, dists and perceptual losses is sharpened HR
+    (``core/losses/sharpen.py``)."""
     adversarial_form: Literal["ragan", "gan", "lsgan", "wgan", "wgan-gp"] = "ragan"
-    """Which adversarial loss."""
+    """Form of the adversarial loss."""
     plugins: Mapping[str, float] = field(default_factory=dict)
-    """Weights of plugins' terms by name (docs/extending.md)."""
+    """Weights of plugin losses, by name (docs/extending.md)."""
 
 
 OPEN_TABLES = ("loss.plugins",)
-"""Tables of any names: settings add to them, and they may be empty."""
+"""Tables with free keys. Settings add to them, and they may be empty."""
 
 LOSS_TERMS = tuple(term.name for term in fields(Loss) if isinstance(term.default, float))
-"""The generator's terms, as recipes and records name them."""
+"""Names of the generator's loss terms in recipes and training records."""
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Adam, and AdamW or Muon in its place where the recipe says so."""
+    """Optimisers, learning rates and weight averaging."""
 
     name: Literal["adam", "adamw", "muon"] = "adam"
-    """The generator's. 'adamw' shrinks the weights apart from their gradients; 'muon' moves its convolutions, but that
-    which sees the picture, by Muon, the rest by Adam."""
+    """The generator's optimiser. 'adamw' has decoupled weight decay; 'muon' trains the convolutions with Muon, except
+    those that take the picture, and the rest with Adam."""
     rate: float = 2e-4
-    """Base rate of the generator."""
+    """Base learning rate of the generator."""
     discriminator_rate: float = 1e-4
-    """Base rate of the discriminator."""
+    """Base learning rate of the discriminator."""
     beta1: float = 0.9
-    """Decay of the first moment."""
+    """Decay of Adam's first moment."""
     beta2: float = 0.999
-    """Decay of the second moment."""
+    """Decay of Adam's second moment."""
     discriminator_beta1: float = 0.9
     """The discriminator's ``beta1``."""
     discriminator_beta2: float = 0.999
     """The discriminator's ``beta2``."""
     extractor_rate: float = 1e-5
-    """Base rate of the texture extractor in networks that have one (TTSR)."""
+    """Base learning rate of the texture extractor (TTSR only)."""
     weight_decay: float = 0.0
-    """AdamW only: share of the rate by which the generator's weights shrink at each step."""
+    """Weight decay of AdamW, a factor on the learning rate."""
     clip: float = 0.0
-    """Largest norm of the generator's gradient; 0 does not clip."""
+    """Norm to which the generator's gradient is clipped; 0 turns clipping off."""
     accumulate: int = 1
-    """Parts that a process's batch is worked through in, to save memory."""
+    """Gradient accumulation: number of parts of each process's batch, to save memory."""
     ema: float = 0.999
-    """Decay of the averaged weights, which are the ones that are kept; 0 keeps the raw ones."""
+    """Decay of the averaged weights (EMA), which are the ones saved; 0 saves the raw weights."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Share of the base rate over the steps."""
+    """Learning rate schedule."""
 
     shape: Literal["cosine", "steps"] = "cosine"
-    """Cosine with restarts, or a factor at milestones."""
+    """Cosine with restarts, or steps at milestones."""
     warmup: int = 0
-    """Steps of linear warm-up, at the start of each period."""
+    """Steps of linear warm-up at the start of each period."""
     period: int = 0
-    """Steps between restarts of the cosine; 0 is the whole stage."""
+    """Steps between restarts of the cosine; 0 means the whole stage."""
     milestones: tuple[int, ...] = ()
     """Steps at which the rate is multiplied by ``factor``."""
     factor: float = 0.1
-    """See ``milestones``."""
+    """Factor on the rate at each of ``milestones``."""
 
 
 @dataclass(frozen=True)
 class Compute:
-    """How the arithmetic is done."""
+    """Precision, compilation and threads."""
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """'auto' is bf16 on GPUs that have it and fp32 elsewhere. CPUs with AVX512-BF16 or AMX gain from bf16 too."""
+    """'auto' is bf16 on GPUs that support it, else fp32. bf16 is also faster on CPUs with AVX512-BF16 or AMX."""
     compile: bool = False
-    """torch.compile the networks; needs a C++ compiler on the CPU and pays a warm-up."""
+    """Whether to torch.compile the networks. Needs a C++ compiler on the CPU; the first steps are slow."""
     threads: int = 0
-    """CPU threads; 0 leaves torch's choice."""
+    """Number of CPU threads; 0 is torch's default."""
 
 
 @dataclass(frozen=True)
 class Texture:
-    """The texture loss's patches and candidates (docs/gramgan.md, "The match", "Which patches")."""
+    """Patches and candidates of the texture loss (docs/gramgan.md, "The match", "Which patches")."""
 
     db: str = ""
-    """The bank's file; empty is the default one."""
+    """File of the texture bank; empty means the default bank."""
     patches: str = "dense"
-    """'center', 'dense', or 'random:K'; dense and centred by comparison (docs/gramgan.md)."""
+    """Positions of the patches: 'center', 'dense' or 'random:K'. docs/gramgan.md has the comparison behind 'dense'."""
     candidates: Literal["database", "image", "both"] = "database"
-    """Where the real patches come from."""
+    """Source of the real patches: the bank, the HR image or both."""
     search: Literal["auto", "tree", "boxes", "faiss"] = "auto"
-    """Which index finds the nearest candidate: a k-d tree or boxes (both exact; 'auto' takes the tree on the CPU and
-    the boxes on GPUs), or FAISS on the CPU (exact, but approximate for banks from 10 million entries)."""
+    """Index for the nearest candidate: a k-d tree or boxes (both exact; 'auto' is the tree on the CPU and boxes on
+    GPUs), or FAISS on the CPU (exact up to 10 million entries, approximate from there)."""
     patch_size: int = 4
-    """Side of a patch; a database has one of its own."""
+    """Side of a patch in px; must equal the bank's."""
     centered: bool = True
-    """Whether each patch's mean colour is removed before the Gram."""
+    """Whether each patch's mean colour is subtracted before its Gram matrix is computed."""
     alpha: float = 0.5
-    """Weight of the distance from the HR patch's Gram in the match."""
+    """Weight in the match of the distance to the HR patch's Gram matrix."""
     beta: float = 0.5
-    """Weight of the distance from the SR patch's Gram in the match."""
+    """Weight in the match of the distance to the SR patch's Gram matrix."""
 
 
 @dataclass(frozen=True)
 class Mask:
-    """Which parts of the picture the discriminator sees (docs/gramgan.md, "Masks")."""
+    """Mask of the discriminator's input (docs/gramgan.md, "Masks")."""
 
     mode: Literal["none", "grid", "sliding"] = "none"
-    """No mask, aligned cells, or Beby-GAN's sliding window."""
+    """No mask, a grid of cells, or Beby-GAN's sliding window."""
     cell: int = 11
-    """Side of the cells in HR pixels."""
+    """Side of a cell or window in HR px."""
     delta: float = 0.0
-    """Deviation from which a cell counts as textured, in [0, 1] values; 0: ``core.texture.masks.DELTA`` of the mode."""
+    """Standard deviation, of values in [0, 1], from which a cell is textured; 0 means the mode's
+    ``core.texture.masks.DELTA``."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """The feature extractor of the perceptual term."""
+    """Feature extractor of the perceptual and style losses."""
 
     extractor: Literal["vgg16", "vgg19", "resnet18", "resnet34"] = "vgg19"
-    """A torchvision network."""
+    """Torchvision network."""
     taps: Mapping[str, float] = field(default_factory=lambda: {"conv3_4": 0.125, "conv4_4": 0.25, "conv5_4": 0.5})
-    """Layer -> weight."""
+    """Layers and their weights."""
     activated: bool = False
-    """Whether VGG taps lie after the activation."""
+    """Whether VGG features are taken after the ReLU."""
     distance: Literal["l1", "mse", "cosine", "lpips"] = "l1"
-    """Which distance of features; 'cosine' compares the directions of each place's channels, 'lpips' weighs them
-    as LPIPS does (extractor vgg16, after the activation; extra ``metrics``)."""
+    """Distance of features. 'cosine' compares the directions of the channel vectors at each position; 'lpips' has
+    LPIPS's channel weights (vgg16 after the ReLU; needs the extra ``metrics``)."""
     imagenet_norm: bool = True
-    """Whether the extractor sees pictures less ImageNet's mean, over its deviation, as it was trained; else [0, 1]."""
+    """Whether the extractor's input is normalised with ImageNet's mean and deviation, as in its training; else it is
+    in [0, 1]."""
     weights: str = "imagenet"
-    """torchvision's own ('imagenet'), 'random' (for trying and testing), or a .pth or .safetensors file."""
+    """Weights: 'imagenet' (torchvision's), 'random' (for tests), or a .pth or .safetensors file."""
     jitter: int = 0
-    """They are taken from a corner that changes from step to step within this many pixels; 0 from the first pixel."""
+    """Pixels by which the crop that the extractor sees is randomly offset and smaller; 0 turns this off."""
     normalise: bool = False
-    """Divide each tap by its mean absolute value over crops of the training photos: files differ in scale."""
+    """Whether to divide each tap by its mean absolute value over training crops, since weight files differ in scale."""
 
 
 @dataclass(frozen=True)
 class Discriminator:
-    """The network that judges."""
+    """The discriminator."""
 
     arch: Literal["none", "gramgan", "srgan", "esrgan", "ttsr", "unet"] = "none"
-    """Which one; 'none' is content training."""
+    """Architecture; 'none' trains without a discriminator."""
     nf: int = 0
-    """Channels of its first convolution, which all others follow; 0 is the paper's."""
+    """Channels of the first convolution, from which the other widths follow; 0 is the paper's value."""
     input_range: Literal["unit", "signed", "imagenet"] = "unit"
-    """Values that it sees: [0, 1], [-1, 1], or less ImageNet's mean, over its deviation."""
+    """Value range of its input: [0, 1], [-1, 1], or normalised with ImageNet's mean and deviation."""
     jitter: int = 0
-    """It looks from a corner that changes from step to step within this many pixels; 0 always from the first pixel."""
+    """Pixels by which the crop that it sees is randomly offset and smaller; 0 turns this off."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Which numbers a key takes."""
+    """Range of the numbers that a key takes."""
 
     least: float
     most: float = math.inf
     included: bool = True
-    """Whether ``most`` itself is one of them."""
+    """Whether ``most`` itself is allowed."""
 
     def __contains__(self, value: float) -> bool:
         return math.isfinite(value) and self.least <= value <= self.most and (self.included or value != self.most)
@@ -271,45 +276,44 @@ LIMITS: dict[str, Limits] = {
     "degradation.quality": Limits(1, BEST_QUALITY),
     "seed": Limits(0, 2**32 - 1),
 }
-"""Numbers that the keys take; all others are refused."""
+"""Allowed range of each numeric key; other values raise UsageError."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training stage, whole."""
+    """All settings of one training stage."""
 
     name: str = "custom"
-    """Its name in lists."""
+    """Name of the recipe."""
     summary: str = ""
-    """One line: what it trains."""
+    """One line on what it trains."""
     source: str = ""
-    """Where it comes from."""
+    """Paper or other source of the method."""
     stage: str = ""
-    """Recipe whose weights this one starts from, trained first where none are at hand; empty starts from random."""
+    """Recipe of the first stage, whose weights this one starts from. It is trained first if the store has none; empty
+    means random initial weights."""
     stage_steps: int = 0
-    """Steps of that first stage; 0 takes as many as its recipe says."""
+    """Steps of the first stage; 0 means its recipe's steps."""
     init: str = ""
-    """Weights to start from: a name in the store, a file, 'none' for random, 'first stage' for its end; empty follows
-    ``stage``."""
+    """Initial weights: a name in the store, a file, 'none' (random) or 'first stage'; empty follows ``stage``."""
     steps: int = 500_000
-    """Steps of this stage."""
+    """Training steps."""
     epochs: float = 0.0
-    """Passes over the photos in place of ``steps``, one crop of each photo in a pass; 0: ``steps`` holds."""
+    """Passes over the photos, with one crop per photo, instead of ``steps``; 0 means that ``steps`` is used."""
     batch_size: int = 16
-    """Crops per step, over all processes."""
+    """Crops per step, in total over all processes."""
     seed: int = 0
-    """Of initialisation, crops and patches."""
+    """Seed of initial weights, crops and patches."""
     valid_every: int = 5_000
     """Steps between validations."""
     valid_loss: bool = False
-    """Whether the generator's own loss is measured on the validation photos too, and the weights kept where it is
-    lowest (``best_loss``)."""
+    """Whether validation also measures the generator's loss and saves the weights with the lowest (``best_loss``)."""
     save_every: int = 1_000
     """Steps between saved states."""
     log_every: int = 100
     """Steps between rows of metrics."""
     network: Mapping[str, Any] = field(default_factory=lambda: {"arch": "rrdbnet"})
-    """``arch`` and its hyperparameters."""
+    """``arch`` and the network's hyperparameters."""
     data: Data = field(default_factory=Data)
     degradation: Degradation = field(default_factory=Degradation)
     loss: Loss = field(default_factory=Loss)
