@@ -1,1 +1,1 @@
-"""Resizing: MATLAB's bicubic, its torch form, row by row, and the interpolations to compare with."""
+"""Resizing: MATLAB's bicubic in NumPy, in torch and in row bands, and the baseline interpolations."""

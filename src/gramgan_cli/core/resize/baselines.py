@@ -1,4 +1,4 @@
-"""The interpolations that every network is compared with, by whole factors; 4 where none is named."""
+"""Interpolation baselines for comparison with networks, by integer factors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from gramgan_cli.core.resize.matlab import imresize, round_to_8bit
 
 SCALE = 4
-"""The factor where none is given."""
+"""Default factor."""
 
 
 def _with_pillow(image: NDArray[np.uint8], method: Image.Resampling, scale: int) -> NDArray[np.uint8]:
@@ -20,28 +20,28 @@ def _with_pillow(image: NDArray[np.uint8], method: Image.Resampling, scale: int)
 
 
 def nearest(image: NDArray[np.uint8], scale: int = SCALE) -> NDArray[np.uint8]:
-    """Each pixel becomes a square of its colour (Pillow's NEAREST)."""
+    """Repeat each pixel (Pillow's NEAREST)."""
     return _with_pillow(image, Image.Resampling.NEAREST, scale)
 
 
 def bilinear(image: NDArray[np.uint8], scale: int = SCALE) -> NDArray[np.uint8]:
-    """Pillow's BILINEAR."""
+    """Resize with Pillow's BILINEAR."""
     return _with_pillow(image, Image.Resampling.BILINEAR, scale)
 
 
 def lanczos(image: NDArray[np.uint8], scale: int = SCALE) -> NDArray[np.uint8]:
-    """Pillow's LANCZOS (three lobes)."""
+    """Resize with Pillow's LANCZOS (three lobes)."""
     return _with_pillow(image, Image.Resampling.LANCZOS, scale)
 
 
 def bicubic(image: NDArray[np.uint8], scale: int = SCALE) -> NDArray[np.uint8]:
-    """MATLAB's bicubic on floating point values, rounded once at the end: the papers' bicubic row."""
+    """Resize with MATLAB's bicubic in floating point, rounded once at the end, as in the papers' bicubic row."""
     exact: NDArray[np.floating] = image.astype(np.float64)
     return round_to_8bit(imresize(exact, scale))
 
 
 class Baseline(Protocol):
-    """An interpolation: ``uint8`` (h, w) or (h, w, 3) and a factor -> the same, ``scale`` times larger."""
+    """An interpolation of ``uint8`` (h, w) or (h, w, 3) by ``scale``, which keeps dtype and channels."""
 
     def __call__(self, image: NDArray[np.uint8], scale: int = ..., /) -> NDArray[np.uint8]:
         """Enlarge ``image``."""
@@ -53,10 +53,10 @@ BASELINES: dict[str, Baseline] = {
     "bicubic": bicubic,
     "lanczos": lanczos,
 }
-"""Name on the command line -> function."""
+"""Functions by command-line name."""
 
 REACH = 4
-"""Input pixels that any of them looks to each side (Lanczos: 3, and one for the shifted sampling grid)."""
+"""Largest kernel radius in input pixels (Lanczos: 3, plus one for the shifted sampling grid)."""
 
 _PILLOW = {
     "nearest": Image.Resampling.NEAREST,
@@ -66,10 +66,10 @@ _PILLOW = {
 
 
 def interpolated(image: NDArray[Any], name: str, scale: int = SCALE) -> NDArray[Any]:
-    """One of ``BASELINES`` for every kind of picture: (H, W, C) uint8, uint16 or float32, each channel on its own.
+    """Enlarge an image of any supported dtype, (H, W, C) uint8, uint16 or float32, with one of ``BASELINES``.
 
-    8-bit pictures come out as the functions above make them; the others are computed in floating point and integers
-    rounded half up.
+    Each channel is resized separately. 8-bit images give the same result as the functions above. The others are
+    computed in floating point, and integers are rounded half up.
     """
     return np.stack([_channel(image[:, :, index], name, scale) for index in range(image.shape[2])], axis=2)
 

@@ -1,7 +1,7 @@
-"""MATLAB-compatible ``imresize`` (bicubic, antialiased), the resize that the papers' LR images come from.
+"""MATLAB-compatible ``imresize`` (bicubic, antialiased), which the papers use to make LR images.
 
-One pass per axis, rows first. With 8-bit or 16-bit input each pass is rounded half up to that type, as MATLAB does
-for ``uint8`` and ``uint16`` images; float input is never rounded.
+The resize runs one pass per axis, rows first. With 8-bit or 16-bit input, each pass rounds half up to that type, as
+MATLAB does for ``uint8`` and ``uint16`` images. Float input is never rounded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Sample = TypeVar("Sample", bound=np.generic)
 
 
 def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Keys' cubic convolution kernel with a = -0.5 (Keys 1981, eq. 15), support [-2, 2]."""
+    """Return Keys' cubic convolution kernel with a = -0.5 (Keys 1981, eq. 15), support [-2, 2]."""
     a = np.abs(x)
     near = 1.5 * a**3 - 2.5 * a**2 + 1
     far = -0.5 * a**3 + 2.5 * a**2 - 4 * a + 2
@@ -26,7 +26,7 @@ def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fold(index: NDArray[np.int64], length: int, border: Border) -> NDArray[np.int64]:
-    """Bring indices outside [0, length) back inside: mirrored with the edge repeated, clamped, or wrapped around."""
+    """Map indices outside [0, length) back inside: mirrored with the edge repeated, clamped, or wrapped around."""
     if border == "wrap":
         return np.mod(index, length)
     if border == "replicate":
@@ -39,10 +39,10 @@ def _fold(index: NDArray[np.int64], length: int, border: Border) -> NDArray[np.i
 def contributions(
     in_length: int, out_length: int, scale: float, border: Border = "symmetric"
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Source indices and weights of every output sample along one axis.
+    """Return source indices and weights of every output sample along one axis.
 
-    Returns ``(index, weight)``, both (out_length, taps); each row of weights sums to 1. When reducing, the kernel is
-    stretched by 1/scale, which is MATLAB's antialiasing.
+    Both arrays are (out_length, taps), and each row of weights sums to 1. When reducing, the kernel is stretched by
+    1/scale, which is MATLAB's antialiasing.
     """
     stretch = min(scale, 1.0)
     width = 4.0 / stretch
@@ -58,7 +58,7 @@ def contributions(
 def _resize_axis(
     image: NDArray[np.float64], axis: int, out_length: int, scale: float, border: Border
 ) -> NDArray[np.float64]:
-    """Weighted sum of shifted views along one axis."""
+    """Resize along one axis, as a weighted sum of shifted views."""
     index, weight = contributions(image.shape[axis], out_length, scale, border)
     source = np.moveaxis(image, axis, 0)
     shape = (-1,) + (1,) * (source.ndim - 1)
@@ -107,12 +107,12 @@ def imresize(
     Args:
         image: ``uint8`` or ``uint16`` (rounded after each pass) or floating point (any range, never rounded).
         scale: output size over input size, e.g. 0.25.
-        size: (height, width) of the result; ``ceil(length * scale)`` when not given.
-        border: how the image goes on outside: MATLAB's mirror, or the repeated edge pixel that the
-            distributed x4 sets were made with.
+        size: (height, width) of the result; default ``ceil(length * scale)``.
+        border: extrapolation beyond the edges: 'symmetric' is MATLAB's, 'replicate' the one that the published x4 sets
+            were made with, 'wrap' for seamless textures.
 
     Returns:
-        The type of integer input, ``float64`` for floating point.
+        The dtype of integer input; ``float64`` for floating point.
     """
     height, width = size or tuple(int(np.ceil(n * scale)) for n in image.shape[:2])
     integer = image.dtype in (np.uint8, np.uint16)
@@ -126,7 +126,7 @@ def imresize(
 
 
 def crop_to_multiple(image: NDArray[Sample], scale: int) -> NDArray[Sample]:
-    """Cut rows at the bottom and columns at the right so that both sides divide by ``scale``."""
+    """Crop rows at the bottom and columns at the right so that both sides are multiples of ``scale``."""
     height, width = (n - n % scale for n in image.shape[:2])
     return image[:height, :width]
 
@@ -140,5 +140,5 @@ def make_lr(hr: Levels, scale: int, border: Border = "symmetric") -> Levels: ...
 
 
 def make_lr(hr: Levels, scale: int, border: Border = "symmetric") -> Levels:
-    """LR of an 8-bit or 16-bit HR image: cropped to a multiple of ``scale``, then reduced by MATLAB bicubic."""
+    """Make the LR image of an 8-bit or 16-bit HR image: crop to a multiple of ``scale``, reduce by MATLAB's bicubic."""
     return imresize(crop_to_multiple(hr, scale), 1.0 / scale, border=border)

@@ -1,4 +1,4 @@
-"""Resizing an image that arrives in row bands: only the rows that are still needed are held."""
+"""Resizing an image that arrives in row bands, holding only the rows that are still needed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Array = NDArray[Any]
 def resized_bands(
     bands: Iterable[Array], size: tuple[int, int], new_size: tuple[int, int], border: Border = "symmetric"
 ) -> Iterator[Array]:
-    """Bicubic, antialiased (MATLAB's kernel), from bands to bands.
+    """Yield the image resized by antialiased bicubic (MATLAB's kernel), in row bands.
 
-    Columns first, then rows, in float32; integers are rounded half up once, at the end.
+    Columns are resized first, then rows, in float32. Integers are rounded half up once, at the end.
 
     Args:
         bands: (rows, width, C), from top to bottom.
-        size: (height, width) that they add up to.
+        size: (height, width) of all bands together.
         new_size: (height, width) of the result.
-        border: what lies beyond the edges; 'wrap' holds all rows, because the first ones need the last.
+        border: extrapolation beyond the edges; 'wrap' holds all rows, because the first output rows need the last ones.
     """
     rows_index, rows_weight = contributions(size[0], new_size[0], new_size[0] / size[0], border)
     held: Array | None = None
@@ -42,13 +42,13 @@ def resized_bands(
 
 
 def _ready(index: NDArray[np.int64], done: int, arrived: int) -> int:
-    """How many output rows can be computed from the rows that arrived."""
+    """Return how many output rows can be computed from the rows that have arrived."""
     last_needed = np.maximum.accumulate(index[done:].max(axis=1))
     return done + int(np.searchsorted(last_needed, arrived))
 
 
 def _columns(band: Array, width: int, new_width: int, border: Border) -> NDArray[np.float32]:
-    """(rows, width, C) -> (rows, new_width, C)."""
+    """Resize columns: (rows, width, C) -> (rows, new_width, C)."""
     index, weight = contributions(width, new_width, new_width / width, border)
     out = np.zeros((len(band), new_width, band.shape[2]), np.float32)
     for tap in range(index.shape[1]):
@@ -57,10 +57,10 @@ def _columns(band: Array, width: int, new_width: int, border: Border) -> NDArray
 
 
 def _rows(held: Array, index: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Weighted sums of the held rows."""
+    """Return weighted sums of the held rows."""
     out = np.zeros((len(index), *held.shape[1:]), np.float32)
     for tap in range(index.shape[1]):
-        used = weight[:, tap] != 0  # the others may lie among rows that are gone
+        used = weight[:, tap] != 0  # taps of weight 0 may index rows that have been discarded
         out[used] += weight[used, tap].astype(np.float32)[:, None, None] * held[index[used, tap]]
     return out
 

@@ -1,4 +1,4 @@
-"""How large a result is to be: a factor, a width, a height, or a box to fit into."""
+"""Choice of a result's size: by factor, width, height, or a box to fit into."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SizeChoice:
-    """At most one of factor and fit; width and height may come together. Nothing set: the model's own scale."""
+    """Requested output size. Set one of factor, fit, or width and height; with none set, the model's scale is used."""
 
     factor: float | None = None
     """Output side over input side."""
     width: int | None = None
-    """Pixels; the height follows, unless it is given too."""
+    """Width in pixels; the height keeps the proportions unless it is given too."""
     height: int | None = None
-    """Pixels; the width follows, unless it is given too."""
+    """Height in pixels; the width keeps the proportions unless it is given too."""
     fit: tuple[int, int] | None = None
-    """(width, height) of a box: the largest size of the same proportions that fits inside."""
+    """(width, height) of a box; the result is the largest size of the same proportions that fits inside."""
 
     def of(self, width: int, height: int, scale: int) -> tuple[int, int]:
-        """Width and height of a picture's result, for a model of this scale; rounded, at least 1."""
+        """Return the output (width, height) for an image of this size and a model of this scale, at least 1 each."""
         if self.width and self.height:
             return self.width, self.height
         factor = float(self.factor or scale)

@@ -11,9 +11,9 @@ from gramgan_cli.core.resize.matlab import Border, contributions
 
 
 def _resize_axis(image: Tensor, axis: int, out_length: int, scale: float, border: Border) -> Tensor:
-    """Weighted sum of shifted views along one axis, as in ``core.resize.matlab``.
+    """Resize along one axis as a weighted sum of shifted views, as in ``core.resize.matlab``.
 
-    Plain sums rather than a matrix product: autocast and TF32 would take that in lower precision.
+    Not a matrix product, because autocast and TF32 would lower its precision.
     """
     index, weight = contributions(image.shape[axis], out_length, scale, border)
     indices = torch.from_numpy(index).to(image.device)
@@ -34,11 +34,11 @@ def imresize(
     Args:
         image: floating point, any range; the last two axes are resized.
         scale: output size over input size, e.g. 0.25.
-        size: (height, width) of the result; ``ceil(length * scale)`` when not given.
-        border: how the image goes on outside, mirrored or with its edge repeated.
+        size: (height, width) of the result; default ``ceil(length * scale)``.
+        border: extrapolation beyond the edges, as in ``core.resize.matlab``.
 
     Returns:
-        (..., height, width) of the same type, on the same device. Gradients flow to ``image``.
+        (..., height, width) of the same dtype, on the same device. Differentiable in ``image``.
     """
     height, width = size or (math.ceil(image.shape[-2] * scale), math.ceil(image.shape[-1] * scale))
     out = _resize_axis(image, image.dim() - 2, height, scale, border)

@@ -1,1 +1,1 @@
-"""Cutting a picture into tiles and putting the results together."""
+"""Cutting an image into tiles and assembling the results."""

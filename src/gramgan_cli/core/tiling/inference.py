@@ -1,4 +1,4 @@
-"""Running a network on one tile: numpy in, numpy out; precision, self-ensemble, alpha, and what goes wrong."""
+"""Running a network on one NumPy tile, with precision, self-ensemble, alpha and error handling."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Precision = Literal["fp32", "fp16", "bf16"]
 AUTOCAST = {"fp16": torch.float16, "bf16": torch.bfloat16}
 
 WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
-"""The value of full intensity for each kind of pixel."""
+"""Value of full intensity for each pixel dtype."""
 
 _NO_MEMORY = (
     "out of memory",
@@ -32,21 +32,21 @@ _NO_MEMORY = (
     "bad allocation",
     "failed to allocate",
 )
-"""How the backends other than CUDA say it, inside a plain RuntimeError."""
+"""Texts by which backends other than CUDA report it, in a plain RuntimeError."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception of torch or numpy means that memory ran out, on whatever device."""
+    """Return whether an exception of torch or NumPy means that memory ran out, on any device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _NO_MEMORY)
 
 
 def workspace_per_pixel(network: nn.Module, descriptor: Descriptor) -> int:
-    """Bytes of device memory that one input pixel costs while the network runs in fp32.
+    """Return the bytes of device memory per input pixel while the network runs in fp32.
 
-    Measured on a small input: twice the largest layer's input and output together, because a skip connection or a
-    concatenation holds as much again.
+    The estimate is measured on a small input: twice the largest layer's input and output together, because a skip
+    connection or a concatenation holds as much again.
     """
     largest = 0
 
@@ -60,7 +60,7 @@ def workspace_per_pixel(network: nn.Module, descriptor: Descriptor) -> int:
     try:
         parameter = next(network.parameters())
         with torch.inference_mode():
-            pictures = 3 // descriptor.in_channels  # a network for grey works on the three colours at once
+            pictures = 3 // descriptor.in_channels  # a grey network processes the three colours as a batch
             out: Tensor = network(torch.zeros(pictures, descriptor.in_channels, side, side, device=parameter.device))
     finally:
         for hook in hooks:
@@ -69,19 +69,19 @@ def workspace_per_pixel(network: nn.Module, descriptor: Descriptor) -> int:
 
 
 class TileRunner:
-    """A network as a function from one window to its upscaled window, both numpy, of the same dtype.
+    """A network as a function from a window to its upscaled window, both NumPy arrays of the same dtype.
 
-    Grey windows (one channel) go through as RGB with three equal channels and come back as their mean; a network for
-    grey takes them as they are, and each channel of colours on its own. Alpha (the last of two or four channels) goes
-    through apart from the colours, like a grey image; a window whose alpha is constant keeps it as it is.
+    Grey windows (one channel) are run as RGB with three equal channels, and the output is averaged. A grey network
+    takes them directly and runs each colour channel separately. Alpha (the last of two or four channels) is run
+    separately, like a grey image; constant alpha is kept without running the network.
 
     Args:
-        network: takes and gives RGB, or grey, in [0, 1]; moved to ``device``, channels last.
+        network: maps RGB or grey in [0, 1] to the same; moved to ``device`` in channels-last format.
         descriptor: its scale and size requirements.
         device: where it runs.
         precision: 'fp16' and 'bf16' run under autocast; a tile whose result is not finite is repeated in fp32.
-        tta: average over the eight flips and turns (Timofte et al. 2016, "Seven ways to improve", self-ensemble).
-        on_note: called with a sentence that the user should see.
+        tta: average over the eight flips and rotations (Timofte et al. 2016, "Seven ways to improve", self-ensemble).
+        on_note: called with a message for the user.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class TileRunner:
         self.on_note = on_note
 
     def __call__(self, window: Array) -> Array:
-        """(h, w, C) uint8, uint16 or float32 in [0, 1] -> (scale h, scale w, C). Rounds half up.
+        """Upscale a window (h, w, C), uint8, uint16 or float32 in [0, 1], to (scale h, scale w, C); round half up.
 
         Raises:
-            OutOfMemory: the device can't hold the window.
+            OutOfMemory: the window does not fit into the device's memory.
             GramganError: the result is not finite even in fp32.
         """
         if window.shape[2] not in (1, 3):
@@ -117,7 +117,7 @@ class TileRunner:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        # Outside the except block: the exception's frames hold the tensors that are to be freed.
+        # Outside the except block, because the exception's frames hold the tensors to be freed.
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         height, width = window.shape[:2]
@@ -133,8 +133,8 @@ class TileRunner:
         return self(alpha)
 
     def _to_tensor(self, window: Array) -> Tensor:
-        """(h, w, 1 or 3) -> (1, 3, h, w), or (1 or 3, 1, h, w) for grey, float on the device, channels last."""
-        # Few backends have kernels for torch.uint16. A copy in any case: decoders' arrays may be read-only.
+        """Convert (h, w, 1 or 3) to float (1, 3, h, w), or (1 or 3, 1, h, w) for grey, on the device, channels last."""
+        # Few backends have kernels for torch.uint16. Always copy, since decoded arrays may be read-only.
         stored = window.astype(np.int32 if window.dtype == np.uint16 else window.dtype)
         x = torch.from_numpy(stored).to(self.device).permute(2, 0, 1)[None]
         x = x.float() / WHITE[window.dtype]
@@ -142,7 +142,7 @@ class TileRunner:
         return x.contiguous(memory_format=torch.channels_last)
 
     def _to_array(self, y: Tensor, dtype: np.dtype[Any], channels: int) -> Array:
-        """What the network gave, in [0, 1] -> (H, W, channels); integers rounded half up. Floats are not clipped."""
+        """Convert the output in [0, 1] to (H, W, channels). Integers round half up; floats are not clipped."""
         if self.descriptor.in_channels == 1:
             y = y.permute(1, 0, 2, 3)
         if channels == 1:
@@ -157,7 +157,7 @@ class TileRunner:
         return rounded.to(torch.int32).cpu().numpy().astype(dtype)
 
     def _run_tta(self, x: Tensor) -> Tensor:
-        """Mean over the eight symmetries of the square, each undone after the network."""
+        """Return the mean over the eight symmetries of the square, each undone after the network."""
         total: Tensor | None = None
         for turns in range(4):
             for flipped in (False, True):
@@ -170,7 +170,7 @@ class TileRunner:
         return total / 8
 
     def _run(self, x: Tensor) -> Tensor:
-        """The network in the chosen precision, in fp32 where that does not give finite numbers."""
+        """Run the network in the chosen precision, and again in fp32 if the result is not finite."""
         for precision in dict.fromkeys((self.precision, "fp32")):
             with self._precision(precision):
                 y: Tensor = self.network(x).float()
@@ -183,7 +183,7 @@ class TileRunner:
         )
 
     def _precision(self, precision: Precision) -> AbstractContextManager[Any]:
-        """In which the network computes with this precision."""
+        """Return a context in which the network computes with this precision."""
         if precision == "fp32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=AUTOCAST[precision])

@@ -1,6 +1,6 @@
-"""Padding pictures to the sizes that a network takes: reflected at the right and bottom edge, cropped afterwards.
+"""Padding images to the sizes that a network accepts: reflected at the right and bottom edges, cropped afterwards.
 
-BasicSR, SwinIR and spandrel pad the same way, so results equal theirs near the border.
+BasicSR, SwinIR and spandrel pad the same way, so results near the border equal theirs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from torch import Tensor
 
 
 def reflected(index: NDArray[Any], length: int) -> NDArray[Any]:
-    """Positions on an axis of ``length`` pixels for positions that may lie beyond its end.
+    """Map positions that may lie beyond the end of an axis to reflected positions inside it.
 
-    The pixel ``length + k`` is the pixel ``length - 2 - k`` (the last one is not repeated). Where the axis is too
-    short for that, the first pixel is repeated.
+    Pixel ``length + k`` maps to pixel ``length - 2 - k``, so the last pixel is not repeated. If the axis is too short
+    for that, the first pixel is repeated.
 
     Args:
         index: positions, 0 or greater.
@@ -32,9 +32,9 @@ def reflected(index: NDArray[Any], length: int) -> NDArray[Any]:
 
 
 def pad_to_multiple(x: Tensor, multiple_of: int) -> Tensor:
-    """``x`` (..., h, w) with both sides brought up to the next multiple; ``x`` itself where they divide already.
+    """Pad both sides of ``x`` (..., h, w) to the next multiple; return ``x`` itself if they are multiples already.
 
-    Gradients pass through.
+    Differentiable.
     """
     for axis in (-2, -1):
         length = x.shape[axis]
@@ -46,16 +46,16 @@ def pad_to_multiple(x: Tensor, multiple_of: int) -> Tensor:
 
 
 def run_padded(network: Callable[[Tensor], Tensor], x: Tensor, multiple_of: int, scale: int) -> Tensor:
-    """The network's output for ``x`` of any size.
+    """Run the network on ``x`` of any size.
 
     Args:
         network: (B, C, h, w) -> (B, C, scale h, scale w), for sides that are multiples of ``multiple_of``.
         x: (B, C, h, w).
-        multiple_of: what the network's descriptor says.
+        multiple_of: the descriptor's size requirement.
         scale: output side over input side.
 
     Returns:
-        (B, C, scale h, scale w): what the padding became is cropped away.
+        (B, C, scale h, scale w), with the padding cropped.
     """
     height, width = x.shape[-2] * scale, x.shape[-1] * scale
     return network(pad_to_multiple(x, multiple_of))[..., :height, :width]

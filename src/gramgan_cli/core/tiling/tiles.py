@@ -1,8 +1,8 @@
-"""Upscaling an image tile by tile: row bands come out as they finish, memory is bounded by the tile.
+"""Upscaling an image tile by tile: row bands are yielded as they finish, and the tile size bounds memory.
 
-Every tile sees a halo of input around the part that is kept; the halo's result is discarded. At the image's edges the
-halo is clamped (the tile moves inward), so no border appears that the whole image would not have had, and all tiles
-have one shape.
+Each tile has a halo of input around the part that is kept, and the halo's output is discarded. At the image's edges the
+window is moved inwards, so the result has no borders that a run on the whole image would not have, and all tiles have
+the same shape.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from gramgan_cli.core.tiling.padding import reflected
 
 Array = NDArray[Any]
 TileFunction = Callable[[Array], Array]
-"""(h, w, C) -> (scale h, scale w, C), same dtype. Raises ``OutOfMemory`` where a smaller tile may succeed."""
+"""(h, w, C) -> (scale h, scale w, C), same dtype. Raises ``OutOfMemory`` if a smaller tile may succeed."""
 
 SMALLEST_TILE = 16
-"""Below this the halo is nearly all of the work, so out of memory is final."""
+"""Smallest tile side. Below it the halo dominates the work, so running out of memory is an error."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,20 @@ class Tiling:
     """How an image is cut, in input pixels."""
 
     tile: int = 0
-    """Largest side of the part that is kept of each tile; 0 takes the whole image at once. An axis is cut into equal
-    parts: a full tile and a sliver beside it would both cost a full window."""
+    """Maximum side of a tile's kept part; 0 processes the whole image at once. An axis is cut into equal parts, because
+    a full tile and a narrow remainder would both cost a full window."""
     halo: int = 0
-    """What a tile sees beyond the kept part on each side."""
+    """Context around the kept part, on each side."""
     multiple_of: int = 1
-    """Sides and corners of what a tile sees divide by this; the image is reflected at its right and bottom
-    edge where it is too small."""
+    """Sides and corners of windows are multiples of this. The image is reflected at its right and bottom edges if it is
+    too small."""
     wrap: bool = False
-    """The image goes on with its opposite side (seamless textures) instead of ending at its edges."""
+    """The image continues at its opposite side (seamless textures) instead of ending at its edges."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """One tile along one axis: rows or columns [start, stop) are kept of [window, window + size)."""
+    """One tile along one axis: [start, stop) is kept of the window [window, window + size)."""
 
     start: int
     stop: int
@@ -56,9 +56,9 @@ def _round_up(value: int, multiple: int) -> int:
 
 
 def span_at(start: int, length: int, tiling: Tiling) -> Span:
-    """The tile whose kept part begins at ``start`` on an axis of ``length`` pixels.
+    """Return the tile whose kept part begins at ``start`` on an axis of ``length`` pixels.
 
-    The window is clamped to the (padded) image, or lies where it will if the image wraps around.
+    The window is clamped to the padded image, unless the image wraps around.
     """
     padded = _round_up(length, tiling.multiple_of)
     count = -(-length // _round_up(tiling.tile or length, tiling.multiple_of))
@@ -72,7 +72,7 @@ def span_at(start: int, length: int, tiling: Tiling) -> Span:
 
 
 def spans(length: int, tiling: Tiling) -> Iterator[Span]:
-    """The tiles of one axis: their kept parts follow one another and cover it exactly, their windows have one size."""
+    """Yield the tiles of one axis. Their kept parts cover the axis exactly; their windows have one size."""
     start = 0
     while start < length:
         span = span_at(start, length, tiling)
@@ -81,7 +81,7 @@ def spans(length: int, tiling: Tiling) -> Iterator[Span]:
 
 
 def _window(image: Array, rows: Span, columns: Span, wrap: bool) -> Array:
-    """What the tile sees; pixels outside the image are its reflection, or its other side where it wraps."""
+    """Return the tile's window. Pixels outside the image are reflected, or wrap around with ``wrap``."""
     part = image
     for axis, span in ((0, rows), (1, columns)):
         inside = span.window >= 0 and span.window + span.size <= image.shape[axis]
@@ -95,7 +95,7 @@ def _window(image: Array, rows: Span, columns: Span, wrap: bool) -> Array:
 
 
 def _band(image: Array, scale: int, rows: Span, tiling: Tiling, function: TileFunction) -> Array:
-    """The finished output rows of one row of tiles."""
+    """Return the output rows of one row of tiles."""
     height, width, channels = rows.stop - rows.start, image.shape[1], image.shape[2]
     band = np.empty((height * scale, width * scale, channels), image.dtype)
     top = (rows.start - rows.window) * scale
@@ -114,22 +114,22 @@ def upscaled_bands(
     function: TileFunction,
     on_smaller_tile: Callable[[int], None] = lambda _tile: None,
 ) -> Iterator[Array]:
-    """The output of ``function`` over the whole image, in bands of rows from top to bottom.
+    """Yield the output of ``function`` over the whole image, in bands of rows from top to bottom.
 
-    Out of memory halves the tile and redoes only the band at hand; the smaller tile stays for the rest.
+    If memory runs out, the tile is halved, the current band is repeated, and the smaller tile is kept for the rest.
 
     Args:
-        image: (H, W, C), any dtype; only windows of it are handed on.
+        image: (H, W, C), any dtype.
         scale: output side over input side.
-        tiling: how to cut.
-        function: what is done with each window.
+        tiling: how to cut the image.
+        function: applied to each window.
         on_smaller_tile: called with each new tile side.
 
     Yields:
-        (rows, scale W, C) arrays whose rows add up to scale H.
+        Arrays (rows, scale W, C) whose rows add up to scale H.
 
     Raises:
-        OutOfMemory: not even the smallest tile fits.
+        OutOfMemory: even the smallest tile does not fit.
     """
     row = 0
     while row < image.shape[0]:
