@@ -1,4 +1,4 @@
-"""How near a result is to its HR image: PSNR and SSIM on Y, RGB or one plane, and texture."""
+"""Quality metrics against an HR image: PSNR and SSIM on Y, RGB or one plane, and texture distances."""
 
 from gramgan_cli.core.metrics.psnr import psnr_grey, psnr_plane, psnr_rgb, psnr_y
 from gramgan_cli.core.metrics.ssim import ssim_grey, ssim_plane, ssim_rgb, ssim_y

@@ -1,4 +1,4 @@
-"""DISTS (Ding, Ma, Wang and Simoncelli, IEEE TPAMI 44(5), 2022): structure and texture in VGG16's feature maps."""
+"""DISTS: structure and texture similarity of VGG16 features (Ding, Ma, Wang, Simoncelli, IEEE TPAMI 44(5), 2022)."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from gramgan_cli.core.feature_weights import convolutions, published_weights
 from gramgan_cli.core.metrics.lpips import VGG16, as_batch
 
 STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
-"""Indices of the convolutions in ``vgg16().features``; between the stages the maps are pooled."""
+"""Indices of the convolutions in ``vgg16().features``; the maps are pooled between stages."""
 WIDTHS = (3, 64, 128, 256, 512, 512)
-"""Channels of the picture and of each stage."""
+"""Channels of the image and of each stage."""
 STABLE = 1e-6
-"""What keeps the fractions finite (c1 = c2 of equations 4 and 5)."""
+"""Stabilising constant of both fractions (c1 = c2 of equations 4 and 5)."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class Dists(nn.Module):
-    """1 less the weighted similarity of means (texture) and of covariances (structure) of feature maps; 0 is equal.
+    """1 minus the weighted similarity of feature means (texture) and covariances (structure); 0 for equal images.
 
     Args:
-        trunk: VGG16's weights by torchvision's names; ImageNet's from the cache or the network where it is None.
+        trunk: VGG16 weights under torchvision's names; None loads ImageNet's, from the cache or the network.
 
     Raises:
-        GramganError: torchmetrics, which carries the learned weights of the channels, or VGG16's weights are missing.
+        GramganError: VGG16's weights, or torchmetrics, which carries the learned channel weights, are missing.
     """
 
     smallest = 32
@@ -56,7 +56,7 @@ class Dists(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] each -> (B,)."""
+        """Return the distance of images (B, 3, H, W) in [0, 1]: (B,)."""
         total = torch.zeros(len(x), device=x.device)
         assert isinstance(self.alpha, Tensor)
         assert isinstance(self.beta, Tensor)
@@ -72,7 +72,7 @@ class Dists(nn.Module):
         return 1 - total
 
     def _maps(self, x: Tensor) -> list[Tensor]:
-        """The picture itself and the last map of each stage."""
+        """Return the image and the last map of each stage."""
         mean, std = (torch.tensor(values, device=x.device).view(1, 3, 1, 1) for values in IMAGENET)
         maps = [x]
         x = (x - mean) / std
@@ -85,21 +85,24 @@ class Dists(nn.Module):
         return maps
 
     def distance(self, sr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> float:
-        """DISTS of two pictures (H, W, 3) ``uint8``."""
+        """Return DISTS of two images (H, W, 3) ``uint8``."""
         device = next(self.parameters()).device
         with torch.inference_mode():
             return float(self(as_batch(sr, device), as_batch(hr, device)))
 
 
 def l2_pooled(x: Tensor) -> Tensor:
-    """Equation 2: the root of the squares' mean under a 3 x 3 Hann window, at every second pixel."""
+    """L2 pooling (equation 2): root of the mean square under a 3 x 3 Hann window, stride 2."""
     window = torch.tensor([0.25, 0.5, 0.25], device=x.device)
     kernel = torch.outer(window, window).expand(x.shape[1], 1, 3, 3)
     return torch.sqrt(conv2d(x**2, kernel, stride=2, padding=1, groups=x.shape[1]) + 1e-12)
 
 
 def _learned_weights() -> tuple[Tensor, Tensor]:
-    """The authors' weights of the channels, (1475,) each, that together sum to 1; torchmetrics distributes them."""
+    """Return the authors' channel weights alpha and beta, (1475,) each, normalised to a total of 1.
+
+    torchmetrics distributes them.
+    """
     found = importlib.util.find_spec("torchmetrics")
     if found is None or not found.submodule_search_locations:
         raise MissingExtra("DISTS needs the package torchmetrics.", "metrics")

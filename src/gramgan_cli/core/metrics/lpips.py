@@ -1,4 +1,4 @@
-"""LPIPS (Zhang, Isola, Efros, Shechtman and Wang, CVPR 2018), by its authors' package, over features of choice."""
+"""LPIPS (Zhang, Isola, Efros, Shechtman and Wang, CVPR 2018), from its authors' package, with a choice of trunk."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ VGG16 = models.VGG16_Weights.IMAGENET1K_V1.url
 
 
 class Lpips(nn.Module):
-    """Distance of two pictures as people see it; 0 for equal ones.
+    """Learned perceptual distance of two images; 0 for equal ones.
 
-    The authors' linear layers (v0.1) stand on AlexNet's features of ImageNet, or, where a file is given, on those of a
-    VGG16. Only the former, and VGG16 of ImageNet, are the published LPIPS.
+    The authors' linear layers (v0.1) are applied to ImageNet AlexNet features, or to those of a VGG16 if a file is
+    given. Only AlexNet and VGG16 with ImageNet weights are the published LPIPS.
 
     Args:
-        features: VGG16's convolutions in torchvision's names; AlexNet from the cache or the network where it is None.
+        features: VGG16 convolutions under torchvision's names; None loads AlexNet, from the cache or the network.
 
     Raises:
         GramganError: the package ``lpips`` or the weights are missing.
     """
 
     smallest = 32
-    """Pixels that each side needs for the last of AlexNet's feature maps to have one."""
+    """Smallest side in pixels for which AlexNet's last feature map is not empty."""
 
     def __init__(self, features: Path | None = None) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Lpips(nn.Module):
         self.requires_grad_(False).eval()
 
     def distance(self, sr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> float:
-        """LPIPS of two pictures (H, W, 3) ``uint8``."""
+        """Return LPIPS of two images (H, W, 3) ``uint8``."""
         device = next(self.parameters()).device
         x, y = (as_batch(image, device) for image in (sr, hr))
         with torch.inference_mode():
@@ -61,18 +61,18 @@ class Lpips(nn.Module):
 
 
 def authors_network(kind: str) -> Any:
-    """The package's network with its linear layers, its trunk yet to be filled."""
+    """Return the package's network with its linear layers and an uninitialised trunk."""
     try:
         import lpips
     except ImportError as error:
         raise MissingExtra("LPIPS needs the package lpips.", "metrics") from error
     with warnings.catch_warnings(), Uninitialised():
-        warnings.simplefilter("ignore", UserWarning)  # it speaks to torchvision in an older way
+        warnings.simplefilter("ignore", UserWarning)  # the package uses a deprecated torchvision argument
         return lpips.LPIPS(net=kind, version="0.1", pnet_rand=True, verbose=False)
 
 
 def label_of(features: Path | None) -> str:
-    """What results are called: LPIPS, LPIPS-VGG for ImageNet's VGG16, else after the file (vgg16_hed: LPIPS-HED)."""
+    """Return the label: LPIPS, LPIPS-VGG for ImageNet's VGG16, else after the file (vgg16_hed: LPIPS-HED)."""
     if features is None:
         return "LPIPS"
     if features.name == Path(VGG16).name:
@@ -81,5 +81,5 @@ def label_of(features: Path | None) -> str:
 
 
 def as_batch(image: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    """(H, W, 3) ``uint8`` -> (1, 3, H, W) in [0, 1]."""
+    """Convert (H, W, 3) ``uint8`` to (1, 3, H, W) in [0, 1]."""
     return torch.from_numpy(np.array(image)).to(device).permute(2, 0, 1)[None].float() / 255

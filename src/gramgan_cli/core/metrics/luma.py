@@ -1,4 +1,4 @@
-"""The luma that the papers measure on: BT.601 in the 16..235 range, not rounded, without the picture's border."""
+"""Luma as papers measure it: BT.601 in the 16..235 range, not rounded, without the image's border."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ Y_WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255.0
 
 
 def luma(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255 of an RGB image (H, W, 3) in 0..255; (H, W) in 16..235."""
+    """Return Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255 of an RGB image (H, W, 3) in 0..255: (H, W)."""
     return image.astype(np.float64) @ Y_WEIGHTS + Y_OFFSET
 
 
 def inside(
     sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int, smallest: int = 1
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """SR and HR with ``border`` pixels cut from every side.
+    """Crop ``border`` pixels from every side of SR and HR, after checking both.
 
     Args:
         sr: (H, W, 3) ``uint8``.
         hr: the same shape and type.
-        border: pixels to cut from each side, usually the scale.
-        smallest: the least side that has to be left.
+        border: pixels to crop from each side, usually the scale.
+        smallest: minimum side that must be left.
 
     Raises:
-        ValueError: for another type or shape, unequal shapes, or sides that are too short.
+        ValueError: another type or shape, unequal shapes, or sides that are too short.
     """
     for name, image in (("SR", sr), ("HR", hr)):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -44,10 +44,10 @@ def inside(
 def grey_pair(
     sr: NDArray[np.uint8 | np.uint16], hr: NDArray[np.uint8 | np.uint16], border: int, smallest: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two grey pictures (H, W, 1) of 8 or 16 bits inside the border, as (H, W) in 0..255, not rounded.
+    """Crop two grey images (H, W, 1) of 8 or 16 bits and return them as (H, W) in 0..255, not rounded.
 
     Raises:
-        ValueError: for another type or shape, unequal ones, or sides that are too short.
+        ValueError: another type or shape, unequal ones, or sides that are too short.
     """
     for name, image in (("SR", sr), ("HR", hr)):
         if image.ndim != 3 or image.shape[2] != 1 or image.dtype not in (np.uint8, np.uint16):
@@ -64,6 +64,6 @@ def grey_pair(
 def luma_pair(
     sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int, smallest: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Y of both pictures inside the border: ``luma`` of what ``inside`` gives, which takes and raises the same."""
+    """Return Y of both images, cropped. Arguments and errors are those of ``inside``."""
     cut_sr, cut_hr = inside(sr, hr, border, smallest)
     return luma(cut_sr), luma(cut_hr)

@@ -1,7 +1,7 @@
 """NIQE, the Naturalness Image Quality Evaluator (Mittal, Soundararajan and Bovik, IEEE SPL 20(3), 2013).
 
-It needs no HR image: it measures how far a picture's local statistics lie from those of undistorted photographs.
-``niqe_parameters.npz`` holds the authors' model of such photographs; NIQE-NOTICE.txt beside it has their terms.
+NIQE needs no HR image. It measures how far an image's local statistics are from those of undistorted photographs.
+``niqe_parameters.npz`` holds the authors' model of such photographs; its terms are in NIQE-NOTICE.txt beside it.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from gramgan_cli.core.resize.matlab import imresize
 Plane = NDArray[np.float64]
 
 BLOCK = 96
-"""Side of the blocks whose statistics are taken, at full size."""
+"""Side of the blocks at full size, in pixels."""
 SMALLEST = 2 * BLOCK
-"""Least side: with fewer than two blocks along each side there is no covariance to speak of."""
+"""Smallest side in pixels: a covariance needs at least two blocks along each side."""
 SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
-"""Neighbours whose products are taken: right, below, and the two diagonals."""
+"""Offsets of the neighbours for paired products: right, below, and the two diagonals."""
 SHAPES: Plane = np.arange(0.2, 10.001, 0.001)
 """Candidates for the shape parameter of the asymmetric generalised Gaussian."""
 
 
 def niqe(image: NDArray[np.uint8], border: int) -> float:
-    """NIQE of a picture; smaller is more natural, photographs lie between about 2 and 6.
+    """Return NIQE of an image. Smaller is more natural; photographs lie between about 2 and 6.
 
     Args:
-        image: (H, W, 3) ``uint8``. Its Y, rounded to 8 bit, is measured.
-        border: pixels to cut from each side before.
+        image: (H, W, 3) ``uint8``. Its Y, rounded to 8 bits, is measured.
+        border: pixels to crop from each side first.
 
     Raises:
-        ValueError: sides of less than 192 px inside the border.
+        ValueError: a side inside the border is below 192 px.
     """
     height, width = (side - 2 * border for side in image.shape[:2])
     if min(height, width) < SMALLEST:
@@ -50,7 +50,7 @@ def niqe(image: NDArray[np.uint8], border: int) -> float:
 
 
 def block_features(plane: Plane, side: int) -> Plane:
-    """(blocks, 18): equations 4 to 10 of the paper for each non-overlapping ``side`` x ``side`` block."""
+    """Return the features of each non-overlapping ``side`` x ``side`` block, (blocks, 18) (equations 4 to 10)."""
     normalised = _normalised(plane)
     rows, columns = (length // side for length in plane.shape)
     blocks = normalised.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side)
@@ -58,7 +58,7 @@ def block_features(plane: Plane, side: int) -> Plane:
 
 
 def _features(block: Plane) -> Plane:
-    """The 18 numbers of one block."""
+    """Return the 18 features of one block."""
     shape, left, right = asymmetric_gaussian(block)
     found = [shape, (left + right) / 2]
     for shift in SHIFTS:
@@ -69,9 +69,9 @@ def _features(block: Plane) -> Plane:
 
 
 def asymmetric_gaussian(values: Plane) -> tuple[float, float, float]:
-    """Shape, left and right scale of the asymmetric generalised Gaussian of ``values``, by matching moments.
+    """Fit an asymmetric generalised Gaussian by moment matching; return its shape, left scale and right scale.
 
-    Lasmar, Stitou and Berthoumieu, ICIP 2009. NaN where all values have one sign.
+    Lasmar, Stitou and Berthoumieu, ICIP 2009. Returns NaN if all values have the same sign.
     """
     negative, positive = values[values < 0], values[values > 0]
     if not negative.size or not positive.size:
@@ -87,13 +87,13 @@ def asymmetric_gaussian(values: Plane) -> tuple[float, float, float]:
 
 @lru_cache(maxsize=1)
 def _moment_ratios() -> Plane:
-    """Gamma(2/a)^2 / (Gamma(1/a) Gamma(3/a)) of every candidate shape a."""
+    """Return Gamma(2/a)^2 / (Gamma(1/a) Gamma(3/a)) for every candidate shape a."""
     ratios: Plane = gamma(2 / SHAPES) ** 2 / (gamma(1 / SHAPES) * gamma(3 / SHAPES))
     return ratios
 
 
 def _normalised(plane: Plane) -> Plane:
-    """Equation 1: each pixel less its local mean, divided by its local deviation plus 1."""
+    """Equation 1: subtract the local mean, divide by the local standard deviation plus 1."""
     mean = _blurred(plane)
     deviation = np.sqrt(np.abs(_blurred(plane**2) - mean**2))
     normalised: Plane = (plane - mean) / (deviation + 1)
@@ -101,7 +101,7 @@ def _normalised(plane: Plane) -> Plane:
 
 
 def _blurred(plane: Plane) -> Plane:
-    """A Gaussian window of 7 x 7, sigma 7/6; the edge pixel is repeated outwards."""
+    """Blur with a 7 x 7 Gaussian of sigma 7/6; edge pixels are repeated outwards."""
     window = np.exp(-(np.arange(-3.0, 4.0) ** 2) / (2 * (7 / 6) ** 2))
     window /= window.sum()
     rows: Plane = correlate1d(plane, window, axis=0, mode="nearest")
@@ -110,7 +110,7 @@ def _blurred(plane: Plane) -> Plane:
 
 
 def _distance_from_natural(features: Plane) -> float:
-    """Equation 11: the distance of two Gaussians, of the picture's blocks and of undistorted photographs."""
+    """Equation 11: distance between Gaussian fits of the image's blocks and of undistorted photographs."""
     mean, covariance = natural_model()
     kept = features[~np.isnan(features).any(axis=1)]
     if len(kept) < 2:
@@ -122,7 +122,7 @@ def _distance_from_natural(features: Plane) -> float:
 
 @lru_cache(maxsize=1)
 def natural_model() -> tuple[Plane, Plane]:
-    """Mean (36,) and covariance (36, 36) of the features of undistorted photographs."""
+    """Return the mean (36,) and covariance (36, 36) of the features of undistorted photographs."""
     with (resources.files("gramgan_cli.core.metrics") / "niqe_parameters.npz").open("rb") as file:
         stored = np.load(file)
         return stored["mean"], stored["covariance"]

@@ -14,15 +14,15 @@ C2 = (0.03 * 255) ** 2
 
 
 def gaussian_window() -> NDArray[np.float64]:
-    """The 11 weights of the separable window, sigma 1.5, sum 1."""
+    """Return the 11 weights of the separable window, sigma 1.5, sum 1."""
     x = np.arange(WINDOW) - WINDOW // 2
     weight: NDArray[np.float64] = np.exp(-(x**2) / (2 * SIGMA**2))
     return weight / np.sum(weight)
 
 
 def _local_mean(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gaussian-weighted mean around each pixel whose window lies inside the image: (H - 10, W - 10)."""
-    from scipy.ndimage import correlate1d  # takes two tenths of a second, which upscaling need not wait for
+    """Return Gaussian-weighted local means without padding: (H - 10, W - 10)."""
+    from scipy.ndimage import correlate1d  # imported here: it takes 0.2 s, and upscaling does not need it
 
     margin = WINDOW // 2
     rows = correlate1d(image, gaussian_window(), axis=0)[margin:-margin]
@@ -31,7 +31,7 @@ def _local_mean(image: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def ssim_map(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """SSIM around each pixel of two planes in 0..255 (equation 13 of the paper); (H - 10, W - 10) from (H, W)."""
+    """Return the SSIM map of two planes (H, W) in 0..255, (H - 10, W - 10) (equation 13 of the paper)."""
     mean_x, mean_y = _local_mean(x), _local_mean(y)
     variance_x = _local_mean(x * x) - mean_x**2
     variance_y = _local_mean(y * y) - mean_y**2
@@ -42,23 +42,23 @@ def ssim_map(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float
 
 
 def ssim_y(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
-    """Mean SSIM on Y, at most 1: Gaussian 11x11 window of sigma 1.5, K1 0.01, K2 0.03, L 255, no padding.
+    """Return mean SSIM on Y, at most 1: Gaussian 11x11 window of sigma 1.5, K1 0.01, K2 0.03, L 255, no padding.
 
     Args:
         sr: (H, W, 3) ``uint8``.
         hr: the same shape and type.
-        border: pixels to cut from each side before measuring (the scale, in the papers' convention).
+        border: pixels to crop from each side first (by convention, the scale).
 
     Raises:
-        ValueError: for another type or shape, or where less than 11 px are left of a side.
+        ValueError: another type or shape, or a side below 11 px inside the border.
     """
     return float(np.mean(ssim_map(*luma_pair(sr, hr, border, smallest=WINDOW))))
 
 
 def ssim_rgb(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
-    """Mean SSIM over R, G and B, each measured as a plane; window, constants and errors as for ``ssim_y``.
+    """Return mean SSIM over R, G and B. Window, constants and errors as for ``ssim_y``.
 
-    The same number as on values in [0, 1] with L = 1: the constants scale with L.
+    The result equals that for values in [0, 1] with L = 1, since the constants scale with L.
     """
     pair = inside(sr, hr, border, smallest=WINDOW)
     x, y = (image.astype(np.float64) for image in pair)
@@ -66,11 +66,11 @@ def ssim_rgb(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float
 
 
 def ssim_grey(sr: NDArray[np.uint8 | np.uint16], hr: NDArray[np.uint8 | np.uint16], border: int) -> float:
-    """Mean SSIM of grey pictures (H, W, 1) of 8 or 16 bits, L the type's largest value; window as for ``ssim_y``."""
+    """Return mean SSIM of grey images (H, W, 1) of 8 or 16 bits; L is the dtype's largest value."""
     return float(np.mean(ssim_map(*grey_pair(sr, hr, border, smallest=WINDOW))))
 
 
 def ssim_plane(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
-    """Mean SSIM of the first channel, taken as it is; window, constants and errors as for ``ssim_y``."""
+    """Return mean SSIM of the first channel, without conversion. Window, constants, errors as for ``ssim_y``."""
     x, y = (image[..., 0].astype(np.float64) for image in inside(sr, hr, border, smallest=WINDOW))
     return float(np.mean(ssim_map(x, y)))

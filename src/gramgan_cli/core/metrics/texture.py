@@ -1,6 +1,6 @@
-"""How much the texture of a result is like that of its HR image, wherever its pixels lie: two distances, 0 is equal.
+"""Two distances between the texture of a result and of its HR image, independent of exact pixel positions; 0 is equal.
 
-PSNR and SSIM reward what is smooth and safe. These two ask instead whether as much fine structure is there: the first
+PSNR and SSIM reward smooth, safe results. These distances measure whether as much fine structure is present: the first
 by the colour covariance of small patches, the second by the power at each spatial frequency.
 """
 
@@ -17,11 +17,11 @@ RINGS = 32
 
 
 def centred_grams(image: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
-    """Mean-removed Gram of every non-overlapping ``size`` x ``size`` patch: (patches, 3, 3), values in [0, 1].
+    """Return the mean-removed Gram matrix of every non-overlapping ``size`` x ``size`` patch, (patches, 3, 3).
 
-    With p the patch as 3 x n (n = size^2 pixels, [0, 1] scale) and m its mean per channel, G = (p - m)(p - m)^T / n.
-    Dividing by n makes patch sizes comparable: G is the patch's colour covariance. What is left over at the right and
-    at the bottom is not used.
+    For a patch p of shape 3 x n (n = size^2 pixels, scaled to [0, 1]) with channel means m, G = (p - m)(p - m)^T / n.
+    Dividing by n makes patch sizes comparable: G is the patch's colour covariance. A remainder at the right and bottom
+    edges is not used.
     """
     rows, columns = image.shape[0] // size, image.shape[1] // size
     used = image[: rows * size, : columns * size].astype(np.float64) / 255
@@ -32,16 +32,16 @@ def centred_grams(image: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
 
 
 def gram_distance(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int, size: int) -> float:
-    """L1 distance of the mean-removed Grams of SR and HR at the same positions: mean over patches and the nine entries.
+    """Return the L1 distance of SR's and HR's mean-removed Gram matrices, averaged over patches and the nine entries.
 
     Args:
         sr: (H, W, 3) ``uint8``.
         hr: the same shape and type.
-        border: pixels to cut from each side before.
+        border: pixels to crop from each side first.
         size: side of the patches in pixels.
 
     Raises:
-        ValueError: unequal shapes, or not a single patch.
+        ValueError: unequal shapes, or sides too short for one patch.
     """
     if sr.shape != hr.shape or min(sr.shape[:2]) < size + 2 * border:
         raise ValueError(
@@ -52,11 +52,11 @@ def gram_distance(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int, siz
 
 
 def radial_spectrum(plane: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean power in each of the 32 rings of spatial frequency that hold any; (rings,), in squared 8-bit levels.
+    """Return the mean power in each non-empty ring of spatial frequency, (rings,), in squared 8-bit levels.
 
-    The plane loses its mean and is weighted by a Hann window w, so that the picture's edges count as no structure. The
-    power |FFT|^2 / sum(w^2) is then the variance density, and 1/12, the power of rounding to 8 bit, is added: whatever
-    lies below the rounding noise counts as nothing, and nothing has a finite logarithm.
+    The plane's mean is removed, and a Hann window w suppresses the image's edges. The power |FFT|^2 / sum(w^2) is then
+    the variance density. The rounding noise of 8-bit samples, 1/12, is added as a floor, so that power below it does
+    not count and zero power has a finite logarithm.
     """
     window = np.outer(np.hanning(plane.shape[0] + 2)[1:-1], np.hanning(plane.shape[1] + 2)[1:-1])
     power = np.abs(np.fft.fft2((plane - plane.mean()) * window)) ** 2 / np.sum(window**2) + 1 / 12
@@ -69,15 +69,15 @@ def radial_spectrum(plane: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def spectrum_distance(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int) -> float:
-    """Mean over the rings of |10 log10(P_sr / P_hr)| in dB, P the radial power spectrum of Y.
+    """Return the mean over rings of |10 log10(P_sr / P_hr)| in dB; P is the radial power spectrum of Y.
 
     Args:
         sr: (H, W, 3) ``uint8``.
         hr: the same shape and type.
-        border: pixels to cut from each side before.
+        border: pixels to crop from each side first.
 
     Raises:
-        ValueError: another type, unequal shapes, or less than 16 px left of a side.
+        ValueError: another type, unequal shapes, or a side below 16 px inside the border.
     """
     y_sr, y_hr = luma_pair(sr, hr, border, smallest=16)
     return float(np.mean(np.abs(10 * np.log10(radial_spectrum(y_sr) / radial_spectrum(y_hr)))))

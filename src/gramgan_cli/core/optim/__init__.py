@@ -1,1 +1,1 @@
-"""Optimisers, learning-rate schedules and averaged weights."""
+"""Optimisers, learning-rate schedules and weight averaging."""

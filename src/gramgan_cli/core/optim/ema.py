@@ -8,9 +8,9 @@ from torch import nn
 
 @torch.no_grad()
 def update_ema(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """``average`` <- d average + (1 - d) network, in place; buffers (batch norm's statistics) are copied.
+    """Update ``average`` to d average + (1 - d) network, in place; buffers such as batch-norm statistics are copied.
 
-    d = min(decay, (step + 1) / (step + 10)): early on the average follows closely, so that it does not remember the
+    d = min(decay, (step + 1) / (step + 10)): early on the average follows the network closely, so that it forgets the
     initialisation (the ramp of TensorFlow's ExponentialMovingAverage). ``step`` counts from 0.
     """
     weight = 1 - min(decay, (step + 1) / (step + 10))

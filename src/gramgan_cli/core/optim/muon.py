@@ -1,7 +1,7 @@
-"""Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon): momentum whose matrices are made orthogonal.
+"""Muon: momentum with orthogonalised updates (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
 
-Adam scales every number of a gradient by itself. Muon treats a convolution's weights as the matrix that they are and
-moves all its directions by the same amount, the weak ones too, which Adam leaves behind.
+Adam scales each entry of a gradient separately. Muon treats a convolution's weights as a matrix and moves all its
+directions by the same amount, including weak ones that Adam leaves behind.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ import torch
 from torch import Tensor, nn
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the odd polynomial a x + b x^3 + c x^5 that drives singular values towards 1; of the reference implementation."""
+"""Coefficients of a x + b x^3 + c x^5, which drives singular values towards 1 (from the reference implementation)."""
 
 STEPS = 5
-"""Times that the polynomial is applied: singular values above 0.002 of the norm end between 0.68 and 1.21."""
+"""Number of iterations: singular values above 0.002 of the norm end between 0.68 and 1.21."""
 
 RMS = 0.2
-"""Root mean square of an update over the rate: Adam's in practice (Liu et al. 2025, arXiv 2502.16982, eq. 4)."""
+"""RMS of an update divided by the learning rate, matched to Adam's (Liu et al. 2025, arXiv 2502.16982, eq. 4)."""
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """The nearest matrices with orthonormal rows (or columns, if these are fewer), about: singular values become ~1.
+    """Return approximately the nearest matrices with orthonormal rows (or columns, if there are fewer).
 
-    Newton-Schulz iteration, five times ``X <- a X + (b A + c A A) X`` with ``A = X X^T``.
+    Five steps of the Newton-Schulz iteration ``X <- a X + (b A + c A A) X`` with ``A = X X^T``, which brings all
+    singular values close to 1.
 
     Args:
         matrices: (n, rows, columns).
 
     Returns:
-        The same shape and type.
+        The same shape and dtype.
     """
     a, b, c = COEFFICIENTS
     x: Tensor = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
@@ -44,10 +45,10 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for convolutions: weights (out, in, h, w) are matrices of ``out`` rows.
+    """Muon for convolutions, whose weights (out, in, h, w) are treated as matrices of ``out`` rows.
 
-    A step is ``M <- m M + (1 - m) G``, then ``W <- W - rate 0.2 sqrt(max(rows, columns)) O(m M + (1 - m) G)``, which
-    looks ahead as Nesterov does, with O as in :func:`orthogonalised`. Updates are as large as Adam's at the same rate.
+    A step is ``M <- m M + (1 - m) G``, then ``W <- W - rate 0.2 sqrt(max(rows, columns)) O(m M + (1 - m) G)``, which is
+    Nesterov momentum, with O as in :func:`orthogonalised`. Updates are as large as Adam's at the same learning rate.
 
     Args:
         weights: 4-dimensional parameters.
@@ -60,7 +61,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One update of all weights that have a gradient. Those of one shape are worked on together."""
+        """Update all weights that have a gradient. Weights of the same shape are processed together."""
         assert closure is None
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
@@ -68,7 +69,7 @@ class Muon(torch.optim.Optimizer):
                 self._update(list(alike), group["lr"], group["momentum"])
 
     def _update(self, weights: list[nn.Parameter], rate: float, momentum: float) -> None:
-        """One update of weights of one shape."""
+        """Update weights of one shape."""
         ahead = []
         for weight in weights:
             assert weight.grad is not None

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: plain functions of the step."""
+"""Learning-rate schedules, as functions of the step."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 
 def warmup_cosine(step: int, warmup: int, period: int) -> float:
-    """Share of the base rate at ``step`` (from 0): linear warm-up, cosine to 0, restarted every ``period`` steps.
+    """Return the fraction of the base rate at ``step`` (from 0): linear warm-up, then cosine decay to 0, with restarts.
 
-    The first step of a period has 1/warmup, step ``warmup`` has 1, the last one is just above 0. The cosine is
+    Each ``period`` starts at 1/warmup, reaches 1 at step ``warmup``, and ends just above 0. The cosine is that of
     Loshchilov & Hutter 2017, eq. 5, with a minimum of 0.
     """
     position = step % period
@@ -19,6 +19,6 @@ def warmup_cosine(step: int, warmup: int, period: int) -> float:
 
 
 def stepped(step: int, warmup: int, milestones: Sequence[int], factor: float) -> float:
-    """Share of the base rate: linear warm-up, then times ``factor`` at each milestone that has been reached."""
+    """Return the fraction of the base rate: linear warm-up, then times ``factor`` at each milestone reached."""
     share = (step + 1) / warmup if step < warmup else 1.0
     return share * factor ** sum(step >= milestone for milestone in milestones)
