@@ -1,4 +1,4 @@
-"""The table of architectures: one name, one network, one descriptor."""
+"""Table of architectures: each row has a name, a network and a descriptor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def architecture(name: str) -> Architecture:
-    """The table's row, or a plugin's; an unknown name is an error that names the nearest ones."""
+    """Return the architecture of that name, built-in or from a plugin. Raise with suggestions for an unknown name."""
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
     if name == OTHER.name:
@@ -49,11 +49,11 @@ def architecture(name: str) -> Architecture:
 
 
 BLOCKS = ("nb", "nc")
-"""Hyperparameters that count what a network may have none of; all other numbers are at least 1."""
+"""Hyperparameters that may be 0 (numbers of blocks or layers). All other integers are at least 1."""
 
 
 def check_hyperparameters(name: str, hyperparameters: Hyperparameters) -> None:
-    """Raise for a hyperparameter that the architecture does not have, of another type, or too small."""
+    """Raise ``GramganError`` for unknown hyperparameters, wrong types, and numbers that are too small."""
     known = inspect.signature(architecture(name).build).parameters
     for key, value in hyperparameters.items():
         if key not in known:
@@ -62,7 +62,7 @@ def check_hyperparameters(name: str, hyperparameters: Hyperparameters) -> None:
 
 
 def _check_value(which: str, default: Any, least: int, value: Any) -> None:
-    """Raise for a value of another type than its default's, and for numbers below ``least``."""
+    """Raise if the value's type differs from that of its default, or if an integer is below ``least``."""
     if isinstance(default, tuple):
         if not isinstance(value, list | tuple):
             raise GramganError(f"{which} takes a list, not {value!r}.")
@@ -75,14 +75,14 @@ def _check_value(which: str, default: Any, least: int, value: Any) -> None:
 
 
 def complete(name: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
-    """All hyperparameters of a network: those given, and the architecture's own values for the others."""
+    """Return all hyperparameters of a network, with the architecture's defaults for those not given."""
     check_hyperparameters(name, hyperparameters)
     known = inspect.signature(architecture(name).build).parameters
     return {key: parameter.default for key, parameter in known.items()} | dict(hyperparameters)
 
 
 def build(name: str, hyperparameters: Hyperparameters) -> nn.Module:
-    """A freshly initialised network. Unknown hyperparameters and impossible values are errors."""
+    """Build a newly initialised network. Raise ``GramganError`` for unknown or invalid hyperparameters."""
     check_hyperparameters(name, hyperparameters)
     try:
         return architecture(name).build(**hyperparameters)
@@ -91,11 +91,11 @@ def build(name: str, hyperparameters: Hyperparameters) -> nn.Module:
 
 
 def describe(name: str, hyperparameters: Hyperparameters) -> Descriptor:
-    """The descriptor of the network that ``build`` would make of the same arguments."""
+    """Return the descriptor of the network that ``build`` makes from the same arguments."""
     check_hyperparameters(name, hyperparameters)
     return architecture(name).describe(**hyperparameters)
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Number of learned values."""
+    """Return the number of learned values."""
     return sum(p.numel() for p in network.parameters())

@@ -1,4 +1,4 @@
-"""Compact: Real-ESRGAN's SRVGGNetCompact. All convolutions run at LR size, so it is fast; other tools load it as is."""
+"""Compact: Real-ESRGAN's SRVGGNetCompact, a fast network that runs all convolutions at LR size."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from gramgan_cli.core.archs.descriptor import Descriptor
 
 
 class Compact(nn.Module):
-    """3x3 convolutions with PReLU, a sub-pixel convolution, plus the nearest-neighbour enlarged input.
+    """3x3 convolutions with PReLU and a sub-pixel convolution, added to the nearest-neighbour upsampled input.
 
-    RGB in [0, 1], (B, in_nc, h, w) -> (B, out_nc, scale h, scale w), not clamped. The modules lie in one list,
-    ``body``, under the index names that the published checkpoints have.
+    RGB in [0, 1], (B, in_nc, h, w) -> (B, out_nc, scale h, scale w), not clamped. All modules are in one list,
+    ``body``, named as in the published checkpoints, so other tools can load them.
 
     Args:
-        in_nc, out_nc: channels of input and output (equal: the input is added to the output).
+        in_nc, out_nc: channels of input and output; must be equal.
         nf: feature channels.
         nc: number of convolutions between the first and the last.
         scale: PixelShuffle factor.
@@ -34,9 +34,10 @@ class Compact(nn.Module):
 
     @torch.no_grad()
     def _start_near_identity(self) -> None:
-        """Begin each middle convolution as identity plus a tenth of Kaiming, the last one small.
+        """Initialise middle convolutions to identity plus a tenth of Kaiming, and the last one with small weights.
 
-        The stack has no skip connections; started as identity it trains like one that has (measured: docs/models.md).
+        The stack has no skip connections. Initialised as identity, it trains like a network that has them (measured in
+        docs/models.md).
         """
         middle = [layer for layer in self.body[2:-1] if isinstance(layer, nn.Conv2d)]
         for conv in middle:
@@ -58,7 +59,7 @@ class Compact(nn.Module):
 
 
 def describe_compact(in_nc: int = 3, out_nc: int = 3, nf: int = 64, nc: int = 16, scale: int = 4) -> Descriptor:
-    """nc + 2 convolutions of radius 1, all at LR size."""
+    """Return the descriptor; nc + 2 convolutions of radius 1 at LR size."""
     del nf
     return Descriptor(
         arch="compact",

@@ -1,4 +1,4 @@
-"""What a caller has to know of a network without looking inside."""
+"""Descriptor: a network's properties that callers need, such as scale and receptive field."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Hyperparameters = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Descriptor:
-    """The facts of one built network. All networks take and give RGB or grey in [0, 1], (B, C, H, W)."""
+    """Properties of a built network. All networks map RGB or grey in [0, 1], (B, C, H, W), to the same."""
 
     arch: str
-    """Name in the table of architectures."""
+    """Name of the architecture."""
     scale: int
     """Output side over input side."""
     in_channels: int
@@ -24,24 +24,24 @@ class Descriptor:
     out_channels: int
     """Channels of the output."""
     multiple_of: int
-    """Input sides must divide by this; callers pad where they don't."""
+    """Input sides must be multiples of this; callers pad otherwise."""
     receptive_radius: int
-    """How many input pixels away an output pixel can see; a tile's halo of this size makes tiling exact."""
+    """Radius of the receptive field in input pixels; a tile halo of this size makes tiling exact."""
     dtypes: tuple[str, ...]
-    """Precisions that the network is meant to run in: 'fp32', 'bf16', 'fp16'."""
+    """Supported precisions: 'fp32', 'bf16', 'fp16'."""
     needs_reference: bool = False
-    """Whether ``forward`` takes a reference picture after the LR one."""
+    """Whether ``forward`` takes a reference image as its second argument."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One row of the table: how a network is built from hyperparameters, and how it is described."""
+    """How to build and describe networks of one kind."""
 
     name: str
-    """Its name on the command line and in weights' headers."""
+    """Name on the command line and in weight headers."""
     build: Callable[..., nn.Module]
-    """Takes the hyperparameters as keywords."""
+    """Builds the network from hyperparameters passed as keywords."""
     describe: Callable[..., Descriptor]
-    """Takes the same keywords."""
+    """Returns its descriptor, from the same keywords."""
     summary: str
-    """One line for lists."""
+    """One-line description for lists."""

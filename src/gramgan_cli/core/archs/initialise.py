@@ -1,4 +1,4 @@
-"""Initialisations that more than one network uses."""
+"""Initialisation helpers shared by several networks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from torch.overrides import TorchFunctionMode
 
 
 class Uninitialised(TorchFunctionMode):
-    """While entered, networks are built without drawing random numbers: for those that are filled from a file.
+    """Context in which networks are built without drawing random numbers, for networks filled from a file.
 
-    Drawing the numbers of a large network costs more time than reading them; on the meta device torch imports its
-    compiler for it, which takes seconds. A tensor that would be drawn gets one value of the distribution instead:
-    ``torch.nn.init.trunc_normal_`` draws until all numbers lie within its bounds, and would never end over whatever
-    lies in memory.
+    Drawing the numbers of a large network takes longer than reading them. The meta device would avoid that, but makes
+    torch import its compiler, which takes seconds. Tensors that would be drawn directly are filled with one value of
+    the
+    distribution instead: ``torch.nn.init.trunc_normal_`` redraws until all numbers are within bounds, and might never
+    return on uninitialised memory.
     """
 
     def __torch_function__(
@@ -26,7 +27,7 @@ class Uninitialised(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Leave tensors as they are where torch initialises them; fill those that are drawn with one value."""
+        """Skip ``torch.nn.init`` functions, and fill directly drawn tensors with one value."""
         del types
         kwargs = kwargs or {}
         if getattr(func, "__module__", "") == "torch.nn.init":
@@ -40,10 +41,10 @@ class Uninitialised(TorchFunctionMode):
 
 @torch.no_grad()
 def icnr_(weight: Tensor, factor: int) -> None:
-    """Initialise a sub-pixel convolution so that its output starts as a nearest-neighbour enlargement.
+    """Initialise a sub-pixel convolution so that its output starts as nearest-neighbour upsampling (ICNR).
 
-    The ``factor**2`` kernels that PixelShuffle lays side by side start equal (Aitken et al. 2017, "Checkerboard
-    artifact free sub-pixel convolution"). Works on any values already in ``weight`` (out, in, kh, kw) or (out,).
+    The ``factor**2`` kernels that PixelShuffle interleaves start equal (Aitken et al. 2017, "Checkerboard artifact free
+    sub-pixel convolution"). ``weight`` (out, in, kh, kw) or (out,) must already be initialised.
     """
     group = factor**2
     weight.copy_(weight[::group].repeat_interleave(group, dim=0))
@@ -51,7 +52,7 @@ def icnr_(weight: Tensor, factor: int) -> None:
 
 @torch.no_grad()
 def scaled_kaiming_(conv: nn.Conv2d, scale: float) -> None:
-    """Kaiming-normal weights (fan-in) times ``scale``, zero bias, as ESRGAN starts its dense blocks."""
+    """Initialise with Kaiming-normal weights (fan-in) times ``scale`` and zero bias, as in ESRGAN's dense blocks."""
     nn.init.kaiming_normal_(conv.weight, a=0, mode="fan_in")
     conv.weight.mul_(scale)
     if conv.bias is not None:

@@ -1,6 +1,6 @@
-"""PLKSR: large kernels on a part of the channels (Lee, Yun and Ro 2024, "Partial Large Kernel CNNs", arXiv 2404.11848).
+"""PLKSR: large kernels on part of the channels (Lee, Yun and Ro 2024, "Partial Large Kernel CNNs", arXiv 2404.11848).
 
-All convolutions run at LR size. The parameters have the names of the published checkpoints, so other tools load them.
+All convolutions run at LR size. Parameters are named as in the published checkpoints, so other tools can load them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from gramgan_cli.core.archs.descriptor import Descriptor
 
 
 class PartialLargeKernel(nn.Module):
-    """A large convolution on the first ``channels`` channels; the others pass by (section 3.2)."""
+    """A large convolution on the first ``channels`` channels; the others are passed through (section 3.2)."""
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class PartialLargeKernel(nn.Module):
 
 
 class ElementAttention(nn.Module):
-    """x times the sigmoid of a 3x3 convolution of x (section 3.3)."""
+    """x multiplied by the sigmoid of a 3x3 convolution of x (section 3.3)."""
 
     def __init__(self, nf: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class ElementAttention(nn.Module):
 
 
 class PLKBlock(nn.Module):
-    """Two 3x3 convolutions, the large kernel, attention, a 1x1 convolution, + input (figure 2)."""
+    """x + (two 3x3 convolutions, large kernel, attention, 1x1 convolution) (figure 2)."""
 
     def __init__(self, nf: int, channels: int, kernel: int) -> None:
         super().__init__()
@@ -61,10 +61,10 @@ class PLKSR(nn.Module):
     """RGB in [0, 1], (B, in_nc, h, w) -> (B, out_nc, scale h, scale w), not clamped.
 
     Args:
-        in_nc, out_nc: channels of input and output (equal: the enlarged input is added to the output).
-        nf: feature channels, 4 at least.
+        in_nc, out_nc: channels of input and output; equal, because the upsampled input is added to the output.
+        nf: feature channels, at least 4.
         nb: blocks (28 in the paper, 12 in its small version).
-        kernel: odd side of the large kernel (17 in the paper, 13 in its small version).
+        kernel: side of the large kernel, odd (17 in the paper, 13 in its small version).
         scale: PixelShuffle factor.
     """
 
@@ -91,7 +91,7 @@ class PLKSR(nn.Module):
 def describe_plksr(
     in_nc: int = 3, out_nc: int = 3, nf: int = 64, nb: int = 12, kernel: int = 13, scale: int = 4
 ) -> Descriptor:
-    """First and last convolution reach 1 px each; a block's two 3x3, large kernel and attention 3 + kernel / 2."""
+    """Return the descriptor. First and last convolution add 1 px each, every block 3 + kernel // 2 px."""
     del nf
     return Descriptor(
         arch="plksr",

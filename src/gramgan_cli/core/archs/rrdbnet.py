@@ -17,16 +17,16 @@ STAGES = {1: (2, 2), 2: (2, 2), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 """Factors of the upsampling steps for each scale."""
 
 UNSHUFFLE = {1: 4, 2: 2}
-"""By how much the input is pixel-unshuffled first; at other scales it is not."""
+"""Factor of the initial pixel-unshuffle for each scale that has one."""
 
 RESIDUAL_SCALE = 0.2
 SLOPE = 0.2
 
 
 class ResidualDenseBlock(nn.Module):
-    """Five 3x3 convolutions, each seeing the block's input and all earlier outputs.
+    """Five 3x3 convolutions with dense connections: each sees the block's input and all earlier outputs.
 
-    (B, nf, h, w) -> (B, nf, h, w): input + 0.2 x the fifth convolution's output (ESRGAN, section 3.1).
+    (B, nf, h, w) -> (B, nf, h, w): x + 0.2 x conv5 (ESRGAN, section 3.1).
     """
 
     def __init__(self, nf: int, gc: int) -> None:
@@ -49,7 +49,7 @@ class ResidualDenseBlock(nn.Module):
 
 
 class RRDB(nn.Module):
-    """Residual in residual: three dense blocks, input + 0.2 x their result."""
+    """Residual-in-residual dense block: x + 0.2 x the output of three dense blocks."""
 
     def __init__(self, nf: int, gc: int) -> None:
         super().__init__()
@@ -70,9 +70,9 @@ class RRDBNet(nn.Module):
         in_nc, out_nc: channels of input and output.
         nf: feature channels.
         nb: number of RRDBs.
-        gc: growth channels inside the dense blocks.
-        scale: 1, 2, 3, 4 or 8. Two upsampling steps make x4, three make x8, and one makes x3; for 2 and 1 the input
-            is pixel-unshuffled by 2 and 4 first, so input sides must divide by that.
+        gc: growth channels in the dense blocks.
+        scale: 1, 2, 3, 4 or 8, with one (x3), two (x4) or three (x8) upsampling steps. For 2 and 1, the input is first
+            pixel-unshuffled by 2 and 4, so its sides must be multiples of that.
         upsampler: 'pixelshuffle' (Gram-GAN) or 'nearest' (ESRGAN; the layout that other tools load).
     """
 
@@ -109,7 +109,7 @@ class RRDBNet(nn.Module):
                 icnr_(conv.bias, factor)
 
     def _enlarge(self, x: Tensor, conv: nn.Conv2d, factor: int) -> Tensor:
-        """(B, nf, h, w) -> (B, nf, factor h, factor w) by this network's upsampler, activated."""
+        """Upsample (B, nf, h, w) -> (B, nf, factor h, factor w), with activation."""
         if self.upsampler == "pixelshuffle":
             return F.leaky_relu(F.pixel_shuffle(conv(x), factor), SLOPE)
         return F.leaky_relu(conv(F.interpolate(x, scale_factor=factor, mode="nearest")), SLOPE)
@@ -127,14 +127,18 @@ class RRDBNet(nn.Module):
 
 
 UNSHUFFLED_MULTIPLE = 4
-"""Sides that unshuffle without rest at scale 1; at scale 2, where 2 would do, spandrel pads to 4 as well."""
+"""Required multiple of input sides at scales 1 and 2. At scale 2 a multiple of 2 would do, but spandrel pads to 4
+too."""
 
 
 def describe_rrdbnet(
     in_nc: int = 3, out_nc: int = 3, nf: int = 64, nb: int = 23, gc: int = 32, scale: int = 4, upsampler: str = ""
 ) -> Descriptor:
-    """Receptive radius: conv_first, 15 per RRDB, trunk_conv and upconv1 reach 1 px each, what follows together 1 px at
-    most; times the unshuffling for scales 1 and 2."""
+    """Return the descriptor.
+
+    Receptive radius: 1 px for conv_first, 15 per RRDB, 1 for trunk_conv, 1 for upconv1, and at most 1 for the rest,
+    multiplied by the unshuffle factor.
+    """
     del nf, gc, upsampler
     unshuffle = UNSHUFFLE.get(scale, 1)
     radius = 1 + 15 * nb + 1 + 1 + 1

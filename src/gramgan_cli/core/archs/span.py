@@ -1,6 +1,6 @@
-"""SPAN: attention without parameters (Wan et al. 2024, "Swift Parameter-free Attention Network", arXiv 2311.12770).
+"""SPAN, a network with parameter-free attention (Wan et al. 2024, arXiv 2311.12770).
 
-All convolutions run at LR size. The parameters have the names of the published checkpoints, so other tools load them.
+All convolutions run at LR size. Parameters are named as in the published checkpoints, so other tools can load them.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from torch.nn import functional as F
 from gramgan_cli.core.archs.descriptor import Descriptor
 
 BLOCKS = 6
-"""Attention blocks; published checkpoints have names for just these."""
+"""Number of attention blocks, fixed by the parameter names of published checkpoints."""
 
 GAIN = 2
-"""Width of the wide branch over that of its input and output."""
+"""Channel expansion of the wide branch."""
 
 MEAN = (0.4488, 0.4371, 0.4040)
 RANGE = 255.0
-"""With ``norm``: the mean colour of DIV2K is taken off, and the rest brought to this range."""
+"""With ``norm``, DIV2K's mean colour is subtracted from the input, and the rest is multiplied by this."""
 
 
 class MergedConvolution(nn.Module):
-    """A 3x3 convolution that is trained as two branches (section 3.3): 1x1, 3x3 and 1x1 in a row, wide, and a 1x1.
+    """A 3x3 convolution trained as two branches (section 3.3): a wide 1x1-3x3-1x1 stack and a 1x1 shortcut.
 
-    All branches are linear, so they are one 3x3 kernel. It is computed from the branches in training, where gradients
-    go into them, and kept in ``eval_conv`` for use.
+    All branches are linear, so they merge into one 3x3 kernel. In training it is computed from the branches, which
+    receive the gradients. For inference it is stored in ``eval_conv``.
     """
 
     def __init__(self, width: int, out: int) -> None:
@@ -42,7 +42,7 @@ class MergedConvolution(nn.Module):
         self.register_state_dict_pre_hook(_merge)  # type: ignore[no-untyped-call]
 
     def merged(self) -> tuple[Tensor, Tensor]:
-        """The kernel (out, width, 3, 3) and the bias (out,) that do what the branches do."""
+        """Return the kernel (out, width, 3, 3) and bias (out,) equivalent to the branches."""
         layers = [layer for layer in self.conv if isinstance(layer, nn.Conv2d)]
         first, second, third = (layer.weight for layer in layers)
         biases: list[Any] = [layer.bias for layer in layers]
@@ -53,14 +53,14 @@ class MergedConvolution(nn.Module):
 
     @torch.no_grad()
     def merge(self) -> None:
-        """Bring ``eval_conv`` up to the branches."""
+        """Update ``eval_conv`` from the branches."""
         kernel, bias = self.merged()
         self.eval_conv.weight.copy_(kernel)
         assert self.eval_conv.bias is not None
         self.eval_conv.bias.copy_(bias)
 
     def train(self, mode: bool = True) -> MergedConvolution:
-        """Merged whenever training ends."""
+        """Set the mode; merge the branches on the switch to evaluation."""
         if not mode:
             self.merge()
         super().train(mode)
@@ -75,12 +75,12 @@ class MergedConvolution(nn.Module):
 
 
 def _merge(layer: MergedConvolution, *_others: object) -> None:
-    """As a hook: what is stored, and what was loaded, is merged."""
+    """Merge the branches before storing and after loading a state dict (hook)."""
     layer.merge()
 
 
 class AttentionBlock(nn.Module):
-    """Three convolutions whose result, through a sigmoid, weighs itself and the input (equations 1 to 3)."""
+    """Three convolutions whose output, through a sigmoid, weights the sum of itself and the input (eqs. 1 to 3)."""
 
     def __init__(self, nf: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class AttentionBlock(nn.Module):
         self.c3_r = MergedConvolution(nf, nf)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, nf, h, w) -> the block's output and the first convolution's, activated."""
+        """(B, nf, h, w) -> the block's output and the activated output of the first convolution."""
         first = F.silu(self.c1_r(x))
         last = self.c3_r(F.silu(self.c2_r(first)))
         return (last + x) * (torch.sigmoid(last) - 0.5), first
@@ -102,8 +102,7 @@ class SPAN(nn.Module):
         in_nc, out_nc: channels of input and output.
         nf: feature channels (48 in the paper).
         scale: PixelShuffle factor.
-        norm: take DIV2K's mean colour off the input and bring it to 0..255 first, as the paper's checkpoints have it;
-            for RGB only.
+        norm: subtract DIV2K's mean colour and scale to 0..255 first, as the paper's checkpoints do; RGB only.
     """
 
     def __init__(self, in_nc: int = 3, out_nc: int = 3, nf: int = 48, scale: int = 4, norm: bool = False) -> None:
@@ -138,7 +137,7 @@ class SPAN(nn.Module):
 
 
 def describe_span(in_nc: int = 3, out_nc: int = 3, nf: int = 48, scale: int = 4, norm: bool = False) -> Descriptor:
-    """First and last convolution, that after the blocks, and three in each block reach 1 px each."""
+    """Return the descriptor. First and last convolution, the one after the blocks and three per block add 1 px each."""
     del nf, norm
     return Descriptor(
         arch="span",

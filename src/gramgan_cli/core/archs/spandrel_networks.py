@@ -1,4 +1,4 @@
-"""Networks of other projects, which the package spandrel builds from their tensors: what our table knows of them."""
+"""Descriptors for networks that spandrel builds from their weights."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import NoReturn
 from gramgan_cli.core.archs.descriptor import Architecture, Descriptor
 
 ARCH = "spandrel"
-"""What a header and a recipe call them; the network itself is known from the tensors alone."""
+"""Name of these networks in headers and recipes. Spandrel recognises the actual network from its weights."""
 
 HALO = 32
-"""Input pixels around a tile. These networks don't say how far they look, so their tiles are an approximation."""
+"""Tile halo in input pixels. The receptive fields of these networks are unknown, so tiled results are approximate."""
 
 
 def _build(design: str = "", scale: int = 4, multiple_of: int = 1, dtypes: tuple[str, ...] = ("fp32",)) -> NoReturn:
-    """Never: the facts that a header stores don't say how the network is made."""
+    """Always raises: a header does not hold enough to rebuild the network."""
     del scale, multiple_of, dtypes
     raise ValueError(f"a {design or 'network'} of spandrel's is made from weights alone")
 
@@ -22,7 +22,7 @@ def _build(design: str = "", scale: int = 4, multiple_of: int = 1, dtypes: tuple
 def describe_other(
     design: str = "", scale: int = 4, multiple_of: int = 1, dtypes: tuple[str, ...] = ("fp32",)
 ) -> Descriptor:
-    """The descriptor of a network that spandrel identified."""
+    """Return the descriptor of a network that spandrel recognised."""
     return Descriptor(
         arch=design,
         scale=scale,
@@ -35,4 +35,4 @@ def describe_other(
 
 
 OTHER = Architecture(ARCH, _build, describe_other, "any network that spandrel loads, from its weights")
-"""Its row of the table: found by name, and not among those that can be trained from random weights."""
+"""Architecture of these networks. It is found by name, but not listed among those that can be trained from scratch."""

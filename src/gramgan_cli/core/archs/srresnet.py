@@ -16,7 +16,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ResidualBlock(nn.Module):
-    """Input + (conv 3x3, BN, PReLU, conv 3x3, BN). Each convolution has a BN of its own."""
+    """x + (conv 3x3, BN, PReLU, conv 3x3, BN). Each convolution has its own BN."""
 
     def __init__(self, nf: int, bias: bool = True) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class ResidualBlock(nn.Module):
 
 
 class UpsampleBlock(nn.Module):
-    """(B, nf, h, w) -> (B, nf, 2h, 2w): conv to 4 nf, PixelShuffle 2, PReLU."""
+    """Upsample by 2, (B, nf, h, w) -> (B, nf, 2h, 2w): conv to 4 nf, PixelShuffle 2, PReLU."""
 
     def __init__(self, nf: int, bias: bool = True) -> None:
         super().__init__()
@@ -48,16 +48,16 @@ class UpsampleBlock(nn.Module):
 
 
 class SRResNet(nn.Module):
-    """RGB in [0, 1], (B, 3, h, w) -> (B, 3, 4h, 4w), not clamped.
+    """RGB in [0, 1], (B, in_nc, h, w) -> (B, out_nc, scale h, scale w), not clamped.
 
     Args:
         in_nc, out_nc: channels of input and output.
         nf: feature channels.
         nb: residual blocks.
         scale: 2 or 4 (one or two sub-pixel blocks).
-        input_range: 'unit' takes [0, 1] as it is, 'imagenet' normalises it by ImageNet's mean and deviation first.
-        output: 'linear', or 'tanh' whose [-1, 1] is brought back to [0, 1] here.
-        bias: whether the convolutions add one.
+        input_range: 'unit' uses [0, 1]; 'imagenet' normalises by ImageNet's mean and standard deviation first.
+        output: 'linear', or 'tanh', whose [-1, 1] is mapped to [0, 1].
+        bias: whether the convolutions have a bias.
     """
 
     mean: Tensor
@@ -115,8 +115,11 @@ def describe_srresnet(
     output: str = "linear",
     bias: bool = True,
 ) -> Descriptor:
-    """9x9 first (4 px), 2 per block, trunk convolution, one per sub-pixel block (the second at half size), and the
-    last 9x9 at output size: 4 / scale px."""
+    """Return the descriptor.
+
+    Receptive radius: 4 px for the first 9x9, 2 per block, 1 for the trunk convolution, 1 and 0.5 for the sub-pixel
+    blocks, and 4 / scale for the last 9x9, which runs at output size.
+    """
     del nf, input_range, output, bias
     upsampling = sum(0.5**i for i in range(scale // 2))
     radius = 4 + 2 * nb + 1 + upsampling + 4 / scale

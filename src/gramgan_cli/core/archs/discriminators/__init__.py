@@ -1,6 +1,6 @@
-"""Discriminators: RGB in [0, 1] -> one logit per image, (B, 1), or, the U-Net, per pixel.
+"""Discriminators: RGB in [0, 1] -> one logit per image, (B, 1), or per pixel (U-Net).
 
-Gram-GAN's hands out two feature maps beside it.
+Gram-GAN's discriminator also returns two feature maps.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from gramgan_cli.core.archs.discriminators.unet import MULTIPLE, UNetDiscriminat
 from gramgan_cli.core.errors import GramganError, nearest
 
 DISCRIMINATORS = ("gramgan", "srgan", "esrgan", "ttsr", "unet")
-"""Names that recipes take."""
+"""Names for recipes."""
 
 
 def build_discriminator(name: str, side: int, nf: int = 0) -> nn.Module:
-    """A freshly initialised discriminator that sees ``side`` x ``side`` pixels; impossible sizes are errors.
+    """Build a newly initialised discriminator for ``side`` x ``side`` pixels; raise ``GramganError`` for a bad size.
 
-    ``nf`` is the width of its first convolution, which all others follow; 0 is the paper's.
+    ``nf`` is the width of the first convolution, from which the other widths follow; 0 uses the paper's.
     """
     width = {"nf": nf} if nf else {}
     if name == "gramgan":

@@ -8,19 +8,19 @@ from gramgan_cli.core.errors import GramganError
 
 SLOPE = 0.2
 SIDE = 128
-"""The one input side: its linear layer needs the 4 x 4 map that five halvings leave of it."""
+"""The only valid input side: the linear layer needs the 4 x 4 map that is left after five halvings."""
 
 
 class ESRGANDiscriminator(nn.Module):
     """RGB in [0, 1], (B, in_nc, 128, 128) -> logits (B, 1), unbounded.
 
-    A 3x3 convolution to 64 (with bias, no BN), a 4x4 of stride 2 with BN; then for 128, 256, 512 and 512 channels a 3x3
-    and a 4x4 of stride 2, all with BN and without bias; LeakyReLU 0.2 after each; Linear 512 x 4 x 4 -> 100, LeakyReLU,
-    Linear 1. 14 499 401 parameters at the defaults.
+    A 3x3 convolution to 64 channels (with bias, no BN) and a 4x4 of stride 2 with BN. Then for 128, 256, 512 and 512
+    channels a 3x3 and a 4x4 of stride 2, all with BN and without bias. LeakyReLU 0.2 after each. Linear 512 x 4 x 4 ->
+    100, LeakyReLU, Linear 1. 14 499 401 parameters by default.
 
     Args:
-        in_nc: channels of the input.
-        nf: channels of the first convolution; the others are 1, 2, 4, 8 and 8 times that.
+        in_nc: input channels.
+        nf: channels of the first convolution; the others have 1, 2, 4, 8 and 8 times as many.
     """
 
     def __init__(self, in_nc: int = 3, nf: int = 64) -> None:

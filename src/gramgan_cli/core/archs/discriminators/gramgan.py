@@ -10,14 +10,14 @@ from torch.nn import functional as F
 SLOPE = 0.2
 
 STAGES = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2), (16, 1), (16, 2), (16, 1))
-"""(channels over nf, stride) of the eleven convolutions."""
+"""(channel multiple of nf, stride) of the eleven convolutions."""
 
 SHALLOW, DEEP = 5, 11
-"""After which convolutions, counted from 1, the two feature maps are taken."""
+"""Convolutions after which the two feature maps are taken, counted from 1."""
 
 
 class Judgement(NamedTuple):
-    """What the discriminator says of a batch."""
+    """Output of the discriminator for a batch."""
 
     logit: Tensor
     """(B, 1)."""
@@ -28,13 +28,13 @@ class Judgement(NamedTuple):
 
 
 class DiscriminatorVGGStyle(nn.Module):
-    """Eleven 3x3 convolutions without normalisation, global average, two linear layers. Any input size.
+    """Eleven 3x3 convolutions without normalisation, global average pooling and two linear layers. Any input size.
 
-    Convolutions start from Kaiming-normal weights for their slope: without normalisation, PyTorch's default would
-    shrink the signal to a few thousandths on its way through eleven layers.
+    Weights start Kaiming-normal for the LeakyReLU slope. Without normalisation, PyTorch's default would attenuate the
+    signal to a few thousandths over eleven layers.
 
     Args:
-        in_nc: channels of the images.
+        in_nc: input channels.
         nf: channels of the first convolution; 64 in the paper.
     """
 
@@ -53,9 +53,9 @@ class DiscriminatorVGGStyle(nn.Module):
             nn.init.zeros_(conv.bias)
 
     def forward(self, x: Tensor) -> Judgement:
-        """RGB (B, in_nc, H, W) in [0, 1], at least 1 px a side -> logit and the two maps.
+        """RGB (B, in_nc, H, W) in [0, 1], sides of at least 1 px -> logit and both maps.
 
-        No activation works in place, so a map that was handed out is never overwritten.
+        No activation works in place, so returned maps are never overwritten.
         """
         maps: dict[int, Tensor] = {}
         for number, conv in enumerate(self.convs, start=1):

@@ -6,19 +6,19 @@ from torch import Tensor, nn
 
 SLOPE = 0.2
 POOLED = 6
-"""Side of the adaptive pool's output: what a 96 x 96 crop, the paper's, has after four halvings."""
+"""Output side of the adaptive pool: the size of the paper's 96 x 96 crops after four halvings."""
 
 
 class SRGANDiscriminator(nn.Module):
     """RGB in [0, 1], (B, in_nc, H, W) -> logits (B, 1), unbounded; any H, W >= 1.
 
-    Eight 3x3 convolutions, (channels, stride) 64/1, 64/2, 128/1, 128/2, 256/1, 256/2, 512/1, 512/2, LeakyReLU 0.2, a
-    BN of its own for each but the first; adaptive average pool to 6 x 6; Linear to 1024, LeakyReLU, Linear to 1.
-    No sigmoid: the losses take logits. 23 565 505 parameters at the defaults.
+    Eight 3x3 convolutions, (channels, stride) 64/1, 64/2, 128/1, 128/2, 256/1, 256/2, 512/1, 512/2, with LeakyReLU 0.2
+    and, for all but the first, BN. Adaptive average pool to 6 x 6, Linear to 1024, LeakyReLU, Linear to 1. There is no
+    sigmoid, because the losses take logits. 23 565 505 parameters by default.
 
     Args:
-        in_nc: channels of the input.
-        nf: channels of the first convolution; the others are 1, 2, 4 and 8 times that.
+        in_nc: input channels.
+        nf: channels of the first convolution; the others have 1, 2, 4 and 8 times as many.
         hidden: width of the first linear layer.
     """
 

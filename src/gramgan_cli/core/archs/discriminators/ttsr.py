@@ -13,13 +13,13 @@ REDUCTION = 32
 class TTSRDiscriminator(nn.Module):
     """RGB in [0, 1], (B, in_nc, size, size) -> critic values (B, 1), unbounded.
 
-    Ten 3x3 convolutions with LeakyReLU 0.2 and no normalisation (WGAN-GP's penalty is per image, BN would mix images),
-    (channels, stride) 32/1, 32/2, 64/1, 64/2, 128/1, 128/2, 256/1, 256/2, 512/1, 512/2; Linear (size/32)^2 x 512 ->
-    1024, LeakyReLU, Linear 1. Internally [-1, 1]. 17 821 473 parameters at the defaults.
+    Ten 3x3 convolutions with LeakyReLU 0.2, (channels, stride) 32/1, 32/2, 64/1, 64/2, 128/1, 128/2, 256/1, 256/2,
+    512/1, 512/2; Linear (size/32)^2 x 512 -> 1024, LeakyReLU, Linear 1. There is no normalisation, because WGAN-GP's
+    penalty is per image and BN would mix images. The input is scaled to [-1, 1]. 17 821 473 parameters by default.
 
     Args:
-        in_nc: channels of the input.
-        nf: channels of the first convolution; the others are 1, 2, 4, 8 and 16 times that.
+        in_nc: input channels.
+        nf: channels of the first convolution; the others have 1, 2, 4, 8 and 16 times as many.
         size: side of the HR crops, a multiple of 32.
     """
 

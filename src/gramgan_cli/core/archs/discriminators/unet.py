@@ -9,28 +9,28 @@ from torch.nn.utils.parametrizations import spectral_norm
 SLOPE = 0.2
 
 MULTIPLE = 8
-"""Sides of the picture are multiples of this: it is halved three times."""
+"""Image sides must be multiples of this, because they are halved three times."""
 
 
 def _down(width: int, wider: int) -> nn.Module:
-    """Halves the side."""
+    """Return a convolution that halves the side."""
     return spectral_norm(nn.Conv2d(width, wider, 4, 2, 1, bias=False))
 
 
 def _flat(width: int, narrower: int) -> nn.Module:
-    """Keeps the side."""
+    """Return a convolution that keeps the side."""
     return spectral_norm(nn.Conv2d(width, narrower, 3, 1, 1, bias=False))
 
 
 class UNetDiscriminator(nn.Module):
-    """One logit for each pixel, from its surroundings near and far.
+    """U-Net that returns one logit per pixel.
 
-    A 3x3 convolution, three that halve the side and double the channels, three that bring it back (bilinear, then
-    3x3), each added to what had that side on the way down, two 3x3 convolutions and the one that answers. All but the
-    first and the last have spectral norm 1 (Miyato et al. 2018).
+    A 3x3 convolution, three that halve the side and double the channels, three upsampling steps (bilinear, then 3x3)
+    with additive skip connections, two 3x3 convolutions and the output convolution. All but the first and the last have
+    spectral normalisation (Miyato et al. 2018).
 
     Args:
-        in_nc: channels of the pictures.
+        in_nc: input channels.
         nf: channels of the first convolution; 64 in the paper.
     """
 

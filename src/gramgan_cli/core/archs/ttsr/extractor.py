@@ -1,4 +1,4 @@
-"""LTE: TTSR's learnable texture extractor, the first convolutions of VGG19 in three slices."""
+"""LTE, TTSR's learnable texture extractor: the first convolutions of VGG19 in three slices."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 CONVOLUTIONS = {"0": (3, 64), "2": (64, 64), "5": (64, 128), "7": (128, 128), "10": (128, 256)}
-"""Index in torchvision's ``vgg19().features``: input and output channels."""
+"""Index in torchvision's ``vgg19().features`` -> (input, output) channels."""
 
 
 class Levels(NamedTuple):
-    """Maps of one picture at the three levels of TTSR."""
+    """Feature maps of one image at TTSR's three levels."""
 
     level1: Tensor
     """(B, 64, H, W): after features 0-1."""
@@ -32,8 +32,8 @@ class Levels(NamedTuple):
 class TextureExtractor(nn.Module):
     """RGB in [0, 1], (B, 3, H, W) -> maps after relu1_1, relu2_1 and relu3_1 of VGG19. 555 328 parameters.
 
-    The input is normalised by ImageNet's mean and deviation. TTSR goes on training these convolutions (at a tenth of
-    the rate), so they are part of its weights; they start at random until ``load_vgg19`` is called.
+    The input is normalised by ImageNet's mean and standard deviation. TTSR keeps training these convolutions at a tenth
+    of the learning rate, so they are part of its weights. They are random until ``load_vgg19`` is called.
     """
 
     mean: Tensor
@@ -51,10 +51,10 @@ class TextureExtractor(nn.Module):
             nn.init.zeros_(conv.bias)
 
     def load_vgg19(self, state: Mapping[str, Tensor]) -> None:
-        """Take the five convolutions from torchvision's VGG19 state dict (keys ``features.N.weight`` and ``.bias``).
+        """Copy the five convolutions from torchvision's VGG19 state dict (``features.N.weight`` and ``.bias``).
 
         Raises:
-            GramganError: a key is missing or has another shape; it is named.
+            GramganError: a key is missing or has another shape.
         """
         for name, own in self.state_dict().items():
             if name not in state or state[name].shape != own.shape:
@@ -62,7 +62,7 @@ class TextureExtractor(nn.Module):
             own.copy_(state[name])
 
     def forward(self, image: Tensor) -> Levels:
-        """RGB (B, 3, H, W) in [0, 1], H and W multiples of 4 -> the three levels."""
+        """RGB (B, 3, H, W) in [0, 1], H and W multiples of 4 -> maps of the three levels."""
         conv = self.features
         normalised = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         level1 = F.relu_(conv["0"](normalised))
@@ -72,7 +72,7 @@ class TextureExtractor(nn.Module):
         return Levels(level1, level2, F.relu_(conv["10"](quarter)))
 
     def frozen(self, image: Tensor) -> Levels:
-        """The same as ``forward`` with this moment's parameters as constants: gradients flow to ``image`` only."""
+        """Run ``forward`` with detached parameters: gradients flow to ``image`` only."""
         constants = {name: parameter.detach() for name, parameter in self.named_parameters()}
         levels: Levels = torch.func.functional_call(self, constants, (image,))
         return levels

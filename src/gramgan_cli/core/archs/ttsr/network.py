@@ -1,7 +1,7 @@
 """TTSR (Yang et al., "Learning Texture Transformer Network for Image Super-Resolution", CVPR 2020), x4.
 
-Names follow the paper: Q, K, V are features of the enlarged LR, of the blurred reference and of the reference; S and H
-are the soft and the hard attention; T are the transferred textures; x1, x2, x3 run at 1, 2 and 4 times the LR size.
+Names follow the paper. Q, K and V are features of the upsampled LR, of the blurred reference and of the reference. S
+and H are the soft and the hard attention, and T the transferred textures. x1, x2, x3 are at 1, 2 and 4 times LR size.
 """
 
 from __future__ import annotations
@@ -23,50 +23,50 @@ SCALE = 4
 
 
 class Texture(NamedTuple):
-    """What the reference gives to one LR picture."""
+    """Textures that were transferred from the reference to an LR image."""
 
     match: Match
-    """H (B, h, w) and S (B, 1, h, w) of the search, over the reference's grid at level 3."""
+    """Search result H (B, h, w) and S (B, 1, h, w), on the reference's grid at level 3."""
     levels: Levels
     """T: (B, 64, 4h, 4w), (B, 128, 2h, 2w) and (B, 256, h, w)."""
 
 
 class Reference(NamedTuple):
-    """The features of a reference picture."""
+    """Features of a reference image."""
 
     key: Tensor
-    """K: (B, 256, hk, wk), of the blurred reference at level 3."""
+    """K: (B, 256, hk, wk), level 3 of the blurred reference."""
     value: Levels
     """V: all levels of the reference."""
 
 
 def conv3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
-    """3x3, padding 1."""
+    """Return a 3x3 convolution with padding 1."""
     return nn.Conv2d(in_channels, out_channels, 3, stride, 1)
 
 
 def conv1(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """1x1."""
+    """Return a 1x1 convolution."""
     return nn.Conv2d(in_channels, out_channels, 1)
 
 
 def enlarge(x: Tensor, factor: int) -> Tensor:
-    """Bicubic resize (B, C, h, w) -> (B, C, factor h, factor w); enlarging needs no antialiasing."""
+    """Upsample bicubically, (B, C, h, w) -> (B, C, factor h, factor w)."""
     return F.interpolate(x, scale_factor=factor, mode="bicubic", align_corners=False)
 
 
 def raised(conv: nn.Conv2d, x: Tensor, factor: int) -> Tensor:
-    """``ReLU(c1(up(x)))``, (B, C, h, w) -> (B, C', factor h, factor w).
+    """Return ``ReLU(c1(up(x)))``, (B, C, h, w) -> (B, C', factor h, factor w).
 
-    A 1x1 convolution and an enlargement whose weights sum to 1 commute, so the convolution runs at the small size.
+    A 1x1 convolution commutes with interpolation whose weights sum to 1, so the convolution runs at the small size.
     """
     return F.relu_(enlarge(conv(x), factor))
 
 
 def conv_of_cat(conv: nn.Conv2d, parts: Iterable[Tensor]) -> Tensor:
-    """``conv(cat(parts, 1))`` as a sum over the parts, which at HR size saves the memory of the concatenation.
+    """Return ``conv(cat(parts, 1))`` as a sum over the parts, which saves the concatenation's memory at HR size.
 
-    A part that a generator makes on the fly is gone before the next one is made.
+    If ``parts`` is a generator, each part is freed before the next one is computed.
     """
     start = 0
     total: Tensor | None = None
@@ -83,7 +83,7 @@ def conv_of_cat(conv: nn.Conv2d, parts: Iterable[Tensor]) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """Input + (c3, ReLU, c3)."""
+    """x + (conv 3x3, ReLU, conv 3x3)."""
 
     def __init__(self, nf: int) -> None:
         super().__init__()
@@ -93,11 +93,11 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, nf, h, w) -> (B, nf, h, w)."""
         out: Tensor = self.conv2(F.relu_(self.conv1(x)))
-        return out.add_(x)  # in place: one layer of HR size less in memory
+        return out.add_(x)  # in place, which saves one HR-sized map
 
 
 class Trunk(nn.Module):
-    """Residual blocks that end in a c3, whose output is added to ``base``."""
+    """Residual blocks and a final 3x3 convolution, whose output is added to ``base``."""
 
     def __init__(self, nf: int, blocks: int) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Trunk(nn.Module):
 
 
 class Injection(nn.Module):
-    """x + c3(cat(x, T)) * S: the transferred texture enters where the match is sure."""
+    """x + conv3x3(cat(x, T)) * S: transferred texture, weighted by the confidence of its match."""
 
     def __init__(self, nf: int, texture_channels: int) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class Injection(nn.Module):
 
 
 class Doubling(nn.Module):
-    """(B, nf, h, w) -> (B, nf, 2h, 2w): c3 to 4 nf, PixelShuffle 2, ReLU."""
+    """Upsample by 2, (B, nf, h, w) -> (B, nf, 2h, 2w): conv 3x3 to 4 nf, PixelShuffle 2, ReLU."""
 
     def __init__(self, nf: int) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class Doubling(nn.Module):
 
 
 class CSFI2(nn.Module):
-    """Cross-scale feature integration of two levels; channels as they are."""
+    """Cross-scale feature integration of two levels, which keeps the channels."""
 
     def __init__(self, nf: int) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class CSFI2(nn.Module):
 
 
 class CSFI3(nn.Module):
-    """Cross-scale feature integration of three levels."""
+    """Cross-scale feature integration of three levels, which keeps the channels."""
 
     def __init__(self, nf: int) -> None:
         super().__init__()
@@ -184,7 +184,7 @@ class CSFI3(nn.Module):
 
 
 class MergeTail(nn.Module):
-    """The three levels to RGB in [-1, 1] (not clamped)."""
+    """Merge the three levels to RGB in [-1, 1], not clamped."""
 
     def __init__(self, nf: int) -> None:
         super().__init__()
@@ -202,9 +202,9 @@ class MergeTail(nn.Module):
 
 
 class MainNet(nn.Module):
-    """LR and transferred textures -> SR, all in [-1, 1].
+    """Main network: LR and transferred textures -> SR, all in [-1, 1].
 
-    Works channels last, which spares CPU convolutions two copies of each HR-sized map.
+    It runs channels last, which avoids two copies of each HR-sized map in CPU convolutions.
     """
 
     def __init__(self, nf: int, blocks: Sequence[int]) -> None:
@@ -230,7 +230,7 @@ class MainNet(nn.Module):
     def forward(self, lr: Tensor, textures: Iterator[Tensor], confidence: Tensor) -> Tensor:
         """LR (B, 3, h, w) in [-1, 1], T of levels 3, 2, 1, and S (B, 1, h, w) -> (B, 3, 4h, 4w), not clamped.
 
-        Each T is asked for when it is used and not kept: one of HR size is as large as a whole layer.
+        Each T is taken from the iterator when it is used and then freed, since an HR-sized one is as large as a layer.
         """
         x1 = F.relu_(self.conv_first(lr.contiguous(memory_format=torch.channels_last)))
         x1 = self.shallow(x1, x1)
@@ -251,16 +251,16 @@ class MainNet(nn.Module):
 
 
 class TTSR(nn.Module):
-    """LR (B, 3, h, w) and a reference (B, 3, hr, wr), RGB in [0, 1] -> (B, 3, 4h, 4w); [-1, 1] is used inside only.
+    """LR (B, 3, h, w) and a reference (B, 3, hr, wr), RGB in [0, 1] -> SR (B, 3, 4h, 4w).
 
-    The reference may have any size and aspect of at least 12 x 12; up to three rows and columns at its bottom and
-    right that do not divide by 4 are left out. LR^ (the LR enlarged) and Ref v^ (the reference reduced and enlarged
-    again) are made here by MATLAB-compatible bicubic.
+    The reference may have any size of at least 12 x 12. It is cropped at the bottom and right to multiples of 4. The
+    upsampled LR and the blurred (down- and upsampled) reference are computed here by MATLAB-compatible bicubic.
+    Internally, values are in [-1, 1].
 
     Args:
         nf: feature channels.
-        blocks: residual blocks of the shallow extractor, stage 1, and each level of stages 2 and 3.
-        scale: 4, the only one.
+        blocks: residual blocks of the shallow extractor, of stage 1, and of each level of stages 2 and 3.
+        scale: must be 4.
     """
 
     def __init__(self, nf: int = 64, blocks: Sequence[int] = (16, 16, 8, 4), scale: int = SCALE) -> None:
@@ -273,9 +273,9 @@ class TTSR(nn.Module):
         self.main = MainNet(nf, blocks)
 
     def read_reference(self, ref: Tensor) -> Reference:
-        """Features of a reference (B, 3, hr, wr), RGB in [0, 1]; they serve any number of LR pictures.
+        """Return the features of a reference (B, 3, hr, wr), RGB in [0, 1], reusable for any number of LR images.
 
-        Raises GramganError for one that is smaller than 12 x 12.
+        Raises GramganError if it is smaller than 12 x 12.
         """
         check_reference_size(*ref.shape[-2:])
         ref = ref[..., : ref.shape[-2] // 4 * 4, : ref.shape[-1] // 4 * 4]
@@ -283,11 +283,11 @@ class TTSR(nn.Module):
         return Reference(self.extractor(blurred).level3, self.extractor(ref))
 
     def look_up(self, lr: Tensor, reference: Reference) -> Match:
-        """S and H: for each patch of the enlarged LR (B, 3, h, w), RGB in [0, 1], the best one of the reference."""
+        """Find the best reference patch for each patch of the upsampled LR (B, 3, h, w), RGB in [0, 1]."""
         return search(self.extractor(imresize(lr, SCALE)).level3, reference.key)
 
     def enlarge(self, lr: Tensor, reference: Reference) -> Tensor:
-        """SR, RGB (B, 3, 4h, 4w); see ``forward``."""
+        """Return SR, RGB (B, 3, 4h, 4w); see ``forward``."""
         match = self.look_up(lr, reference)
         return self._result(lr, (transfer(level, match) for level in reversed(reference.value)), match)
 
@@ -302,16 +302,16 @@ class TTSR(nn.Module):
     def forward(self, lr: Tensor, ref: Tensor, with_texture: Literal[True]) -> tuple[Tensor, Texture]: ...
 
     def forward(self, lr: Tensor, ref: Tensor, with_texture: bool = False) -> Tensor | tuple[Tensor, Texture]:
-        """Enlarge ``lr`` by 4 with the texture of ``ref``.
+        """Upscale ``lr`` by 4 with the texture of ``ref``.
 
         Args:
             lr: RGB (B, 3, h, w) in [0, 1].
             ref: RGB (B, 3, hr, wr) in [0, 1], hr and wr >= 12.
-            with_texture: also give S, H and T, which the transferal loss and the attention pictures need.
+            with_texture: also return S, H and T, for the transferal loss and attention maps.
 
         Returns:
-            SR, RGB (B, 3, 4h, 4w); inside [0, 1] in evaluation mode, not clamped in training (that would kill
-            gradients). With ``with_texture`` SR and ``Texture``.
+            SR, RGB (B, 3, 4h, 4w): clamped to [0, 1] in evaluation mode, not in training, where clamping would remove
+            gradients. With ``with_texture``, SR and ``Texture``.
 
         Raises:
             GramganError: the reference is too small.
@@ -325,10 +325,10 @@ class TTSR(nn.Module):
 
 
 def describe_ttsr(nf: int = 64, blocks: Sequence[int] = (16, 16, 8, 4), scale: int = SCALE) -> Descriptor:
-    """Receptive radius on the LR picture; where a patch is found depends on the whole reference besides.
+    """Return the descriptor. Its receptive radius refers to the LR; matches also depend on the whole reference.
 
-    The main net sees 12 px without blocks, two more for each block along its deepest path. What is looked up at a
-    place depends on 6 px (features 4, the 3x3 patch 1, the overlap of neighbouring patches 1) and enters after the
+    The main network has a radius of 12 px without blocks, plus two for each block along its deepest path. The textures
+    at a position depend on 6 px (features 4, the 3x3 patch 1, overlapping neighbour patches 1) and enter after the
     shallow extractor.
     """
     del nf

@@ -1,7 +1,7 @@
-"""TTSR's texture search and hard attention (Yang et al., CVPR 2020, sections 3.2 and 3.3), in bounded memory.
+"""TTSR's texture search and hard attention in bounded memory (Yang et al., CVPR 2020, sections 3.2 and 3.3).
 
-Positions of a reference are counted row by row over its (hk, wk) grid at level 3 (a quarter of its pixels). Only the
-centres of 3x3 patches that lie wholly inside are candidates, so no padding of any kind can be matched or copied.
+Reference positions are indices into its (hk, wk) grid at level 3 (a quarter of its size), in row-major order. Only
+centres of 3x3 patches that lie inside the reference are candidates, so padding is never matched or copied.
 """
 
 from __future__ import annotations
@@ -18,47 +18,48 @@ from gramgan_cli.core.errors import GramganError
 PATCH = 3
 """Side of a patch at level 3."""
 EPSILON = 1e-12
-"""Smallest norm that is divided by, as in ``torch.nn.functional.normalize``."""
+"""Smallest divisor for norms, as in ``torch.nn.functional.normalize``."""
 BUDGET = 4_000_000
-"""Similarities held at a time; the search takes about four times as many floats at its peak."""
+"""Maximum number of similarities held at once; peak memory is about four times as many floats."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """Where each query position's patch was found and how alike the two are."""
+    """Position and similarity of the best reference patch for each query position."""
 
     positions: Tensor
-    """H: (B, h, w) int64, y * wk + x of the centre of the best reference patch."""
+    """H: (B, h, w) int64, index y * wk + x of the best reference patch's centre."""
     scores: Tensor
-    """S: (B, 1, h, w), the cosine of the two patches' features, -1 to 1."""
+    """S: (B, 1, h, w), cosine similarity of the two patches' features, -1 to 1."""
     reference_size: tuple[int, int]
-    """(hk, wk), the grid that ``positions`` counts over."""
+    """(hk, wk), the grid that ``positions`` index."""
 
 
 def _squared_patch_norms(features: Tensor) -> Tensor:
-    """(B, C, h, w) -> (B, h - 2, w - 2): squared length of each 3x3 patch as one vector."""
+    """Return the squared norm of each 3x3 patch: (B, C, h, w) -> (B, h - 2, w - 2)."""
     squares = features.square().sum(1, keepdim=True)
     return F.avg_pool2d(squares, PATCH, 1, divisor_override=1)[:, 0]
 
 
 def _tiles(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:
-    """Cut a grid of positions into tiles of at most ``side`` x ``side``, row by row."""
+    """Yield tiles of at most ``side`` x ``side`` positions, in row-major order."""
     for top in range(0, height, side):
         for left in range(0, width, side):
             yield slice(top, min(top + side, height)), slice(left, min(left + side, width))
 
 
 def _grown(tile: tuple[slice, slice]) -> tuple[slice, slice]:
-    """The pixels under a tile of 3x3 patches."""
+    """Return the pixels covered by a tile of 3x3 patches."""
     rows, columns = tile
     return slice(rows.start, rows.stop + PATCH - 1), slice(columns.start, columns.stop + PATCH - 1)
 
 
 def _patch_products(query: Tensor, key: Tensor) -> Tensor:
-    """Inner products of all 3x3 patches of two small maps.
+    """Return the inner products of all 3x3 patches of two small maps.
 
-    A patch product is the sum of its nine pixel products, so the (C)-long products are made once per pair of pixels
-    instead of nine times: first all pairs, then the sum along the shared x offset, then along the shared y offset.
+    A patch product is the sum of nine pixel products. Each pixel product, a sum over C channels, is computed once
+    instead
+    of nine times: first for all pairs of pixels, then summed along the shared x offset, then along the shared y offset.
 
     Args:
         query: (B, C, a + 2, b + 2).
@@ -80,10 +81,10 @@ def _patch_products(query: Tensor, key: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _best_positions(query: Tensor, key: Tensor, budget: int) -> tuple[Tensor, Tensor]:
-    """Scores and positions (B, h, w) of the best patches; ``query`` (B, C, h + 2, w + 2), ``key`` (B, C, hk, wk).
+    """Return scores and positions (B, h, w) of the best patches in ``key`` (B, C, hk, wk) for ``query``.
 
-    Both grids are walked in square tiles, so the memory depends on neither size nor aspect. Equal scores go to
-    the first position, as in a direct argmax.
+    ``query`` is (B, C, h + 2, w + 2). Both grids are processed in square tiles, so memory does not depend on size or
+    aspect ratio. Ties go to the first position, as in a direct argmax.
     """
     batch, _, height, width = query.shape
     height, width = height - 2, width - 2
@@ -111,7 +112,7 @@ def _best_positions(query: Tensor, key: Tensor, budget: int) -> tuple[Tensor, Te
 
 
 def _scores_at(query: Tensor, key: Tensor, positions: Tensor) -> Tensor:
-    """Cosines (B, h, w) of each query patch and the reference patch at its position, with gradient to both maps."""
+    """Return cosine similarities (B, h, w) at the given positions, differentiable in both maps."""
     batch, channels = key.shape[:2]
     height, width = positions.shape[1:]
     flat = key.flatten(2)
@@ -131,12 +132,12 @@ def _scores_at(query: Tensor, key: Tensor, positions: Tensor) -> Tensor:
 
 
 def _norm(squared: Tensor) -> Tensor:
-    """Square root bounded below, with a finite gradient at 0."""
+    """Return the square root, bounded below and with a finite gradient at 0."""
     return squared.clamp_min(EPSILON**2).sqrt()
 
 
 def check_reference_size(height: int, width: int) -> None:
-    """Raise GramganError for a reference, in pixels, that does not hold one patch."""
+    """Raise ``GramganError`` if a reference of this size in pixels is smaller than one patch."""
     if min(height, width) < 4 * PATCH:
         raise GramganError(
             f"The reference is too small: {width} x {height} pixels, the search needs {4 * PATCH} x {4 * PATCH}.",
@@ -145,18 +146,18 @@ def check_reference_size(height: int, width: int) -> None:
 
 
 def search(query: Tensor, key: Tensor, budget: int = BUDGET) -> Match:
-    """Find for each 3x3 patch of ``query`` the most similar 3x3 patch of ``key``: R = K^T Q, S = max R, H = argmax R.
+    """Find the most similar 3x3 patch of ``key`` for each of ``query``: R = K^T Q, S = max R, H = argmax R.
 
-    Exactly the direct search's result, at a cost in memory of about 4 x ``budget`` numbers, whatever the sizes.
+    The result equals that of the direct search, in memory of about 4 x ``budget`` numbers at any image size.
 
     Args:
-        query: Q, (B, C, h, w): features of the enlarged LR. Its border goes on by repeating the edge, so that every
-            position has a patch.
+        query: Q, (B, C, h, w): features of the upsampled LR. Its edges are replicated, so that every position has a
+            patch.
         key: K, (B, C, hk, wk): features of the blurred reference; hk, wk >= 3.
-        budget: similarities held at a time.
+        budget: maximum number of similarities held at once.
 
     Returns:
-        S, H and the reference's grid. Where gradients are on, S has them (to Q and K at the chosen positions).
+        S, H and the reference's grid. If gradients are enabled, S is differentiable in Q and K at the matches.
 
     Raises:
         GramganError: the reference is smaller than one patch.
@@ -177,19 +178,19 @@ def _at_least_fp32(features: Tensor) -> Tensor:
 
 
 def transfer(value: Tensor, match: Match) -> Tensor:
-    """Hard attention: copy the matched patches of one level of the reference to where they belong, and average them.
+    """Hard attention: copy the matched reference patches of one level to the query positions and average overlaps.
 
-    With f = 1, 2, 4 at levels 3, 2, 1, the patch that was found for (y, x) is 3f x 3f and lands centred on the block
-    of f x f at (y, x) (stride f). A block so gets up to nine patches; the sum is divided by how many there are: nine
-    inside, six at an edge, four in a corner (dividing by nine there too would darken the border). Written block by
-    block: T(p) = mean over d of V(H(p + d) - d), d in {-1, 0, 1}^2, which needs none of the unfolded patches.
+    With f = 1, 2, 4 at levels 3, 2, 1, patches are 3f x 3f with stride f, each centred on the f x f block of its query
+    position. A block receives nine patches, or six at an edge and four in a corner. The sum is divided by the actual
+    count; dividing by nine everywhere would darken the border. It is computed block by block, without unfolded patches:
+    T(p) = mean over d of V(H(p + d) - d), d in {-1, 0, 1}^2.
 
     Args:
         value: V, (B, C, f hk, f wk): features of the reference at this level.
         match: result of ``search``.
 
     Returns:
-        T, (B, C, f h, f w), with gradient to ``value``.
+        T, (B, C, f h, f w), differentiable in ``value``.
     """
     hk, wk = match.reference_size
     factor = value.shape[-1] // wk
@@ -216,14 +217,14 @@ def transfer(value: Tensor, match: Match) -> Tensor:
 
 
 def _to_blocks(image: Tensor, factor: int) -> Tensor:
-    """(B, C, f h, f w) -> (B h w, f f C): each block of f x f pixels as one row, which is copied as a whole."""
+    """Reshape (B, C, f h, f w) to (B h w, f f C): one row for each f x f block."""
     batch, channels, height, width = image.shape
     split = image.reshape(batch, channels, height // factor, factor, width // factor, factor)
     return split.permute(0, 2, 4, 3, 5, 1).reshape(-1, factor**2 * channels)
 
 
 def _from_blocks(blocks: Tensor, factor: int) -> Tensor:
-    """(B, h, w, f f C) -> (B, C, f h, f w), channels last in memory."""
+    """Reshape (B, h, w, f f C) to (B, C, f h, f w), channels last in memory."""
     batch, height, width, numbers = blocks.shape
     split = blocks.view(batch, height, width, factor, factor, numbers // factor**2)
     image = split.transpose(2, 3).reshape(batch, factor * height, factor * width, -1)
@@ -231,5 +232,5 @@ def _from_blocks(blocks: Tensor, factor: int) -> Tensor:
 
 
 def _overlap(length: int, shift: int) -> tuple[int, int]:
-    """First and end of the positions p inside [0, length) whose p + shift lies inside too."""
+    """Return start and end of the positions p in [0, length) for which p + shift is in [0, length) too."""
     return max(0, -shift), length - max(0, shift)
