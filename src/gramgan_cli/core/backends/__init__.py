@@ -1,1 +1,1 @@
-"""Running a network by something else than torch: ncnn, OpenVINO, ONNX Runtime, on the CPU."""
+"""Backends other than torch for running networks on the CPU: ncnn, OpenVINO, ONNX Runtime."""

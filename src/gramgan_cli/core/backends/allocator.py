@@ -1,4 +1,4 @@
-"""How freed memory is treated: kept for the next tensor, or handed back to the operating system."""
+"""Allocator settings: whether freed memory is kept for the next tensor or returned to the operating system."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LARGEST = 2**31 - 1
 
 @cache
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed, for the rest of the process. Other systems' allocators do so by themselves.
+    """Make glibc keep freed memory for the rest of the process. Other systems' allocators do so by default.
 
-    As it comes, glibc gives each large block back at once, and the next layer's output of the same size has to be
-    mapped and zeroed page by page again: a third of a small network's time on two cores.
+    By default, glibc returns each large block at once. The next layer's output of the same size then has to be mapped
+    and zeroed page by page again, which takes a third of a small network's time on two cores.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -1,4 +1,4 @@
-"""Which runtime runs a model's network: torch, or one that is faster on the CPU and gets a converted copy."""
+"""Choosing the backend that runs a model: torch, or a faster CPU runtime with a converted copy of the network."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.load import LoadedModel
 
 FORMAT = 1
-"""Counted up when converted networks change; older ones are then made again."""
+"""Format version of converted networks; older ones are converted again."""
 
 KEPT = 24
-"""Converted networks that the store keeps; beyond, those that were made first go."""
+"""Maximum number of converted networks in the store; the oldest are deleted first."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Backend:
     packages: tuple[str, ...]
     """Modules that must be importable."""
     precisions: Callable[[], tuple[str, ...]]
-    """What it computes in on this processor, once it is installed; 'auto' means fp32 on the CPU."""
+    """Returns the precisions supported on this processor, if the backend is installed; 'auto' is fp32 on the CPU."""
     write: Callable[[LoadedModel, Path], None]
-    """Convert a model into files in a folder."""
+    """Converts a model into files in a folder."""
     read: Callable[[Path, int, str], nn.Module]
-    """The network of such a folder, for a number of threads and a precision."""
+    """Loads the network from such a folder, for a number of threads and a precision."""
 
 
 def _write_onnx(model: LoadedModel, folder: Path) -> None:
@@ -84,34 +84,35 @@ BACKENDS = {
 }
 
 FASTEST_FIRST = ("ncnn", "openvino")
-"""What is faster than torch on the CPU, by docs/performance.md; ONNX Runtime is not."""
+"""Backends that are faster than torch on the CPU (docs/performance.md), fastest first. ONNX Runtime is not."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What runs a model's network."""
+    """The backend chosen for a model."""
 
     name: str
     """'torch', or a key of ``BACKENDS``."""
     device: torch.device
     converted: nn.Module | None
-    """What runs in the place of torch's network; None for 'torch'."""
+    """The converted network that replaces torch's; None for 'torch'."""
 
 
 def choose_backend(wanted: str, model: LoadedModel, device: str, precision: str) -> Chosen:
-    """What runs the model: the backend of that name, or for 'auto' the fastest that is installed and can.
+    """Choose the backend for a model: the one of that name, or for 'auto' the fastest that is installed and suitable.
 
     Args:
-        wanted: 'auto' takes torch on anything but the CPU, and for networks that can't be converted.
-        model: with its network.
-        device: a device's name, or 'auto'.
+        wanted: name of a backend, or 'auto', which uses torch on other devices than the CPU and for networks that can't
+            be converted.
+        model: the loaded model.
+        device: name of a device, or 'auto'.
         precision: 'auto', 'fp32', 'fp16' or 'bf16'.
 
     Raises:
         UsageError: the backend does not run on that device.
-        PrecisionUnavailable: it does not compute in that precision on this processor.
-        MissingExtra: it is not installed.
-        NotConvertible: it can't run this network.
+        PrecisionUnavailable: the backend does not support that precision on this processor.
+        MissingExtra: the backend is not installed.
+        NotConvertible: the backend can't run this network.
     """
     if wanted == "auto":
         return _fastest(model, pick_device(device), precision)
@@ -132,7 +133,7 @@ def choose_backend(wanted: str, model: LoadedModel, device: str, precision: str)
 
 
 def is_installed(name: str) -> bool:
-    """Whether a backend's packages are here."""
+    """Return whether a backend's packages are installed."""
     return all(importlib.util.find_spec(package) is not None for package in BACKENDS[name].packages)
 
 
@@ -150,7 +151,7 @@ def _torch(device: torch.device) -> Chosen:
 
 
 def _converted(name: str, model: LoadedModel, precision: str) -> Chosen:
-    """The model in that runtime; converted once, then found in the store."""
+    """Load the converted model, converting it first if the store does not have it."""
     if model.descriptor.needs_reference:
         raise NotConvertible(f"'{model.name}' takes a reference picture, which only torch can run.")
     if model.descriptor.in_channels != 3:
@@ -164,7 +165,7 @@ def _converted(name: str, model: LoadedModel, precision: str) -> Chosen:
 
 
 def _key(model: LoadedModel) -> str:
-    """SHA-256 of the network's kind and all its numbers."""
+    """Return a hash of the network's architecture and weights."""
     digest = hashlib.sha256(f"{model.header.arch} {sorted(model.header.hyperparameters.items())}".encode())
     for name, tensor in model.network.state_dict().items():
         digest.update(name.encode())
@@ -173,7 +174,7 @@ def _key(model: LoadedModel) -> str:
 
 
 def _convert(backend: Backend, model: LoadedModel, folder: Path) -> None:
-    """Write the converted files into a folder that appears whole; of two processes doing so, the first one's stays."""
+    """Write the converted files to a folder atomically. If two processes do so, the first one's folder is kept."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         clear_leftovers(folder.parent)
@@ -193,7 +194,7 @@ def _convert(backend: Backend, model: LoadedModel, folder: Path) -> None:
 
 
 def _forget_the_oldest(folder: Path) -> None:
-    """Mixed models come in any number; each is quick to convert again."""
+    """Delete the oldest converted networks. Mixed models are unlimited in number and quick to convert again."""
     made = sorted((path.stat().st_mtime, path) for path in folder.iterdir() if not path.name.startswith("."))
     for _, path in made[: max(0, len(made) + 1 - KEPT)]:
         shutil.rmtree(path, ignore_errors=True)

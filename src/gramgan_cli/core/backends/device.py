@@ -1,4 +1,4 @@
-"""Which device the networks run on."""
+"""Choice of the device that networks run on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gramgan_cli.core.errors import DeviceNotFound
 
 
 def available_devices() -> list[str]:
-    """The names that ``pick_device`` takes on this machine, fastest first; 'cpu' is always the last."""
+    """Return the names that ``pick_device`` accepts on this computer, fastest first; 'cpu' is always last."""
     names = []
     if torch.cuda.is_available():
         names += ["cuda", *(f"cuda:{index}" for index in range(1, torch.cuda.device_count()))]
@@ -20,10 +20,10 @@ def available_devices() -> list[str]:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device called ``name``; 'auto' takes the first of CUDA, XPU, MPS and CPU that is there.
+    """Return the device called ``name``; 'auto' is the first available of CUDA, XPU, MPS and CPU.
 
     Raises:
-        DeviceNotFound: there is no such device here; the message lists those that are.
+        DeviceNotFound: there is no such device here; the message lists the available ones.
     """
     available = available_devices()
     if name == "auto":

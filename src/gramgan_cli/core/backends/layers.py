@@ -1,7 +1,7 @@
-"""A network as a flat list of layers, from which other runtimes' graphs are made.
+"""A network as a flat list of layers, from which other runtimes' graphs are built.
 
-Only what super-resolution networks are made of is known here. What can be computed beforehand is: batch norms and
-constant factors become part of the convolution before them.
+Only layers of super-resolution networks are supported. Batch norms and constant factors are folded into the preceding
+convolution.
 """
 
 from __future__ import annotations
@@ -45,32 +45,32 @@ ARITHMETIC: dict[Any, Kind] = {
 
 @dataclass(frozen=True)
 class Layer:
-    """One operation on pictures (1, C, h, w)."""
+    """One operation on an image (1, C, h, w)."""
 
     kind: Kind
     name: str
-    """Unique; what other layers call its result."""
+    """Unique name, by which other layers refer to the result."""
     inputs: tuple[str, ...] = ()
-    """The layers whose results it takes."""
+    """Names of the layers whose results it takes."""
     number: float = 0.0
-    """leaky_relu: the slope. Shuffles and enlarge (nearest neighbour): the factor. Arithmetic with one input: the other
+    """leaky_relu: slope. Shuffles and enlarge (nearest neighbour): factor. Arithmetic with one input: the other
     operand."""
     number_first: bool = False
     """Whether the number is the left operand."""
     padding: tuple[int, int] = (0, 0)
-    """convolution: zeros on top and below, left and right."""
+    """convolution: zero padding (top and bottom, left and right)."""
     tensors: tuple[Tensor, ...] = field(default=(), compare=False)
     """convolution: weight (out, in, kh, kw) and bias (out,). prelu: slopes (C,). constant: (1, C, h, w)."""
 
 
 def layers_of(network: nn.Module) -> list[Layer]:
-    """The layers of a network in evaluation mode, in order of work; the last one's result is the network's.
+    """Return the layers of a network in evaluation mode, in execution order. The last one gives the network's output.
 
-    Raises NotConvertible where the network does what is not known here.
+    Raises NotConvertible for unsupported operations.
     """
     try:
         graph = fx.symbolic_trace(network)
-    except Exception as error:  # tracing runs the network's own code with stand-ins, which may fail in any way
+    except Exception as error:  # tracing runs the network's own code on proxies, which may raise anything
         raise _unknown(" ".join(str(error).split())[:200]) from error
     layers = [_layer(graph, node) for node in graph.graph.nodes if node.op != "output"]
     return _folded(layers)
@@ -81,7 +81,7 @@ def _unknown(what: str) -> NotConvertible:
 
 
 def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
-    """One node of the traced graph."""
+    """Convert one node of the traced graph."""
     inputs = tuple(source.name for source in _sources(node.args))
     if node.op == "placeholder":
         return Layer("input", node.name)
@@ -95,7 +95,7 @@ def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
 
 
 def _module(name: str, inputs: tuple[str, ...], module: nn.Module) -> Layer:
-    """A layer with weights. A batch norm is a 1x1 convolution per channel until it is folded away."""
+    """Convert a module. A batch norm becomes a 1x1 convolution per channel, which is folded later."""
     if isinstance(module, nn.Conv2d):
         plain = module.stride == module.dilation == (1, 1) and module.groups == 1 and module.padding_mode == "zeros"
         if not plain or isinstance(module.padding, str):
@@ -115,7 +115,7 @@ def _module(name: str, inputs: tuple[str, ...], module: nn.Module) -> Layer:
 
 
 def _function(node: fx.Node, inputs: tuple[str, ...]) -> Layer:
-    """A layer without weights."""
+    """Convert a function call."""
     target: Any = node.target
     if target in ARITHMETIC:
         numbers = [value for value in node.args if isinstance(value, int | float)]
@@ -137,7 +137,7 @@ def _function(node: fx.Node, inputs: tuple[str, ...]) -> Layer:
 
 
 def _sources(arguments: Any) -> Iterator[fx.Node]:
-    """The nodes among nested arguments, in order, with repetitions."""
+    """Yield the nodes among nested arguments, in order, with repetitions."""
     if isinstance(arguments, fx.Node):
         yield arguments
     elif isinstance(arguments, list | tuple):
@@ -146,12 +146,12 @@ def _sources(arguments: Any) -> Iterator[fx.Node]:
 
 
 def _argument(node: fx.Node, index: int, name: str) -> Any:
-    """An argument of a call, however it was passed."""
+    """Return an argument of a call, whether passed by position or by keyword."""
     return node.args[index] if len(node.args) > index else node.kwargs.get(name)
 
 
 def _folded(layers: list[Layer]) -> list[Layer]:
-    """Batch norms and constant factors as part of the convolution before them, where nothing else reads that one."""
+    """Fold batch norms and constant factors into the preceding convolution, if nothing else uses its output."""
     uses = Counter(source for layer in layers for source in layer.inputs)
     made: dict[str, Layer] = {}
     renamed: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A network as ncnn's two files: the graph as text, the weights as numbers behind one another.
+"""ncnn's two files for a network: the graph as text, and the concatenated weights.
 
 Format: ncnn's documentation, developer-guide/param-and-model-file-structure.md and operators.md.
 """
@@ -17,15 +17,15 @@ from gramgan_cli.core.io.files import replacing
 
 MAGIC = 7767517
 INPUT, OUTPUT = "data", "output"
-"""The blobs' names, those that other programs with ncnn inside look for."""
+"""Names of the input and output blobs; other programs that use ncnn expect these."""
 
 OPERATORS = {"add": 0, "subtract": 1, "multiply": 2, "divide": 3}
 NUMBER_FIRST = {"subtract": 7, "divide": 8}
-"""BinaryOp's numbers, and those where the number comes first and order matters."""
+"""Operation types of BinaryOp, and those with reversed operands."""
 
 
 def ncnn_files(layers: Sequence[Layer]) -> tuple[str, bytes]:
-    """The ``.param`` text and the ``.bin`` content; blob 'data' (3, h, w) goes in, 'output' comes out."""
+    """Return the ``.param`` text and ``.bin`` content; the input is 'data' (3, h, w), the output 'output'."""
     uses = Counter(source for layer in layers for source in layer.inputs)
     names: dict[str, deque[str]] = {}
     lines: list[str] = []
@@ -36,7 +36,7 @@ def ncnn_files(layers: Sequence[Layer]) -> tuple[str, bytes]:
         blob = INPUT if layer.kind == "input" else OUTPUT if last else layer.name
         lines.append(_line(kind, blob, bottoms, [blob], parameters))
         names[layer.name] = deque([blob])
-        if uses[layer.name] > 1:  # layers work in place, so each reader gets a blob of its own
+        if uses[layer.name] > 1:  # layers work in place, so each consumer needs its own blob
             copies = [f"{blob}.{number}" for number in range(uses[layer.name])]
             lines.append(_line("Split", f"{blob}.split", [blob], copies, ()))
             names[layer.name] = deque(copies)
@@ -46,7 +46,7 @@ def ncnn_files(layers: Sequence[Layer]) -> tuple[str, bytes]:
 
 
 def write_ncnn(layers: Sequence[Layer], param: Path) -> None:
-    """Write the text to ``param``, which ends in .param, and the weights beside it as .bin."""
+    """Write the text to ``param``, which ends in .param, and the weights to a .bin file beside it."""
     text, weights = ncnn_files(layers)
     with replacing(param.with_suffix(".bin")) as temporary:
         temporary.write_bytes(weights)
@@ -59,7 +59,7 @@ def _line(kind: str, name: str, bottoms: Sequence[str], tops: Sequence[str], par
 
 
 def _kind(layer: Layer) -> tuple[str, Sequence[str]]:
-    """What ncnn calls the layer, and its parameters ``id=value``."""
+    """Return ncnn's name of the layer type, and its parameters ``id=value``."""
     match layer.kind:
         case "input":
             return "Input", ()
@@ -93,7 +93,7 @@ def _kind(layer: Layer) -> tuple[str, Sequence[str]]:
 
 
 def _weights(layer: Layer) -> bytes:
-    """The layer's numbers. Before a convolution's weights stands a word that says: plain float32."""
+    """Return the layer's weights. Those of a convolution start with a flag word: 0 for plain float32."""
     numbers = b"".join(_bytes(tensor) for tensor in layer.tensors)
     return bytes(4) + numbers if layer.kind == "convolution" else numbers
 

@@ -1,4 +1,4 @@
-"""Converted networks behind torch's interface: a module from (1, 3, h, w) to (1, 3, scale h, scale w), on the CPU."""
+"""Converted networks as torch modules: (1, 3, h, w) -> (1, 3, scale h, scale w), on the CPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gramgan_cli.core.backends.without_telemetry import import_onnxruntime, impo
 from gramgan_cli.core.errors import GramganError
 
 SHAPES = 4
-"""Window sizes that an OpenVINO network keeps compiled: a tiled picture has one, and pictures of a folder are few."""
+"""Number of input shapes that an OpenVINO network keeps compiled. A tiled image has one; folders have few."""
 
 
 NCNN_WITHOUT = (
@@ -27,8 +27,8 @@ NCNN_WITHOUT = (
     "use_winograd23_convolution",
     "use_winograd63_convolution",
 )
-"""What would round more than float32 does, and the Winograd forms besides 4x4: no faster (RRDBNet is a tenth
-slower with them), farther from torch, and each keeps transformed weights of its own."""
+"""Disabled options. The fp16 and bf16 ones round more than float32 does. The Winograd variants besides 4x4 are no
+faster (RRDBNet is a tenth slower), differ more from torch, and keep their own transformed weights."""
 
 
 def _unreadable(path: Path) -> GramganError:
@@ -39,8 +39,8 @@ class NcnnNetwork(nn.Module):
     """ncnn in fp32, with Winograd convolutions.
 
     Args:
-        param: the file with the graph; that with the weights lies beside it.
-        threads: how many it works on.
+        param: the graph's file; the weights are beside it.
+        threads: number of threads.
     """
 
     def __init__(self, param: Path, threads: int) -> None:
@@ -68,12 +68,13 @@ class NcnnNetwork(nn.Module):
 
 
 class OpenVinoNetwork(nn.Module):
-    """OpenVINO, compiled for each size of window that comes.
+    """OpenVINO, compiled for each input shape on first use.
 
     Args:
-        path: its .xml file.
-        threads: how many it works on.
-        precision: 'fp32' or 'bf16'; left to itself OpenVINO takes what is fastest, which would change pictures.
+        path: the .xml file.
+        threads: number of threads.
+        precision: 'fp32' or 'bf16'. It is always set, because OpenVINO's own choice is the fastest, which would change
+            results.
     """
 
     def __init__(self, path: Path, threads: int, precision: str) -> None:
@@ -88,7 +89,7 @@ class OpenVinoNetwork(nn.Module):
         }
 
     def _request(self, shape: tuple[int, ...]) -> Any:
-        """What runs inputs of this shape."""
+        """Return the compiled request for inputs of this shape."""
         if shape not in self._requests:
             try:
                 model = self._core.read_model(self._path)
@@ -112,8 +113,8 @@ class OnnxNetwork(nn.Module):
     """ONNX Runtime in fp32.
 
     Args:
-        path: its .onnx file.
-        threads: how many it works on.
+        path: the .onnx file.
+        threads: number of threads.
     """
 
     def __init__(self, path: Path, threads: int) -> None:
@@ -124,13 +125,13 @@ class OnnxNetwork(nn.Module):
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its own errors have no base class but this
+        except Exception as error:  # its errors share no narrower base class
             raise _unreadable(path) from error
 
     def forward(self, x: Tensor) -> Tensor:
         """RGB (1, 3, h, w) -> RGB (1, 3, scale h, scale w)."""
         try:
             (out,) = self._session.run(None, {"image": x.contiguous().numpy()})
-        except Exception as error:  # as above; lack of memory is known by its text
+        except Exception as error:  # as above; callers recognise lack of memory by the text
             raise RuntimeError(str(error)) from error
         return torch.from_numpy(out)

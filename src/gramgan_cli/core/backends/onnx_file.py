@@ -1,8 +1,8 @@
-"""Networks as ONNX files, checked against torch where the network is not ours.
+"""Networks as ONNX files, checked against torch if the network is imported.
 
-Networks from elsewhere are exported in a process of its own: torch's exporter crashes on some of them. Many also take
-their sizes from the picture that they were traced with. So the file is run at other sizes, and where it is wrong there
-it is written for one size only.
+Imported networks are exported in a separate process, because torch's exporter crashes on some of them. Many also fix
+sizes at those of the traced image. The file is therefore run at other sizes; if the results are wrong, it is written
+for one size only.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from gramgan_cli.core.weights.header import KEY, save_weights
 from gramgan_cli.core.weights.load import LoadedModel, load_model
 
 OPSET = 18
-"""The default; what all current runtimes read."""
+"""Default opset, which all current runtimes read."""
 OPSETS = range(18, 24)
-"""What torch's exporter writes."""
+"""Opsets that torch's exporter can write."""
 
 TRACED_SIDE = 32
-"""Side of the picture that the exporter traces a network with, rounded up to a multiple of what it takes."""
+"""Side of the traced image, rounded up to the network's multiple."""
 FIXED_SIDE = 64
-"""Side of the only picture that a file takes whose network does not allow others; rounded up likewise."""
+"""Side of the only accepted image, if the network does not allow other sizes; rounded up likewise."""
 TOLERANCE = 1e-3
-"""Difference from torch, in [0, 1], above which a file is wrong."""
+"""Largest allowed difference from torch, on the [0, 1] scale."""
 
 
 def write_onnx(
@@ -50,21 +50,21 @@ def write_onnx(
     any_size: bool = False,
     on_note: Callable[[str], None] = lambda _text: None,
 ) -> None:
-    """One ONNX file: input 'image' (batch, 3, height, width), output 'upscaled', RGB in [0, 1], float32.
+    """Write an ONNX file with input 'image' (batch, 3, height, width) and output 'upscaled', RGB in [0, 1], float32.
 
-    Networks of one channel take and give (batch, 1, height, width). The header lies in the metadata under
-    ``gramgan``. Sizes are free, or, with a note, fixed.
+    Networks of one channel have (batch, 1, height, width). The header is stored in the metadata under ``gramgan``.
+    Sizes are dynamic; if that is impossible, they are fixed, with a note.
 
     Args:
-        model: any but those that take a reference picture.
+        model: any model that takes no reference image.
         output: the file to write.
         opset: version of the operator set, one of ``OPSETS``.
         half: store weights and compute in float16; input and output stay float32.
-        any_size: refuse a network whose file would take pictures of one size only.
-        on_note: called with what the user should know of the file.
+        any_size: raise for a network whose file would accept one image size only.
+        on_note: called with messages for the user.
 
     Raises:
-        UsageError: another opset.
+        UsageError: an unsupported opset.
         MissingExtra: onnx, onnxscript or onnxruntime is not installed.
         ModelUnsupported: the network can't be written as ONNX.
     """
@@ -95,7 +95,7 @@ def write_onnx(
 
 
 def _export(network: nn.Module, file: Path, described: Descriptor, opset: int, fixed: bool = False) -> None:
-    """Write the file with torch's exporter, for any size or, where ``fixed``, for one."""
+    """Write the file with torch's exporter, for any size or, with ``fixed``, for one."""
     side = _rounded(FIXED_SIDE if fixed else TRACED_SIDE, described.multiple_of)
     program = torch.onnx.export(
         network,
@@ -116,14 +116,14 @@ def _rounded(side: int, multiple_of: int) -> int:
 
 
 def _dynamic_sides(multiple_of: int) -> dict[int, Any]:
-    """Batch, height and width of (B, C, H, W) are free; sides stay multiples of what the network asks for."""
+    """Return dynamic batch, height and width of (B, C, H, W), with sides that are multiples of the network's."""
     if multiple_of == 1:
         return {0: Dim("batch"), 2: Dim("height"), 3: Dim("width")}
     return {0: Dim("batch"), 2: multiple_of * Dim("rows"), 3: multiple_of * Dim("columns")}
 
 
 def _export_apart(model: LoadedModel, file: Path, opset: int, any_size: bool, on_note: Callable[[str], None]) -> None:
-    """Write the file in another process, for any size or else for one, and check it there."""
+    """Write and check the file in a separate process, for any size or else for one."""
     weights = file.with_name("weights.safetensors")
     network = model.network.network if isinstance(model.network, interop.SpandrelNetwork) else model.network
     save_weights(weights, network.state_dict(), model.header)
@@ -141,7 +141,7 @@ def _export_apart(model: LoadedModel, file: Path, opset: int, any_size: bool, on
 
 
 def _check(network: nn.Module, file: Path, sides: list[tuple[int, int]]) -> None:
-    """Raise GramganError where the file gives anything but what torch gives for pictures of these sizes."""
+    """Raise ``GramganError`` if the file's output differs from torch's for images of these sizes."""
     session = import_onnxruntime().InferenceSession(file, providers=["CPUExecutionProvider"])
     for height, width in sides:
         image = torch.rand(1, 3, height, width)
@@ -153,13 +153,13 @@ def _check(network: nn.Module, file: Path, sides: list[tuple[int, int]]) -> None
 
 
 def main(weights: str, file: str, opset: str, *fixed: str) -> None:
-    """Export and check; what goes wrong here, whatever it is, ends this process alone."""
+    """Export and check the file. Any failure here ends only this process."""
     model = load_model(weights)
     network = model.network.network if isinstance(model.network, interop.SpandrelNetwork) else model.network
     multiple_of = model.descriptor.multiple_of
     _export(network, Path(file), model.descriptor, int(opset), bool(fixed))
     side = _rounded(FIXED_SIDE if fixed else TRACED_SIDE, multiple_of)
-    # Odd sizes, where networks that pad by themselves have to.
+    # Odd sizes, at which networks with internal padding have to pad.
     others = [(side + 5 * multiple_of, side + 3 * multiple_of), (side, 2 * side + multiple_of)]
     _check(network, Path(file), [(side, side)] if fixed else others)
 

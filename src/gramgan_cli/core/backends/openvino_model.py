@@ -1,4 +1,4 @@
-"""A network as an OpenVINO model."""
+"""Conversion of a network to an OpenVINO model."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def write_openvino(layers: Sequence[Layer], path: Path) -> None:
-    """Write the model to ``path``, which ends in .xml, and its weights, in float32, beside it as .bin."""
+    """Write the model to ``path``, which ends in .xml, and its float32 weights to a .bin file beside it."""
     import_openvino().save_model(openvino_model(layers), path, compress_to_fp16=False)
 
 
 def openvino_model(layers: Sequence[Layer]) -> openvino.Model:
-    """A model that takes RGB (1, 3, h, w) of any size in float32."""
+    """Return a model that takes RGB (1, 3, h, w) of any size in float32."""
     openvino = import_openvino()
     ops = openvino.opset13
     results: dict[str, Any] = {}
@@ -32,7 +32,7 @@ def openvino_model(layers: Sequence[Layer]) -> openvino.Model:
 
 
 def _node(layer: Layer, results: Mapping[str, Any], ops: Any) -> Any:
-    """One operation; see docs.openvino.ai, "Available operations sets", opset13."""
+    """Build one operation; see docs.openvino.ai, "Available operations sets", opset13."""
     inputs = [results[source] for source in layer.inputs]
     tensors = [ops.constant(tensor.float().numpy()) for tensor in layer.tensors]
     match layer.kind:

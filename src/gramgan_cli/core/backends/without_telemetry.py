@@ -1,4 +1,4 @@
-"""Runtimes that report to their makers, imported so that they don't; and what OpenVINO computes on this processor."""
+"""Imports of runtimes with their telemetry disabled, and the precisions that OpenVINO supports on this processor."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @cache
 def import_openvino() -> ModuleType:
-    """The package ``openvino``. Every use of it in gramgan goes through here.
+    """Return the module ``openvino``. All of gramgan imports it through this function.
 
-    On import OpenVINO counts its users: it posts to an analytics host and writes ``~/intel``, without asking. It has no
-    switch for that, but does neither where its helper package ``openvino_telemetry`` can't be imported.
+    On import, OpenVINO posts usage data to an analytics host and writes ``~/intel``, without asking. It has no switch
+    for that, but does neither if its helper package ``openvino_telemetry`` can't be imported.
     """
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -31,9 +31,9 @@ def import_openvino() -> ModuleType:
 
 @cache
 def import_onnxruntime() -> ModuleType:
-    """The package ``onnxruntime``. Every use of it in gramgan goes through here.
+    """Return the module ``onnxruntime``. All of gramgan imports it through this function.
 
-    Unless told otherwise before it starts, it keeps a database of what it would report in the home folder.
+    Unless disabled before the import, it keeps a telemetry database in the home folder.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
@@ -45,10 +45,11 @@ def import_onnxruntime() -> ModuleType:
 
 @cache
 def openvino_precisions() -> tuple[str, ...]:
-    """'auto', 'fp32' and, on processors with instructions for it (AVX-512, AMX), 'bf16'.
+    """Return 'auto', 'fp32' and, on processors with AVX-512 or AMX instructions for it, 'bf16'.
 
-    Elsewhere OpenVINO accepts bf16 and computes in fp32. Nothing on x86 processors without AVX2: there its convolutions
-    give wrong values at widths that don't divide by 8 (OpenVINO 2026.4.1, found under ``ONEDNN_MAX_CPU_ISA=SSE41``).
+    Elsewhere OpenVINO accepts bf16 but computes in fp32. The result is empty on x86 processors without AVX2, where its
+    convolutions give wrong values at widths that are not multiples of 8 (OpenVINO 2026.4.1, found under
+    ``ONEDNN_MAX_CPU_ISA=SSE41``).
     """
     if platform.machine().lower() in ("x86_64", "amd64") and torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         return ()
