@@ -1,1 +1,1 @@
-"""What every subcommand shares: networks, losses, data, images, weights. Takes plain values and tensors."""
+"""Building blocks shared by all commands: networks, losses, data, images and weights."""

@@ -1,7 +1,7 @@
-"""The failures that a user can act on, one class for each kind.
+"""Errors that a user can act on, one class per kind.
 
-The message says what happened and to which file; the hint says what to do next. Neither names an option of the command
-line: ``cli/errors.py`` adds that, by the class, and maps classes to exit codes.
+The message says what happened and to which file; the hint says what to do next. Neither names command-line options:
+``cli/errors.py`` adds those by class, and maps classes to exit codes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 
 class GramganError(Exception):
-    """A known failure (exit code 1).
+    """An expected failure (exit code 1).
 
     Args:
         message: one sentence that names the file or value.
-        hint: one sentence: what to do next; None where the class says all.
+        hint: one sentence that says what to do next; None if the class implies it.
     """
 
     exit_code = 1
@@ -32,7 +32,7 @@ class GramganError(Exception):
         return f"{self.message} {self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Workers send errors to the process that started them, and subclasses take other arguments.
+        # Workers pickle errors for their parent process, and subclasses take other arguments.
         return _restored, (type(self), self.args, self.__dict__)
 
 
@@ -44,33 +44,33 @@ def _restored(kind: type[GramganError], arguments: tuple[Any, ...], fields: dict
 
 
 class UsageError(GramganError):
-    """The call can't work as it was made (exit code 2)."""
+    """The call is invalid (exit code 2)."""
 
     exit_code = 2
 
 
 class DeviceNotFound(UsageError):
-    """This computer does not have the device."""
+    """The device does not exist on this computer."""
 
 
 class PrecisionUnavailable(UsageError):
-    """The backend does not compute in that precision, at all or on this processor."""
+    """The backend does not support this precision, at all or on this processor."""
 
 
 class TargetExists(GramganError):
-    """A file that was to be written exists already."""
+    """The file to be written already exists."""
 
 
 class NotARegularFile(GramganError):
-    """A path that was to be read or written is a device, a pipe or a socket."""
+    """The path to be read or written is a device, a pipe or a socket."""
 
 
 class MissingExtra(GramganError):
     """An optional package is not installed.
 
     Args:
-        message: one sentence: what needs it.
-        extra: the extra of the distribution that brings it.
+        message: one sentence that says what needs the package.
+        extra: the extra of this distribution that installs it.
     """
 
     def __init__(self, message: str, extra: str) -> None:
@@ -79,7 +79,7 @@ class MissingExtra(GramganError):
 
 
 class ModelNotFound(GramganError):
-    """No model has that name."""
+    """There is no model of that name."""
 
 
 class ModelNotPulled(ModelNotFound):
@@ -96,19 +96,19 @@ class ModelNotPulled(ModelNotFound):
 
 
 class ModelExists(TargetExists):
-    """The store has a model of that name."""
+    """The store already has a model of that name."""
 
 
 class ModelDamaged(GramganError):
-    """A weights file can't be read, or does not fit its network."""
+    """A weights file can't be read, or does not match its network."""
 
 
 class ModelUnsupported(GramganError):
-    """The weights file is sound, but gramgan can't run or export its network."""
+    """The weights file is valid, but gramgan can't run or export its network."""
 
 
 class ForeignWeights(ModelUnsupported):
-    """The weights file is another tool's: it has to be imported.
+    """The weights file comes from another tool and must be imported first.
 
     Args:
         message: one sentence.
@@ -121,31 +121,31 @@ class ForeignWeights(ModelUnsupported):
 
 
 class NotConvertible(ModelUnsupported):
-    """A backend can't run this network; torch can."""
+    """The backend can't run this network, but torch can."""
 
 
 class ImageDamaged(GramganError):
-    """A picture file can't be decoded."""
+    """An image file can't be decoded."""
 
 
 class ImageUnsupported(GramganError):
-    """The picture is of a kind that gramgan does not read or write."""
+    """The image is of a kind that gramgan can't read or write."""
 
 
 class ImageTooLarge(GramganError):
-    """The picture needs more memory, or has more pixels, than is allowed."""
+    """The image exceeds the memory or pixel limit."""
 
 
 class OutOfMemory(GramganError):
-    """The device could not hold what was to be computed."""
+    """The device ran out of memory."""
 
 
 class Offline(GramganError):
-    """A download was needed while ``GRAMGAN_OFFLINE`` is set."""
+    """A download is needed, but ``GRAMGAN_OFFLINE`` is set."""
 
 
 class DownloadFailed(GramganError):
-    """The server could not be reached, or did not send the file that was expected."""
+    """The server could not be reached, or did not send the expected file."""
 
 
 class ArchiveDamaged(GramganError):
@@ -157,7 +157,7 @@ class StateDamaged(GramganError):
 
 
 def install_hint(extra: str) -> str:
-    """The command that installs an extra of this distribution, as it was installed itself."""
+    """Return a hint with the command that installs an extra of this distribution."""
     from gramgan_cli.core.installation import install_command
 
     return f"Install it with: {install_command(extra)}"
@@ -165,7 +165,7 @@ def install_hint(extra: str) -> str:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Known failures over what a file holds, with the file's name before them; the class stays."""
+    """Prefix the messages of ``GramganError``s raised in this context with the file's name."""
     try:
         yield
     except GramganError as error:
@@ -174,7 +174,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> str:
-    """'Did you mean x, y?' for a name that is not among ``known``; the known names where nothing is close."""
+    """Return 'Did you mean x, y?' for an unknown name, or the list of known names if none is similar."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=limit, cutoff=0.5)
     if close:

@@ -1,4 +1,4 @@
-"""Weights of the networks that losses and metrics look through: published ones from the cache, or a file's."""
+"""Weights of the frozen networks used by losses and metrics: published ones from the cache, or from a file."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from gramgan_cli.core.io.folders import cache_dir
 
 
 class FeatureWeightsMissing(GramganError):
-    """The weights are not there and can't be fetched; the hint says which file belongs where."""
+    """The weights are missing and can't be downloaded; the hint says which file to place where."""
 
 
 def cached_file(name: str) -> Path:
-    """Where the cache holds weights of the file name ``name``."""
+    """Return the cache's path for a weights file of this name."""
     return cache_dir() / "features" / name
 
 
 def published_weights(url: str, name: str) -> dict[str, Tensor]:
-    """torchvision's file of ``url`` from the cache, fetched there first if it must be.
+    """Return torchvision's weights from ``url``, downloaded into the cache if needed.
 
     Args:
-        url: where torchvision publishes it; the file's name carries the beginning of its checksum.
-        name: the network, for messages.
+        url: torchvision's URL; the file name contains the beginning of its checksum.
+        name: name of the network, for messages.
 
     Raises:
-        FeatureWeightsMissing: it is not there and can't be fetched; the hint says where to put it by hand.
-        GramganError: it is damaged.
+        FeatureWeightsMissing: the file is missing and can't be downloaded; the hint says where to put it by hand.
+        GramganError: the file is damaged.
     """
     file = cached_file(Path(url).name)
     by_hand = f"Fetch {url} elsewhere and put it at {file}."
@@ -52,10 +52,10 @@ def published_weights(url: str, name: str) -> dict[str, Tensor]:
 
 
 def tensors_of_file(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .pth or .safetensors file, as fp32.
+    """Return the tensors of a .pth or .safetensors file as fp32.
 
     Raises:
-        GramganError: there is no such file, or it holds no tensors.
+        GramganError: there is no such file, or it is not a file of tensors.
     """
     if not path.is_file():
         raise GramganError(f"There is no file {path}.")
@@ -70,10 +70,10 @@ def tensors_of_file(path: Path) -> dict[str, Tensor]:
 
 
 def convolutions(weights: dict[str, Tensor], wanted: dict[str, Tensor], source: str) -> dict[str, Tensor]:
-    """Of torchvision's ``features.N.weight`` and ``.bias`` those that ``wanted`` has (``N.weight``), checked.
+    """Select the convolutions ``wanted`` (keys ``N.weight``, ``N.bias``) from torchvision's ``features.N.*``.
 
     Raises:
-        GramganError: one is missing or has another shape.
+        GramganError: a tensor is missing or has another shape.
     """
     found = {}
     for key, value in wanted.items():

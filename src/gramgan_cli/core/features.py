@@ -1,4 +1,4 @@
-"""Features of frozen networks, for the perceptual loss: VGG convolutions and ResNet blocks."""
+"""Feature maps of frozen networks for the perceptual loss: VGG convolutions and ResNet blocks."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ _ADDRESSES = {
 }
 
 _SEED = 0
-"""Of random weights: all processes of a run must look through the same network."""
+"""Seed of random weights, so that all processes of a run use the same network."""
 
 
 class FeatureExtractor(nn.Module):
-    """RGB (B, 3, H, W) in [0, 1] -> features by tap name. Frozen: no parameter takes gradient, always in eval mode.
+    """Frozen feature extractor: RGB (B, 3, H, W) in [0, 1] -> features by tap name. Always in evaluation mode.
 
-    ImageNet normalisation happens inside. The VGGs' taps are ``convI_J``, the J-th convolution before the I-th
-    max-pool, without its ReLU unless ``activated``: VGG19's conv3_4, conv4_4, conv5_4 are indices 16, 25, 34 of
-    ``vgg19().features``.
-    The ResNets' are ``blockN``, the N-th basic block counted from 1 across the stages, after its ReLU always.
+    Inputs are normalised with ImageNet's mean and standard deviation. VGG taps are named ``convI_J``: the J-th
+    convolution before the I-th max-pool, before its ReLU unless ``activated``. VGG19's conv3_4, conv4_4 and conv5_4 are
+    indices 16, 25 and 34 of ``vgg19().features``.
+    ResNet taps are ``blockN``: the N-th basic block, counted from 1 across the stages, after its ReLU.
 
     Args:
         extractor: 'vgg16', 'vgg19', 'resnet18' or 'resnet34'.
-        taps: names; nothing behind the last one is kept.
-        activated: VGGs after the tapped convolution's ReLU.
-        weights: 'imagenet' (torchvision's own download, into the cache), 'random' (from a fixed seed, for trying),
-            or a .pth or .safetensors file in torchvision's names, with or without the linear layers.
+        taps: tap names; layers after the last one are dropped.
+        activated: for VGGs, tap after the ReLU.
+        weights: 'imagenet' (downloaded from torchvision into the cache), 'random' (fixed seed, for trials),
+            or a .pth or .safetensors file with torchvision's names, with or without the linear layers.
 
     Raises:
-        GramganError: no such tap; or a file does not hold this network: the key is named.
-        FeatureWeightsMissing: the weights are not there and can't be fetched.
+        GramganError: no such tap, or the file does not match this network.
+        FeatureWeightsMissing: the weights are missing and can't be downloaded.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class FeatureExtractor(nn.Module):
         self.layers = nn.ModuleList(layers[: max(places) + 1])
         self._taps = places
         self.sizes = dict.fromkeys(taps, 1.0)
-        """What each tap is divided by."""
+        """Divisor of each tap."""
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False)
         super().train(False)
 
     def without_imagenet_norm(self) -> FeatureExtractor:
-        """The same extractor, which sees [0, 1] as it is."""
+        """Disable input normalisation and return this extractor."""
         assert isinstance(self.mean, Tensor)
         assert isinstance(self.std, Tensor)
         self.mean.zero_()
@@ -83,7 +83,7 @@ class FeatureExtractor(nn.Module):
         return self
 
     def train(self, mode: bool = True) -> FeatureExtractor:
-        """Stays in evaluation mode: batch statistics must not move."""
+        """Stay in evaluation mode, so that batch statistics do not change."""
         del mode
         return self
 
@@ -101,13 +101,13 @@ class FeatureExtractor(nn.Module):
 
     @torch.no_grad()
     def mean_sizes(self, pictures: Iterable[Tensor]) -> dict[str, float]:
-        """Each tap's mean absolute value over ``pictures``, (B, 3, H, W) in [0, 1] each, as it is now divided."""
+        """Return each tap's mean absolute value over images (B, 3, H, W) in [0, 1], after the current divisors."""
         sizes = [{tap: float(seen.abs().mean()) for tap, seen in self(picture).items()} for picture in pictures]
         return {tap: sum(size[tap] for size in sizes) / len(sizes) for tap in self.sizes}
 
 
 def _place(extractor: Extractor, tap: str, activated: bool) -> int:
-    """The number of the layer whose output ``tap`` is."""
+    """Return the index of the layer whose output is ``tap``."""
     if extractor in _VGG_BLOCKS:
         blocks = _VGG_BLOCKS[extractor]
         match = re.fullmatch(r"conv([1-5])_([1-4])", tap)
@@ -122,9 +122,9 @@ def _place(extractor: Extractor, tap: str, activated: bool) -> int:
 
 
 def _vgg_layers(extractor: Extractor, weights: str) -> list[nn.Module]:
-    """The layers of ``vgg16().features`` or vgg19's (Simonyan & Zisserman 2015, table 1, D and E), no linear ones.
+    """Return the layers of torchvision's ``vgg16().features`` or ``vgg19().features`` (Simonyan & Zisserman 2015).
 
-    No ReLU works in place, so no tap is overwritten by its own.
+    ReLUs do not work in place, so that they do not overwrite tapped convolutions.
     """
     layers: list[nn.Module] = []
     width = 3
@@ -144,7 +144,7 @@ def _vgg_layers(extractor: Extractor, weights: str) -> list[nn.Module]:
 
 
 def _randomise(network: nn.Module) -> None:
-    """Kaiming-normal weights from a fixed seed, zero biases."""
+    """Initialise with Kaiming-normal weights from a fixed seed and zero biases."""
     generator = torch.Generator().manual_seed(_SEED)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -154,7 +154,7 @@ def _randomise(network: nn.Module) -> None:
 
 
 def _resnet_layers(extractor: Extractor, weights: str) -> list[nn.Module]:
-    """The stem, then every basic block: layer N is block N."""
+    """Return the stem followed by all basic blocks, so that layer N is block N."""
     net: Any = (models.resnet18 if extractor == "resnet18" else models.resnet34)(weights=None)
     if weights == "random":
         _randomise(net)
@@ -165,15 +165,15 @@ def _resnet_layers(extractor: Extractor, weights: str) -> list[nn.Module]:
 
 
 def weights_of(extractor: Extractor, weights: str) -> dict[str, Tensor]:
-    """The tensors by torchvision's names: its own download, or those of a file."""
+    """Return the tensors under torchvision's names, downloaded or from a file."""
     return official_weights(extractor) if weights == "imagenet" else tensors_of_file(weights_file(weights))
 
 
 def weights_file(weights: str) -> Path:
-    """Where a file of weights lies: at that path, or under its name in the cache's folder ``features``.
+    """Return the path of a weights file: the path itself, or a file of that name in the cache's ``features`` folder.
 
     Raises:
-        GramganError: there is none.
+        FeatureWeightsMissing: neither exists.
     """
     places = (Path(weights), cached_file(weights))
     found = next((place for place in places if place.is_file()), None)
@@ -187,7 +187,7 @@ def weights_file(weights: str) -> Path:
 
 
 def weights_record(weights: str) -> str:
-    """What a training record says of the weights: a file by its name and its SHA-256."""
+    """Return the description of the weights for training records: name, and SHA-256 of a file."""
     if weights in ("imagenet", "random"):
         return weights
     file = weights_file(weights)
@@ -195,7 +195,7 @@ def weights_record(weights: str) -> str:
 
 
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor], extractor: str, weights: str) -> None:
-    """Load a network's tensors; the first that is missing, left over or of another shape is named."""
+    """Load a network's tensors; raise for the first that is missing, superfluous or of another shape."""
     wanted = network.state_dict()
     wrong = next((key for key in (*wanted, *tensors) if key not in tensors or key not in wanted), None)
     if wrong is not None:
@@ -209,5 +209,5 @@ def _fill(network: nn.Module, tensors: Mapping[str, Tensor], extractor: str, wei
 
 
 def official_weights(extractor: Extractor) -> dict[str, Tensor]:
-    """torchvision's file from the cache, fetched there first if it must be; its name carries its checksum."""
+    """Return torchvision's weights, downloaded into the cache if needed and verified by checksum."""
     return published_weights(_ADDRESSES[extractor], extractor)

@@ -1,4 +1,4 @@
-"""How this distribution was installed, and which command adds one of its extras."""
+"""How this distribution was installed, and the command that installs one of its extras."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _OWN_EXTRA = re.compile(rf"{DISTRIBUTION}\[([^\]]+)\]")
 
 
 def install_command(extra: str) -> str:
-    """The command that installs the packages of ``extra``.
+    """Return the command that installs the packages of ``extra``.
 
-    Where the distribution came from a checkout or a file (PEP 610: ``direct_url.json``), an index may not have it, so
-    the packages themselves are named.
+    If the distribution was installed from a checkout or a file (PEP 610: ``direct_url.json``), the package index may
+    not have it, so the command lists the packages themselves.
     """
     try:
         distribution = importlib.metadata.distribution(DISTRIBUTION)
@@ -30,7 +30,7 @@ def install_command(extra: str) -> str:
 
 
 def packages_of(extra: str) -> list[str]:
-    """The requirements of an extra, such as ``ncnn>=1.0``, those of the extras that it includes among them."""
+    """Return the requirements of an extra, such as ``ncnn>=1.0``, including those of nested extras."""
     found: dict[str, None] = {}
     for requirement in importlib.metadata.requires(DISTRIBUTION) or []:
         package, _, marker = requirement.partition(";")

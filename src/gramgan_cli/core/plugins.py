@@ -1,8 +1,8 @@
-"""Networks, losses and metrics from outside of the package: of installed packages, and of files that the user names.
+"""Plugins: networks, losses and metrics from installed packages and from files that the user names.
 
-An installed package offers them by entry points in the groups ``gramgan.architectures``, ``gramgan.losses`` and
-``gramgan.metrics``. A file (``gramgan --plugin FILE.py``) defines dictionaries of the same names: ``architectures``,
-``losses``, ``metrics``. docs/extending.md has an example.
+An installed package offers them as entry points in the groups ``gramgan.architectures``, ``gramgan.losses`` and
+``gramgan.metrics``. A file (``gramgan --plugin FILE.py``) defines dictionaries named ``architectures``, ``losses`` and
+``metrics``. docs/extending.md has an example.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from gramgan_cli.core.errors import GramganError, UsageError
 Kind = Literal["architectures", "losses", "metrics"]
 
 VARIABLE = "GRAMGAN_PLUGINS"
-"""Environment variable that lists plugin files, so that processes started from this one know them too."""
+"""Environment variable that lists plugin files, so that child processes use them too."""
 
 
 def add_plugin_file(path: Path) -> None:
-    """Use a plugin file in this process and in those that it starts.
+    """Use a plugin file in this process and its child processes.
 
     Args:
-        path: a Python file. Its code runs when the first of its names is looked for.
+        path: a Python file. Its code runs when one of its names is first looked up.
 
     Raises:
         UsageError: there is no such file.
@@ -39,15 +39,15 @@ def add_plugin_file(path: Path) -> None:
 
 
 def plugin_files() -> list[Path]:
-    """The plugin files that are in use."""
+    """Return the plugin files in use."""
     return [Path(text) for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
 
 
 def plugins(kind: Kind) -> dict[str, Any]:
-    """Name -> object of all plugins of a kind.
+    """Return all plugins of a kind by name.
 
     Raises:
-        GramganError: a plugin fails while it is loaded, or two plugins offer one name.
+        GramganError: a plugin fails to load, or two plugins offer the same name.
     """
     found: dict[str, Any] = {}
     for source, offered in [*_installed(kind), *((str(path), _of_file(path, kind)) for path in plugin_files())]:
@@ -59,18 +59,18 @@ def plugins(kind: Kind) -> dict[str, Any]:
 
 
 def _installed(kind: Kind) -> list[tuple[str, dict[str, Any]]]:
-    """What installed packages offer."""
+    """Return the plugins of installed packages, as (source, {name: object})."""
     found = []
     for point in entry_points(group=f"gramgan.{kind}"):
         try:
             found.append((point.value, {point.name: point.load()}))
-        except Exception as error:  # someone else's code may raise anything
+        except Exception as error:  # third-party code may raise anything
             raise _failed(point.value, error) from error
     return found
 
 
 def _of_file(path: Path, kind: Kind) -> Mapping[str, Any]:
-    """What a file offers."""
+    """Return the plugins that a file defines."""
     offered = getattr(_module(path), kind, {})
     if not isinstance(offered, Mapping):
         raise GramganError(f"{path}: '{kind}' is not a dictionary of names.")
@@ -79,14 +79,14 @@ def _of_file(path: Path, kind: Kind) -> Mapping[str, Any]:
 
 @cache
 def _module(path: Path) -> Any:
-    """The file as a module, run once."""
+    """Run a plugin file once and return its module."""
     spec = importlib.util.spec_from_file_location(f"gramgan_plugin_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise GramganError(f"{path} is not a Python file.")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # someone else's code may raise anything
+    except Exception as error:  # third-party code may raise anything
         raise _failed(str(path), error) from error
     return module
 
