@@ -1,1 +1,1 @@
-"""Measuring and comparing models."""
+"""Measuring and comparing models: bench, compare and plot."""

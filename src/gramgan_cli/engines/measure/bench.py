@@ -1,4 +1,4 @@
-"""``gramgan bench``: models measured on datasets in a convention of the papers' tables."""
+"""``gramgan bench``: measuring models on datasets, by a convention used in papers."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """How models are measured."""
+    """Options of ``bench``."""
 
     convention: Modern = CONVENTIONS["modern"]
     metrics: Sequence[Metric] = ()
-    """What is measured beside PSNR and SSIM."""
+    """Metrics besides PSNR and SSIM."""
 
 
 @dataclass(frozen=True)
 class ImageScore:
-    """One model on one picture."""
+    """Values of one model on one picture."""
 
     name: str
     values: Values
@@ -44,26 +44,26 @@ class ImageScore:
 
 @dataclass(frozen=True)
 class Score:
-    """One model on one dataset."""
+    """Values of one model on one dataset."""
 
     dataset: str
     enlarger: Enlarger
     values: Values
     """Means over the pictures."""
     seconds: float
-    """Spent enlarging, without reading and measuring."""
+    """Time spent on upscaling, without reading and measuring."""
     megapixels: float
-    """Of all results."""
+    """Total size of the results."""
     images: tuple[ImageScore, ...]
 
     @property
     def model(self) -> str:
-        """The model's name."""
+        """Name of the model."""
         return self.enlarger.name
 
     @property
     def megapixels_per_second(self) -> float:
-        """Of the result; 0 where the clock saw no time go by."""
+        """Result megapixels per second; 0 if the measured time is 0."""
         return self.megapixels / self.seconds if self.seconds else 0.0
 
 
@@ -74,19 +74,19 @@ class Failure:
     dataset: str
     name: str
     reason: str
-    """A sentence that names the file."""
+    """Error message that names the file."""
 
 
 @dataclass(frozen=True)
 class Enlarged:
-    """One model's result for one picture, for callers that want the pixels."""
+    """One model's result for one picture, with its pixels."""
 
     dataset: str
     sample: Sample
     target: Levels
-    """HR as the result was measured against it."""
+    """HR that the result was measured against."""
     plain: Levels
-    """Bicubic's result, to compare with."""
+    """Bicubic result, for comparison."""
     model: str
     sr: Levels
     values: Values
@@ -94,32 +94,32 @@ class Enlarged:
 
 @dataclass(frozen=True)
 class Measured:
-    """All that a run of ``bench`` found."""
+    """Results of a ``bench`` run."""
 
     scale: int
     options: BenchOptions
     scores: tuple[Score, ...]
-    """By dataset, then model."""
+    """Scores, ordered by dataset, then model."""
     failures: tuple[Failure, ...]
     grey: tuple[str, ...]
     """Grey pictures, as 'dataset/name'."""
 
     @property
     def quantities(self) -> list[Quantity]:
-        """What was measured, in the order of the tables."""
+        """The measured quantities, in the order of the tables."""
         accuracy = [ACCURACY[key] for key in self.scores[0].values if key in ACCURACY]
         return accuracy + [quantity for metric in self.options.metrics for quantity in metric.quantities]
 
     @property
     def facts(self) -> dict[str, str | int]:
-        """How the numbers are made."""
+        """Description of the convention and the metrics, by name."""
         facts = self.options.convention.facts(self.scale)
         return facts | {metric.name: metric.convention for metric in self.options.metrics}
 
 
 @dataclass
 class _Tally:
-    """What has been measured of one dataset so far."""
+    """Measurements of one dataset so far."""
 
     images: dict[str, list[ImageScore]]
     seconds: dict[str, float]
@@ -137,18 +137,18 @@ def bench(
 ) -> Measured:
     """Measure every model on every dataset.
 
-    A picture that can't be measured (unreadable, an LR whose size does not fit, too small) becomes a ``Failure`` for
-    all models, and the others are measured. Sizes are checked before any picture is enlarged.
+    A picture that can't be measured (unreadable, too small, or with an LR of the wrong size) becomes a ``Failure`` for
+    all models; the others are still measured. Sizes are checked before any picture is upscaled.
 
     Args:
-        datasets: with names that tell them apart (``with_distinct_names``).
-        enlargers: of one scale.
-        options: convention and further metrics; PSNR and SSIM of the modern convention where it is None.
-        on_result: gets each result, picture by picture and within a picture model by model.
-        on_progress: gets the pictures done and all pictures.
+        datasets: datasets with distinct names (``with_distinct_names``).
+        enlargers: enlargers with the same scale.
+        options: convention and further metrics; None means PSNR and SSIM by the modern convention.
+        on_result: called with each result, by picture, then by model.
+        on_progress: called with the number of pictures done and the total.
 
     Raises:
-        GramganError: not one picture could be measured; or a model needs references and a dataset has none.
+        GramganError: no picture could be measured, or a model needs references that a dataset lacks.
     """
     options = options or BenchOptions()
     scale = enlargers[0].scale
@@ -178,7 +178,7 @@ def bench(
 
 
 def _check_references(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger]) -> None:
-    """Before the work starts: models that need references meet only sets that have them."""
+    """Raise GramganError if a model needs references that a dataset lacks."""
     for enlarger in enlargers:
         for dataset in datasets:
             if enlarger.needs_reference and dataset.pairs[0].reference is None:
@@ -189,7 +189,7 @@ def _check_references(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger]
 
 
 def _unfit(datasets: Sequence[Dataset], scale: int, options: BenchOptions) -> list[Failure]:
-    """The pictures whose headers already say that they can't be measured."""
+    """Failures for pictures that can't be measured, judged by their file headers."""
     least = max([WINDOW, *(metric.smallest for metric in options.metrics)]) + 2 * options.convention.border(scale)
     failures = []
     for dataset in datasets:
@@ -217,7 +217,7 @@ def _check_pair(pair: PairOfFiles, scale: int, least: int) -> None:
 
 
 def _warm_up(enlargers: Sequence[Enlarger]) -> None:
-    """The first run of a network allocates and picks kernels: that is no part of its speed."""
+    """Run each enlarger once, so that allocation and kernel selection don't count towards its speed."""
     for enlarger in enlargers:
         enlarger.enlarge(np.zeros((16, 16, 3), np.uint8), np.zeros((64, 64, 3), np.uint8))
 
@@ -230,7 +230,7 @@ def _measure_pair(
     tally: _Tally,
     on_result: Callable[[Enlarged], None],
 ) -> None:
-    """Enlarge and measure one picture by all models, and add it to ``tally`` when all are done."""
+    """Upscale and measure one picture with all models; add it to ``tally`` only if all succeed."""
     scale, convention = enlargers[0].scale, options.convention
     sample = read_sample(pair, scale, convention.channels)
     target = convention.target(sample)
@@ -256,7 +256,7 @@ def _measure_pair(
 
 
 def _scores(dataset: str, enlargers: Sequence[Enlarger], tally: _Tally) -> list[Score]:
-    """The means of one dataset; none where not one of its pictures was measured."""
+    """Mean scores on one dataset; empty if none of its pictures was measured."""
     return [
         Score(dataset, one, _mean(rows), tally.seconds[one.name], tally.megapixels, tuple(rows))
         for one in enlargers
@@ -269,21 +269,21 @@ def _mean(rows: Sequence[ImageScore]) -> Values:
 
 
 def with_distinct_names(datasets: Sequence[Dataset]) -> list[Dataset]:
-    """The datasets; those of one name are called by their folders, as in 'a/test' and 'b/test'.
+    """Rename datasets of the same name by their folders, as in 'a/test' and 'b/test'.
 
-    Raises UsageError for a folder that is named twice.
+    Raises UsageError if a folder is given twice.
     """
     labels = distinct_labels([one.name for one in datasets], [one.folder.resolve() for one in datasets])
     return [replace(one, name=label) for one, label in zip(datasets, labels, strict=True)]
 
 
 def image_path(folder: Path, dataset: str, model: str, name: str) -> Path:
-    """Where a result's picture goes."""
+    """Path of a result's picture."""
     return folder / dataset / model / f"{name}.png"
 
 
 def check_images(folder: Path, datasets: Sequence[Dataset], enlargers: Sequence[Enlarger], overwrite: bool) -> None:
-    """Before the work starts: no result would replace a file, unless ``overwrite``."""
+    """Raise TargetExists if a result's picture exists, unless ``overwrite``."""
     for dataset in datasets:
         for enlarger in enlargers:
             for pair in dataset.pairs:

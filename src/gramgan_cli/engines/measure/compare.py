@@ -1,4 +1,4 @@
-"""``gramgan compare``: one photo enlarged in several ways, to be looked at side by side."""
+"""``gramgan compare``: one photo upscaled by several models, for comparison side by side."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from gramgan_cli.engines.measure.enlargers import Enlarger, interpolation
 Pixels = NDArray[np.uint8]
 
 KINDS = (".png", ".jpg", ".jpeg", ".webp", ".html")
-"""Endings of a comparison's file."""
+"""File name endings of a comparison."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """One way to see the photo."""
+    """One version of the photo."""
 
     label: str
     image: Pixels
-    """(H, W, 3), the same size for every version."""
+    """(H, W, 3), of the same size for all versions."""
     values: Values
-    """PSNR and SSIM against HR; empty where HR is not known, and for HR itself."""
+    """PSNR and SSIM against HR; empty without HR, and for HR itself."""
 
     @property
     def caption(self) -> str:
-        """The label, with the scores where there are any."""
+        """The label, followed by the scores if there are any."""
         if not self.values:
             return self.label
         return f"{self.label}  {self.values['psnr_y']:.2f} dB  {self.values['ssim_y']:.4f}"
@@ -51,27 +51,27 @@ class Comparison:
     name: str
     scale: int
     versions: tuple[Version, ...]
-    """HR where it is known, else the input as it is (each pixel a square); then one per enlarger."""
+    """HR if given, else the input by nearest neighbour; then one version per enlarger."""
     output: Path | None = None
-    """The file that shows them, once it is written."""
+    """File of the comparison, once written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompareOptions:
-    """How the photo is taken."""
+    """How the photo is prepared."""
 
     is_hr: bool = False
-    """The photo is the sharp original: it is reduced first, and versions are measured against it."""
+    """The photo is HR: it is downscaled first, and versions are measured against it."""
     halve: bool = False
-    """Make the photo half as large first (Lanczos)."""
+    """Halve the photo's sides first (Lanczos)."""
 
 
 def check_comparison(target: Path, photo: Path, overwrite: bool) -> None:
-    """Before the work: the file is of a kind that can be written, and nothing is in its way.
+    """Check that a comparison can be written to ``target``, before any work.
 
     Raises:
-        UsageError: another kind of file, or the photo itself.
-        TargetExists: the file exists.
+        UsageError: ``target`` has another ending than ``KINDS``, or is the photo itself.
+        TargetExists: ``target`` exists and ``overwrite`` is not set.
     """
     if target.suffix.lower() not in KINDS:
         raise UsageError(f"A comparison is written as {', '.join(KINDS)}, not '{target.name}'.", "Name another file.")
@@ -81,7 +81,7 @@ def check_comparison(target: Path, photo: Path, overwrite: bool) -> None:
 
 
 def result_size(photo: Path, options: CompareOptions, scale: int) -> tuple[int, int]:
-    """(height, width) that the versions of ``photo`` will have, up to the cropping to a multiple of the scale."""
+    """(height, width) of the versions of ``photo``, before cropping to a multiple of the scale."""
     height, width = picture_size(photo)
     if options.halve:
         height, width = height // 2, width // 2
@@ -89,9 +89,9 @@ def result_size(photo: Path, options: CompareOptions, scale: int) -> tuple[int, 
 
 
 def compare(photo: Path, enlargers: Sequence[Enlarger], options: CompareOptions) -> Comparison:
-    """Enlarge a photo in every way. Where it is given as HR, it is first reduced by MATLAB bicubic, and compared with.
+    """Upscale a photo with all enlargers. An HR photo is first downscaled by MATLAB's bicubic, then compared with.
 
-    Raises GramganError for an unreadable photo, and for an HR photo that is too small to be measured.
+    Raises GramganError if the photo is unreadable, or too small to be measured as HR.
     """
     scale = enlargers[0].scale
     image = _halved(read_picture(photo), photo) if options.halve else read_picture(photo)
@@ -112,7 +112,7 @@ def compare(photo: Path, enlargers: Sequence[Enlarger], options: CompareOptions)
 
 
 def _halved(image: Pixels, photo: Path) -> Pixels:
-    """Half as wide and high, rounded down, by Pillow's Lanczos."""
+    """Halve both sides, rounded down, by Pillow's Lanczos."""
     height, width = (side // 2 for side in image.shape[:2])
     if not height or not width:
         raise GramganError(f"{photo} is too small to be halved.")
@@ -120,10 +120,10 @@ def _halved(image: Pixels, photo: Path) -> Pixels:
 
 
 def with_bicubic(enlargers: Sequence[Enlarger]) -> list[Enlarger]:
-    """The enlargers of a comparison: first bicubic by the same factor, or by 4 where there is no other.
+    """Put bicubic of the same scale (4 if there are no others) before the enlargers.
 
     Raises:
-        UsageError: one of them needs a reference picture.
+        UsageError: an enlarger needs a reference picture.
     """
     for enlarger in enlargers:
         if enlarger.needs_reference:
@@ -136,7 +136,7 @@ def with_bicubic(enlargers: Sequence[Enlarger]) -> list[Enlarger]:
 
 
 def difference(comparison: Comparison) -> NDArray[np.float64]:
-    """(H, W): how far the versions lie apart at each pixel. From HR where it is known, else from each other."""
+    """Mean absolute difference (H, W) of the versions from HR, or without HR from the first result."""
     known = comparison.versions[0].label == "HR"
     images = [version.image.astype(np.float64) for version in comparison.versions[0 if known else 1 :]]
     if len(images) == 1:

@@ -1,4 +1,4 @@
-"""The picture of ``gramgan compare``: a column per version, the whole photo above, enlarged crops below."""
+"""The picture of ``gramgan compare``: a column per version, with the whole photo above zoomed crops."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from gramgan_cli.engines.measure.compare import Comparison, difference
 COLUMN = 288
 """Width of a column in pixels."""
 CROP = 72
-"""Side of the crops in pixels of the result; each becomes a square of 4 x 4."""
+"""Side of the crops in result pixels; each pixel is drawn as 4 x 4."""
 CROPS = 3
 GAP = 8
 LABEL = 24
 FRAMES = ("#ff3b30", "#34c759", "#0a84ff")
-"""The colours that tell the crops apart."""
+"""Frame colours of the crops."""
 
 
 def positions_to_look_at(apart: NDArray[np.float64], side: int, count: int) -> list[tuple[int, int]]:
-    """Top and left of ``count`` windows of ``side`` where ``apart`` (H, W) is largest; best first.
+    """(top, left) of up to ``count`` windows of ``side`` px where ``apart`` (H, W) is largest; best first.
 
-    They lie a third of the image apart, so that they don't all show one thing; fewer where there is no room for more.
+    Windows are at least a third of the shorter side apart, so that they show different parts of the image.
     """
     spread = max(side, min(apart.shape) // 3)
     height, width = (min(side, length) for length in apart.shape)
@@ -45,7 +45,7 @@ def positions_to_look_at(apart: NDArray[np.float64], side: int, count: int) -> l
 
 
 def write_grid(path: Path, comparison: Comparison) -> None:
-    """Draw the grid and write it in the format of ``path``'s suffix; one that is too large for it is an error."""
+    """Draw the grid and write it in the format of the suffix. Raises GramganError if it is too large for the format."""
     grid = draw_grid(comparison)
     form = format_of_suffix(path.suffix)
     if form is not None and max(grid.size) > form.max_side:
@@ -58,7 +58,7 @@ def write_grid(path: Path, comparison: Comparison) -> None:
 
 
 def draw_grid(comparison: Comparison) -> Image.Image:
-    """The grid. Crops show every pixel of the results as a square, from where the versions differ most."""
+    """Draw the grid. Crops are taken where the versions differ most and scaled by nearest neighbour."""
     height, width = comparison.versions[0].image.shape[:2]
     positions = positions_to_look_at(difference(comparison), CROP, CROPS)
     whole = (COLUMN, max(1, round(COLUMN * height / width)))
@@ -90,14 +90,14 @@ def draw_grid(comparison: Comparison) -> Image.Image:
 def _mark(
     draw: ImageDraw.ImageDraw, positions: Sequence[tuple[int, int]], corner: tuple[int, int], zoom: float
 ) -> None:
-    """Frame the crops on the whole photo, which lies at ``corner`` and is ``zoom`` times the result."""
+    """Frame the crops on the whole photo, drawn at ``corner`` at ``zoom`` times the result's size."""
     for (top, left), colour in zip(positions, FRAMES, strict=False):
         x, y = corner[0] + left * zoom, corner[1] + top * zoom
         draw.rectangle((x, y, x + CROP * zoom, y + CROP * zoom), outline=colour, width=2)
 
 
 def _fitting(text: str, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """The text, its beginning cut off where a column is too narrow for it: the scores at its end stay."""
+    """Shorten a text to the column's width from the start, since the scores stand at its end."""
     if draw.textlength(text, font=font) <= COLUMN:
         return text
     while len(text) > 1 and draw.textlength("\u2026" + text, font=font) > COLUMN:

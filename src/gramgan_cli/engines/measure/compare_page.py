@@ -1,4 +1,4 @@
-"""The page of ``gramgan compare -o page.html``: one file with a before/after slider and a synchronised zoom."""
+"""The page of ``gramgan compare -o page.html``: one file with a before/after slider and synchronised zoom."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gramgan_cli.core.io.files import replacing
 from gramgan_cli.engines.measure.compare import Comparison, Version
 
 LARGEST = 40_000_000
-"""Pixels of a version that a browser still zooms smoothly, and that a page of some hundred megabytes holds."""
+"""Most pixels of a version: browsers still zoom it smoothly, and the page stays at a few hundred megabytes."""
 
 
 def check_size(height: int, width: int, photo: Path) -> None:
-    """Before the work starts: results of ``height`` x ``width`` fit into a page."""
+    """Raise GramganError if results of ``height`` x ``width`` are too large for a page."""
     if height * width > LARGEST:
         raise GramganError(
             f"Each version of {photo} would have {height * width / 1e6:.0f} megapixels, too many for a page "
@@ -31,9 +31,9 @@ def check_size(height: int, width: int, photo: Path) -> None:
 
 
 def write_page(path: Path, comparison: Comparison) -> None:
-    """Write the page; nothing that it shows lies outside it."""
+    """Write the page as one self-contained file."""
     template = (resources.files("gramgan_cli.engines.measure") / "compare_page.html").read_text(encoding="utf-8")
-    name = os.fsencode(comparison.name).decode("utf-8", "replace")  # file names may be no text
+    name = os.fsencode(comparison.name).decode("utf-8", "replace")  # file names may not be valid text
     facts = {
         "name": name,
         "scale": comparison.scale,
@@ -42,7 +42,7 @@ def write_page(path: Path, comparison: Comparison) -> None:
             for version in comparison.versions
         ],
     }
-    # '<' can't end the script element when it is written as an escape.
+    # '<' is written as an escape, so that it can't end the script element.
     text = template.replace("@@TITLE@@", escape(f"{name}, x{comparison.scale}"))
     text = text.replace("@@FACTS@@", json.dumps(facts).replace("<", "\\u003c"))
     with replacing(path) as temporary:

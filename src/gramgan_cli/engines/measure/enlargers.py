@@ -1,4 +1,4 @@
-"""Models and interpolations behind one interface: a name, a scale, and a function from LR to SR."""
+"""Models and interpolations behind one interface: name, scale and a function from LR to SR."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ Pixels = NDArray[np.uint8]
 
 
 Tile = int | Literal["auto"]
-"""Side of a tile in input pixels, 0 for the whole picture, 'auto' for what memory allows."""
+"""Tile side in input pixels; 0 is the whole picture, 'auto' fits the memory."""
 
 COST_HEIGHT, COST_WIDTH = 720, 1280
-"""Size of the result that multiply-adds are counted for, as the papers' tables have it."""
+"""Result size for which multiply-adds are counted, as in papers."""
 
 
 @dataclass(frozen=True)
 class Enlarger:
-    """Something that makes pictures larger."""
+    """A model or an interpolation."""
 
     name: str
     scale: int
     enlarge: Callable[[Levels, Pixels | None], Levels]
-    """``uint8`` RGB (h, w, 3), or ``uint16`` grey (h, w, 1), and a reference (H', W', 3), which most ignore -> the
-    same, (scale h, scale w, C)."""
+    """Takes ``uint8`` RGB (h, w, 3) or ``uint16`` grey (h, w, 1), and a reference (H', W', 3), which most ignore.
+    Returns the same type as (scale h, scale w, C)."""
     needs_reference: bool = False
-    """Whether the reference must be there."""
+    """Whether a reference is required."""
     interpolation: str | None = None
-    """Its key in ``BASELINES``, None for a model."""
+    """Key in ``BASELINES``; None for a model."""
     parameters: int | None = None
-    """Learned values of a model."""
+    """Number of parameters of a model."""
     multiply_adds: int | None = None
-    """Of one result of 1280 x 720; None where it is no model, or one whose operations can't be counted."""
+    """Multiply-adds for a result of 1280 x 720; None for interpolations and where they can't be counted."""
 
 
 def interpolation(name: str, scale: int) -> Enlarger:
-    """One of ``BASELINES`` by a whole factor."""
+    """Enlarger of one of ``BASELINES``, by an integer factor."""
     function = BASELINES[name]
 
     def enlarge(lr: Levels, _: Pixels | None) -> Levels:
@@ -63,9 +63,9 @@ def interpolation(name: str, scale: int) -> Enlarger:
 
 
 def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[str], None]) -> Enlarger:
-    """The model of that name or file, on ``device``.
+    """Load a model by name or from a file, on ``device``.
 
-    ``on_note`` gets what the user should know while it runs. Raises GramganError for what can't be loaded.
+    ``on_note`` is called with messages for the user. Raises GramganError if the model can't be loaded.
     """
     model = load_model(name)
     parameters = sum(value.numel() for value in model.network.parameters())
@@ -85,10 +85,10 @@ def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[s
 
 
 def multiply_adds(model: LoadedModel) -> int | None:
-    """Multiplications with an addition of convolutions and matrix products for a result of 1280 x 720.
+    """Count the multiply-adds of convolutions and matrix products for a result of 1280 x 720.
 
-    Nothing is computed: the operations run on tensors without values. None for networks that take a reference, and
-    for those that can't run in this way.
+    The network runs on the meta device, so nothing is computed. Returns None for networks with a reference and those
+    that can't run on that device.
     """
     if model.descriptor.needs_reference:
         return None
@@ -100,14 +100,14 @@ def multiply_adds(model: LoadedModel) -> int | None:
         with torch.no_grad(), counter:
             network(torch.empty(1, model.descriptor.in_channels, height, width, device="meta"))
     except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):
-        return None  # a network of others that makes or compares values on its way
+        return None  # the network creates or compares values in its forward pass
     return int(counter.get_total_flops()) // 2
 
 
 def _referenced(
     model: LoadedModel, device: torch.device, tile: Tile, on_note: Callable[[str], None]
 ) -> Callable[[Levels, Pixels | None], Levels]:
-    """What ``gramgan upscale --ref`` does, with another reference for each picture."""
+    """Function that upscales like ``gramgan upscale --ref``, with a reference per picture."""
     network, descriptor = model.network, model.descriptor
     assert isinstance(network, TTSR)
 
@@ -126,18 +126,18 @@ def open_enlargers(
     on_note: Callable[[str], None],
     scale: int | None = None,
 ) -> list[Enlarger]:
-    """Models and interpolations in the order of ``names``; interpolations take the models' factor.
+    """Open models and interpolations in the order of ``names``; interpolations take the models' scale.
 
     Args:
-        names: interpolations (nearest, bilinear, bicubic, lanczos), models' names, files, mixtures. Files of one name
-            are told apart by their folders: ``a/last`` and ``b/last``.
-        device: where models run.
-        tile: side of a tile.
-        on_note: gets what the user should know while they run.
-        scale: the factor; the models' where it is None, else 4.
+        names: interpolations (nearest, bilinear, bicubic, lanczos), names of models, files or mixtures. Files of the
+            same name are labelled with their folders: ``a/last`` and ``b/last``.
+        device: device of the models.
+        tile: tile side of the models.
+        on_note: called with messages for the user.
+        scale: scale factor; None means the models', or 4 without models.
 
     Raises:
-        UsageError: one of them is named twice, or factors differ.
+        UsageError: a name is given twice, or scales differ.
         GramganError: a model can't be loaded.
     """
     for index, name in enumerate(names):
@@ -163,15 +163,15 @@ def _common_scale(models: Sequence[Enlarger], wanted: int | None) -> int:
 
 
 def _file_of(name: str) -> Path | None:
-    """The file that ``name`` means, None where it is an interpolation, a stored model or a mixture."""
+    """The weights file that ``name`` is; None for an interpolation, a stored model or a mixture."""
     path = Path(name)
     return path.resolve() if name not in BASELINES and path.is_file() else None
 
 
 def distinct_labels(names: Sequence[str], paths: Sequence[Path | None]) -> list[str]:
-    """``names``, those that occur more than once with as many of their path's folders before them as it takes.
+    """Make names distinct: those that occur more than once get as many parent folders of their path as needed.
 
-    Raises UsageError for one file or folder that is named twice.
+    Raises UsageError if a file or folder is given twice.
     """
     seen: dict[tuple[str, Path | None], int] = {}
     for index, pair in enumerate(zip(names, paths, strict=True)):

@@ -1,4 +1,4 @@
-"""What ``bench`` measures beside PSNR and SSIM: texture, and learned and blind quality (extra ``[metrics]``)."""
+"""Metrics of ``bench`` besides PSNR and SSIM: texture, learned and no-reference ones (extra ``[metrics]``)."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ Pixels = NDArray[np.uint8]
 Values = dict[str, float]
 
 NAMES = ("gram", "spectrum", "lpips", "dists", "niqe")
-"""What can be measured beside PSNR and SSIM."""
+"""Names of the metrics."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number of a table."""
+    """A measured quantity: a column of a table."""
 
     key: str
-    """Its name in JSON and CSV."""
+    """Name in JSON and CSV."""
     heading: str
-    """Its name in tables, with the unit."""
+    """Heading in tables, with the unit."""
     decimals: int = 4
     factor: float = 1.0
-    """What brings it to a readable size."""
+    """Factor applied to values in tables."""
     better: int = 1
-    """1 where larger is better, -1 where smaller is."""
+    """1 if larger is better, -1 if smaller is."""
 
     def text(self, value: float) -> str:
-        """The value as tables show it."""
+        """Format a value for tables."""
         return f"{value * self.factor:.{self.decimals}f}"
 
 
@@ -51,34 +51,34 @@ ACCURACY = {
         Quantity("ssim_rgb", "SSIM RGB"),
     )
 }
-"""PSNR and SSIM, in whatever convention."""
+"""Quantities of PSNR and SSIM, by key, for all conventions."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric, ready to measure."""
+    """A metric, ready to measure."""
 
     name: str
     quantities: tuple[Quantity, ...]
     measure: Callable[[Pixels, Pixels, int], Values]
-    """SR (H, W, 3), HR (H, W, 3) and the border to cut -> the value of each quantity."""
+    """Takes SR (H, W, 3), HR (H, W, 3) and the border to cut; returns a value for each quantity."""
     convention: str
-    """How the numbers are made, in one line."""
+    """Description of the convention in one line."""
     smallest: int = WINDOW
-    """Least side inside the border, in pixels."""
+    """Smallest side in pixels, without the border."""
 
 
 def open_metrics(names: Sequence[str], device: torch.device, lpips_features: Path | None = None) -> list[Metric]:
-    """The metrics of those names, each once, in the order of ``NAMES``; plugins' metrics last.
+    """Open metrics by name, each once, in the order of ``NAMES``; plugins' metrics last.
 
     Args:
-        names: of ``NAMES``, or of a plugin's metric: a ``Metric``, or a function of SR, HR (H, W, 3) ``uint8`` and the
-            border to cut that gives a number.
-        device: where LPIPS and DISTS run.
-        lpips_features: weights of VGG16's convolutions that LPIPS looks through, in the place of AlexNet.
+        names: names from ``NAMES``, or of plugins' metrics. A plugin's metric is a ``Metric``, or a function of SR and
+            HR, (H, W, 3) ``uint8``, and the border to cut that returns a number.
+        device: device of LPIPS and DISTS.
+        lpips_features: weights of VGG16's convolutions, for LPIPS on VGG16 instead of AlexNet.
 
     Raises:
-        UsageError: an unknown name; features for LPIPS where it is not measured.
+        UsageError: a name is unknown, or ``lpips_features`` is given without lpips.
         GramganError: a package or weights are missing; the hint says how to get them.
     """
     if lpips_features and "lpips" not in names:
@@ -99,7 +99,7 @@ def open_metrics(names: Sequence[str], device: torch.device, lpips_features: Pat
 
 
 def _of_plugin(name: str, value: Metric | Callable[[Pixels, Pixels, int], float]) -> Metric:
-    """A plugin's metric; a plain function gives one number, of which more is better."""
+    """A plugin's metric. A plain function becomes a metric with one quantity, where larger is better."""
     if isinstance(value, Metric):
         return value
     return Metric(name, (Quantity(name, name),), lambda sr, hr, border: {name: value(sr, hr, border)}, "a plugin's")
@@ -130,7 +130,7 @@ def _lpips(device: torch.device, features: Path | None) -> Metric:
     key = label.lower().replace("-", "_")
 
     def measure(sr: Pixels, hr: Pixels, border: int) -> Values:
-        del border  # the whole picture, as its authors' code measures
+        del border  # on the whole picture, as in the authors' code
         return {key: network.distance(sr, hr)}
 
     return Metric("lpips", (Quantity(key, label, better=-1),), measure, network.convention, Lpips.smallest)
@@ -142,7 +142,7 @@ def _dists(device: torch.device) -> Metric:
     network = Dists().to(device)
 
     def measure(sr: Pixels, hr: Pixels, border: int) -> Values:
-        del border  # the whole picture, as its authors' code measures
+        del border  # on the whole picture, as in the authors' code
         return {"dists": network.distance(sr, hr)}
 
     return Metric("dists", (Quantity("dists", "DISTS", better=-1),), measure, network.convention, Dists.smallest)

@@ -1,4 +1,4 @@
-"""``gramgan plot``: losses, validation scores and learning rate of training runs, drawn over their steps."""
+"""``gramgan plot``: losses, validation scores and learning rate of training runs, plotted over the steps."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ VALIDATION = {
     "ssim_y": "validation SSIM on Y",
     "valid_loss": "validation loss",
 }
-"""What a run measures at its validations -> the title of its panel."""
+"""Panel titles of the validation metrics."""
 
 TITLES = {**VALIDATION, "lr": "learning rate"}
 
 
 @dataclass
 class Curves:
-    """What one run has recorded."""
+    """Recorded curves of one run."""
 
     name: str
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    """Quantity -> (step, value), in the order of the file."""
+    """(step, value) pairs by quantity, in the order of the file."""
     resumed: list[int] = field(default_factory=list)
-    """Steps at which the run was taken up again."""
+    """Steps at which the run was resumed."""
 
 
 def read_curves(run: Path) -> Curves:
-    """The curves of a run folder (or of its ``metrics.jsonl``).
+    """Read the curves of a run folder (or of its ``metrics.jsonl``).
 
-    Raises GramganError where there are no metrics, and for a damaged line other than the last, which a run that is
-    going on may be writing right now.
+    Raises GramganError if there are no metrics, or if a line other than the last is damaged. A running training may be
+    writing the last line.
     """
     file = run / "metrics.jsonl" if run.is_dir() else run
     curves = Curves(file.resolve().parent.name)
@@ -65,7 +65,7 @@ def read_curves(run: Path) -> Curves:
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a metrics file."""
+    """Yield the rows of a metrics file."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as error:
@@ -87,7 +87,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def panels_of(runs: Sequence[Curves]) -> list[str]:
-    """The quantities to draw: validations first, then the losses as the runs name them, the learning rate last."""
+    """Quantities to plot: validation metrics first, then the losses, the learning rate last."""
     every = list(dict.fromkeys(key for run in runs for key in run.series))
     scores = [key for key in VALIDATION if key in every]
     rate = [key for key in ("lr",) if key in every]
@@ -95,8 +95,8 @@ def panels_of(runs: Sequence[Curves]) -> list[str]:
 
 
 def draw_curves(runs: Sequence[Curves]) -> Figure:
-    """One panel per quantity, one line per run; dotted lines stand where a run was taken up again."""
-    # matplotlib keeps a list of fonts, by itself in the home folder.
+    """Plot one panel per quantity and one line per run. Dotted vertical lines mark where a run was resumed."""
+    # matplotlib writes a font cache, by default into the home folder.
     os.environ.setdefault("MPLCONFIGDIR", str(cache_dir() / "matplotlib"))
     try:
         from matplotlib.figure import Figure
@@ -137,14 +137,14 @@ def draw_curves(runs: Sequence[Curves]) -> Figure:
 
 
 def check_output(path: Path, overwrite: bool) -> None:
-    """Before anything is read: the suffix can be written, and nothing is in the way."""
+    """Raise UsageError for a suffix that can't be written, TargetExists if the file exists and is not overwritten."""
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"Curves are drawn as {', '.join(FORMATS)}, not '{path.name}'.", "Name the file accordingly.")
     check_target(path, overwrite)
 
 
 def plot(runs: Sequence[Path], path: Path) -> None:
-    """Draw the curves of ``runs`` into ``path``."""
+    """Plot the curves of ``runs`` and save the figure as ``path``."""
     curves = [read_curves(run) for run in runs]
     names = [run.name for run in curves]
     for run, folder in zip(curves, runs, strict=True):

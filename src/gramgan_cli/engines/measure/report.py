@@ -1,4 +1,4 @@
-"""The reports of ``gramgan bench --report``: tables, and the same enlarged crop of HR, bicubic and every model."""
+"""Reports of ``gramgan bench --report``: tables, and a zoomed crop of HR, bicubic and each model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Pixels = NDArray[np.uint8]
 CROP = 96
 """Side of the crops in HR pixels."""
 ENLARGED = 288
-"""Side that they are shown at, each pixel a square."""
+"""Side in pixels at which crops are shown, scaled by nearest neighbour."""
 
 KINDS = (".html", ".md", ".csv", ".tex")
 WITH_PICTURES = (".html", ".md")
@@ -49,19 +49,19 @@ WITH_PICTURES = (".html", ".md")
 
 @dataclass
 class PictureRow:
-    """One picture's crops."""
+    """Crops of one picture."""
 
     dataset: str
     name: str
     grey: bool
     position: tuple[int, int]
-    """Top and left of the crop in HR."""
+    """(top, left) of the crop in HR."""
     tiles: list[tuple[str, Pixels, Values]] = field(default_factory=list)
-    """Label, crop and scores of HR, bicubic and each model; HR has no scores, nor has bicubic unless it is measured."""
+    """Label, crop and scores of HR, bicubic and each model. HR has no scores; bicubic only if it is measured."""
 
 
 def busiest_position(hr: Pixels, plain: Pixels, side: int) -> tuple[int, int]:
-    """Top and left of the ``side`` x ``side`` window where ``plain`` (H, W, 3) is furthest from HR: the hardest."""
+    """(top, left) of the ``side`` x ``side`` window where ``plain`` (H, W, 3) differs most from HR."""
     height, width = (min(side, length) for length in hr.shape[:2])
     error = np.abs(hr.astype(np.float64) - plain).sum(axis=2)
     mean = uniform_filter(error, (height, width), mode="constant")
@@ -72,13 +72,13 @@ def busiest_position(hr: Pixels, plain: Pixels, side: int) -> tuple[int, int]:
 
 
 class Gallery:
-    """Collects the crops while ``bench`` runs: hand ``add`` to its ``on_result``."""
+    """Collects crops during ``bench``; pass ``add`` as its ``on_result``."""
 
     def __init__(self) -> None:
         self.rows: list[PictureRow] = []
 
     def add(self, result: Enlarged) -> None:
-        """Take the crop of one result; the first one of a picture brings HR and bicubic along."""
+        """Add the crop of one result; the first result of a picture also adds HR and bicubic."""
         if not self.rows or (self.rows[-1].dataset, self.rows[-1].name) != (result.dataset, result.sample.name):
             position = busiest_position(as_rgb8(result.target), as_rgb8(result.plain), CROP)
             row = PictureRow(result.dataset, result.sample.name, result.sample.grey, position)
@@ -97,7 +97,7 @@ def _crop(image: Levels, position: tuple[int, int]) -> Pixels:
 
 
 def check_report_path(path: Path, overwrite: bool) -> None:
-    """Before the work starts: the suffix is one that can be written, and nothing is in the way."""
+    """Raise UsageError for a suffix not in ``KINDS``, TargetExists if a file exists and is not overwritten."""
     kind = path.suffix.lower()
     if kind not in KINDS:
         raise UsageError(f"A report is {', '.join(KINDS)}, not '{path.name}'.", "Name the file accordingly.")
@@ -108,18 +108,18 @@ def check_report_path(path: Path, overwrite: bool) -> None:
 
 
 def _pictures_folder(path: Path) -> Path:
-    """Where a Markdown report's pictures go."""
+    """Folder of a Markdown report's pictures."""
     return path.with_name(f"{path.stem}_pictures")
 
 
 def write_report(path: Path, measured: Measured, rows: Sequence[PictureRow]) -> list[Path]:
-    """Write the report in the kind of its suffix.
+    """Write the report in the format of its suffix.
 
-    ``.html`` is one self-contained page; ``.md`` has its pictures in a folder beside it; ``.csv`` comes with one file
-    of the pictures' values and one of the differences; ``.tex`` is LaTeX.
+    ``.html`` is one self-contained page; ``.md`` has its pictures in a folder next to it; ``.csv`` comes with a file of
+    per-picture values and one of differences; ``.tex`` is LaTeX.
 
     Returns:
-        The files, without a Markdown report's pictures.
+        The files written, without a Markdown report's pictures.
     """
     kind = path.suffix.lower()
     if kind == ".csv":
@@ -132,7 +132,7 @@ def write_report(path: Path, measured: Measured, rows: Sequence[PictureRow]) -> 
         texts = {path: _markdown(path, measured, rows)}
     for file, text in texts.items():
         with replacing(file) as temporary:
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # names may be no text
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # names may not be valid text
     return list(texts)
 
 
@@ -145,7 +145,7 @@ def _facts(measured: Measured) -> str:
 
 
 def _tables(measured: Measured) -> list[tuple[str, Table]]:
-    """Title and table, those that have rows."""
+    """Titles and tables, without empty ones."""
     tables = [
         ("", accuracy_table(measured, with_intervals=True)),
         (OTHER_TITLE, other_table(measured, with_intervals=True)),
@@ -161,7 +161,7 @@ def _caption(label: str, values: Values) -> str:
 
 
 def _png(crop: Pixels, factor: int = 1) -> bytes:
-    """The crop as a PNG file, each pixel a square of ``factor``."""
+    """The crop as PNG bytes, scaled by ``factor`` with nearest neighbour."""
     file = io.BytesIO()
     Image.fromarray(crop.repeat(factor, axis=0).repeat(factor, axis=1)).save(file, format="PNG", optimize=True)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""How sure the numbers of a table are: intervals of means, and paired differences between models."""
+"""Confidence intervals of means, and paired differences between models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Difference:
-    """The second model less the first, picture by picture, in one quantity."""
+    """Paired difference of two models, second minus first, in one quantity."""
 
     dataset: str
     first: str
@@ -24,16 +24,16 @@ class Difference:
     key: str
     mean: float
     standard_error: float
-    """Sample deviation of the differences over the root of their number."""
+    """Sample standard deviation of the differences divided by the square root of their number."""
     p: float
-    """Of Wilcoxon's signed-rank test, two-sided: how likely such differences are where the models are equally good."""
+    """p-value of the two-sided Wilcoxon signed-rank test."""
     images: int
 
 
 def half_width(values: Sequence[float]) -> float | None:
-    """What to add to and take from the mean for its 95 % interval (Student's t); None for fewer than two values.
+    """Half the width of the mean's 95 % confidence interval (Student's t).
 
-    None too where a value is not finite.
+    None for fewer than two values, or if a value is not finite.
     """
     from scipy.stats import t
 
@@ -44,12 +44,12 @@ def half_width(values: Sequence[float]) -> float | None:
 
 
 def intervals(score: Score) -> dict[str, float | None]:
-    """Quantity -> half the width of its mean's 95 % interval."""
+    """Half the width of the 95 % confidence interval of each quantity's mean."""
     return {key: half_width([image.values[key] for image in score.images]) for key in score.values}
 
 
 def differences(scores: Sequence[Score]) -> list[Difference]:
-    """Every two models of a dataset in every quantity; nothing where pictures are fewer than two or values infinite."""
+    """Differences of all pairs of models per dataset and quantity, if there are two pictures and values are finite."""
     found = []
     for _, group in itertools.groupby(scores, key=lambda score: score.dataset):
         for first, second in itertools.combinations(list(group), 2):
@@ -61,7 +61,7 @@ def differences(scores: Sequence[Score]) -> list[Difference]:
 
 
 def paired(first: Score, second: Score, key: str) -> Difference | None:
-    """The difference of two models of one dataset; they were measured on the same pictures in the same order."""
+    """Difference of two models on one dataset, measured on the same pictures in the same order."""
     from scipy.stats import wilcoxon
 
     pairs = zip(first.images, second.images, strict=True)

@@ -1,4 +1,4 @@
-"""What ``bench`` found, as headings and rows for people, as one JSON document, as CSV and as LaTeX."""
+"""Results of ``bench`` as text tables, JSON, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAILURES_TITLE = "Not measured"
 
 @dataclass(frozen=True)
 class Table:
-    """Headings and rows, to be shown as they are."""
+    """Headings and rows of formatted cells."""
 
     headings: list[str]
     rows: list[list[str]]
@@ -39,13 +39,13 @@ def accuracy_table(measured: Measured, with_intervals: bool = False) -> Table:
 
 
 def other_table(measured: Measured, with_intervals: bool = False) -> Table | None:
-    """Further metrics, None where none was measured."""
+    """Further metrics; None if none was measured."""
     quantities = [quantity for quantity in measured.quantities if quantity.key not in ACCURACY]
     return _means(measured, quantities, with_intervals) if quantities else None
 
 
 def differences_table(measured: Measured) -> Table | None:
-    """Paired differences, None where there is nothing to compare."""
+    """Paired differences; None if there is nothing to compare."""
     found = differences(measured.scores)
     if not found:
         return None
@@ -55,7 +55,7 @@ def differences_table(measured: Measured) -> Table | None:
 
 
 def failures_table(measured: Measured) -> Table | None:
-    """Pictures that could not be measured, None where all were."""
+    """Pictures that could not be measured; None if all were."""
     rows = [[failure.dataset, failure.name, failure.reason] for failure in measured.failures]
     return Table(["dataset", "picture", "reason"], rows) if rows else None
 
@@ -77,22 +77,22 @@ def _means(measured: Measured, quantities: Sequence[Quantity], with_intervals: b
 
 
 def _cell(quantity: Quantity, value: float, around: float | None) -> str:
-    """The value, with half its interval's width where that is known."""
+    """Format a value, with half its interval's width if known."""
     return quantity.text(value) + (f" ± {quantity.text(around)}" if around is not None else "")
 
 
 def giga(count: int | None) -> str:
-    """Multiply-adds in units of 10^9; '-' where they are not known."""
+    """Format multiply-adds in units of 10^9; '-' if unknown."""
     return "-" if count is None else f"{count / 1e9:.1f}"
 
 
 def finite(values: Values) -> dict[str, float | None]:
-    """The values as JSON can hold them: infinity and NaN become None."""
+    """Replace infinity and NaN by None, for JSON."""
     return {key: value if math.isfinite(value) else None for key, value in values.items()}
 
 
 def as_document(measured: Measured) -> dict[str, Any]:
-    """The document of ``--json``. An infinite PSNR (equal images) is null."""
+    """Document of ``--json``. An infinite PSNR (equal images) is null."""
     return {
         "scale": measured.scale,
         "convention": measured.facts,
@@ -119,7 +119,7 @@ def as_document(measured: Measured) -> dict[str, Any]:
 
 
 def _result(score: Score) -> dict[str, Any]:
-    """One model on one dataset."""
+    """JSON object of one model on one dataset."""
     means = finite(score.values)
     around = intervals(score)
     return {
@@ -139,9 +139,9 @@ def _result(score: Score) -> dict[str, Any]:
 
 
 def csv_texts(measured: Measured, path: Path) -> dict[Path, str]:
-    """File -> text: the means in ``path``, the pictures' values and the differences in files beside it.
+    """Texts of the CSV files: means in ``path``, per-picture values and differences in files next to it.
 
-    Numbers have all their digits; what is not known is empty.
+    Numbers have full precision; unknown values are empty.
     """
     names, images, apart = csv_paths(path)
     keys = [quantity.key for quantity in measured.quantities]
@@ -187,7 +187,7 @@ _TEX = {
 
 
 def tex_text(measured: Measured, facts: str) -> str:
-    """LaTeX tables (package booktabs): means with their intervals, the best of each dataset bold; differences."""
+    """LaTeX tables (package booktabs): means with intervals, the best of each dataset in bold; differences."""
     tables = [_tex_table(_bold_best(measured))]
     apart = differences_table(measured)
     if apart:
@@ -198,7 +198,7 @@ def tex_text(measured: Measured, facts: str) -> str:
 
 
 def _bold_best(measured: Measured) -> Table:
-    """All quantities, cost and speed, escaped for LaTeX."""
+    """Table of all quantities, speed and cost, escaped for LaTeX, with the best of each dataset in bold."""
     table = _means(measured, measured.quantities, with_intervals=True)
     rows = [[_tex(cell) for cell in row] for row in table.rows]
     for column, quantity in enumerate(measured.quantities, 2):
@@ -215,7 +215,7 @@ def _bold_best(measured: Measured) -> Table:
 
 
 def _tex_table(table: Table) -> str:
-    """A tabular; the cells are escaped already, the headings are not."""
+    """LaTeX tabular of a table with escaped cells and unescaped headings."""
     columns = "ll" + "r" * (len(table.headings) - 2)
     lines = [" & ".join(map(_tex, table.headings)) + r" \\", r"\midrule"]
     lines += [" & ".join(row) + r" \\" for row in table.rows]
@@ -224,5 +224,5 @@ def _tex_table(table: Table) -> str:
 
 
 def _tex(text: str) -> str:
-    """Text with LaTeX's own signs escaped."""
+    """Escape LaTeX's special characters."""
     return "".join(_TEX.get(sign, sign) for sign in text)

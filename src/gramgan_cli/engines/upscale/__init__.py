@@ -1,1 +1,1 @@
-"""Upscaling photos on one machine: the plan, the session with model and device, the pipeline."""
+"""Upscaling photos on one computer: plan, session (model and device) and pipeline."""

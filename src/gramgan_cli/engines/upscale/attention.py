@@ -1,4 +1,4 @@
-"""Pictures of what a result took from its reference, and how sure the match is."""
+"""Attention pictures: what a result took from its reference, and the confidence of the match."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
 
 PICTURES = ("where", "sure", "copied", "reference")
-"""Endings of the attention pictures."""
+"""Suffixes of the attention pictures' file names."""
 
 
 def attention_paths(folder: Path, stems: list[str], overwrite: bool, skip_existing: bool) -> dict[str, dict[str, Path]]:
-    """Stem -> ending -> file in ``folder`` that is to be written; an error where two pictures share a stem.
+    """Files to write in ``folder``, by stem and suffix.
 
-    A file that is there already is replaced, left out, or an error.
+    Raises UsageError if two pictures share a stem, or if a file exists and neither option is set.
     """
     for stem in stems:
         if stems.count(stem) > 1:
@@ -45,9 +45,9 @@ def attention_paths(folder: Path, stems: list[str], overwrite: bool, skip_existi
 
 
 def save_attention(upscaler: ReferenceUpscaler, photo: Path, paths: dict[str, Path]) -> str | None:
-    """Look the photo up once more and write where each patch came from, how sure the match is, and what was copied.
+    """Match a photo with the reference again and write its attention pictures.
 
-    Returns what went wrong, so that the other photos can go on.
+    Returns an error message, or None, so that one failure does not stop the other photos.
     """
     try:
         match = upscaler.look_up(read_picture(photo))
@@ -61,17 +61,17 @@ def save_attention(upscaler: ReferenceUpscaler, photo: Path, paths: dict[str, Pa
 
 
 def attention_pictures(match: Match, reference: Pixels) -> dict[str, Pixels]:
-    """The pictures of one match (batch of one), of the size of SR except for the last one.
+    """Attention pictures of one match (batch of one), all but the last in the size of SR.
 
     Args:
         match: over the grid of ``reference``.
-        reference: ``uint8`` RGB, sides that divide by 4.
+        reference: ``uint8`` RGB, sides divisible by 4.
 
     Returns:
-        ``where``: the position in the reference as a colour, red grows to the right and green downwards.
-        ``sure``: S from black (0 or less) to white (1).
-        ``copied``: the reference's pixels, brought over by the same attention as its features.
-        ``reference``: the reference under its own colours, the key to ``where``.
+        ``where``: position in the reference as a colour; red increases to the right, green downwards.
+        ``sure``: the match score S, from black (0 or less) to white (1).
+        ``copied``: the reference's pixels, transferred like its features.
+        ``reference``: the reference blended with its position colours, as the key to ``where``.
     """
     hk, wk = match.reference_size
     y, x = match.positions[0] // wk, match.positions[0] % wk
@@ -88,12 +88,12 @@ def attention_pictures(match: Match, reference: Pixels) -> dict[str, Pixels]:
 
 
 def _position_colours(y: Array, x: Array, size: tuple[int, int]) -> Pixels:
-    """Positions (h, w) in a grid -> (h, w, 3): red is x and green is y over the grid, blue falls with both."""
+    """Colours (h, w, 3) of positions (h, w) in a grid: red is relative x, green relative y, blue falls with both."""
     red, green = x / max(1, size[1] - 1), y / max(1, size[0] - 1)
     colours = np.stack((red, green, 1 - (red + green) / 2), axis=-1)
     return (colours * 255 + 0.5).astype(np.uint8)
 
 
 def _blocks(picture: Pixels) -> Pixels:
-    """Each pixel as a square of 4 x 4."""
+    """Repeat each pixel as a block of 4 x 4."""
     return np.asarray(picture.repeat(4, axis=0).repeat(4, axis=1))

@@ -1,4 +1,4 @@
-"""Which pictures the inputs of a run name: files, folders and globs, here or at URLs."""
+"""Finding the pictures of a run's inputs: files, folders and globs, local or at URLs."""
 
 from __future__ import annotations
 
@@ -15,52 +15,52 @@ from gramgan_cli.core.images.kinds import JPEG_ENDINGS, kind_by_suffix, kind_of
 from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
 
 STANDARD = "-"
-"""Standard input or output."""
+"""Name of standard input and output."""
 
 RECORDS = ".gramgan-results"
-"""Name of the folder of records inside a folder of results."""
+"""Name of the records folder inside a results folder."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A picture that an input names."""
+    """A picture found from an input."""
 
     source: str
-    """Its path, as the user wrote the way to it, or its URL; ``STANDARD``."""
+    """Its path (relative if the input was), URL or ``STANDARD``."""
     root: str
-    """The folder that records know it by its path below; nothing where there is none."""
+    """Folder that ``below`` is relative to; empty if there is none."""
     below: str
-    """Its path below ``root``, with ``/`` between names; the whole of it where there is no ``root``."""
+    """Path relative to ``root``, with ``/`` as separator, by which records identify the picture."""
     folder: str
-    """Its result's folder, relative to the folder of results, with ``/`` between names."""
+    """Folder of its result, relative to the results folder, with ``/`` as separator."""
     in_folder: bool
-    """Whether it was found by listing a folder, not named itself."""
+    """Whether it was found by listing a folder instead of being named itself."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """How folders are searched."""
+    """Options and callbacks of a search for pictures."""
 
     recursive: bool
     output: str | None
-    """The folder of results, which is left out where it lies inside a searched one."""
+    """Results folder, which is skipped if it lies inside a searched folder."""
     on_unreadable: Callable[[str, str], None] = lambda _folder, _message: None
-    """Called with a folder inside that can't be read, and why."""
+    """Called with a subfolder that can't be read, and an error message."""
     on_records: Callable[[str], None] = lambda _folder: None
     """Called with a searched folder that holds records of an earlier run."""
     on_foreign: Callable[[str, str], None] = lambda _path, _kind: None
-    """Called with a picture of a kind that is not read, and the kind's name."""
+    """Called with a picture in an unsupported format, and the format's name."""
 
 
 def find(inputs: Iterable[str], search: Search) -> Iterator[Found]:
-    """Each picture that the inputs name, once.
+    """Yield each picture that the inputs name, once.
 
     Args:
         inputs: paths, globs, URLs, or ``STANDARD``.
-        search: how folders are searched.
+        search: options and callbacks.
 
     Raises:
-        GramganError: an input that is not there or holds no picture.
+        GramganError: an input does not exist or contains no picture.
     """
     seen: set[str] = set()
     for text in inputs:
@@ -72,7 +72,7 @@ def find(inputs: Iterable[str], search: Search) -> Iterator[Found]:
 
 
 def named(source: str) -> Found:
-    """A picture that was named itself."""
+    """A picture that the user named itself."""
     if is_url(source):
         where = locate(source)
         return Found(source, where.parent.text, where.name, "", in_folder=False)
@@ -121,7 +121,7 @@ def _expanded(text: str, search: Search) -> Iterator[Found]:
 
 
 def _pictures(folder: Path, search: Search, top: bool = True) -> Iterator[Path]:
-    """The picture files of a folder, hidden ones left out; links to folders are not followed."""
+    """Picture files of a folder. Hidden entries are skipped; links to folders are not followed."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -155,7 +155,7 @@ def _is_output(folder: Path, search: Search) -> bool:
 
 
 def _elsewhere(text: str, search: Search) -> Iterator[Found]:
-    """The pictures that a URL names: a file, a folder or a glob."""
+    """Pictures that a URL names: a file, a folder or a glob."""
     where = locate(text)
     if where.is_folder():
         output = locate(search.output) if search.output else None
@@ -177,7 +177,7 @@ def _elsewhere(text: str, search: Search) -> Iterator[Found]:
 
 
 def _is_visible(file: Location, folder: Location, output: Location | None) -> bool:
-    """A visible file, and not in the folder of results or of records where those lie inside ``folder``."""
+    """Whether a file is neither hidden nor in the results folder."""
     below = file.parts[len(folder.parts) :]
     hidden = any(part.startswith(".") for part in below)
     if output is not None and not isinstance(output, LocalPath) and len(output.parts) > len(folder.parts):

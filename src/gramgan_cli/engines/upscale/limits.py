@@ -1,4 +1,4 @@
-"""What memory and disk allow: checked before a picture is worked on."""
+"""Checks of memory and disk space before a picture is upscaled."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from gramgan_cli.core.images.photo import Frame, Photo
 from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers, unfinished_prefix
 
 BANDS_AHEAD = 2
-"""Finished bands that may wait for the encoder."""
+"""Number of finished bands that may wait for the encoder."""
 
 ENCODER_BYTES = {"jpg": 4, "webp": 40, "avif": 48}
-"""Bytes per pixel of the result that encoders hold which need the whole of it: the canvas, and, as measured on 12
-megapixels of noise, their own work (libwebp 1.6 without loss: 33, libavif 1.4: 38)."""
+"""Bytes per result pixel in encoders that need the whole picture: the canvas and working memory, as measured on 12
+megapixels of noise (lossless libwebp 1.6: 33, libavif 1.4: 38)."""
 
 TOO_LARGE = "needs more memory than there is. Pass a smaller --tile, or write PNG or TIFF, which need the least."
 
 ALPHA_BYTES = 10
-"""Bytes per pixel that ``extend_colours`` holds beside the picture and its result, as measured."""
+"""Working memory of ``extend_colours`` in bytes per pixel, besides its input and output, as measured."""
 
 RUNTIME_MEMORY = 700 * 2**20
-"""Bytes that the interpreter and torch take before any picture is there."""
+"""Bytes used by the interpreter and torch before any picture is read."""
 
 
 def tile_budget(max_memory: int) -> int:
-    """Bytes that a tile's work may take where the whole process should stay below ``max_memory`` bytes."""
+    """Bytes available to a tile if the whole process is to stay below ``max_memory`` bytes."""
     return max(16 * 2**20, (max_memory - RUNTIME_MEMORY) // 3)
 
 
 def check_memory(photo: Photo, target: Target, scale: int, tile: int, file_bytes: int, max_memory: int | None) -> None:
-    """Raise GramganError where one picture would take more than ``max_memory`` bytes.
+    """Raise GramganError if a picture needs more than ``max_memory`` bytes.
 
     Args:
         photo: the opened picture.
-        target: its result.
-        scale: the model's.
+        target: format and size of its result.
+        scale: the model's scale factor.
         tile: side of a tile in input pixels, 0 for the whole picture.
-        file_bytes: length of the picture's file.
-        max_memory: None allows everything.
+        file_bytes: size of the picture's file.
+        max_memory: limit in bytes; None for no limit.
     """
     if max_memory is None:
         return
     frames = zip(photo.frames, target.frames, strict=True)
-    # The file is held whole; to check and rebuild it takes as much twice more.
+    # The file is held in memory; checking and rebuilding it takes twice as much again.
     needed = (
         RUNTIME_MEMORY
         + 3 * file_bytes
@@ -61,23 +61,23 @@ def check_memory(photo: Photo, target: Target, scale: int, tile: int, file_bytes
 
 
 def _needed_memory(before: Frame, after: Frame, scale: int, tile: int, target: Target) -> int:
-    """Bytes: the decoded picture twice (while it is turned upright), the bands, and what the encoder holds."""
+    """Bytes for the decoded picture, twice (while it is turned upright), for the bands and for the encoder."""
     rows = min(before.height, tile or before.height) * scale
     band = rows * before.width * scale * before.channels * before.dtype.itemsize
     resized = 0
     if (after.width, after.height) != (before.width * scale, before.height * scale):
-        resized = 3 * rows * after.width * after.channels * 4  # in float32: what is held, and two steps of the sum
+        resized = 3 * rows * after.width * after.channels * 4  # float32: the rows held and two intermediate results
     encoder = ENCODER_BYTES.get(target.format.name, 0) * after.width * after.height
     return 2 * before.byte_count + alpha_memory(before) + (2 + BANDS_AHEAD) * band + resized + encoder
 
 
 def alpha_memory(frame: Frame) -> int:
-    """Bytes: to extend colours under transparency takes masks and coordinates per pixel, and a second picture."""
+    """Bytes for extending colours under transparency: masks and coordinates per pixel, and a second picture."""
     return ALPHA_BYTES * frame.height * frame.width + frame.byte_count if frame.channels in (2, 4) else 0
 
 
 def check_space(path: Path, target: Target) -> None:
-    """Raise GramganError where the disk has too little room: no photograph shrinks to a sixteenth without loss."""
+    """Raise GramganError if the disk has less space than the smallest lossless result, 1/16 of the raw size."""
     if target.format.name not in ("png", "tiff"):
         return
     least = sum(frame.byte_count for frame in target.frames) // 16
@@ -91,7 +91,7 @@ def check_space(path: Path, target: Target) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Make the folder, clear away old leftovers, and write a little file, so that a failure shows before the work."""
+    """Create the folder, remove old unfinished files and write a test file, so that failures show before the run."""
     if folder.exists() and not folder.is_dir():
         raise GramganError(f"{folder} is not a folder.", "Name another with --output.")
     try:

@@ -1,4 +1,4 @@
-"""How results are called: the template of their file names."""
+"""File names of results, from a template."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from gramgan_cli.engines.upscale.plan import Named
 
 LONGEST_NAME = 255
-"""Bytes of a file name on the common file systems."""
+"""Longest file name in bytes on common file systems."""
 
 FIELDS = ("stem", "scale", "model", "ext")
-"""What an output template may contain."""
+"""Fields of an output template."""
 
 
 def check_template(template: str) -> None:
-    """Raise UsageError where ``--output-template`` has unknown fields or is a path."""
+    """Raise UsageError if an output template is malformed, has unknown fields, folders or a file format's ending."""
     try:
         fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     except ValueError as error:
@@ -52,7 +52,7 @@ def check_template(template: str) -> None:
 
 
 def stem_of(source: str, options: UpscaleOptions, model: Named) -> str:
-    """The file name, without the ending, of a picture's result; a name that would be too long is shortened."""
+    """File name of a picture's result, without the ending, shortened if too long."""
     path = PurePosixPath(source)
     name = "stdin" if source == STANDARD else path.stem
     template, scale = options.template, _scale(source, options, model)
@@ -65,7 +65,7 @@ def stem_of(source: str, options: UpscaleOptions, model: Named) -> str:
 
 
 def _scale(source: str, options: UpscaleOptions, model: Named) -> str:
-    """What {scale} stands for: the factor, or where a size in pixels is asked for, the result's, such as 300x200."""
+    """Value of {scale}: the factor, or the result's size, such as 300x200, if the user asked for a size in pixels."""
     size = options.size
     if not (size.width or size.height or size.fit):
         return f"{size.factor or model.scale:g}"
@@ -75,13 +75,13 @@ def _scale(source: str, options: UpscaleOptions, model: Named) -> str:
         try:
             frame = open_photo(locate(source).read(), source, options.allow_truncated).frames[0]
             return "{}x{}".format(*size.of(frame.width, frame.height, model.scale))
-        except GramganError:  # which the run will say of it
+        except GramganError:  # the run reports it
             pass
-    # Not looked into: what was asked for.
+    # The picture was not opened, so the name has only the sides that the user gave.
     return f"{(size.fit or (size.width, 0))[0] or ''}x{(size.fit or (0, size.height))[1] or ''}"
 
 
 def _shortened(stem: str, room: int) -> str:
-    """The stem, cut to so many bytes where it is longer; no character is cut in two."""
+    """Cut a stem to at most ``room`` bytes, at a character boundary."""
     stored = os.fsencode(stem)
     return stem if len(stored) <= room else stored[:room].decode("utf-8", "ignore")

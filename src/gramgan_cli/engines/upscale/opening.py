@@ -1,4 +1,4 @@
-"""Opening one picture for the network: read, look at its result's path, decide its result, check limits, decode."""
+"""Opening one picture for the network: read it, check the output path, plan the result, check limits, decode."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Array = NDArray[Any]
 
 @dataclass
 class Opened:
-    """A picture that is ready for the network, or why it is not."""
+    """A picture that is ready for the network, or has failed or been skipped (see ``result``)."""
 
     job: Job
     result: Result
@@ -41,11 +41,11 @@ class Opened:
     target: Target | None = None
     frames: Iterator[Array] | None = None
     nodata: tuple[float | None, ...] = ()
-    """Of each frame, the value that the file declares to be no data."""
+    """No-data value that the file declares, per frame."""
 
 
 def open_job(job: Job, session: Session, options: UpscaleOptions) -> Opened:
-    """Read, check, plan and decode one picture; what fails is noted in its result."""
+    """Read, check, plan and decode one picture. Errors are recorded in its result."""
     name = "standard input" if job.source == STANDARD else job.source
     result = Result(name, model=session.name, device=session.device, backend=session.backend, tile=session.source.tile)
     result.model_sha256, result.settings = session.sha256, session.settings
@@ -77,7 +77,7 @@ def open_job(job: Job, session: Session, options: UpscaleOptions) -> Opened:
 def _decide(
     opened: Opened, photo: Photo, form: Format, file_bytes: int, session: Session, options: UpscaleOptions
 ) -> None:
-    """Decide the result, check what it takes, and decode the first frame."""
+    """Plan the result, check memory and disk space, and decode the first frame."""
     result, path, scale = opened.result, opened.path, session.scale
     assert path is not None
     sizes = tuple(options.size.of(frame.width, frame.height, scale) for frame in photo.frames)
@@ -98,7 +98,7 @@ def _decide(
 
 
 def _stale(job: Job, session: Session) -> list[str]:
-    """Said of a result that is older than its picture, where its mark is another's: the picture was replaced."""
+    """Warning for an existing result that is older than its picture and has a different mark."""
     changed, made = modified(job.source), modified(job.expected)
     if changed is None or made is None or changed <= made:
         return []
@@ -110,12 +110,12 @@ def _stale(job: Job, session: Session) -> list[str]:
 
 
 def holds_something(path: str) -> bool:
-    """Whether a file that is not empty is there; an empty one is what a full disk or a lost link leaves."""
+    """Whether a non-empty file exists. A full disk or a lost connection leaves empty ones."""
     return Path(path).is_file() and Path(path).stat().st_size > 0
 
 
 def modified(path: str) -> int | None:
-    """When a file was last changed, in nanoseconds; None for standard input and what is not there."""
+    """Modification time of a file in nanoseconds since 1970; None for standard input or a missing file."""
     try:
         return None if path == STANDARD else Path(path).stat().st_mtime_ns
     except OSError:
@@ -126,7 +126,7 @@ def _bytes(text: str, name: str) -> bytes:
     if text == STANDARD:
         return sys.stdin.buffer.read()
     source = Path(text)
-    if source.exists() and not source.is_file():  # reading a pipe would wait for ever
+    if source.exists() and not source.is_file():  # reading a pipe could block for ever
         raise GramganError(f"{name} is not a regular file.", "Pipe it in, with - for its name.")
     try:
         return source.read_bytes()
@@ -137,7 +137,7 @@ def _bytes(text: str, name: str) -> bytes:
 
 
 def _check_output(opened: Opened, options: UpscaleOptions) -> None:
-    """An existing result is skipped, replaced or refused, as the user chose."""
+    """Skip, replace or refuse an existing result, as the options say."""
     path, source = opened.path, opened.job.source
     assert path is not None
     if opened.result.output == STANDARD:
@@ -156,7 +156,7 @@ def _check_output(opened: Opened, options: UpscaleOptions) -> None:
 
 
 def _size_notes(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:
-    """Said where the user asks for more than the model gives, or for other proportions than the picture's."""
+    """Warnings about sizes above the model's scale or with another aspect ratio than the picture's."""
     notes = []
     if size[0] > frame.width * scale or size[1] > frame.height * scale:
         notes.append(f"The model enlarges by {scale}; the rest is bicubic interpolation.")
@@ -169,7 +169,7 @@ def _size_notes(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:
 
 
 def _note_amounts(result: Result, model: str) -> None:
-    """Where in the square of weights the photo is enlarged; with ``--denoise auto`` by what it looks like."""
+    """Record denoise and style amounts in the result; with ``--denoise auto`` as estimated from the photo."""
     style = automatic_style(model)
     if style is not None:
         damage = Damage(result.noise or 0.0, result.blocking or 0.0, result.sharpness or 0.0)
@@ -179,7 +179,7 @@ def _note_amounts(result: Result, model: str) -> None:
 
 
 def _prepared(photo: Photo, result: Result) -> Iterator[Array]:
-    """The decoded frames, ready for the network; the first one is decoded now, in the reading thread, and looked at."""
+    """Decoded frames, ready for the network. The first is decoded and measured at once, in the reading thread."""
     frames = photo.decode()
     decoded = next(frames)
     damage = estimate_damage(decoded)
@@ -197,5 +197,5 @@ def _prepared(photo: Photo, result: Result) -> Iterator[Array]:
 
 
 def _ready(image: Array) -> Array:
-    """Colours extended under transparency."""
+    """Extend colours under transparent pixels, if there is an alpha channel."""
     return extend_colours(image) if image.shape[2] in (2, 4) else image

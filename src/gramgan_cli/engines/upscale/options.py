@@ -1,4 +1,4 @@
-"""What a user asks of an upscaling run: one object from the command or the Python call to the worker."""
+"""Options of an upscaling run: one object from the command or Python call to the worker."""
 
 from __future__ import annotations
 
@@ -18,53 +18,53 @@ PrecisionChoice = Literal["auto", "fp32", "fp16", "bf16"]
 BackendChoice = Literal["auto", "torch", "ncnn", "openvino", "onnx"]
 
 TEMPLATE = "{stem}_x{scale}"
-"""Names of results, where the user chooses no other."""
+"""Default template of results' file names."""
 
 REFERENCE_MODEL = "ttsr"
-"""The model that is used where only a reference is named."""
+"""Model used if only a reference is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleOptions:
-    """Everything that decides how pictures are upscaled, and what happens to results that exist."""
+    """How pictures are upscaled and existing results are treated."""
 
     model: str = field(default_factory=square.chosen_model)
-    """A name in the store, a weights file, a mixture (``a+b@0.5``), an interpolation (``lanczos``), ``auto@STYLE``."""
+    """Name in the store, weights file, mixture (``a+b@0.5``), interpolation (``lanczos``) or ``auto@STYLE``."""
     reference: Path | None = None
-    """A photo to take texture from, for models that were trained for it."""
+    """Photo to take texture from; only for models trained with references."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``xpu`` or ``mps``."""
     backend: BackendChoice = "auto"
-    """What runs the network; ``auto`` takes the fastest that is installed."""
+    """Library that runs the network; ``auto`` is the fastest that is installed."""
     precision: PrecisionChoice = "auto"
     """``auto`` is fp16 for 8-bit pictures on CUDA, else fp32."""
     tile: TileChoice = "auto"
-    """Side of a tile in input pixels; 0 is the whole picture, ``auto`` what memory allows."""
+    """Tile side in input pixels; 0 is the whole picture, ``auto`` fits the memory."""
     tta: bool = False
-    """Average over eight flips and turns."""
+    """Average over the eight flips and rotations of the picture."""
     seamless: bool = False
-    """Edges wrap around, also where the result is brought to another size."""
+    """Treat the picture as periodic: edges wrap around, also in a final resize."""
     max_memory: int | None = None
-    """Bytes that the whole process should stay below."""
+    """Memory limit of the whole process in bytes; None for no limit."""
     format: FormatChoice = "default"
-    """``default`` is PNG for what was stored losslessly; JPEG and WebP stay what they are."""
+    """``default`` keeps JPEG and WebP; everything else becomes PNG, or TIFF where PNG can't hold it."""
     quality: int | None = None
-    """1 to 100, for lossy formats; None: 95, and lossless WebP for what was stored losslessly."""
+    """Quality of lossy formats, 1 to 100. None is 95, and lossless WebP for losslessly stored pictures."""
     size: SizeChoice = field(default_factory=SizeChoice)
-    """The result's size; the model's own scale where nothing is set."""
+    """Size of the result; by default the model's scale."""
     template: str = TEMPLATE
-    """File name of results without the ending; fields: stem, scale, model, ext."""
+    """File name of results without the ending. Fields: stem, scale, model, ext."""
     recursive: bool = False
-    """Search folders inside folders."""
+    """Search subfolders."""
     overwrite: bool = False
     """Replace results that exist."""
     skip_existing: bool = False
     """Leave results that exist as they are."""
     allow_truncated: bool = False
-    """Use what can be read of damaged files."""
+    """Use the readable part of damaged files."""
 
     def described(self) -> str:
-        """What decides how a result looks besides the model and the picture, as JSON: for records and marks."""
+        """The options that affect a result's pixels or file, besides the model, as JSON for records and marks."""
         names = ["format", "quality", "size", "allow_truncated", "precision", "tta", "seamless", "backend"]
         every = asdict(self)
         facts = {name: every[name] for name in names}
@@ -76,16 +76,16 @@ class UpscaleOptions:
 def chosen_model(
     model: str | None, denoise: square.DenoiseChoice | None, style: float | None, reference: Path | None
 ) -> str:
-    """The model that a user means by a name, by amounts or by a reference; what is used where none of them is given.
+    """Resolve the model from a name, denoise and style amounts, or a reference; the default model if all are None.
 
     Args:
-        model: a name or file.
-        denoise: 0 (clean photos) to 1 (damaged ones), or ``auto``: what each photo looks to need.
-        style: 0 (right on average) to 1 (rich in texture).
-        reference: a photo to take texture from.
+        model: name or file.
+        denoise: 0 (clean photos) to 1 (damaged photos), or ``auto`` to estimate it per photo.
+        style: 0 (accurate) to 1 (rich in texture).
+        reference: photo to take texture from.
 
     Raises:
-        UsageError: an amount beside a model that it does not go with, or beside a reference.
+        UsageError: an amount was given together with a reference or a model that has none.
     """
     if reference is None:
         return square.chosen_model(model, denoise, style)

@@ -1,4 +1,4 @@
-"""Upscaling files: decoding and encoding run in threads beside the network, one failure does not stop the others."""
+"""Upscaling files, with decoding and encoding in threads. A failed picture does not stop the others."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def upscale_files(
     options: UpscaleOptions,
     on_progress: Callable[[float], None] = lambda _done: None,
 ) -> Iterator[Result]:
-    """Upscale all jobs; a result for each, in order, as it is finished.
+    """Upscale all jobs; yield a result for each, in order, as it is finished.
 
     Args:
-        jobs: from ``plan_jobs`` or a batch run; they are taken one by one, at most two ahead of the network.
+        jobs: from ``plan_jobs`` or a batch run; consumed lazily, at most two ahead of the network.
         session: from ``open_session``.
-        options: the same for all.
-        on_progress: called with the number of pictures that are done, with fractions.
+        options: applied to all jobs.
+        on_progress: called with the number of pictures done, including the fraction of the current one.
     """
     finishing: deque[tuple[Opened, _Writing]] = deque()
     ahead = _ahead(options)
@@ -73,7 +73,7 @@ def upscale_files(
         while finishing:
             yield _finished(*finishing.popleft())
     finally:
-        # The one way out, of success, failure and Ctrl-C alike: nothing here waits without bound.
+        # Runs on success, failure and Ctrl-C alike, so nothing here may wait without a time limit.
         stop.set()
         for _, writing in finishing:
             writing.abort()
@@ -82,14 +82,14 @@ def upscale_files(
 
 
 def _ahead(options: UpscaleOptions) -> int:
-    """Pictures that are opened before, and written after, the one at hand: none where memory is limited."""
+    """Number of pictures read ahead and written behind the current one: 0 if memory is limited."""
     return 1 if options.max_memory is None else 0
 
 
 def _opened_ahead(
     jobs: Iterable[Job], session: Session, options: UpscaleOptions, readers: ThreadPoolExecutor, stop: threading.Event
 ) -> Iterator[Opened]:
-    """Open the pictures in a thread, as many ahead of the network as there may be."""
+    """Open pictures in a thread, ahead of the network."""
     waiting: deque[Future[Opened]] = deque()
 
     def submit(job: Job) -> None:
@@ -107,7 +107,7 @@ def _opened_ahead(
 def _run(
     opened: Opened, session: Session, options: UpscaleOptions, writing: _Writing, on_part: Callable[[float], None]
 ) -> None:
-    """Run the network over one picture's frames; a failure ends this picture only."""
+    """Run the network on the frames of one picture. Errors are recorded in its result."""
     result, target = opened.result, opened.target
     assert opened.frames is not None
     assert target is not None
@@ -146,7 +146,7 @@ def _run(
 def _final_bands(
     image: Array, source: BandSource, frame: Frame, declared: float | None, result: Result, border: Border
 ) -> Iterator[Array]:
-    """The network's bands, resized where another size than the model's own was asked for."""
+    """The network's bands, resized if the result's size is not the model's."""
     size = (frame.height, frame.width)
 
     def enlarge(picture: Array) -> Iterator[Array]:
@@ -160,7 +160,7 @@ def _final_bands(
 
 
 def _finished(opened: Opened, writing: _Writing) -> Result:
-    """The result, once the file is there or has failed."""
+    """Wait until the file is written or has failed; return the result."""
     result = opened.result
     if result.error is None and not result.skipped:
         try:
@@ -174,7 +174,7 @@ def _finished(opened: Opened, writing: _Writing) -> Result:
     return replace(result, warnings=list(dict.fromkeys(result.warnings)))
 
 
-# ---- writing: bands go to an encoder in a thread of its own, and a file appears when it is whole --------------------
+# ---- writing: an encoder thread takes the bands; the file is moved into place once it is complete ------------------
 
 
 class _Aborted(Exception):
@@ -182,14 +182,14 @@ class _Aborted(Exception):
 
 
 LONGEST_WAIT = 20.0
-"""Seconds that an encoder has to give up when a run is stopped."""
+"""Seconds to wait for an encoder when a run is stopped."""
 
 FRAME_END = object()
-"""What is put after a frame's last band."""
+"""Marker after the last band of a frame."""
 
 
 class _Writing:
-    """One result on its way into its file, in the writing thread, fed with bands."""
+    """Encodes one result in the writing thread, from bands that ``put`` adds."""
 
     def __init__(self, target: Target, path: Path, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         self._stop = stop
@@ -201,18 +201,18 @@ class _Writing:
 
     @classmethod
     def nothing(cls) -> _Writing:
-        """What stands in for a picture that is not written."""
+        """Placeholder for a picture that is not written."""
         made = cls.__new__(cls)
         made._future = None
         return made
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether the file is written or has failed."""
         return self._future is None or self._future.done()
 
     def put(self, item: object) -> None:
-        """Hand a band (or a frame's end) over; raises what made the encoder fail."""
+        """Queue a band or ``FRAME_END``. Raises the encoder's exception if it failed."""
         assert self._future is not None
         while True:
             if self._future.done():
@@ -223,7 +223,7 @@ class _Writing:
                 continue
 
     def abort(self) -> None:
-        """Make the encoder give up; its temporary file goes. An encoder that is busy is waited for a while."""
+        """Stop the encoder, which removes its temporary file. Waits at most ``LONGEST_WAIT`` seconds."""
         if self._future is None or self._future.cancel():
             return
         until = time.monotonic() + LONGEST_WAIT
@@ -232,7 +232,7 @@ class _Writing:
                 self._bands.put(_Aborted(), timeout=0.2)
 
     def result(self) -> float:
-        """Wait for the file; seconds from decoded input to encoded output. Raises what made the encoder fail."""
+        """Wait for the file. Returns seconds from decoded input to encoded output; raises the encoder's exception."""
         assert self._future is not None
         self._future.result()
         return self.ended - self.started
@@ -248,7 +248,7 @@ class _Writing:
             yield item
 
     def _next(self) -> Any:
-        """What comes next from the network; nothing will where the run has stopped."""
+        """Next item from the network, or ``_Aborted`` once the run has stopped."""
         while True:
             try:
                 return self._bands.get(timeout=0.2)
@@ -269,7 +269,7 @@ class _Writing:
         self.ended = time.perf_counter()
 
     def _encode(self, file: BinaryIO) -> None:
-        """Encode the picture; encoders raise what they like for what they can't write."""
+        """Encode the picture. Encoders' exceptions, which can be of any type, become GramganError."""
         try:
             encode(self._target, self._frames(), file)
         except (GramganError, OSError, _Aborted):

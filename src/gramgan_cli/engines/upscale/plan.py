@@ -1,4 +1,4 @@
-"""The one planner: which pictures are upscaled and where each result goes, decided and checked before any work."""
+"""The planner: decides which pictures are upscaled and where each result goes, before any work."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from gramgan_cli.engines.upscale.result import Result
 
 
 class Named(Protocol):
-    """What names of results need of a model: a ``Session``, or the weights of a batch run."""
+    """Model properties that result names need: a ``Session`` or the weights of a batch run."""
 
     @property
     def name(self) -> str:
-        """What {model} stands for."""
+        """Value of {model}."""
 
     @property
     def scale(self) -> int:
-        """What {scale} stands for, where the user asks for no other size."""
+        """Value of {scale}, unless the user asks for another size."""
 
 
 @dataclass(frozen=True)
@@ -45,38 +45,38 @@ class Job:
     source: str
     """The picture: a path, a URL, or ``STANDARD``."""
     folder: str
-    """Where its result goes: a path or URL; ``STANDARD`` for standard output."""
+    """Folder of its result: a path, a URL, or ``STANDARD`` for standard output."""
     stem: str
-    """The result's file name without the ending."""
+    """File name of the result without the ending."""
     suffix: str
-    """The ending that the result is expected to have."""
+    """Expected ending of the result."""
     named: bool = False
-    """Whether the user named the result's file; its ending then decides its format."""
+    """Whether the user named the result's file, whose ending then decides the format."""
     found: bool = False
-    """Whether it was found in a folder, not named itself."""
+    """Whether the picture was found in a folder instead of being named itself."""
     root: str = ""
-    """The folder that ``below`` is relative to; nothing where there is none."""
+    """Folder that ``below`` is relative to; empty if there is none."""
     below: str = ""
-    """The picture's path below ``root``."""
+    """Path of the picture relative to ``root``."""
     outdated: bool = False
-    """Whether records say that the result was made of an earlier picture of that name: it is replaced."""
+    """Whether records show that the existing result is of an earlier picture of that name; it is then replaced."""
     key: str = ""
-    """Where the result is expected, relative to the folder of results: records and leases know the photo by it."""
+    """Expected path of the result relative to the results folder; identifies the photo in records and leases."""
 
     def name(self, form: Format) -> str:
-        """The file name of a result of this format. JPEG keeps the source's own ending."""
+        """File name of a result in this format, with the source's spelling of the ending, such as .jpeg or .JPG."""
         if self.named:
             return self.stem + self.suffix
         own = PurePosixPath(self.source).suffix
         return self.stem + (own if own.lower() in form.suffixes and form.name != "png" else form.suffixes[0])
 
     def path(self, form: Format) -> str:
-        """Where a result of this format goes."""
+        """Path or URL of a result in this format."""
         return self._at(self.name(form))
 
     @property
     def expected(self) -> str:
-        """Where the result goes as far as is known before the picture is opened."""
+        """Expected path or URL of the result, before the picture is opened."""
         return self._at(self.stem + self.suffix)
 
     def _at(self, name: str) -> str:
@@ -87,19 +87,19 @@ class Job:
 
 @dataclass
 class Plan:
-    """What a run is to do."""
+    """Jobs of a run, and pictures and folders that it leaves out."""
 
     jobs: list[Job] = field(default_factory=list)
-    """In the order of the inputs."""
+    """Jobs in the order of the inputs."""
     results: list[str] = field(default_factory=list)
-    """Pictures in folders that are results of earlier runs; they are not enlarged again."""
+    """Pictures in folders that are results of earlier runs and are not enlarged again."""
     foreign: list[tuple[str, str]] = field(default_factory=list)
-    """Pictures in folders that are of a kind that is not read, and the kind's name."""
+    """Pictures in folders in an unsupported format, each with the format's name."""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
-    """Folders inside that can't be read, each with a sentence."""
+    """Subfolders that can't be read, each with an error message."""
 
     def failures(self) -> list[Result]:
-        """A result for each folder that can't be read."""
+        """A failed result for each unreadable folder."""
         failed = [Result(folder) for folder, _ in self.unreadable]
         for result, (_, message) in zip(failed, self.unreadable, strict=True):
             result.fail(GramganError(message))
@@ -107,18 +107,18 @@ class Plan:
 
 
 def plan_jobs(inputs: Sequence[str], output: str | None, options: UpscaleOptions, model: Named) -> Plan:
-    """All pictures that the inputs name, each once, in order, and where their results go.
+    """Plan the jobs for all pictures that the inputs name, each once and in order.
 
     Args:
         inputs: pictures, folders and globs; ``STANDARD`` is standard input.
-        output: a file or folder for the results, ``STANDARD`` for standard output; None puts them beside the pictures.
-        options: template, format, size and recursive count.
+        output: file or folder for the results, ``STANDARD`` for standard output; None puts them next to the pictures.
+        options: template, format, size, recursive and allow_truncated are used.
         model: its name and scale, for names of results.
 
     Raises:
-        GramganError: an input that is not there or holds no picture; two results at one path; a result that would
-            replace an input; a folder that can't be written to.
-        UsageError: options that contradict each other.
+        GramganError: an input does not exist or contains no picture; two results have the same path; a result would
+            replace an input; a folder can't be written to.
+        UsageError: options contradict each other.
     """
     plan = Plan()
     search = Search(
@@ -141,19 +141,19 @@ def complete(
     model: Named,
     recorded: Callable[[str], bool] = lambda _source: False,
 ) -> None:
-    """Decide the jobs of what was found, without pictures that are results, and refuse collisions.
+    """Add the jobs for found pictures to a plan, leaving out results of earlier runs. Collisions are errors.
 
     Args:
-        plan: jobs and results are added.
+        plan: its ``jobs`` and ``results`` are set.
         found: from ``find`` or a manifest.
-        output: as ``plan_jobs`` has it; a path or URL.
-        options: as ``plan_jobs`` has it.
-        model: as ``plan_jobs`` has it.
-        recorded: whether records say that a picture is a result.
+        output: as in ``plan_jobs``; a path or URL.
+        options: as in ``plan_jobs``.
+        model: as in ``plan_jobs``.
+        recorded: returns whether records show that a picture is a result.
 
     Raises:
-        GramganError: as ``plan_jobs`` does.
-        UsageError: as ``plan_jobs`` does.
+        GramganError: as in ``plan_jobs``.
+        UsageError: as in ``plan_jobs``.
     """
     check_template(options.template)
     single = len(found) == 1 and not found[0].in_folder
@@ -170,16 +170,16 @@ def complete(
 
 @dataclass(frozen=True)
 class _Target:
-    """What ``--output`` names."""
+    """Parsed ``--output``."""
 
     folder: str | None
-    """None: beside each picture."""
+    """Folder of the results; None means next to each picture."""
     name: str | None = None
-    """The file name of the one result, where the user gave one."""
+    """File name of a single result, if the user gave one."""
 
 
 def _target(output: str | None, single: bool, choice: FormatChoice) -> _Target:
-    """A file for the one result, or a folder; a name that ends in a slash is a folder's."""
+    """Parse ``--output`` as the file of a single result or as a folder (e.g. if it ends in a slash)."""
     if output is None:
         return _Target(None)
     if output == STANDARD:
@@ -199,7 +199,7 @@ def _target(output: str | None, single: bool, choice: FormatChoice) -> _Target:
 
 
 def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None:
-    """Raise UsageError where the file that ``--output`` names, of this format, can't be written, or not as asked."""
+    """Raise UsageError if the format of the file ``output`` can't be written or contradicts ``choice``."""
     if form is None:
         raise UsageError(
             f"gramgan does not write '{PurePosixPath(output).suffix}' files.",
@@ -213,7 +213,7 @@ def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None
 
 
 def _job(found: Found, target: _Target, options: UpscaleOptions, model: Named) -> Job:
-    """The job of one picture."""
+    """Job of one picture."""
     suffix = _expected_suffix(found.source, options.format)
     if target.folder == STANDARD or (found.source == STANDARD and target.folder is None):
         return Job(found.source, STANDARD, "", suffix)
@@ -243,7 +243,7 @@ def _job(found: Found, target: _Target, options: UpscaleOptions, model: Named) -
 
 
 def _expected_suffix(source: str, choice: FormatChoice) -> str:
-    """The result's ending as far as the source's name tells; its content may tell otherwise."""
+    """Ending of the result by the source's name; the source's content may lead to another."""
     own_suffix = PurePosixPath(source).suffix
     if choice not in ("default", "same"):
         form = FORMATS[choice]
@@ -257,13 +257,13 @@ def _expected_suffix(source: str, choice: FormatChoice) -> str:
 # ---- results of earlier runs ---------------------------------------------------------------------------------------
 
 _USUAL_NAME = re.compile(r"(.+)_(x\d+(\.\d+)?|\d+x\d+)")
-"""Names that results have where no template is chosen."""
+"""Result names of the default template."""
 
 
 def _without_results(jobs: list[Job], recorded: Callable[[str], bool]) -> tuple[list[Job], list[str]]:
-    """Leave out what earlier runs made of other pictures; what was named itself stays.
+    """Split jobs into those to run and the sources that are results of earlier runs.
 
-    Results are known by their names beside or among those of this run, by records, and by their marks.
+    Only pictures found in folders are left out; they are recognised by their names, records and marks in the files.
     """
     stems = {_key(job.folder, job.stem) for job in jobs}
     beside = {_key(str(Path(job.source).parent), job.stem) for job in jobs if not is_url(job.source)}
@@ -291,8 +291,8 @@ def _without_results(jobs: list[Job], recorded: Callable[[str], bool]) -> tuple[
 
 
 def _marks(jobs: Sequence[Job]) -> Iterable[bool]:
-    """Whether the pictures carry marks; pictures at URLs are not looked into."""
-    with ThreadPoolExecutor(8, "marks") as pool:  # most of the time is waiting for the disk
+    """Whether each picture carries a result mark. Pictures at URLs are not opened."""
+    with ThreadPoolExecutor(8, "marks") as pool:  # threads, since it mostly waits for the disk
         return list(pool.map(_is_marked, jobs, chunksize=16))
 
 
@@ -304,20 +304,20 @@ def _is_marked(job: Job) -> bool:
 
 
 def same_location(path: str) -> str:
-    """A key that is equal for paths to one file, as far as the file system's letter case goes."""
+    """Key that is equal for paths of the same file: links resolved, case folded on Windows and macOS."""
     if is_url(path):
         return path
-    key = os.path.realpath(path)  # links that lead to each other are no error here: opening them is
+    key = os.path.realpath(path)  # circular links only fail when opened
     return key.casefold() if sys.platform in ("win32", "darwin") else key
 
 
 def _key(folder: str, stem: str) -> str:
-    """A key for the results of a stem, whatever their ending."""
+    """Key of a file without its ending, from folder and stem."""
     return f"{same_location(folder)}/{stem}"
 
 
 def _without_ending(path: str) -> str:
-    """The same key for a picture."""
+    """Key of a picture without its ending, comparable with ``_key``."""
     if path == STANDARD:
         return STANDARD
     where = locate(path)
@@ -325,10 +325,10 @@ def _without_ending(path: str) -> str:
 
 
 def _without_collisions(jobs: list[Job], options: UpscaleOptions) -> list[Job]:
-    """Refuse two results at one path, and a result at an input's.
+    """Raise GramganError if two results share a path or a result has an input's path.
 
-    An ending may follow from the content alone, so where names could collide the pictures themselves are looked at;
-    the jobs come back with the endings that were found.
+    A result's ending can depend on the picture's content, so pictures whose results could collide are opened. Returns
+    the jobs with the endings found.
     """
     inputs = {same_location(job.source): job.source for job in jobs if job.source != STANDARD}
     input_stems = {_without_ending(job.source) for job in jobs}
@@ -360,14 +360,14 @@ def _without_collisions(jobs: list[Job], options: UpscaleOptions) -> list[Job]:
 
 
 def _way_out(one: Job, other: Job) -> str:
-    """What helps against one result for two pictures."""
+    """Hint for two pictures with the same result path."""
     if PurePosixPath(one.source).suffix != PurePosixPath(other.source).suffix:
         return "Add {ext} to --output-template."
     return "Upscale the folders one by one, each with an --output of its own."
 
 
 def _by_content(job: Job, options: UpscaleOptions) -> Job:
-    """The job with the ending that its content leads to; what can't be opened keeps the one of its name."""
+    """The job with the ending that follows from the picture's content; unchanged if it can't be opened."""
     try:
         form = choose_format(open_photo(locate(job.source).read(), job.source, options.allow_truncated), options.format)
     except GramganError:
@@ -377,11 +377,11 @@ def _by_content(job: Job, options: UpscaleOptions) -> Job:
 
 
 def finished_since(jobs: Iterable[Job], began: float | None) -> int:
-    """How many jobs have a result on this computer's disk.
+    """Number of jobs that have a result on local disk.
 
     Args:
-        jobs: from a plan.
-        began: count results that were written since then, in seconds since 1970; None counts all.
+        jobs: jobs of a plan.
+        began: only count results written since this time, in seconds since 1970; None counts all.
     """
     endings = [suffix for form in FORMATS.values() for suffix in form.suffixes]
 

@@ -1,4 +1,4 @@
-"""Upscaling with a reference photo: the model bound to it, its tiles, and where each patch of a result came from."""
+"""Upscaling with a reference photo, in tiles, and looking up where patches of a result came from."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
 
 WINDOW = 256
-"""Pictures of up to WINDOW^2 LR pixels are enlarged as a whole, larger ones through windows of this side: with a
-1024 x 1024 reference that takes 3 GB."""
+"""Pictures of up to WINDOW^2 LR pixels are enlarged as a whole, larger ones in windows of this side. That takes 3 GB
+with a reference of 1024 x 1024."""
 
 LARGEST_REFERENCE = 2**21
-"""Pixels; a larger reference is reduced. Its features take half a kilobyte for each."""
+"""Pixels; a larger reference is reduced. Its features take half a kilobyte per pixel."""
 
 
 class Bound(nn.Module):
-    """A TTSR with one reference as a network of one picture, which is what the upscaler runs on tiles."""
+    """A TTSR network with a fixed reference, so that it takes only the LR picture, as ``Upscaler`` expects."""
 
     def __init__(self, network: TTSR, reference: Reference) -> None:
         super().__init__()
@@ -46,22 +46,22 @@ class Bound(nn.Module):
 
 @dataclass(frozen=True)
 class _BoundModel:
-    """What ``Upscaler`` takes."""
+    """Model for ``Upscaler``."""
 
     network: Bound
     descriptor: Descriptor
 
 
 class ReferenceUpscaler:
-    """An ``Upscaler`` for models that take a reference. Every tile searches the whole reference.
+    """An ``Upscaler`` for models with a reference. Each tile searches the whole reference.
 
     Args:
         network: in evaluation mode; moved to ``device``.
-        descriptor: its facts.
+        descriptor: the network's descriptor.
         reference: ``uint8`` RGB (H, W, 3).
         device: from ``core.backends.device.pick_device``.
-        tile: side of a tile in LR pixels, 0 for the whole picture; 'auto' tiles pictures of more than 256^2 pixels.
-        precision, tta, seamless: as ``Upscaler`` has them.
+        tile: tile side in LR pixels, 0 for the whole picture; 'auto' tiles pictures of more than 256^2 pixels.
+        precision, tta, seamless: as in ``Upscaler``.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class ReferenceUpscaler:
 
     @property
     def on_note(self) -> Callable[[str], None]:
-        """Called with what the user should know while it runs."""
+        """Callback for messages to the user during a run."""
         return self._upscaler.on_note
 
     @on_note.setter
@@ -96,7 +96,7 @@ class ReferenceUpscaler:
 
     @property
     def tile(self) -> int:
-        """The tile side that the last picture was worked through in, 0 for the whole picture."""
+        """Tile side used for the last picture, 0 for the whole picture."""
         return self._last_tile
 
     def _tiling_for(self, image: Array) -> Tiling:
@@ -104,19 +104,19 @@ class ReferenceUpscaler:
         return replace(self._upscaler.tiling, tile=0) if whole else self._upscaler.tiling
 
     def bands(self, image: Array) -> Iterator[Array]:
-        """(H, W, C) uint8, uint16 or float32 -> finished rows of (4 H, 4 W, C), from top to bottom."""
+        """Upscale (H, W, C) uint8, uint16 or float32; yield bands of rows of (4 H, 4 W, C), from top to bottom."""
         usual = self._upscaler.tiling
         self._upscaler.tiling = chosen = self._tiling_for(image)
         try:
             yield from self._upscaler.bands(image)
         finally:
             self._last_tile = self._upscaler.tile
-            if self._upscaler.tiling == chosen:  # else memory did not do for more
+            if self._upscaler.tiling == chosen:  # otherwise memory ran out and the smaller tile stays
                 self._upscaler.tiling = usual
 
     @torch.inference_mode()
     def look_up(self, lr: Pixels) -> Match:
-        """S and H of a whole picture, ``uint8`` RGB (h, w, 3), looked up in the tiles that ``bands`` uses."""
+        """Match scores S and positions H of a picture, ``uint8`` RGB (h, w, 3), in the same tiles as ``bands``."""
         height, width = lr.shape[:2]
         positions, scores = torch.zeros((1, height, width), dtype=torch.int64), torch.zeros((1, 1, height, width))
         tiling = replace(self._tiling_for(lr), wrap=False)
@@ -139,7 +139,7 @@ def _kept(span: Span) -> slice:
 
 
 def reduce_reference(reference: Pixels, note: Callable[[str], None]) -> Pixels:
-    """The reference with at most ``LARGEST_REFERENCE`` pixels."""
+    """Reduce a reference to at most ``LARGEST_REFERENCE`` pixels."""
     height, width = reference.shape[:2]
     if height * width <= LARGEST_REFERENCE:
         return reference

@@ -1,4 +1,4 @@
-"""What became of one picture: one record for ``--json``, the records of batch runs and the Python API."""
+"""Result of upscaling one picture, for ``--json``, the records of batch runs and the Python API."""
 
 from __future__ import annotations
 
@@ -9,80 +9,80 @@ from typing import Any
 from gramgan_cli.core.errors import GramganError
 
 BATCH_ONLY = ("settings", "tries", "run", "finished", "output_bytes", "output_sha256")
-"""What only runs with records know."""
+"""Fields that only runs with records set."""
 
 
 @dataclass
 class Result:
-    """One picture's result."""
+    """Result of upscaling one picture."""
 
     input: str
     """Path or URL of the picture."""
     output: str | None = None
-    """Path or URL of the result; None where it failed."""
+    """Path or URL of the result; None if it failed."""
     input_size: tuple[int, int] | None = None
-    """Width and height in pixels, upright; of the first frame or page."""
+    """Width and height in pixels of the first frame or page, after turning it upright."""
     output_size: tuple[int, int] | None = None
     frames: int | None = None
-    """Frames of an animation or pages, 1 for most."""
+    """Number of frames or pages."""
     input_bytes: int | None = None
-    """Length of the picture's file."""
+    """Size of the picture's file in bytes."""
     input_sha256: str | None = None
     input_modified: int | None = None
-    """When the picture's file was last changed, in nanoseconds since 1970; None where that is not known."""
+    """Modification time of the picture's file in nanoseconds since 1970; None if unknown."""
     output_bytes: int | None = None
     output_sha256: str | None = None
     model: str | None = None
-    """None where a result was there that no run made."""
+    """Name of the model; None for an existing result that no run made."""
     model_sha256: str | None = None
-    """Of the weights file; None for interpolations."""
+    """SHA-256 of the weights file; None for interpolations."""
     settings: str = ""
-    """JSON: what else decides how the result looks."""
+    """JSON of the other options that affect the result."""
     denoise: float | None = None
-    """Of the square of weights, 0 to 1: as asked, or with ``auto`` as chosen for this photo; None for other models."""
+    """Denoise amount, 0 to 1, with ``auto`` as chosen for this photo; None for models without amounts."""
     style: float | None = None
-    """0 to 1."""
+    """Style amount, 0 to 1; None for models without amounts."""
     noise: float | None = None
-    """How the photo looks, estimated: standard deviation of its noise, in levels of 255."""
+    """Estimated standard deviation of the photo's noise, in 8-bit levels."""
     blocking: float | None = None
-    """JPEG blocks: 0 none, 0.3 clearly seen."""
+    """Estimated JPEG blocking: 0 is none, 0.3 clearly visible."""
     sharpness: float | None = None
-    """Fine detail: 0.6 and more where it is sharp, less than 0.5 where it is blurred."""
+    """Estimated sharpness: from 0.6 sharp, below 0.5 blurred."""
     device: str = ""
     backend: str = ""
-    """What ran the network; empty for interpolations."""
+    """Library that ran the network; empty for interpolations."""
     tile: int = 0
-    """Side of a tile in input pixels, 0 for the whole picture."""
+    """Tile side in input pixels, 0 for the whole picture."""
     seconds: float | None = None
-    """From decoded input to encoded output."""
+    """Time from decoded input to encoded output."""
     skipped: bool = False
-    """Whether the result existed and was left as it was."""
+    """Whether the result existed and was left unchanged."""
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
-    """One sentence; None where all went well."""
+    """Error message; None on success."""
     failure: GramganError | None = field(default=None, repr=False, compare=False)
-    """The error behind the sentence, with its type."""
+    """The exception behind ``error``."""
     tries: int = 1
     run: str = ""
-    """The batch run; empty without records."""
+    """Identifier of the batch run; empty without records."""
     finished: datetime | None = None
 
     @property
     def done(self) -> bool:
-        """Whether the result is there."""
+        """Whether there was no error."""
         return self.error is None
 
     def fail(self, error: GramganError) -> None:
-        """Note what went wrong."""
+        """Record an error."""
         self.error, self.failure = str(error), error
 
     def raise_for_error(self) -> None:
-        """Raise what went wrong, with its own type; nothing where all went well."""
+        """Raise the recorded exception, if there is one."""
         if self.failure is not None:
             raise self.failure
 
     def facts(self) -> dict[str, Any]:
-        """All that is plain data, for JSON and records; what only batch runs know is left out without one."""
+        """The fields as plain data, for JSON and records; ``BATCH_ONLY`` fields only in batch runs."""
         left_out = ("failure",) if self.run else ("failure", *BATCH_ONLY)
         facts = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left_out}
         if self.run and self.finished is not None:

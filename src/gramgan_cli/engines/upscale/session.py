@@ -1,4 +1,4 @@
-"""A loaded model on its device and backend, ready to run."""
+"""Sessions: a model loaded on a device and backend."""
 
 from __future__ import annotations
 
@@ -39,42 +39,42 @@ class BandSource(Protocol):
 
     @property
     def tile(self) -> int:
-        """Tile side in input pixels, 0 for the whole image."""
+        """Tile side in input pixels, 0 for the whole picture."""
 
     def bands(self, image: Array) -> Iterator[Array]:
-        """Finished rows, from top to bottom."""
+        """Yield bands of finished rows, from top to bottom."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A model on a device, ready to run."""
+    """A model loaded on a device and backend."""
 
     name: str
-    """The model's."""
+    """Name of the model."""
     device: str
     backend: str
-    """What runs the network; empty for interpolations."""
+    """Library that runs the network; empty for interpolations."""
     source: BandSource
     header: WeightsHeader | None
-    """What its weights say of themselves; None for interpolations."""
+    """Header of the weights; None for interpolations."""
     sha256: str | None
-    """Checksum of its weights file, of all four with ``--denoise auto``; None for interpolations."""
+    """SHA-256 of the weights file (with ``--denoise auto``: of all four); None for interpolations."""
     settings: str
-    """``UpscaleOptions.described()``: what else decides how results look."""
+    """``UpscaleOptions.described()``: JSON of the other options that affect results."""
 
     @property
     def scale(self) -> int:
-        """Output side over input side."""
+        """Ratio of output to input side."""
         return self.source.scale
 
     def mark(self, input_sha256: str) -> Mark:
-        """The mark of a result that this session makes of a picture with this checksum."""
+        """Mark of this session's result of the picture with this SHA-256."""
         facts = json.dumps([self.name, self.sha256, self.settings, input_sha256])
         return Mark(self.name, hashlib.sha256(facts.encode()).hexdigest()[:32])
 
 
 def weights_content(model: str, loaded: LoadedModel) -> bytes:
-    """The weights file of a loaded model; for a mixture the file that it would make."""
+    """Bytes of a loaded model's weights file; for a mixture, of the file that saving it would give."""
     if Mixture.parse(model) is None:
         return weights_file(model).read_bytes()
     with tempfile.TemporaryDirectory() as folder:
@@ -84,20 +84,20 @@ def weights_content(model: str, loaded: LoadedModel) -> bytes:
 
 
 def weights_sha256(model: str, loaded: LoadedModel) -> str:
-    """The checksum of ``weights_content``."""
+    """SHA-256 of ``weights_content``, in hexadecimal."""
     return hashlib.sha256(weights_content(model, loaded)).hexdigest()
 
 
 def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambda _text: None) -> Session:
-    """Load the model of ``options`` (or take the interpolation) for its device and backend.
+    """Load the model of ``options``, or set up an interpolation, for its device and backend.
 
     Args:
-        options: model, reference, device, backend, precision, tile, tta, seamless and max_memory count.
-        on_note: called with what the user should know, such as that the reference was reduced.
+        options: model, reference, device, backend, precision, tile, tta, seamless and max_memory are used.
+        on_note: called with messages for the user, such as that the reference was reduced.
 
     Raises:
-        GramganError: there is no such model, or its backend is not installed.
-        UsageError: options that contradict the model or one another, or a device that is not there.
+        GramganError: the model does not exist, or its backend is not installed.
+        UsageError: options contradict the model or each other, or the device does not exist.
     """
     if options.reference is not None:
         return _open_with_reference(options, options.reference, on_note)
@@ -126,7 +126,7 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
 
 
 def _open_automatic(options: UpscaleOptions, style: float) -> Session:
-    """The four embedded models as one that looks at each photo."""
+    """Combine the embedded models into one that chooses the denoise amount for each photo."""
     sessions = {amount: open_session(replace(options, model=square_model(amount, style))) for amount in AUTOMATIC}
     networks = {amount: session.source for amount, session in sessions.items() if isinstance(session.source, Upscaler)}
     header, checksum = automatic_header(style), automatic_sha256()
@@ -135,7 +135,7 @@ def _open_automatic(options: UpscaleOptions, style: float) -> Session:
 
 
 def _open_interpolation(options: UpscaleOptions) -> Session:
-    """An interpolation is a formula: what would change a network changes nothing."""
+    """Open an interpolation. Raises UsageError for options that only affect networks."""
     pick_device(options.device)
     if options.tta or options.precision != "auto":
         raise UsageError(
@@ -150,7 +150,7 @@ def _open_interpolation(options: UpscaleOptions) -> Session:
 
 
 def _open_with_reference(options: UpscaleOptions, reference: Path, on_note: Callable[[str], None]) -> Session:
-    """A model that takes texture from a photo; what only such models need is imported here."""
+    """Open a model that takes texture from a reference. Modules that only such models need are imported here."""
     from gramgan_cli.core.archs.ttsr import TTSR
     from gramgan_cli.core.data.datasets import read_picture
     from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference

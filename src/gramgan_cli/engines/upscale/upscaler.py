@@ -1,4 +1,4 @@
-"""Upscaling arrays: a model, or an interpolation, behind one interface."""
+"""Upscaling arrays with a model or an interpolation, behind one interface."""
 
 from __future__ import annotations
 
@@ -24,58 +24,58 @@ from gramgan_cli.engines.upscale.options import PrecisionChoice, TileChoice
 Array = NDArray[Any]
 
 PRACTICAL_HALO = 64
-"""The largest halo that is used: networks that see further (RRDBNet-23: 349 pixels) are tiled approximately."""
+"""Largest halo in pixels. Networks with a larger receptive radius (RRDBNet-23: 349) are tiled approximately."""
 
 MEBI = 2**20
 
 LARGEST_TILE = {"cpu": 256, "other": 1024}
-"""Larger tiles save little halo: beyond these, caches and progress suffer more than the halo costs."""
+"""Largest tile sides in pixels. Beyond these, cache misses and coarse progress cost more than the halo saves."""
 
 
 class Model(Protocol):
-    """What the upscaler needs of a ``core.weights.load.LoadedModel``."""
+    """The part of ``core.weights.load.LoadedModel`` that the upscaler needs."""
 
     @property
     def network(self) -> nn.Module:
-        """Takes and gives RGB in [0, 1]."""
+        """Network from RGB in [0, 1] to RGB in [0, 1]."""
 
     @property
     def descriptor(self) -> Descriptor:
-        """Its scale, size requirements and receptive radius."""
+        """Scale, size requirements and receptive radius of the network."""
 
 
 def memory_budget(device: torch.device) -> int:
-    """Bytes that a tile's work may take on ``device`` by default."""
+    """Default memory budget of a tile on ``device``, in bytes."""
     if device.type == "cuda":
         return int(0.6 * torch.cuda.mem_get_info(device)[0])
     if device.type == "mps":
         return int(0.5 * torch.mps.recommended_max_memory())
-    # Enough for RRDBNet's largest tile: with less, its halo of 64 pixels would cost many times the tile itself.
+    # Enough for RRDBNet's largest tile. With less, its halo of 64 pixels would cost many times the tile itself.
     return 2560 * MEBI
 
 
 def automatic_tile(network: nn.Module, descriptor: Descriptor, device: torch.device, halo: int, budget: int) -> int:
-    """The tile side whose window (tile and halo) costs at most ``budget`` bytes; a multiple of 16, at least 16."""
+    """Largest tile side whose window (tile and halo) takes at most ``budget`` bytes; a multiple of 16, at least 16."""
     window = math.isqrt(budget // workspace_per_pixel(network, descriptor))
     largest = LARGEST_TILE["cpu" if device.type == "cpu" else "other"]
     return max(16, min(window - 2 * halo, largest) // 16 * 16)
 
 
 class Upscaler:
-    """A model ready to upscale arrays on a device.
+    """Upscales arrays with a model on a device.
 
     Args:
-        model: a network with its descriptor; it is moved to ``device``.
+        model: network and descriptor; the network is moved to ``device``.
         device: from ``core.backends.device.pick_device``.
-        tile: side of a tile in input pixels, 0 for the whole image at once, 'auto' for what memory allows.
-        precision: 'fp32'; 'fp16' / 'bf16' under autocast; 'auto' takes fp16 for 8-bit images on CUDA, else fp32.
-        tta: average over the eight flips and turns: slower by eight, a little better.
-        seamless: the image wraps around, as textures do that are laid side by side.
-        max_memory: bytes that a tile's work may take; what the device has free by default.
-        converted: what runs in the place of the model's network, on the CPU, in a precision of its own.
+        tile: tile side in input pixels; 0 is the whole image, 'auto' fits the memory.
+        precision: 'fp32'; 'fp16' / 'bf16' under autocast; 'auto' is fp16 for 8-bit images on CUDA, else fp32.
+        tta: average over the eight flips and rotations; eight times slower, slightly better.
+        seamless: treat the image as periodic, for textures that are tiled side by side.
+        max_memory: memory of a tile in bytes; by default ``memory_budget(device)``.
+        converted: network to run on the CPU instead of the model's, with its own precision.
 
     Attributes:
-        on_note: called with what the user should know, in a sentence: a smaller tile, a repeated one.
+        on_note: called with messages for the user, e.g. when a smaller tile is used.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class Upscaler:
 
     @property
     def tile(self) -> int:
-        """The tile side that is used, 0 for the whole image."""
+        """Tile side in use, 0 for the whole image."""
         return self.tiling.tile
 
     def bands(self, image: Array) -> Iterator[Array]:
-        """(H, W, C) uint8, uint16 or float32 -> finished rows of (scale H, scale W, C), from top to bottom."""
+        """Upscale (H, W, C) uint8, uint16 or float32; yield bands of (scale H, scale W, C), from top to bottom."""
 
         def smaller(tile: int) -> None:
             self.on_note(f"Out of memory: going on with tiles of {tile} pixels.")
@@ -120,21 +120,21 @@ class Upscaler:
         return upscaled_bands(image, self.scale, self.tiling, self._run, smaller)
 
     def _precision_for(self, image: Array) -> Precision:
-        """fp16 has 11 bits, enough for 8-bit pictures; on CPUs it is slow."""
+        """Resolve 'auto': fp16's 11 bits suffice for 8-bit pictures, but it is slow on CPUs."""
         if self._precision != "auto":
             return self._precision
         return "fp16" if self.device.type == "cuda" and image.dtype == np.uint8 and "fp16" in self._dtypes else "fp32"
 
     def upscale(self, image: Array) -> Array:
-        """(H, W, C) with C = 1, 2, 3 or 4 (grey, grey + alpha, RGB, RGB + alpha) -> (scale H, scale W, C).
+        """Upscale (H, W, C) with C = 1, 2, 3 or 4 (grey, grey + alpha, RGB, RGB + alpha) to (scale H, scale W, C).
 
-        Same dtype; integers are rounded half up. Raises GramganError for lack of memory and non-finite results.
+        The dtype is kept; integers are rounded half up. Raises GramganError if memory runs out or values aren't finite.
         """
         return np.concatenate(list(self.bands(image)), axis=0)
 
 
 class Interpolator:
-    """An interpolation behind the interface of ``Upscaler``; tiled, so that memory is bounded for it too."""
+    """An interpolation with the interface of ``Upscaler``, tiled to bound its memory."""
 
     def __init__(self, name: str, tile: TileChoice = "auto", seamless: bool = False) -> None:
         self.scale = baselines.SCALE
@@ -145,23 +145,23 @@ class Interpolator:
 
     @property
     def tile(self) -> int:
-        """The tile side that is used, 0 for the whole image."""
+        """Tile side in use, 0 for the whole image."""
         return self.tiling.tile
 
     def bands(self, image: Array) -> Iterator[Array]:
-        """(H, W, C) uint8, uint16 or float32 -> finished rows of (4 H, 4 W, C), from top to bottom."""
+        """Upscale (H, W, C) uint8, uint16 or float32; yield bands of rows of (4 H, 4 W, C), from top to bottom."""
         return upscaled_bands(image, self.scale, self.tiling, lambda window: interpolated(window, self._name))
 
 
 class AutomaticUpscaler:
-    """The networks for all amounts of denoising; each image gets the one that it looks to need.
+    """Upscales each image with the network whose denoise amount is estimated from the image.
 
     Args:
-        networks: amount of denoising, one of ``AUTOMATIC`` -> the network for it.
+        networks: upscaler for each denoise amount of ``AUTOMATIC``.
 
     Attributes:
-        scale: output side over input side.
-        on_note: called with what the user should know, in a sentence.
+        scale: ratio of output to input side.
+        on_note: called with messages for the user.
     """
 
     def __init__(self, networks: Mapping[float, Upscaler]) -> None:
@@ -172,15 +172,15 @@ class AutomaticUpscaler:
 
     @property
     def tile(self) -> int:
-        """The tile side that the latest network uses, 0 for the whole image."""
+        """Tile side of the network used last, 0 for the whole image."""
         return self._latest.tile
 
     def at(self, denoise: float) -> Upscaler:
-        """The network for an amount of denoising."""
+        """The upscaler for a denoise amount."""
         self._latest = self._networks[denoise]
         self._latest.on_note = self.on_note
         return self._latest
 
     def bands(self, image: Array) -> Iterator[Array]:
-        """Finished rows of the image, by the network that it needs, from top to bottom."""
+        """Upscale an image with the network for its estimated damage; yield bands of rows, from top to bottom."""
         return self.at(automatic_denoise(estimate_damage(image))).bands(image)
