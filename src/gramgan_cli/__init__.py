@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gramgan_cli.api.upscale.upscaler import Upscaler, load
     from gramgan_cli.core.errors import (
         ArchiveDamaged,
+        BankUnreadable,
         DeviceNotFound,
         DownloadFailed,
         GramganError,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArchiveDamaged",
     "Bank",
+    "BankUnreadable",
     "BatchResult",
     "Comparison",
     "DeviceNotFound",

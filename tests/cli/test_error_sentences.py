@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gramgan_cli.cli import app, doctor
-from gramgan_cli.core.errors import DeviceNotFound, GramganError, TargetExists
+from gramgan_cli.core.errors import BankUnreadable, DeviceNotFound, GramganError, TargetExists, UsageError
 
 
 def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -29,6 +29,9 @@ def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> int:
     [
         (GramganError("It failed.", "Do this."), 1, "Error: It failed. Do this."),
         (TargetExists("a.png exists already."), 1, "Error: a.png exists already. Replace it with --overwrite."),
+        (BankUnreadable("There is no patch bank x."), 1, "x. Make one with: gramgan build-db --hr-dir DIR"),
+        (GramganError("`x` failed.", "Use `format` png."), 1, "Error: `x` failed. Use --format png."),
+        (UsageError("A crop.", "Set `data.hr_crop` or x.y."), 2, "A crop. Set --hr-crop or x.y."),
         (DeviceNotFound("There is no device 'x' here."), 2, "--device"),
         (PermissionError(13, "Permission denied", "a.png"), 1, "Error: a.png: Permission denied."),
         (KeyError("params"), 1, "KeyError: 'params'"),

@@ -210,6 +210,20 @@ def test_json_is_a_document_for_errors_before_the_work_too(gramgan, tmp_path):
         assert document["results"] == []
 
 
+@pytest.mark.parametrize("folder", [False, True], ids=["a picture", "a folder"])
+def test_hints_name_flags(gramgan, folder, tmp_path):
+    """As the terminal and the document give them; in Python they name arguments."""
+    (tmp_path / "in").mkdir()
+    frames = [Image.fromarray(scene(3)), Image.fromarray(255 - scene(3))]
+    (tmp_path / "in/a.gif").write_bytes(with_pillow(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    words = [*([tmp_path / "in", "-o", tmp_path / "out"] if folder else [tmp_path / "in/a.gif"]), "--format", "jpg"]
+    done = gramgan(*words, "--model", "nearest", "--json")
+    assert done.returncode == 1
+    assert b"Use --format png or webp." in done.stderr
+    results = json.loads(done.stdout)["results"]
+    assert [one["error"].endswith("Use --format png or webp.") for one in results] == [True]
+
+
 def test_a_name_that_ends_in_a_slash_is_a_folder(gramgan, tmp_path):
     (tmp_path / "a.png").write_bytes(PNG)
     for name in ("2024.05.02/", "large.png/"):

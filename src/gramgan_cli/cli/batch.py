@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gramgan_cli.cli import output as out
+from gramgan_cli.cli.errors import with_flags
 
 batch = typer.Typer(
     no_args_is_help=True,
@@ -53,7 +54,9 @@ def report(
                 "failed": len(found.failures),
                 "left": found.left,
                 "models": list(found.models),
-                "failures": [{"input": failure.input, "error": failure.error} for failure in found.failures],
+                "failures": [
+                    {"input": failure.input, "error": with_flags(failure.error)} for failure in found.failures
+                ],
             }
         )
     elif quiet:
@@ -61,8 +64,8 @@ def report(
             out.print_line(failure.input)
     else:
         for failure in found.failures:
-            named = failure.input in failure.error
-            out.print_line(failure.error if named else f"{failure.input}: {failure.error}")
+            error = with_flags(failure.error)
+            out.print_line(error if failure.input in error else f"{failure.input}: {error}")
         of_all = f" of {found.photos}" if found.photos is not None else ""
         out.print_line(f"{found.done} done, {len(found.failures)} failed, {found.left} left{of_all}.")
     if found.failures or found.left:

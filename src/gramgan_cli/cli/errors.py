@@ -13,6 +13,7 @@ HINTS: dict[type[GramganError], Callable[[GramganError], str]] = {
     errors.PrecisionUnavailable: lambda _: "Leave out --precision, or --backend: torch computes in every precision.",
     errors.NotConvertible: lambda _: "Run it with --backend torch.",
     errors.TargetExists: lambda _: "Replace it with --overwrite.",
+    errors.BankUnreadable: lambda _: "Make one with: gramgan build-db --hr-dir DIR",
     errors.ModelNotFound: lambda _: "See all with: gramgan models list",
     errors.ModelNotPulled: lambda error: f"Download it with: gramgan models pull {getattr(error, 'name', 'NAME')}",
     errors.ForeignWeights: lambda error: (
@@ -22,11 +23,30 @@ HINTS: dict[type[GramganError], Callable[[GramganError], str]] = {
 }
 """The class of an error -> one more sentence. Of an error's classes the most special one counts."""
 
+FLAGS = {
+    "allow_truncated": "--allow-truncated",
+    "data.hr_crop": "--hr-crop",
+    "denoise": "--denoise",
+    "format": "--format",
+    "lr_dir": "--lr-dir",
+    "model": "--model",
+    "settings": "--set",
+    "style": "--style",
+}
+"""What messages of the core call an option, in backquotes -> what the command line calls it."""
+
+_OPTION = re.compile("`([a-z_.]+)`")
+
 
 def explain(error: GramganError) -> str:
     """Message, hint and, where there is one for this kind of error, the options or the command that help."""
     special = next((HINTS[kind](error) for kind in type(error).__mro__ if kind in HINTS), "")
-    return " ".join(part for part in (error.message, error.hint, special) if part)
+    return with_flags(" ".join(part for part in (error.message, error.hint, special) if part))
+
+
+def with_flags(text: str) -> str:
+    """A message with the options that it names as flags: "Use `format` png" as "Use --format png"."""
+    return _OPTION.sub(lambda match: FLAGS.get(match[1], match[0]), text)
 
 
 _LIBRARY_WORDS = (

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gramgan_cli.cli.errors import explain
+from gramgan_cli.cli.errors import explain, with_flags
 from gramgan_cli.core.errors import GramganError
 
 stderr = Console(stderr=True, highlight=False)
@@ -37,17 +37,17 @@ def printable(text: str) -> str:
 
 def fail(message: str) -> None:
     """One sentence on stderr."""
-    stderr.print(f"[bold red]Error:[/bold red] {escape(printable(message))}", soft_wrap=True)
+    stderr.print(f"[bold red]Error:[/bold red] {escape(printable(with_flags(message)))}", soft_wrap=True)
 
 
 def note(message: str) -> None:
     """Something worth knowing that is neither result nor error."""
-    stderr.print(escape(printable(message)), soft_wrap=True)
+    stderr.print(escape(printable(with_flags(message))), soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """Something that the user may want to change."""
-    stderr.print(f"[yellow]Warning:[/yellow] {escape(printable(message))}", soft_wrap=True)
+    stderr.print(f"[yellow]Warning:[/yellow] {escape(printable(with_flags(message)))}", soft_wrap=True)
 
 
 def print_fact(text: str) -> None:

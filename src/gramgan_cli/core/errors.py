@@ -1,7 +1,8 @@
 """Errors that a user can act on, one class per kind.
 
-The message says what happened and to which file; the hint says what to do next. Neither names command-line options:
-``cli/errors.py`` adds those by class, and maps classes to exit codes.
+The message says what happened and to which file; the hint says what to do next. Both call an option by its name in
+Python, or by a recipe's key, in backquotes: ``cli/errors.py`` makes a flag of it, and adds by the class what else the
+command line offers.
 """
 
 from __future__ import annotations
@@ -150,6 +151,10 @@ class DownloadFailed(GramganError):
 
 class ArchiveDamaged(GramganError):
     """A tar or zip file can't be unpacked."""
+
+
+class BankUnreadable(GramganError):
+    """There is no texture bank at that path, or none that can be read."""
 
 
 class StateDamaged(GramganError):

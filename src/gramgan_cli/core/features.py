@@ -180,8 +180,8 @@ def weights_file(weights: str) -> Path:
     if found is None:
         raise FeatureWeightsMissing(
             f"The feature weights {weights} are neither here nor at {places[1]}.",
-            "Name a .pth or .safetensors file of the network in torchvision's names (--set features.weights=FILE), "
-            "or take torchvision's own (--set features.weights=imagenet).",
+            "Name a .pth or .safetensors file of the network in torchvision's names "
+            "(`settings` features.weights=FILE), or take torchvision's own (`settings` features.weights=imagenet).",
         )
     return found
 

@@ -1,7 +1,7 @@
 """Plugins: networks, losses and metrics from installed packages and from files that the user names.
 
 An installed package offers them as entry points in the groups ``gramgan.architectures``, ``gramgan.losses`` and
-``gramgan.metrics``. A file (``gramgan --plugin FILE.py``) defines dictionaries named ``architectures``, ``losses`` and
+``gramgan.metrics``. A file that the user names defines dictionaries ``architectures``, ``losses`` and
 ``metrics``. docs/extending.md has an example.
 """
 

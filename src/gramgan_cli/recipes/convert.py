@@ -1,4 +1,4 @@
-"""Conversion between dictionaries (TOML, ``--set``) and Recipe. Unknown keys and wrong types raise UsageError."""
+"""Conversion between dictionaries (TOML) and Recipe. Unknown keys and wrong types raise UsageError."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _merge(record: Any, changes: Mapping[str, Any], prefix: str) -> Any:
             updated[name] = _merge(current, value, key + ".")
         elif name == "network":
             if not isinstance(value, Mapping):
-                raise UsageError(f"network is a table, not {value!r}.", "For example: --set network.arch=compact")
+                raise UsageError(f"network is a table, not {value!r}.", "For example: `settings` network.arch=compact")
             updated[name] = _merge_network(current, value)
         else:
             updated[name] = _value(key, kinds[name], value)
@@ -75,7 +75,9 @@ def _merge(record: Any, changes: Mapping[str, Any], prefix: str) -> Any:
 def _merge_network(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The network table with ``changes``. Hyperparameters of another architecture are dropped."""
     if not isinstance(changes.get("arch", ""), str):
-        raise UsageError(f"network.arch takes str, not {changes['arch']!r}.", "For example: --set network.arch=compact")
+        raise UsageError(
+            f"network.arch takes str, not {changes['arch']!r}.", "For example: `settings` network.arch=compact"
+        )
     if changes.get("arch", current["arch"]) != current["arch"]:
         return dict(changes)
     return {**current, **changes}
@@ -91,7 +93,7 @@ def split_setting(text: str) -> tuple[str, Any]:
     """Split ``loss.texture=0.5`` into ("loss.texture", 0.5). The value is TOML; anything else is a string."""
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
-        raise UsageError(f"--set takes key=value, not '{text}'.", "For example: --set loss.texture=0.5")
+        raise UsageError(f"`settings` takes key=value, not '{text}'.", "For example: `settings` loss.texture=0.5")
     try:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

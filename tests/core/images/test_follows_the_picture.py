@@ -201,4 +201,4 @@ def test_the_hint_for_cut_off_files_is_given_where_it_helps(form, part):
         helps = False
     with pytest.raises(GramganError) as caught:
         list(open_photo(cut, "x").decode())
-    assert ("--allow-truncated" in str(caught.value)) == helps
+    assert ("`allow_truncated`" in str(caught.value)) == helps

@@ -27,7 +27,7 @@ def test_results_too_large_for_their_format(form, side, tmp_path):
     put(tmp_path / "a.png", with_pillow(np.zeros((2, side, 3), np.uint8), "PNG"))
     record = upscale([tmp_path / "a.png"], format=form)[0]
     assert f"would have {4 * side}x8 pixels" in record.error
-    assert "--format png" in record.error
+    assert "`format` png" in record.error
     assert files(tmp_path) == ["a.png"]
 
 

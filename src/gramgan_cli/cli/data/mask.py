@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gramgan_cli.cli.errors import with_flags
 from gramgan_cli.cli.output import fail, note, print_json, print_line
 from gramgan_cli.cli.progress import counting
 
@@ -81,7 +82,7 @@ def mask(
                 "input": str(one.source),
                 "output": None if one.error else str(one.target),
                 "textured": one.textured,
-                "error": one.error,
+                "error": one.error and with_flags(one.error),
             }
             for one in made
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gramgan_cli.cli.completion import complete_dataset, complete_model
+from gramgan_cli.cli.errors import with_flags
 from gramgan_cli.cli.output import errors_in_document, note, print_json, print_table, warn
 from gramgan_cli.cli.progress import counting
 
@@ -161,7 +163,8 @@ def _print(measured: Measured, json: bool) -> None:
     for failure in measured.failures:
         warn(f"Not measured: {failure.reason}")
     if json:
-        print_json(tables.as_document(measured))
+        failures = tuple(replace(one, reason=with_flags(one.reason)) for one in measured.failures)
+        print_json(tables.as_document(replace(measured, failures=failures)))
         return
     accuracy, other, apart = (
         tables.accuracy_table(measured),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from gramgan_cli.cli import output as out
-from gramgan_cli.cli.upscale.lines import DamageNote, PhotoBar, foreign, left_out, line_of, runs, summarise
+from gramgan_cli.cli.upscale.lines import DamageNote, PhotoBar, foreign, in_flags, left_out, line_of, runs, summarise
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.images.capabilities import format_of_suffix
 
@@ -173,6 +173,7 @@ class _Display:
 
     def result(self, result: Result) -> None:
         """One photo's result."""
+        result = in_flags(result)
         if self._written:
             result = replace(
                 result,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from gramgan_cli.cli import output as out
+from gramgan_cli.cli.errors import with_flags
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.upscale.result import Result
@@ -30,6 +32,12 @@ def runs(session: Session) -> str:
         name = f"{_listed(sorted(CORNERS))} (denoise auto, style {style:g})"
     backend = f" with {session.backend}" if session.backend else ""
     return f"Running {name} on {session.device}{backend}."
+
+
+def in_flags(result: Result) -> Result:
+    """The result with the options that its messages name as flags."""
+    warnings = [*map(with_flags, result.warnings)]
+    return replace(result, error=result.error and with_flags(result.error), warnings=warnings)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -13,9 +13,10 @@ import typer
 from gramgan_cli.cli import output as out
 from gramgan_cli.cli.amounts import Denoise, Style, denoise_of
 from gramgan_cli.cli.completion import complete_model
+from gramgan_cli.cli.errors import explain
 from gramgan_cli.cli.upscale import batch_run as batch
 from gramgan_cli.cli.upscale.checks import check_attention, check_options
-from gramgan_cli.cli.upscale.lines import DamageNote, PhotoBar, foreign, left_out, line_of, runs, summarise
+from gramgan_cli.cli.upscale.lines import DamageNote, PhotoBar, foreign, in_flags, left_out, line_of, runs, summarise
 from gramgan_cli.cli.upscale.values import box_of, bytes_of, format_of, tile_of
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.capabilities import FORMATS, format_of_suffix
@@ -268,7 +269,7 @@ def _document_of_errors(json: bool) -> Iterator[None]:
         yield
     except GramganError as error:
         if json:
-            out.print_json({"model": None, "results": [], "error": str(error)})
+            out.print_json({"model": None, "results": [], "error": explain(error)})
         raise
 
 
@@ -294,7 +295,7 @@ def _run_files(
     done: list[Result] = []
     note_damage = DamageNote(options.model)
     with PhotoBar(len(jobs)) as bar, _stopped_at(jobs, options.overwrite):
-        for result in work.results(bar.advance):
+        for result in map(in_flags, work.results(bar.advance)):
             done.append(result)
             if not quiet:
                 note_damage(result)

@@ -208,7 +208,9 @@ class CropSampler:
         shares: Sequence[float] | None = None,
     ) -> None:
         if hr_crop % scale:
-            raise GramganError(f"The HR crop ({hr_crop}) must be a multiple of the scale ({scale}).", "Set --hr-crop.")
+            raise GramganError(
+                f"The HR crop ({hr_crop}) must be a multiple of the scale ({scale}).", "Set `data.hr_crop`."
+            )
         if batch_size % share[1]:
             raise GramganError(f"The batch of {batch_size} can't be split over {share[1]} processes.")
         self.scale, self.lr_crop, self.batch_size, self.seed = scale, hr_crop // scale, batch_size, seed
@@ -218,7 +220,7 @@ class CropSampler:
         self.photos = [photos[index] for index in large]
         if not self.photos:
             raise GramganError(
-                f"None of the {len(photos)} photos has {hr_crop} pixels on both sides.", "Set --hr-crop."
+                f"None of the {len(photos)} photos has {hr_crop} pixels on both sides.", "Set `data.hr_crop`."
             )
         given = [area_of(photo) for photo in photos] if shares is None else shares
         chosen = np.array([given[index] for index in large], dtype=np.float64)

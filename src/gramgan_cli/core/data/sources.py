@@ -78,7 +78,7 @@ def locate_lr(text: str, hr: str, scale: int, folders: Sequence[Path]) -> str:
         for inside in (candidate / f"X{scale}", candidate):
             if inside.is_dir() and (inside != folder or not _holds_hr(folder)):
                 return str(inside)
-    raise GramganError(f"There are no LR pictures for x{scale} in {folder}.", "Name their folder by --lr-dir.")
+    raise GramganError(f"There are no LR pictures for x{scale} in {folder}.", "Name their folder by `lr_dir`.")
 
 
 def given_pairs(hr: str, lr: str, scale: int) -> tuple[list[Path], list[Path] | None]:

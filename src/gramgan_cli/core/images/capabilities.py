@@ -10,7 +10,7 @@ class Format:
     """One row of the table."""
 
     name: str
-    """As ``--format`` takes it."""
+    """As the option ``format`` takes it."""
     label: str
     """As messages say it."""
     suffixes: tuple[str, ...]

@@ -104,15 +104,15 @@ def _check_fits(photo: Photo, form: Format, sizes: tuple[tuple[int, int], ...]) 
             raise GramganError(
                 f"The result of {photo.name} would have {width}x{height} pixels; {form.label} holds at most "
                 f"{form.max_side} to a side.",
-                "Choose another format, for example --format png, or a smaller size.",
+                "Choose another format, for example `format` png, or a smaller size.",
             )
     if photo.animation and len(photo.frames) > 1 and not form.animated:
         raise GramganError(
-            f"{photo.name} is animated, which gramgan does not write as {form.label}.", "Use --format png or webp."
+            f"{photo.name} is animated, which gramgan does not write as {form.label}.", "Use `format` png or webp."
         )
     if len(photo.frames) > 1 and not photo.animation and not form.pages:
         raise GramganError(
-            f"{photo.name} has {len(photo.frames)} pages; a {form.label} file holds one.", "Use --format tiff."
+            f"{photo.name} has {len(photo.frames)} pages; a {form.label} file holds one.", "Use `format` tiff."
         )
 
 

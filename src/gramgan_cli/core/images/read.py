@@ -140,7 +140,7 @@ class _Guarded:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         readable = self.in_part()
         hint = (
-            "With --allow-truncated, what can be read of it is used." if readable else "Copy it again from its source."
+            "With `allow_truncated`, what can be read of it is used." if readable else "Copy it again from its source."
         )
         return ImageDamaged(f"{self.name} is damaged or cut off ({reason[:160]}).", hint)
 

@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 SUFFIX = ".safetensors"
 
 CLEAN = "clean"
-"""The model for clean photos, and the faithful end of ``--style``."""
+"""The model for clean photos, and the faithful end of ``style``."""
 
 
 def embedded_models() -> dict[str, Traversable]:

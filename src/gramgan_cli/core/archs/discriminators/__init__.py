@@ -34,12 +34,12 @@ def build_discriminator(name: str, side: int, nf: int = 0) -> nn.Module:
         try:
             return TTSRDiscriminator(size=side, **width)
         except ValueError as error:
-            raise GramganError(f"{error}.", "Set --hr-crop.") from error
+            raise GramganError(f"{error}.", "Set `data.hr_crop`.") from error
     if name == "unet":
         if side % MULTIPLE:
             raise GramganError(
                 f"The U-Net discriminator can't see {side} pixels a side: it needs a multiple of {MULTIPLE}.",
-                "Set --hr-crop or discriminator.jitter.",
+                "Set `data.hr_crop` or discriminator.jitter.",
             )
         return UNetDiscriminator(**width)
     raise GramganError(f"There is no discriminator '{name}'.", nearest(name, DISCRIMINATORS))

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import BankUnreadable, GramganError
 from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.io.folders import data_dir
 
@@ -99,7 +99,7 @@ def save_bank(
 def _parse(metadata: dict[str, str] | None, path: Path) -> Provenance:
     """Return the provenance stored in a file's metadata."""
     if not metadata or KEY not in metadata:
-        raise GramganError(f"{path} is not a patch bank.", "Make one with: gramgan build-db --hr-dir DIR")
+        raise BankUnreadable(f"{path} is not a patch bank.")
     try:
         fields: dict[str, Any] = json.loads(metadata[KEY])
         if fields.pop("format") != FORMAT:
@@ -107,7 +107,7 @@ def _parse(metadata: dict[str, str] | None, path: Path) -> Provenance:
         photos = [Photo(**photo) for photo in fields.pop("photos")]
         return Provenance(photos=photos, **fields)
     except (ValueError, KeyError, TypeError) as error:
-        raise GramganError(f"{path} has a damaged header ({error}).", "Make it again with: gramgan build-db") from error
+        raise BankUnreadable(f"{path} has a damaged header ({error}).") from error
 
 
 def load_bank(path: Path) -> Bank:
@@ -124,8 +124,6 @@ def load_bank(path: Path) -> Bank:
                 centered_grams=file.get_tensor("grams_centered"),
             )
     except FileNotFoundError as error:
-        raise GramganError(f"There is no patch bank {path}.", "Make one with: gramgan build-db --hr-dir DIR") from error
+        raise BankUnreadable(f"There is no patch bank {path}.") from error
     except (SafetensorError, OSError) as error:
-        raise GramganError(
-            f"{path} is not a readable patch bank ({error}).", "Make one with: gramgan build-db --hr-dir DIR"
-        ) from error
+        raise BankUnreadable(f"{path} is not a readable patch bank ({error}).") from error

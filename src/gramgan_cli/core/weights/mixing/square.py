@@ -1,7 +1,7 @@
 """The square of weights: four trainings of one network, from one another, so that what lies between is a model too.
 
-One side is the damage that the photo has (``--denoise``: clean, 0, to photo, 1), the other how much texture is
-invented (``--style``: content, 0, to GAN, 1).
+One side is the damage that the photo has (``denoise``: clean, 0, to photo, 1), the other how much texture is
+invented (``style``: content, 0, to GAN, 1).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DenoiseChoice = float | Literal["auto"]
 _AUTOMATIC = re.compile(r"auto@([\d.e-]+)")
 
 COLUMNS = {CLEAN: 0.0, PHOTO: 1.0}
-"""Content corner -> its amount of ``--denoise``."""
+"""Content corner -> its amount of ``denoise``."""
 
 
 def square_model(denoise: float, style: float) -> str:
@@ -73,11 +73,11 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
         return model
     if model not in COLUMNS:
         raise UsageError(
-            f"--denoise and --style mix the embedded models; '{model}' is not mixed.",
-            "Leave out --model, or name clean or photo with --style.",
+            f"`denoise` and `style` mix the embedded models; '{model}' is not mixed.",
+            "Leave out `model`, or name clean or photo with `style`.",
         )
     if denoise is not None:
-        raise UsageError(f"--model {model} says how much to denoise.", "Leave out --model, or --denoise.")
+        raise UsageError(f"`model` {model} says how much to denoise.", "Leave out `model`, or `denoise`.")
     assert style is not None
     return square_model(COLUMNS[model], style)
 
