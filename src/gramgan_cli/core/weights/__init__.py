@@ -1,1 +1,1 @@
-"""Weights: the safetensors file with its header, the store in the user cache, other tools' layouts, downloads."""
+"""Weights: safetensors files with a header, the store in the user's cache, other tools' layouts, downloads."""

@@ -1,4 +1,4 @@
-"""What the four embedded models are together, where the amount of denoising is chosen photo by photo."""
+"""Header and checksum of the four embedded models together, for automatic denoising, which mixes them per photo."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gramgan_cli.core.weights.mixing.square import CORNERS, square_model
 
 
 def automatic_header(style: float) -> WeightsHeader:
-    """What the models say of themselves that a photo may get: that of their mixture."""
+    """Return the header of the models' mixture, which stands for any mixture that a photo may get."""
     return load_model(square_model(0.5, style)).header
 
 
 def automatic_sha256() -> str:
-    """One checksum of the four weights files."""
+    """Return one checksum of the four weights files."""
     files = [(name, store.get(name).sha256) for name in sorted(CORNERS)]
     return hashlib.sha256(repr(files).encode()).hexdigest()

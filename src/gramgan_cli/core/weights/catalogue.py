@@ -1,4 +1,4 @@
-"""The catalogue: models that the package does not carry, with the checksum that their file must have."""
+"""The catalogue of models that the package does not contain, with the checksums of their files."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """One model that can be fetched by its name."""
+    """A model that can be downloaded by name."""
 
     name: str
-    """Its name in the catalogue and, once fetched, in the store."""
+    """Name in the catalogue and, once downloaded, in the store."""
     url: str
-    """Where the file is published; empty where it lies in the repository only."""
+    """URL of the published file; empty if the file is in the repository only."""
     sha256: str
-    """The checksum of the published file, 64 hexadecimal digits."""
+    """Checksum of the published file, 64 hexadecimal digits."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     licence: str
     """SPDX identifier."""
     arch: str
-    """Name in the table of architectures."""
+    """Name of the architecture."""
     scale: int
     """Output side over input side."""
     parameters: int
     """Number of learned values."""
     trained_for: str
-    """One line: what pictures it was made for."""
+    """One line: the kind of images it was trained for."""
 
 
 def read_catalogue() -> dict[str, CatalogueEntry]:
-    """Name -> entry, from ``gramgan_cli/weights/catalogue.toml``."""
+    """Return the catalogue's entries by name, from ``gramgan_cli/weights/catalogue.toml``."""
     return {name: CatalogueEntry(name=name, **fields) for name, fields in _read().items() if isinstance(fields, dict)}
 
 
 @dataclass(frozen=True)
 class Square:
-    """The position in the square of weights that ``gramgan upscale`` uses by default."""
+    """A position in the square of weights."""
 
     denoise: float
     """0 to 1."""
@@ -48,7 +48,7 @@ class Square:
 
 
 def read_square() -> Square:
-    """The usual position in the square, from ``gramgan_cli/weights/catalogue.toml``."""
+    """Return the default position in the square, from ``gramgan_cli/weights/catalogue.toml``."""
     fields = _read()
     return Square(denoise=fields["denoise"], style=fields["style"])
 

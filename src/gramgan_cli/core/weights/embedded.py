@@ -1,4 +1,4 @@
-"""The models that travel inside the package: every ``gramgan_cli/weights/NAME.safetensors``."""
+"""Models inside the package: every ``gramgan_cli/weights/NAME.safetensors``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from importlib.resources.abc import Traversable
 SUFFIX = ".safetensors"
 
 CLEAN = "clean"
-"""The model for clean photos, and the faithful end of ``style``."""
+"""The model for clean photos, and the end of ``style`` with the highest fidelity."""
 
 
 def embedded_models() -> dict[str, Traversable]:
-    """Name -> file inside the package (which may lie in an archive), sorted by name."""
+    """Return the files inside the package by name, sorted. The package may be a zip file."""
     folder = resources.files("gramgan_cli") / "weights"
     files = {file.name.removesuffix(SUFFIX): file for file in folder.iterdir() if file.name.endswith(SUFFIX)}
     return dict(sorted(files.items()))

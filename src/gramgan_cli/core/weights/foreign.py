@@ -1,4 +1,4 @@
-"""Reading what others publish: state dicts in .pth and .safetensors files, never executing what lies in a pickle."""
+"""Reading other tools' state dicts from .pth and .safetensors files, without executing code in pickles."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from gramgan_cli.core.weights.layouts import own_names, recognise
 from gramgan_cli.core.weights.load import assemble
 
 WRAPPERS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "net")
-"""Where trainers put the network inside a checkpoint; the first that is there is taken."""
+"""Keys under which trainers store the network in a checkpoint; the first that exists is used."""
 
 PREFIXES = re.compile(r"^(?:(?:module|_orig_mod)\.)+")
-"""What data-parallel training and ``torch.compile`` put before every name."""
+"""Prefixes that data-parallel training and ``torch.compile`` add to every name."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, on the CPU, out of their wrappers.
+    """Return the tensors of a checkpoint, on the CPU, without wrappers and prefixes.
 
-    Pickles are read with ``weights_only``, so nothing in them is executed. Raises GramganError for a missing,
-    damaged or forbidden file, and for one without tensors.
+    Pickles are read with ``weights_only``, so no code in them is executed. Raises GramganError for a missing, damaged
+    or unsafe file, and for one without tensors.
     """
     content = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else read_pickle(path)
     for wrapper in WRAPPERS:
@@ -46,11 +46,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             )
     tensors = {PREFIXES.sub("", str(name)): tensor for name, tensor in content.items()}
     check_size(tensors, path)
-    return {name: tensor.clone() for name, tensor in tensors.items()}  # safetensors refuses two names for one tensor
+    return {name: tensor.clone() for name, tensor in tensors.items()}  # safetensors rejects tensors that share memory
 
 
 def is_ours(path: Path) -> bool:
-    """Whether the file has gramgan's header."""
+    """Return whether the file has gramgan's header."""
     if path.suffix.lower() != ".safetensors":
         return False
     try:
@@ -65,16 +65,16 @@ def is_ours(path: Path) -> bool:
 def convert(
     path: Path, licence: str | None, record: dict[str, Any], trained_for: str = ""
 ) -> tuple[WeightsHeader, dict[str, Tensor]]:
-    """Header and tensors, under our names, of a weights file of ours or of another tool's checkpoint.
+    """Return header and tensors, under our names, of a gramgan weights file or another tool's checkpoint.
 
-    Everything is checked to fit the network exactly. A layout that is not known goes through spandrel where that is
-    installed. Raises GramganError naming the first key that does not fit, or saying that the layout is not known.
+    The tensors are checked to match the network exactly. Unknown layouts are passed to spandrel if it is installed.
+    Raises GramganError, naming the first key that does not match, or for an unknown layout.
 
     Args:
-        path: .safetensors with or without gramgan's header, or a checkpoint that torch wrote.
-        licence: SPDX identifier; where None, what the header says, or 'unknown'.
-        record: where it came from: the training record of files that have none.
-        trained_for: one line, for files that don't say it themselves.
+        path: .safetensors with or without gramgan's header, or a torch checkpoint.
+        licence: SPDX identifier; None uses the header's, or 'unknown'.
+        record: origin of the file, used as training record if the file has none.
+        trained_for: one line, for files without it.
     """
     if is_ours(path):
         header, tensors = read_weights(path)
@@ -101,7 +101,7 @@ def _recognise(
             assemble("", header, known.tensors, path)
             return header, known.tensors
     except GramganError:
-        # The names are those of a network of ours, but it is another of its kind: x8, ESRGAN+, no unshuffling.
+        # The names are those of a network of ours, but it may be a variant: x8, ESRGAN+, no unshuffling.
         if not interop.is_installed():
             raise
         with suppress(GramganError):
@@ -113,7 +113,7 @@ def _recognise(
 def _through_spandrel(
     tensors: dict[str, Tensor], path: Path, licence: str, trained_for: str, record: dict[str, Any]
 ) -> tuple[WeightsHeader, dict[str, Tensor]]:
-    """Header and tensors of a network that gramgan does not build itself."""
+    """Return header and tensors of a network that gramgan does not build itself."""
     found = interop.identify(tensors, path)
     return WeightsHeader(interop.ARCH, found, found["scale"], licence, trained_for, record), tensors
 
@@ -124,11 +124,11 @@ STRANGERS = {
     "CodeFormer": re.compile(r"^(?:idx_pred_layer|position_emb)"),
     "RestoreFormer": re.compile(r"^quantize\.embedding"),
 }
-"""Well-known networks that gramgan can't run, and a name by which their files are known."""
+"""Well-known networks that gramgan can't run, each with a pattern of their tensors' names."""
 
 
 def refuse_known_strangers(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise ModelUnsupported, with the network's name, for well-known ones that don't run on photos here."""
+    """Raise ModelUnsupported, with the network's name, for well-known networks that can't be used here."""
     for design, pattern in STRANGERS.items():
         if any(pattern.search(name) for name in tensors):
             why = "is not supported" if design == "SRFormer" else "restores single faces, not whole photos"

@@ -1,4 +1,4 @@
-"""Our weights file: safetensors, whose metadata says all that is needed to build and judge the network."""
+"""gramgan's weights file: safetensors with a header in the metadata, from which the network can be built."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ KEY = "gramgan"
 FORMAT = 1
 
 LARGEST_HYPERPARAMETER = 1024
-"""No network has more channels or blocks; a file that says so is damaged or means harm."""
+"""Upper limit of hyperparameters; a larger number means a damaged or malicious file."""
 LONGEST_TEXT = 200
-"""Characters of a hyperparameter."""
+"""Maximum number of characters of a text hyperparameter."""
 LARGEST_METRIC = 1e6
 
 
@@ -32,32 +32,32 @@ class WeightsHeader:
     """The JSON under ``gramgan`` in the safetensors metadata."""
 
     arch: str
-    """Name in the table of architectures."""
+    """Name of the architecture."""
     hyperparameters: dict[str, Any]
     """Keywords that build the network."""
     scale: int
     """Output side over input side."""
     licence: str = "unknown"
-    """SPDX identifier where there is one."""
+    """SPDX identifier, if there is one."""
     trained_for: str = ""
-    """One line: what pictures the weights were made for."""
+    """One line: the kind of images the weights were trained for."""
     training: dict[str, Any] = field(default_factory=dict)
-    """Training record: recipe, data, steps, hours, machine, seed; or where imported weights came from."""
+    """Training record: recipe, data, steps, hours, machine, seed; or the origin of imported weights."""
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     """Per dataset: {"Set5": {"psnr_y": ..., "ssim_y": ...}}."""
 
     def to_metadata(self) -> dict[str, str]:
-        """The safetensors metadata of this header. Keys are sorted, so equal headers give equal bytes."""
+        """Return the header as safetensors metadata. Keys are sorted, so equal headers give equal bytes."""
         return {KEY: json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)}
 
 
 def _parse(metadata: Mapping[str, str] | None, path: Path) -> WeightsHeader:
-    """The header in safetensors metadata; an error that says how to bring foreign files in where there is none."""
+    """Parse the header from safetensors metadata; raise ``ForeignWeights`` if there is none."""
     if not metadata or KEY not in metadata:
         raise ForeignWeights(f"{path} has no gramgan header, so its network is not known.", path)
     try:
         fields = json.loads(metadata[KEY], parse_float=_finite, parse_constant=_finite)
-        json.dumps(fields, ensure_ascii=False).encode()  # halves of characters can't be shown anywhere
+        json.dumps(fields, ensure_ascii=False).encode()  # lone surrogates could not be printed
         if fields.pop("format") != FORMAT:
             raise ModelUnsupported(f"{path} was written by a newer gramgan.", "Upgrade gramgan-cli.")
         header = WeightsHeader(**fields)
@@ -69,7 +69,7 @@ def _parse(metadata: Mapping[str, str] | None, path: Path) -> WeightsHeader:
 
 
 def _finite(text: str) -> float:
-    """A number that JSON can hold; Python's reader takes others, too."""
+    """Parse a finite number. Python's JSON reader also accepts NaN and infinities."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text} is not a finite number")
@@ -77,7 +77,7 @@ def _finite(text: str) -> float:
 
 
 def _check_types(header: WeightsHeader) -> None:
-    """Raise ValueError for a field that is not what lists and tables take it for; files come from anywhere."""
+    """Raise ValueError for a field of the wrong type or range, since files may come from anywhere."""
     if not isinstance(header.arch, str) or not isinstance(header.hyperparameters, dict):
         raise ValueError("arch is no text, or hyperparameters no table")
     if type(header.scale) is not int or header.scale not in range(1, 17):
@@ -98,7 +98,7 @@ def _check_types(header: WeightsHeader) -> None:
 
 
 def _check_hyperparameter(key: str, value: object) -> None:
-    """Raise ValueError for what no network is built from."""
+    """Raise ValueError for a value that can't be a hyperparameter."""
     if isinstance(value, list):
         for member in value:
             _check_hyperparameter(key, member)
@@ -122,25 +122,25 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
 
 
 def read_header(path: Path) -> WeightsHeader:
-    """The header alone; no tensor is read."""
+    """Read the header only, without tensors."""
     try:
         with safe_open(path, framework="pt") as file:
             return _parse(file.metadata(), path)
     except FileNotFoundError as error:
         raise GramganError(f"There is no weights file {path}.") from error
-    except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: it vanished while being opened
+    except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: it was deleted while being opened
         raise ModelDamaged(f"{path} is not a readable safetensors file ({error}).") from error
 
 
 def read_weights(path: Path) -> tuple[WeightsHeader, dict[str, Tensor]]:
-    """Header and tensors, on the CPU."""
+    """Read header and tensors, on the CPU."""
     header = read_header(path)
     with safe_open(path, framework="pt") as file:
         return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Load every tensor into ``network``; a missing, unexpected or misshapen key is an error that names it."""
+    """Load all tensors into ``network``; raise for the first missing, unexpected or misshapen key."""
     own = network.state_dict()
     for name, tensor in tensors.items():
         if name not in own:
@@ -156,7 +156,7 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
 
 
 def build_from_file(path: Path) -> tuple[nn.Module, WeightsHeader]:
-    """The network of a weights file, in evaluation mode, on the CPU in fp32."""
+    """Build the network of a weights file, in evaluation mode, on the CPU in fp32."""
     header, tensors = read_weights(path)
     network = archs.build(header.arch, header.hyperparameters)
     load_into(network, {name: tensor.float() for name, tensor in tensors.items()}, str(path))

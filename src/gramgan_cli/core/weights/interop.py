@@ -1,4 +1,4 @@
-"""Networks that are not in our table but that spandrel (extra ``[interop]``) knows from their state dict."""
+"""Networks that gramgan does not build itself, but spandrel (extra ``[interop]``) recognises by their state dict."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
 
 ARCH = OTHER.name
-"""What a header calls them."""
+"""Name of these networks in headers."""
 
 FACTS = {"design", "scale", "multiple_of", "dtypes"}
-"""What a header stores of such a network in the place of hyperparameters (``identify``)."""
+"""Keys that a header stores for such a network instead of hyperparameters (see ``identify``)."""
 
 
 def facts_are_sound(hyperparameters: Mapping[str, Any]) -> bool:
-    """Whether a header's facts are of the types that ``identify`` gives them."""
+    """Return whether a header's values have the types that ``identify`` gives them."""
     dtypes = hyperparameters.get("dtypes")
     return (
         hyperparameters.keys() >= FACTS
@@ -38,16 +38,16 @@ def facts_are_sound(hyperparameters: Mapping[str, Any]) -> bool:
 
 
 EXTRA = "interop"
-"""The extra that brings spandrel."""
+"""The extra that installs spandrel."""
 
 
 def is_installed() -> bool:
-    """Whether spandrel is here."""
+    """Return whether spandrel is installed."""
     return importlib.util.find_spec("spandrel") is not None
 
 
 def identify(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
-    """What a header stores of the network of ``tensors``: its design, scale, channels and size requirement."""
+    """Recognise the network of ``tensors``; return its design, scale, size multiple and precisions for the header."""
     try:
         model = _load(tensors, path)
     except ModuleNotFoundError as error:
@@ -77,12 +77,12 @@ class SpandrelNetwork(nn.Module):
         self._descriptor = model
 
     def forward(self, x: Tensor) -> Tensor:
-        """One picture at a time, as spandrel asks."""
+        """Run one image at a time, as spandrel requires."""
         return torch.cat([self._descriptor(picture[None]) for picture in x])
 
 
 def build(tensors: Mapping[str, Tensor], hyperparameters: Mapping[str, Any], path: Path) -> nn.Module:
-    """The network of a stored file that spandrel identified, on the CPU, in evaluation mode."""
+    """Build the network of a stored file that spandrel recognised, on the CPU, in evaluation mode."""
     try:
         return SpandrelNetwork(_load(tensors, path)).eval()
     except ModuleNotFoundError as error:
@@ -90,14 +90,14 @@ def build(tensors: Mapping[str, Tensor], hyperparameters: Mapping[str, Any], pat
 
 
 def trainable(network: nn.Module) -> nn.Module:
-    """The network itself of one that ``build`` made: not clamped, its own names, all its values learned."""
+    """Return the inner network of one that ``build`` made: not clamped, with its own names, and trainable."""
     assert isinstance(network, SpandrelNetwork)
     inner: nn.Module = network.network
     return inner.requires_grad_(True)
 
 
 def describe(hyperparameters: Mapping[str, Any]) -> Descriptor:
-    """The descriptor of a network that spandrel identified."""
+    """Return the descriptor of a network that spandrel recognised."""
     return describe_other(**{key: hyperparameters[key] for key in FACTS})
 
 
@@ -105,7 +105,7 @@ def _load(tensors: Mapping[str, Tensor], path: Path) -> ImageModelDescriptor[nn.
     from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
     try:
-        with warnings.catch_warnings():  # those of networks' own code, which a user can't do anything about
+        with warnings.catch_warnings():  # those of the networks' own code, which are of no use to users
             warnings.simplefilter("ignore")
             model = ModelLoader(device="cpu").load_from_state_dict(dict(tensors))
     except UnsupportedModelError as error:
@@ -113,7 +113,7 @@ def _load(tensors: Mapping[str, Tensor], path: Path) -> ImageModelDescriptor[nn.
             f"{path} has a layout that neither gramgan nor spandrel knows (its first key: '{_first(tensors)}')."
         ) from error
     except Exception as error:
-        # Designs are guessed from names, then built from shapes: a file that lies fails in any way, and at length.
+        # Spandrel guesses designs from names and builds them from shapes: bad files may raise anything, at length.
         raise ModelDamaged(
             f"{path} resembles a network that spandrel knows, but does not fit it.",
             "The file is damaged, or of a design that spandrel does not know.",

@@ -1,8 +1,8 @@
-"""The names that other tools give to the same tensors, and the hyperparameters that their shapes tell.
+"""Other tools' names for the same tensors, and hyperparameters inferred from tensor shapes.
 
-Known layouts, both of networks that are in the table of architectures:
+Supported layouts:
 
-- Compact (Real-ESRGAN's SRVGGNetCompact): ``body.N.weight``, which are our own names.
+- Compact (Real-ESRGAN's SRVGGNetCompact): ``body.N.weight``, which are also our names.
 - RRDBNet with the nearest-neighbour upsampler, under three sets of names: BasicSR's (``body.0.rdb1.conv1.weight``),
   ESRGAN's newer ones (``RRDB_trunk.0.RDB1.conv1.weight``) and its older ones (``model.1.sub.0.RDB1.conv1.0.weight``).
 """
@@ -28,29 +28,29 @@ _BASICSR = {
     "conv_up3": "upconv3",
     "conv_hr": "hr_conv",
 }
-"""BasicSR's name of a layer -> ours."""
+"""BasicSR's layer names -> ours."""
 
 _ESRGAN = {"HRconv": "hr_conv"}
-"""The newer ESRGAN name of a layer -> ours; its others are ours, too."""
+"""Newer ESRGAN layer names -> ours; all others are the same."""
 
 _OLD_TAIL = ("upconv1", "upconv2", "hr_conv", "conv_last")
-"""The layers after the trunk, in the order of the older ESRGAN's numbers."""
+"""Layers after the trunk, in the order of the older ESRGAN's numbers."""
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """Foreign tensors under our names, and the network that they belong to."""
+    """Another tool's tensors under our names, and the network that they belong to."""
 
     arch: str
-    """Name in the table of architectures."""
+    """Name of the architecture."""
     hyperparameters: dict[str, Any]
     """Keywords that build the network."""
     tensors: dict[str, Tensor]
-    """Under our names; a key that is not known keeps its own."""
+    """Tensors under our names; unknown keys keep theirs."""
 
 
 def recognise(tensors: Tensors) -> Recognised | None:
-    """The network that a foreign state dict belongs to, or None where its layout is not a known one."""
+    """Return the network that another tool's state dict belongs to, or None for an unknown layout."""
     if _is_compact(tensors):
         return Recognised("compact", _compact_hyperparameters(tensors), dict(tensors))
     if "model.1.sub.0.RDB1.conv1.0.weight" in tensors:
@@ -63,14 +63,14 @@ def recognise(tensors: Tensors) -> Recognised | None:
 
 
 def own_names(arch: str, tensors: Tensors) -> dict[str, Tensor]:
-    """The tensors of an ``arch`` with BasicSR's or ESRGAN's newer names under ours; other names stay."""
+    """Rename tensors of an ``arch`` from BasicSR's or ESRGAN's newer names to ours; other names are kept."""
     if arch != "rrdbnet":
         return dict(tensors)
     return {_own_rrdbnet_name(name): tensor for name, tensor in tensors.items()}
 
 
 def basicsr_names(arch: str, tensors: Tensors) -> dict[str, Tensor]:
-    """The tensors of a network of ours under the names that BasicSR, and with it most other tools, has for them."""
+    """Rename tensors from our names to BasicSR's, which most other tools load."""
     if arch != "rrdbnet":
         return dict(tensors)
     theirs = {ours: name for name, ours in _BASICSR.items()}
@@ -90,7 +90,7 @@ def _own_rrdbnet_name(name: str) -> str:
 
 
 def _from_old_esrgan(tensors: Tensors) -> dict[str, Tensor]:
-    """The older ESRGAN's numbered layers under our names, if its tail has the four layers of a x4 network."""
+    """Rename the older ESRGAN's numbered layers to ours; empty unless the tail has the four layers of a x4 network."""
     numbers = {int(match[1]) for name in tensors if (match := re.fullmatch(r"model\.(\d+)\.weight", name))}
     after_trunk = sorted(numbers - {0})
     if len(after_trunk) != len(_OLD_TAIL):
@@ -118,14 +118,14 @@ def _is_compact(tensors: Tensors) -> bool:
 
 
 def _kernel(tensors: Tensors, name: str) -> Tensor:
-    """The kernel of a convolution, whose shape tells of the network; another shape is an error that names the key."""
+    """Return a convolution's kernel; raise if the tensor of that name is not 4-dimensional or is empty."""
     if tensors[name].ndim != 4 or 0 in tensors[name].shape:
         raise GramganError(f"'{name}' has shape {tuple(tensors[name].shape)}, which is no convolution's.")
     return tensors[name]
 
 
 def _compact_hyperparameters(tensors: Tensors) -> dict[str, Any]:
-    """``body`` is conv, PReLU, nc times the same, and a last conv of out_nc scale^2 channels; in_nc = out_nc."""
+    """Infer hyperparameters; ``body`` is conv, PReLU, nc times the same, and a last conv to out_nc scale^2 channels."""
     nf, in_nc = _kernel(tensors, "body.0.weight").shape[:2]
     last = max(
         int(match[1])
@@ -137,7 +137,7 @@ def _compact_hyperparameters(tensors: Tensors) -> dict[str, Any]:
 
 
 def _rrdbnet_hyperparameters(tensors: Tensors) -> dict[str, Any]:
-    """Input channels over output channels are the square of the pixel-unshuffling, 4 / scale; three steps make x8."""
+    """Infer hyperparameters. in_nc / out_nc is the square of the unshuffle factor, 4 / scale; three steps make x8."""
     nf, first_in = _kernel(tensors, "conv_first.weight").shape[:2]
     out_nc = _kernel(tensors, "conv_last.weight").shape[0]
     unshuffle = math.isqrt(first_in // out_nc) if first_in > out_nc else 1

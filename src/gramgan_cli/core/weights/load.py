@@ -1,4 +1,4 @@
-"""From a model's name, or a weights file, to a network that is ready to run."""
+"""Loading a network that is ready to run, from a model's name or a weights file."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from gramgan_cli.core.weights.mixing.interpolate import check_alike, mixed, mixe
 from gramgan_cli.core.weights.mixing.mixture import Mixture
 
 PICKLES = {".pth", ".pt", ".ckpt", ".bin", ".pkl"}
-"""What other tools' checkpoints end in; they are imported, never loaded as they are."""
+"""Suffixes of other tools' checkpoints, which must be imported and can't be loaded directly."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network with all that is known of it."""
+    """A network with its metadata."""
 
     name: str
-    """Its name in the store, or the file's stem."""
+    """Name in the store, or the file's stem."""
     network: nn.Module
-    """In evaluation mode, fp32, on the CPU; takes and gives RGB or grey in [0, 1], (B, C, H, W)."""
+    """In evaluation mode, fp32, on the CPU; maps RGB or grey in [0, 1], (B, C, H, W), to the same."""
     header: WeightsHeader
-    """What the weights file says of itself."""
+    """Header of the weights file."""
     descriptor: Descriptor
     """Scale, size requirements, receptive radius, precisions."""
 
 
 def load_model(name_or_path: str) -> LoadedModel:
-    """The model of that name in the store, of that weights file, or mixed (``FIRST+SECOND@SHARE``).
+    """Load a model by name from the store, from a weights file, or as a mixture (``FIRST+SECOND@SHARE``).
 
-    A name wins over a file that is called the same; ``./name`` means the file. The checksum of a stored model is
-    compared at every load. Raises GramganError: an unknown name (naming the nearest), a missing, foreign or damaged
-    file.
+    A model's name takes precedence over a file of the same name; ``./name`` means the file. A stored model's checksum
+    is verified at every load. Raises GramganError for an unknown name (suggesting similar ones) and for a missing,
+    foreign or damaged file.
     """
     if mixture := Mixture.parse(name_or_path):
         return _mix(mixture)
@@ -55,7 +55,7 @@ def load_model(name_or_path: str) -> LoadedModel:
 
 
 def _mix(mixture: Mixture) -> LoadedModel:
-    """All models, checked to be of one network, and their weights mixed into the first's."""
+    """Mix the weights of all models into the first one's network, after checking that the networks are equal."""
     models = [_load_stored(name) for name in mixture.shares]
     first = models[0]
     for other in models[1:]:
@@ -66,18 +66,18 @@ def _mix(mixture: Mixture) -> LoadedModel:
 
 
 def mixed_weights(models: Sequence[LoadedModel], shares: Sequence[float]) -> tuple[WeightsHeader, dict[str, Tensor]]:
-    """Header and tensors of the sum of share * model; all models stay as they are."""
+    """Return header and tensors of the weighted sum of the models, which are not changed."""
     headers = {model.name: model.header for model in models}
     return mixed_header(headers, shares), mixed([model.network.state_dict() for model in models], shares)
 
 
 def weights_file(name_or_path: str) -> Path:
-    """Where the weights of that model lie, without loading them. Raises GramganError for an unknown name."""
+    """Return the path of a model's weights without loading them. Raises GramganError for an unknown name."""
     return Path(name_or_path) if _means_a_file(name_or_path) else store.get(name_or_path).path
 
 
 def _means_a_file(text: str) -> bool:
-    """Whether ``text`` is a path: it has a folder or a weights file's suffix, or it exists and is no model's name."""
+    """Return whether ``text`` is a path: has a folder or weights suffix, or exists and is not a model's name."""
     path = Path(text)
     if path.name != text or path.suffix.lower() in {*PICKLES, ".safetensors"}:
         return True
@@ -85,14 +85,14 @@ def _means_a_file(text: str) -> bool:
 
 
 def _load_stored(name: str) -> LoadedModel:
-    """A stored model, its file checked first. Replaced by another process meanwhile, the new one is taken."""
+    """Verify and load a stored model. If another process replaces it meanwhile, the new one is loaded."""
     model = store.get(name)
     while True:
         try:
             store.verify(model)
             return _build(name, model.path)
         except (GramganError, OSError, RuntimeError):
-            # safetensors raises a RuntimeError where the file goes while it opens it.
+            # safetensors raises RuntimeError if the file is deleted while it is being opened.
             newer = store.find(name)
             if newer is None or newer == model:
                 raise
@@ -100,10 +100,10 @@ def _load_stored(name: str) -> LoadedModel:
 
 
 def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], path: Path) -> LoadedModel:
-    """The network of a header and its tensors, under our names or BasicSR's (exported files have those).
+    """Build the network of a header and its tensors, under our names or BasicSR's (which exported files have).
 
-    Raises GramganError naming ``path`` and what is wrong: a header that makes no sense, the first key that does not
-    fit. Memory is taken for a network only when the tensors are known to fit it.
+    Raises GramganError, naming ``path``, for an invalid header and for the first key that does not match. Memory is
+    allocated only after the tensors are known to match the network.
     """
     tensors = {key: _fp32(tensor) for key, tensor in own_names(header.arch, tensors).items()}
     check_header(header, path)
@@ -126,14 +126,14 @@ def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], pa
 
 
 def check_header(header: WeightsHeader, path: Path) -> None:
-    """Raise ModelDamaged for values that contradict each other, before anything is built from them."""
+    """Raise ModelDamaged for contradictory values, before anything is built from them."""
     agrees = header.scale == header.hyperparameters.get("scale", header.scale)
     if not agrees or (header.arch == interop.ARCH and not interop.facts_are_sound(header.hyperparameters)):
         raise ModelDamaged(f"{path} has a damaged gramgan header.", "Get the file again.")
 
 
 def describe(header: WeightsHeader) -> Descriptor:
-    """The descriptor of the network that a header speaks of."""
+    """Return the descriptor of a header's network."""
     if header.arch == interop.ARCH:
         return interop.describe(header.hyperparameters)
     return archs.describe(header.arch, header.hyperparameters)
@@ -145,5 +145,5 @@ def _build(name: str, path: Path) -> LoadedModel:
 
 
 def _fp32(tensor: Tensor) -> Tensor:
-    """Half-precision values widened; counters and indices stay as they are."""
+    """Convert half-precision values to fp32; counters and indices are kept."""
     return tensor.float() if tensor.is_floating_point() else tensor

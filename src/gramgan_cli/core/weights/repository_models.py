@@ -1,6 +1,6 @@
-"""Models that the repository carries and the package does not: ``weights/NAME.safetensors`` in a checkout.
+"""Models in the repository but not in the package: ``weights/NAME.safetensors`` in a checkout.
 
-They are larger than a wheel should be. The catalogue has their checksum, so only the file that it means is taken.
+They are too large for a wheel. Files are accepted only if they match the catalogue's checksum.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from gramgan_cli.core.weights.catalogue import read_catalogue
 from gramgan_cli.core.weights.embedded import SUFFIX
 
 FOLDER = "weights"
-"""The folder's name, at the top of the repository."""
+"""Name of the folder at the top of the repository."""
 
 
 def checkout_model(name: str) -> bytes | None:
-    """The content of the catalogue's model ``name``, if the checkout holds its file whole.
+    """Return the content of the catalogue's model ``name``, if the checkout has its complete file.
 
-    The checkout is the one that the package runs from (``pip install -e``), or the one that is the current folder.
+    The checkout is the one that the package runs from (``pip install -e``), or the current folder.
     """
     entry = read_catalogue().get(name)
     for file in _locations(name) if entry else ():
@@ -33,6 +33,6 @@ def checkout_model(name: str) -> bytes | None:
 
 def _locations(name: str) -> Iterator[Path]:
     package = resources.files("gramgan_cli")
-    if isinstance(package, Path):  # and not inside an archive
+    if isinstance(package, Path):  # not inside a zip file
         yield package.parents[1] / FOLDER / (name + SUFFIX)
     yield Path.cwd() / FOLDER / (name + SUFFIX)

@@ -1,8 +1,8 @@
-"""The user's store of models: one safetensors file per name under the cache folder.
+"""The user's store of models: one safetensors file per name in the cache folder.
 
-A model lies in ``<cache>/models/NAME.SHA256.safetensors``. The checksum is part of the file's name, so content and
-checksum appear in one rename and can't disagree, whatever is killed when. Writers take turns through a lock; readers
-need none: where two files of one name exist for a moment, the newer one holds.
+A model's file is ``<cache>/models/NAME.SHA256.safetensors``. The checksum is part of the file name, so content and
+checksum appear in one rename and always agree, even if a process is killed. Writers take a lock. Readers need none: if
+two files of one name exist for a moment, the newer one is used.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE = re.compile(rf"({_NAME.pattern})\.([0-9a-f]{{64}}){re.escape(SUFFIX)}")
 
 NOT_PUBLISHED = "It is in the repository only: work in a checkout that has weights/{}.safetensors whole."
-"""What to do about a model that is not published yet."""
+"""Hint for a model that is not published yet."""
 
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
-"""What Windows takes for a device, with any extension."""
+"""Names that Windows reserves for devices, with any extension."""
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """One model in the store."""
+    """A model in the store."""
 
     name: str
-    """What commands call it."""
+    """Name in commands."""
     path: Path
-    """Its safetensors file."""
+    """Path of the safetensors file."""
     sha256: str
-    """The checksum that the file had when it was stored, 64 hexadecimal digits."""
+    """Checksum of the file when it was stored, 64 hexadecimal digits."""
 
 
 def store_dir() -> Path:
-    """The store's folder; it need not exist yet."""
+    """Return the store's folder, which may not exist yet."""
     return cache_dir() / "models"
 
 
 def check_name(name: str) -> str:
-    """``name``, if it can be a model's: lower case, digits, '.', '_' and '-', at most 64, and no path.
+    """Return ``name`` if it is valid: at most 64 lower-case letters, digits, '.', '_' and '-', and not a path.
 
-    Lower case only, because some file systems can't tell 'A' from 'a'.
+    Upper case is not allowed, because some file systems do not distinguish 'A' from 'a'.
     """
     if not _NAME.fullmatch(name) or name.partition(".")[0] in _DEVICES:
         proposal = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")[:64]
@@ -72,7 +72,7 @@ def check_name(name: str) -> str:
 
 
 def check_free(name: str) -> str:
-    """``name``, if a model may be stored under it: not one that gramgan keeps for its own."""
+    """Return ``name`` if a model may be stored under it, that is unless it is a built-in model's."""
     check_name(name)
     if is_builtin(name):
         raise GramganError(f"'{name}' is the name of a built-in model.", "Choose another name.")
@@ -80,19 +80,19 @@ def check_free(name: str) -> str:
 
 
 def is_builtin(name: str) -> bool:
-    """Whether gramgan brings the model of that name, in the package or a checkout."""
+    """Return whether the package or the checkout contains a model of that name."""
     return name in BASELINES or _carried(name) is not None
 
 
 def stored_models() -> list[StoredModel]:
-    """All models in the store, by name, the embedded ones and those of a checkout among them."""
+    """Return all models in the store by name, including embedded models and those of a checkout."""
     for name in (*embedded_models(), *read_catalogue()):
         _refresh(name)
     return [_newest(files) for _, files in sorted(_files().items())]
 
 
 def find(name: str) -> StoredModel | None:
-    """The model of that name, or None. One that is embedded, or in a checkout, is copied into the store first."""
+    """Return the model of that name, or None. Models of the package or a checkout are copied into the store first."""
     if carried := _refresh(name):
         return carried
     files = _files().get(name)
@@ -100,7 +100,7 @@ def find(name: str) -> StoredModel | None:
 
 
 def get(name: str) -> StoredModel:
-    """The model of that name; an unknown one is an error that names the nearest, or how to fetch it."""
+    """Return the model of that name; raise with suggestions, or with how to download it."""
     if name in BASELINES:
         raise GramganError(f"'{name}' is a formula: it has no weights file.")
     model = find(name)
@@ -114,7 +114,7 @@ def get(name: str) -> StoredModel:
 
 
 def put(name: str, source: Path) -> StoredModel:
-    """Copy the weights file ``source`` (with gramgan's header) into the store; a model of that name is replaced."""
+    """Copy a weights file with gramgan's header into the store, replacing a model of that name."""
     check_free(name)
     read_header(source)
     try:
@@ -125,7 +125,7 @@ def put(name: str, source: Path) -> StoredModel:
 
 
 def remove(name: str) -> None:
-    """Delete a model from the store. An embedded one comes back, fresh, when it is next used."""
+    """Delete a model from the store. An embedded model is restored when it is next used."""
     get(name)
     with exclusive(_lock_file()):
         for model in _files().get(name, []):
@@ -136,7 +136,7 @@ def remove(name: str) -> None:
 
 
 def verify(model: StoredModel) -> None:
-    """Compare the file with its checksum; raises GramganError where it differs or can't be read."""
+    """Compare the file with its checksum; raise GramganError if it differs or can't be read."""
     try:
         with model.path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -154,7 +154,7 @@ def _lock_file() -> Path:
 
 
 def _files() -> dict[str, list[StoredModel]]:
-    """Name -> its files in the store; more than one only while a writer works or after one was killed."""
+    """Return the files by model name. There are several only during a write, or after a writer was killed."""
     found: dict[str, list[StoredModel]] = {}
     if store_dir().is_dir():
         for path in store_dir().iterdir():
@@ -164,7 +164,7 @@ def _files() -> dict[str, list[StoredModel]]:
 
 
 def _newest(models: list[StoredModel]) -> StoredModel:
-    """The one that was written last. A file that vanishes meanwhile counts as the oldest."""
+    """Return the model written last. A file that is deleted meanwhile counts as the oldest."""
 
     def written(model: StoredModel) -> int:
         try:
@@ -176,13 +176,13 @@ def _newest(models: list[StoredModel]) -> StoredModel:
 
 
 def _carried(name: str) -> bytes | None:
-    """The weights that the package, or a checkout, brings under ``name``; None where they bring none."""
+    """Return the weights of that name in the package or checkout, or None."""
     embedded = embedded_models().get(name)
     return embedded.read_bytes() if embedded else checkout_model(name)
 
 
 def _refresh(name: str) -> StoredModel | None:
-    """Make sure that the store holds what this version of the package or checkout brings under ``name``, if any."""
+    """Make sure that the store has the package's or checkout's current version of the model, if there is one."""
     content = _carried(name)
     if content is None:
         return None
@@ -196,14 +196,14 @@ def _model(name: str, content: bytes) -> StoredModel:
 
 
 def _put(name: str, content: bytes) -> StoredModel:
-    """Write the file under its checksum, then delete what the name stood for before."""
+    """Write the file under its checksum, then delete the previous files of that name."""
     model = _model(name, content)
     with exclusive(_lock_file()):
         with replacing(model.path) as temporary:
             temporary.write_bytes(content)
         for other in _files()[name]:
             if other.path != model.path:
-                # Windows refuses while another process reads the old file: it stays until the next put, unused.
+                # Windows refuses while another process reads the old file; it stays, unused, until the next put.
                 with suppress(PermissionError):
                     other.path.unlink(missing_ok=True)
     return model

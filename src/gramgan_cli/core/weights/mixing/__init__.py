@@ -1,1 +1,1 @@
-"""Models between models: weighted sums, and the square of the embedded ones."""
+"""Mixed models: weighted sums, and the square of embedded models."""

@@ -1,4 +1,4 @@
-"""Network interpolation (Wang et al. 2018, "ESRGAN", section 3.4): weights between two trainings of one network."""
+"""Network interpolation: weighted sums of trainings of one network (Wang et al. 2018, "ESRGAN", section 3.4)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gramgan_cli.core.weights.header import WeightsHeader
 
 
 def check_alike(first: WeightsHeader, second: WeightsHeader, names: tuple[str, str]) -> None:
-    """Raise GramganError where two headers don't speak of one network: the difference is named."""
+    """Raise GramganError, naming the difference, if two headers do not describe the same network."""
     if first.arch != second.arch:
         raise GramganError(
             f"'{names[0]}' is a {first.arch} and '{names[1]}' a {second.arch}: only weights of one network mix."
@@ -30,28 +30,28 @@ def check_alike(first: WeightsHeader, second: WeightsHeader, names: tuple[str, s
 
 
 def _complete(header: WeightsHeader) -> dict[str, Any]:
-    """Every hyperparameter, whether the header spells it out or not; sequences as lists, as JSON has them."""
+    """Return all hyperparameters, including defaults; sequences as lists, as in JSON."""
     given = header.hyperparameters
     values = dict(given) if header.arch == interop.ARCH else archs.complete(header.arch, given)
     return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def interpolate(first: Mapping[str, Tensor], second: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
-    """(1 - alpha) * first + alpha * second, tensor by tensor; alpha in [0, 1]. See :func:`mixed`."""
+    """Return (1 - alpha) * first + alpha * second, tensor by tensor; alpha in [0, 1]. See :func:`mixed`."""
     if not 0 <= alpha <= 1:
         raise GramganError(f"alpha is {alpha:g}, which is not between 0 (the first model) and 1 (the second).")
     return mixed([first, second], [1 - alpha, alpha])
 
 
 def mixed(models: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
-    """The sum of share * model, tensor by tensor.
+    """Return the weighted sum of the models, tensor by tensor.
 
-    Computed in float64 and rounded once, so a model of share 1 comes back exactly. Counters (whole numbers, such as
-    BN's number of batches) are the last model's: no network reads them when it runs.
+    It is computed in float64 and rounded once, so a model of share 1 is reproduced exactly. Integers, such as BN's
+    number of batches, are the last model's; no network uses them at inference.
 
     Args:
         models: tensors by name, at least one model.
-        shares: one for each model, summing to 1.
+        shares: one per model, summing to 1.
 
     Raises:
         GramganError: names or shapes of the tensors differ.
@@ -77,7 +77,7 @@ def _mixed(name: str, tensors: Sequence[Tensor], shares: Sequence[float]) -> Ten
 
 
 def mixed_header(headers: Mapping[str, WeightsHeader], shares: Sequence[float]) -> WeightsHeader:
-    """What the mixed file says of itself: all origins and licences; no metrics, as nothing was measured."""
+    """Return the header of a mixture: all origins and licences, and no metrics, since nothing was measured."""
     first = next(iter(headers.values()))
     licences = dict.fromkeys(header.licence for header in headers.values())
     purposes = dict.fromkeys(header.trained_for for header in headers.values() if header.trained_for)

@@ -1,7 +1,7 @@
-"""Models that are mixed on the fly from stored ones: ``FIRST+SECOND@SHARE``, and more of them in the same way.
+"""Notation for models mixed from stored ones at load time: ``FIRST+SECOND@SHARE``, with any number of models.
 
-``a+b@0.2+c@0.5`` is 0.3 a + 0.2 b + 0.5 c: the first takes what the others leave. The signs occur in no model's name,
-so wherever a command takes a model it takes a mixture as well.
+``a+b@0.2+c@0.5`` is 0.3 a + 0.2 b + 0.5 c: the first model gets the remaining share. Model names can't contain '+' or
+'@', so a mixture can be used wherever a command takes a model.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOTATION = re.compile(rf"({_NAME})((?:\+{_NAME}@[^+@]+)+)")
 _OTHER = re.compile(rf"\+({_NAME})@([^+@]+)")
 
 ROUNDING = 1e-6
-"""How far above 1 the sum of shares may come to lie by their decimals."""
+"""Tolerance for sums of shares above 1 due to rounded decimals."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Mixture:
     """A weighted sum of models of one network (Wang et al. 2018, section 3.4, for two)."""
 
     shares: Mapping[str, float]
-    """Model's name -> its share, 0 to 1; they sum to 1."""
+    """Model name -> share, 0 to 1; the shares sum to 1."""
 
     def __str__(self) -> str:
         (first, _), *others = self.shares.items()
@@ -34,7 +34,7 @@ class Mixture:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The mixture that ``text`` writes down; None where it is no mixture. Shares outside [0, 1] are errors."""
+        """Parse a mixture; return None for other text. Raise UsageError for shares outside [0, 1]."""
         match = _NOTATION.fullmatch(text)
         if match is None:
             return None
@@ -50,7 +50,7 @@ class Mixture:
 
 
 def share_of(written: str) -> float | None:
-    """A share as a number; None where it is none from 0 to 1."""
+    """Parse a share; return None if it is not a number from 0 to 1."""
     try:
         share = float(written)
     except ValueError:
@@ -59,7 +59,7 @@ def share_of(written: str) -> float | None:
 
 
 def _share(text: str, written: str) -> float:
-    """A mixture's share, or an error that quotes the mixture."""
+    """Parse a mixture's share, or raise an error that quotes the mixture."""
     share = share_of(written)
     if share is None:
         raise UsageError(f"'{text}' mixes by {written}, which is not between 0 and 1.", "For example: a+b@0.5")

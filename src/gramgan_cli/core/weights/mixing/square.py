@@ -1,7 +1,7 @@
-"""The square of weights: four trainings of one network, from one another, so that what lies between is a model too.
+"""The square of weights: four trainings of one network, started from one another, so that mixtures work.
 
-One side is the damage that the photo has (``denoise``: clean, 0, to photo, 1), the other how much texture is
-invented (``style``: content, 0, to GAN, 1).
+One axis is the damage of the photo (``denoise``: 0 is clean, 1 is photo), the other the amount of invented texture
+(``style``: 0 is content, 1 is GAN).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ CLEAN_GAN, PHOTO, PHOTO_GAN = "clean-gan", "photo", "photo-gan"
 CORNERS = {CLEAN, CLEAN_GAN, PHOTO, PHOTO_GAN}
 
 DenoiseChoice = float | Literal["auto"]
-"""An amount from 0 to 1, or what each photo needs."""
+"""A strength from 0 to 1, or 'auto': chosen for each photo."""
 
 _AUTOMATIC = re.compile(r"auto@([\d.e-]+)")
 
 COLUMNS = {CLEAN: 0.0, PHOTO: 1.0}
-"""Content corner -> its amount of ``denoise``."""
+"""Content model -> its ``denoise``."""
 
 
 def square_model(denoise: float, style: float) -> str:
-    """The model at a position in the square: bilinear between the corners; corners without a share are left out.
+    """Return the model at a position in the square, mixed bilinearly; corners with share 0 are left out.
 
     Args:
         denoise: 0, for clean photos, to 1, for damaged ones.
-        style: 0, right on average, to 1, rich in texture.
+        style: 0, highest fidelity, to 1, most texture.
     """
     shares = {
         CLEAN: (1 - denoise) * (1 - style),
@@ -45,23 +45,23 @@ def square_model(denoise: float, style: float) -> str:
 
 
 def automatic_model(style: float) -> str:
-    """What stands for a model where the amount of denoising is chosen photo by photo: ``auto@STYLE``."""
+    """Return ``auto@STYLE``, which stands for a model if denoising is chosen for each photo."""
     return f"auto@{style:.6g}"
 
 
 def automatic_style(model: str) -> float | None:
-    """The style of ``automatic_model``; None for the name of a model."""
+    """Return the style of an ``automatic_model``; None for a model's name."""
     match = _AUTOMATIC.fullmatch(model)
     return float(match[1]) if match else None
 
 
 def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None, style: float | None = None) -> str:
-    """The model that a user means: the named one, or the position in the square, at the catalogue's where not said.
+    """Return the model that a user chose: the named one, or a position in the square, with the catalogue's defaults.
 
-    ``clean`` and ``photo`` with a style mix inside their column; ``auto`` is ``automatic_model``.
+    ``clean`` and ``photo`` can be mixed with their GAN model by ``style``. With 'auto', see ``automatic_model``.
 
     Raises:
-        UsageError: an amount beside a model that it does not go with.
+        UsageError: denoise or style is set for a model that does not support it.
     """
     if model is None:
         usual: Square = read_square()
@@ -83,7 +83,7 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
 
 
 def position_of(model: str) -> Square | None:
-    """Where a corner or a mixture stands in the square; None for other models, and for mixtures of others."""
+    """Return a corner's or mixture's position in the square; None for other models and mixtures of others."""
     mixture = Mixture({model: 1.0}) if model in CORNERS else Mixture.parse(model)
     if mixture is None or not mixture.shares.keys() <= CORNERS:
         return None
