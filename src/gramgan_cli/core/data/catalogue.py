@@ -1,4 +1,4 @@
-"""Where the benchmark sets can be fetched from, and under what terms."""
+"""Download locations and terms of the benchmark sets."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Archive:
-    """One file to fetch."""
+    """A file to download."""
 
     url: str
     folder: str
-    """Where its pictures go, inside the set's folder."""
+    """Subfolder of the set's folder for its images."""
     sha256: str | None = None
-    """Where its publisher's file is known by checksum."""
+    """Checksum of the publisher's file, if known."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A set that can be fetched, or the reason why not."""
+    """A set with its downloads, or with the reason why it has none."""
 
     name: str
     pictures: int
     licence: str
-    """One sentence."""
+    """Licence terms in one sentence."""
     page: str
-    """Where its makers describe it."""
+    """Home page of the set."""
     archives: tuple[Archive, ...]
-    """Empty where there is no public address."""
+    """Empty if there is no public download."""
 
 
 def _hosted(name: str) -> tuple[Archive, ...]:

@@ -1,7 +1,7 @@
-"""Aligned random crops of LR and HR, with flips and quarter turns.
+"""Aligned random crops of LR and HR, with flips and rotations by 90 degrees.
 
-The batch of a step is a pure function of (seed, step), so a resumed run needs no sampler state, and several processes
-take their share of the very batch that one process would see.
+The batch of a step is a pure function of (seed, step). A resumed run therefore needs no sampler state, and several
+processes take their shares of the same batch that one process would use.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from gramgan_cli.core.resize.matlab import Levels, make_lr
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's crops."""
+    """The crops of one step."""
 
     lr: Tensor
     """RGB or grey in [0, 1], (B, C, h, w)."""
     hr: Tensor
     """The same, (B, C, scale h, scale w)."""
     names: tuple[str, ...]
-    """The photos that the crops come from."""
+    """Names of the photos that the crops come from."""
     ref: Tensor | None = None
-    """References, RGB in [0, 1], (B, 3, scale h, scale w), for networks that take one."""
+    """Reference crops, RGB in [0, 1], (B, 3, scale h, scale w), for networks that take one."""
 
     def parts(self, count: int) -> list[Batch]:
-        """The batch in ``count`` parts of equal size, as nearly as they go; a crop is not divided further."""
+        """Split the batch into at most ``count`` parts of nearly equal size."""
         count = min(count, len(self.lr))
         refs = self.ref.tensor_split(count) if self.ref is not None else [None] * count
         names = iter(self.names)
@@ -51,7 +51,7 @@ class Batch:
 
 
 def turn(image: Levels, which: int) -> Levels:
-    """One of the eight symmetries of the square, 0..7: bit 0 flips rows, bit 1 flips columns, bit 2 transposes."""
+    """Apply one of the eight symmetries of the square, 0..7: bit 0 flips rows, bit 1 columns, bit 2 transposes."""
     if which & 1:
         image = image[::-1]
     if which & 2:
@@ -62,10 +62,10 @@ def turn(image: Levels, which: int) -> Levels:
 
 
 def to_tensor(images: Sequence[Levels]) -> Tensor:
-    """Pictures (H, W, C) of one size, of 8 or 16 bits -> float in [0, 1], (B, C, H, W), channels last in memory.
+    """Convert images (H, W, C) of one size, 8 or 16 bits, to float in [0, 1], (B, C, H, W), channels last in memory.
 
-    Divided by NumPy: torch would start threads for the thread that makes batches, which then wait, spinning, on the
-    cores that the step needs.
+    NumPy does the division, because torch would start threads for the thread that prepares batches. Those then
+    busy-wait on the cores that the training step needs.
     """
     levels = np.stack(images)
     values = levels.astype(np.float32)
@@ -75,27 +75,27 @@ def to_tensor(images: Sequence[Levels]) -> Tensor:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How crops are varied."""
+    """Random augmentation of crops."""
 
     flips: Literal["turns", "horizontal", "none"] = "turns"
-    """All flips and quarter turns, mirrored left to right only, or as they are."""
+    """All flips and rotations by 90 degrees, left-right flips only, or none."""
     rotation: float = 0.0
-    """Degrees, at most, by which HR is rotated either way before LR is made of it. Rotation interpolates, so HR becomes
+    """Largest random rotation of HR in degrees, either way, before LR is made. Rotation interpolates, so it makes HR
     softer than photos are."""
 
     def symmetry(self, draw: float) -> int:
-        """The symmetry for ``turn``, by a number drawn uniformly from [0, 1)."""
+        """Return the argument of ``turn`` for a number drawn uniformly from [0, 1)."""
         if self.flips == "none":
             return 0
         return int(draw * 8) if self.flips == "turns" else 2 * int(draw * 2)
 
 
 def rotated_pair(hr: Levels, top: int, left: int, side: int, scale: int, degrees: float) -> tuple[Levels, Levels]:
-    """LR and HR of a crop whose content is rotated about its middle: HR by bicubic interpolation, LR of it by MATLAB's.
+    """Return LR and HR of a crop rotated about its centre: HR by bicubic interpolation, LR from it by MATLAB's.
 
     Args:
         hr: (H, W, C).
-        top, left, side: the crop in HR pixels. What lies around it fills its corners, as far as the photo goes.
+        top, left, side: the crop in HR pixels. Its rotated corners show the surrounding photo, as far as it extends.
         scale: HR side over LR side.
         degrees: counterclockwise.
 
@@ -112,7 +112,7 @@ def rotated_pair(hr: Levels, top: int, left: int, side: int, scale: int, degrees
 
 
 def _rotated(window: Levels, degrees: float) -> Levels:
-    """A picture rotated about its middle by Pillow's bicubic; 16-bit grey in floats, which Pillow rotates too."""
+    """Rotate an image about its centre by Pillow's bicubic; 16-bit grey is rotated as floats."""
     if window.dtype == np.uint8:
         return np.asarray(Image.fromarray(window).rotate(degrees, Image.Resampling.BICUBIC))
     exact = Image.fromarray(window[:, :, 0].astype(np.float32)).rotate(degrees, Image.Resampling.BICUBIC)
@@ -120,13 +120,13 @@ def _rotated(window: Levels, degrees: float) -> Levels:
 
 
 def _smallest_side(photo: PreparedPhoto, scale: int) -> int:
-    """The shortest side, in HR pixels, of a photo and of its reference."""
+    """Return the shortest side of a photo and its reference, in HR pixels."""
     sides: list[int] = [side * scale for side in photo.lr.shape[:2]]
     return min(sides if photo.ref is None else sides + list(photo.ref.shape[:2]))
 
 
 def middle_of(photo: PreparedPhoto, scale: int, hr_crop: int) -> PreparedPhoto:
-    """The middle of a photo, ``hr_crop`` a side (HR pixels)."""
+    """Return the central crop of a photo, ``hr_crop`` HR pixels a side."""
     side = hr_crop // scale
     top, left = _middle(photo, side)
     hr = photo.hr[top * scale : (top + side) * scale, left * scale : (left + side) * scale]
@@ -134,15 +134,15 @@ def middle_of(photo: PreparedPhoto, scale: int, hr_crop: int) -> PreparedPhoto:
 
 
 def _middle(photo: PreparedPhoto, side: int) -> tuple[int, int]:
-    """Top and left of the middle crop of ``side`` LR pixels."""
+    """Return top and left of the central crop of ``side`` LR pixels."""
     height, width = photo.lr.shape[:2]
     return (height - side) // 2, (width - side) // 2
 
 
 def middle_crop(photo: PreparedPhoto, scale: int, hr_crop: int, seed: int) -> PreparedPhoto:
-    """The middle of a photo, ``hr_crop`` a side, with its reference: what networks with references are validated on.
+    """Return the central crop of a photo with its reference, for validating networks that take references.
 
-    Matching a whole photo with a whole reference would cost minutes on a CPU.
+    Matching a whole photo with a whole reference would take minutes on a CPU.
     """
     sampler = CropSampler([photo], scale, hr_crop, 1, seed, options=CropOptions(with_references=True))
     top, left = _middle(photo, sampler.lr_crop)
@@ -151,9 +151,9 @@ def middle_crop(photo: PreparedPhoto, scale: int, hr_crop: int, seed: int) -> Pr
 
 
 def degraded_photo(photo: PreparedPhoto, scale: int, degradation: Degradation, seed: int) -> PreparedPhoto:
-    """A photo with its LR degraded, always in the same way for one seed and name: what robustness is validated on.
+    """Return a photo with degraded LR, for robustness validation. It depends only on the seed and the photo's name.
 
-    Given LR is degraded itself, at its own size.
+    If LR was given, it is degraded itself, at its own size.
     """
     source, factor = (photo.lr, 1) if photo.given else (photo.hr, scale)
     lr = degrade(np.ascontiguousarray(_rgb(source)), factor, degradation, picture_draw(photo.name, seed))
@@ -162,23 +162,23 @@ def degraded_photo(photo: PreparedPhoto, scale: int, degradation: Degradation, s
 
 @dataclass(frozen=True)
 class CropOptions:
-    """What is done to the crops beside cutting them out."""
+    """Options of the crop sampler."""
 
     with_references: bool = False
-    """Give each crop a reference: the part of the photo's own reference at the same relative position, or, where the
-    photo has none, a second crop of the photo itself, shifted, scaled and relit."""
+    """Whether crops have references: the part of the photo's reference at the same relative position or, if it has
+    none, a second crop of the photo itself, shifted, scaled and with changed exposure."""
     degradation: Degradation | None = None
-    """Make the LR of a share of the crops as real photos are; None reduces all plainly."""
+    """Degrades the LR of a fraction of the crops like real photos; None uses plain bicubic reduction."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 def _rgb(levels: Levels) -> NDArray[np.uint8]:
-    """What is damaged, and what has references, are 8-bit RGB photos: recipes with others are refused."""
+    """Return the image as 8-bit RGB. Recipes that degrade or use references accept no other images."""
     return levels.astype(np.uint8, copy=False)
 
 
 def area_of(photo: PreparedPhoto) -> float:
-    """LR pixels of a photo."""
+    """Return the number of LR pixels of a photo."""
     return float(photo.lr.shape[0] * photo.lr.shape[1])
 
 
@@ -186,14 +186,14 @@ class CropSampler:
     """Draws the batch of any step.
 
     Args:
-        photos: prepared photos; those smaller than the crop are left out (none left is an error).
+        photos: prepared photos; those smaller than the crop are skipped. Raises if none is left.
         scale: HR side over LR side.
         hr_crop: HR side of the crops, a multiple of ``scale``.
-        batch_size: crops of a step, over all processes.
-        seed: of the run.
-        share: (rank, processes): which part of each batch this process takes.
+        batch_size: crops per step, over all processes.
+        seed: seed of the run.
+        share: (rank, number of processes): the part of each batch that this process takes.
         options: references, degradation, augmentation.
-        shares: share of the crops that each photo gives, in any unit; None goes by area.
+        shares: relative frequency of each photo, in any unit; None is by area.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class CropSampler:
         self.cumulative = np.cumsum(chosen / chosen.sum())
 
     def batch(self, step: int) -> Batch:
-        """This process's crops of ``step``: photos by their shares, positions, flips and turns uniform."""
+        """Return this process's crops of ``step``: photos by frequency; positions and symmetries uniformly."""
         draw = np.random.default_rng([self.seed, step]).random((self.batch_size, 4))
         mine = draw.reshape(-1, self.processes, 4)[:, self.rank]
         lr: list[Levels] = []
@@ -249,9 +249,9 @@ class CropSampler:
         return Batch(to_tensor(lr), to_tensor(hr), tuple(names), to_tensor(ref) if ref else None)
 
     def _pair(self, photo: PreparedPhoto, top: int, left: int, place: tuple[int, int]) -> tuple[Levels, Levels]:
-        """LR and HR of the crop at LR (top, left), rotated or degraded where the options say so.
+        """Return LR and HR of the crop at LR position (top, left), rotated or degraded according to the options.
 
-        ``place`` is (step, number in the batch), from which the randomness comes.
+        ``place`` is (step, index in the batch), which seeds the random numbers.
         """
         side = self.lr_crop * self.scale
         rotation = self.options.augmentation.rotation
@@ -262,7 +262,7 @@ class CropSampler:
         return self._lr(photo, top, left, np.random.default_rng([self.seed, *place, 1])), hr
 
     def _lr(self, photo: PreparedPhoto, top: int, left: int, draw: np.random.Generator) -> Levels:
-        """The LR crop at (top, left): of the whole photo's LR, or degraded."""
+        """Return the LR crop at (top, left), from the whole photo's LR or degraded."""
         side, degradation = self.lr_crop, self.options.degradation
         if degradation is None or draw.random() >= degradation.share:
             return photo.lr[top : top + side, left : left + side]
@@ -270,7 +270,7 @@ class CropSampler:
         return degraded_crop(_rgb(source), top, left, side, factor, degradation, draw)
 
     def reference(self, photo: PreparedPhoto, top: int, left: int, generator: np.random.Generator) -> NDArray[np.uint8]:
-        """The reference of the crop at LR (top, left): (hr_crop, hr_crop, 3)."""
+        """Return the reference of the crop at LR position (top, left): (hr_crop, hr_crop, 3)."""
         side = self.lr_crop * self.scale
         if photo.ref is None:
             return reference_crop(_rgb(photo.hr), top * self.scale, left * self.scale, side, generator)
@@ -280,7 +280,7 @@ class CropSampler:
         return photo.ref[row : row + side, column : column + side]
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
-        """The batches of steps ``first`` to ``last`` - 1, each made by a thread while the one before is used."""
+        """Yield the batches of steps ``first`` to ``last`` - 1; a thread prepares the next one in the background."""
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(self.batch, first)
             for step in range(first, last):

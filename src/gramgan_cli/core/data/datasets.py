@@ -1,17 +1,17 @@
-"""Finding the HR and LR pictures of a benchmark set on this computer, and reading them in pairs.
+"""Finding and reading the HR and LR images of a benchmark set on this computer.
 
-Folder layouts that are understood, the first that fits (x4; other scales likewise):
+Supported folder layouts, in order of precedence (for x4; other scales likewise):
 
-| layout | what |
+| layout | content |
 |---|---|
 | ``HR/`` + ``LR_x4/`` | the same file stems in both |
 | ``GTmod12/`` + ``LRbicx4/`` | the same |
 | ``DIV2K_valid_HR/`` + ``DIV2K_valid_LR_bicubic/X4/`` | LR stems may end in ``x4`` |
 | ``*_HR.png`` + ``*_LR.png`` | in one folder |
-| ``NNN_0.png`` + ``NNN_1.png`` ... ``NNN_5.png`` | CUFED5: HR, references from the most similar on |
+| ``NNN_0.png`` + ``NNN_1.png`` ... ``NNN_5.png`` | CUFED5: HR, references by decreasing similarity |
 | ``*_in.png`` + ``*_ref.png`` | HR, reference; LR is made |
 | ``HR/``, ``GTmod12/``, ``DIV2K_valid_HR/`` or ``original/`` alone | LR is made |
-| pictures right inside | HR; LR is made |
+| images directly inside | HR; LR is made |
 """
 
 from __future__ import annotations
@@ -33,34 +33,34 @@ from gramgan_cli.core.images.formats.pillow import open_image
 from gramgan_cli.core.resize.matlab import Levels, crop_to_multiple, make_lr
 
 NAMES = ("Set5", "Set14", "BSD100", "Urban100", "Manga109", "CUFED5", "DIV2K")
-"""The sets that papers report on, by the folder name that they are looked for under."""
+"""Sets that papers report on, by folder name."""
 
 
 @dataclass(frozen=True)
 class PairOfFiles:
-    """One picture of a set."""
+    """The files of one image of a set."""
 
     name: str
     """Stem of the HR file, without ``_HR``."""
     hr: Path
     lr: Path | None
-    """None where LR is to be made from HR."""
+    """None if LR is to be made from HR."""
     reference: Path | None = None
-    """The most similar reference picture, where the set has any."""
+    """The most similar reference image, if the set has references."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A set of pictures to measure on."""
+    """A set of images to measure on."""
 
     name: str
     folder: Path
     layout: str
-    """Where in ``folder`` the pictures lie, in words."""
+    """Description of the images' location in ``folder``."""
     pairs: tuple[PairOfFiles, ...]
 
     def __post_init__(self) -> None:
-        """Names tell pictures apart in results and reports: two of one name are an error that names both files."""
+        """Raise if two images have the same name, since names identify images in results and reports."""
         seen: dict[str, Path] = {}
         for pair in self.pairs:
             if pair.name in seen:
@@ -72,26 +72,26 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture, decoded."""
+    """A decoded image with its LR."""
 
     name: str
     lr: Levels
-    """(h, w, 3) ``uint8`` RGB, or (h, w, 1) ``uint16`` where grey was asked for."""
+    """(h, w, 3) ``uint8`` RGB, or (h, w, 1) ``uint16`` if grey was requested."""
     hr: Levels
     """(scale h, scale w, C), of LR's type."""
     grey: bool
-    """Whether HR holds no colour: all three channels are equal."""
+    """Whether HR has no colour, that is, all three channels are equal."""
     reference: NDArray[np.uint8] | None = None
     """(H', W', 3), RGB, of any size."""
     one_channel: bool = False
-    """Whether HR's file holds grey levels alone, not colours that happen to be grey."""
+    """Whether HR's file has a single grey channel, rather than colour channels that happen to be equal."""
 
 
 def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
-    """The set that the user means by ``text``: a known name under one of ``folders``, or a folder.
+    """Return the set that ``text`` names: a known name below one of ``folders``, or a folder.
 
-    A known name (any case) is looked for under ``folders`` in order, then as a folder; anything else is a folder, or a
-    name under ``folders``. Raises GramganError where nothing is found, and for counts that don't match.
+    A known name (in any case) is searched below ``folders`` in order, then as a folder. Other text is a folder, or a
+    name below ``folders``. Raises GramganError if nothing is found, or if HR and LR files do not match.
     """
     known = {name.casefold(): name for name in NAMES}.get(text.casefold())
     inside = [folder / (known or text) for folder in folders]
@@ -106,7 +106,7 @@ def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
 
 
 def missing_dataset(name: str, folders: Sequence[Path]) -> GramganError:
-    """The error for a known set that is not there, with what to do about it, with network and without."""
+    """Return the error for a known set that is missing, with instructions for online and offline use."""
     looked = " or ".join(str(folder) for folder in [*folders, Path.cwd()])
     target = folders[0] / name if folders else Path(name)
     missing = f"{name} is not on this computer (looked under {looked})."
@@ -120,7 +120,7 @@ def missing_dataset(name: str, folders: Sequence[Path]) -> GramganError:
 
 
 def open_dataset(folder: Path, scale: int, name: str | None = None) -> Dataset:
-    """The set in ``folder``, whatever its layout. Raises GramganError where it has none or a file lacks its pair."""
+    """Return the set in ``folder``, of any layout. Raises GramganError for an empty folder or an unpaired file."""
     name = name or folder.resolve().name
     for hr, lr in (
         ("HR", f"LR_x{scale}"),
@@ -149,14 +149,14 @@ def open_dataset(folder: Path, scale: int, name: str | None = None) -> Dataset:
 
 
 def _alone(hr_files: Sequence[Path]) -> tuple[PairOfFiles, ...]:
-    """HR pictures whose LR is to be made."""
+    """Return pairs of HR images whose LR is to be made."""
     return tuple(PairOfFiles(path.stem, path, None) for path in hr_files)
 
 
 def _with_references(pictures: Sequence[Path], pattern: str) -> tuple[PairOfFiles, ...]:
-    """HR pictures with their references, by a pattern of the stem: its name, then which of the two it is.
+    """Return HR images with references, by a pattern that splits stems into the name and the kind.
 
-    Empty where no picture has both; a file of the one kind without the other is then an error that names it.
+    Empty if no image has both kinds. Otherwise a file without its counterpart raises an error.
     """
     kinds: dict[str, dict[str, Path]] = {}
     for path in pictures:
@@ -175,7 +175,7 @@ def _with_references(pictures: Sequence[Path], pattern: str) -> tuple[PairOfFile
 
 
 def _match(hr_files: Sequence[Path], lr_files: Sequence[Path], suffix: str, scale: int) -> tuple[PairOfFiles, ...]:
-    """Each HR file with the LR file of its name; a file that is left over on either side is an error that names it."""
+    """Pair HR and LR files by name; raise for a file without counterpart on either side."""
     lr_suffix = suffix.replace("HR", "LR")
     left_over = {path.stem.removesuffix(lr_suffix): path for path in lr_files}
     counts = f"({len(hr_files)} HR and {len(lr_files)} LR pictures)"
@@ -192,7 +192,7 @@ def _match(hr_files: Sequence[Path], lr_files: Sequence[Path], suffix: str, scal
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """A picture as 8-bit RGB (H, W, 3), upright. Raises GramganError for absent and unreadable files and for bombs."""
+    """Read an image as 8-bit RGB (H, W, 3), upright. Raises GramganError if missing, unreadable or a bomb."""
     _check_there(path)
     return read_rgb(path)
 
@@ -203,7 +203,7 @@ def _check_there(path: Path) -> None:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) of a picture, upright, from its header alone. Raises GramganError as ``read_picture`` does."""
+    """Return (height, width) of an upright image from its header. Raises GramganError as ``read_picture`` does."""
     if not path.is_file():
         raise GramganError(f"There is no file {path}.")
     with picture_errors(str(path)), open_image(path) as image:
@@ -212,14 +212,14 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def read_sample(pair: PairOfFiles, scale: int, channels: Channels = 3) -> Sample:
-    """Decode a pair; HR is cropped right and bottom to a multiple of ``scale``, LR is made where there is none.
+    """Decode a pair. HR is cropped at the right and bottom to a multiple of ``scale``; missing LR is made.
 
     Args:
         pair: the files.
         scale: HR side over LR side.
         channels: 3 for RGB of 8 bits, 1 for grey of 16 bits.
 
-    Raises GramganError for unreadable files and for an LR that is not 1/``scale`` of its HR.
+    Raises GramganError for unreadable files and if the size of LR is not 1/``scale`` of HR's.
     """
     for path in (pair.hr, pair.lr, pair.reference):
         if path is not None:
@@ -238,6 +238,6 @@ def read_sample(pair: PairOfFiles, scale: int, channels: Channels = 3) -> Sample
 
 
 def _has_one_channel(path: Path) -> bool:
-    """Whether a picture's file holds grey levels, with or without transparency."""
+    """Return whether an image file has a grey channel only, with or without transparency."""
     with picture_errors(str(path)), open_image(path) as image:
         return image.mode.startswith(("L", "1", "I", "F"))

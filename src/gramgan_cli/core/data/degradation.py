@@ -1,4 +1,4 @@
-"""Damaged LR of whole photos and of crops: a recipe's ``degradation`` table at work."""
+"""Degraded LR of whole photos and crops, according to a recipe's ``degradation`` table."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from gramgan_cli.core.data.damage.web import web_damaged
 from gramgan_cli.core.data.damage.wide import wide_damaged
 
 CONTEXT = 8
-"""LR pixels around a crop that are degraded with it, so that its border looks like its inside."""
+"""LR pixels around a crop that are degraded with it, so that its border looks like its interior."""
 
 
 def degrade(hr: NDArray[np.uint8], scale: int, strength: Degradation, draw: np.random.Generator) -> NDArray[np.uint8]:
-    """A real photo's LR of ``hr``.
+    """Return the degraded LR of ``hr``.
 
     Args:
         hr: RGB (H, W, 3), both sides multiples of ``scale``.
         scale: HR side over LR side.
-        strength: limits and chances; its ``share`` is the caller's business.
-        draw: where the randomness comes from; equal states give equal pictures.
+        strength: limits and probabilities; ``share`` is not used here.
+        draw: random generator; equal states give equal images.
 
     Returns:
         RGB (H / scale, W / scale, 3).
@@ -33,7 +33,7 @@ def degrade(hr: NDArray[np.uint8], scale: int, strength: Degradation, draw: np.r
 
 
 def picture_draw(name: str, seed: int) -> np.random.Generator:
-    """The randomness of one whole picture: a function of its file name and the seed."""
+    """Return the random generator for a whole image, seeded by its file name and the seed."""
     return np.random.default_rng([seed, *os.fsencode(name)])
 
 
@@ -46,7 +46,7 @@ def degraded_crop(
     strength: Degradation,
     draw: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """The degraded LR of one crop of a photo, made with its surroundings.
+    """Return the degraded LR of a crop, degraded together with its surroundings.
 
     Args:
         hr: the photo, RGB (H, W, 3), both sides multiples of ``scale``.

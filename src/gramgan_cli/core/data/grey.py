@@ -1,4 +1,4 @@
-"""Pictures as grey levels of 16 bits, which hold those of 8 bits exactly: what networks of one channel learn from."""
+"""Images as 16-bit grey levels, which represent 8-bit ones exactly, for networks with one channel."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.samples import EIGHT, FLOAT
 
 WEIGHTS = np.array([0.299, 0.587, 0.114])
-"""Of R, G and B in the brightness of a colour picture (ITU-R BT.601, full range)."""
+"""Weights of R, G and B in a colour image's luma (ITU-R BT.601, full range)."""
 
 STEP = 257
-"""16-bit levels from one 8-bit level to the next: 255 becomes 65535."""
+"""Number of 16-bit levels per 8-bit level: 255 becomes 65535."""
 
 
 def read_grey(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint16]:
-    """A picture as 16-bit grey, upright. Transparency is left out; a colour picture gives its brightness.
+    """Read an image as 16-bit grey, upright. Transparency is dropped; colours are converted to luma.
 
     Args:
         file: a path, or an open file.
-        name: what errors call it; the path where it is None.
+        name: name for error messages; defaults to the path.
 
     Returns:
         (H, W, 1).
 
     Raises:
-        GramganError: it can't be read as a picture.
+        GramganError: the file can't be read as an image.
     """
     try:
         content = file.read_bytes() if isinstance(file, Path) else file.read()
@@ -50,7 +50,7 @@ def read_grey(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint
 
 
 def as_rgb8(image: NDArray[np.uint8 | np.uint16]) -> NDArray[np.uint8]:
-    """Grey levels (H, W, 1) of 16 bits as 8-bit RGB (H, W, 3), to be shown; 8-bit RGB as it is."""
+    """Convert 16-bit grey (H, W, 1) to 8-bit RGB (H, W, 3) for display; return 8-bit RGB unchanged."""
     if image.dtype == np.uint8:
         return image.astype(np.uint8, copy=False)
     return np.repeat(((image.astype(np.uint32) + STEP // 2) // STEP).astype(np.uint8), 3, axis=2)

@@ -1,4 +1,4 @@
-"""Which photos are held out of training, to measure on."""
+"""Choice of the photos that are held out of training for validation."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 MOST = 8
-"""Photos held out at most."""
+"""Maximum number of held-out photos."""
 ONE_IN = 20
-"""One photo in so many is held out."""
+"""One photo in this many is held out."""
 
 T = TypeVar("T")
 
 
 def held_out_indices(count: int) -> list[int]:
-    """Indices of the photos that are held out of ``count``, evenly spread; none of a single photo."""
+    """Return the indices of held-out photos among ``count``, evenly spaced; none of a single photo."""
     if count < 2:
         return []
     held = min(MOST, max(1, count // ONE_IN))
@@ -22,7 +22,7 @@ def held_out_indices(count: int) -> list[int]:
 
 
 def split_held_out(photos: Sequence[T]) -> tuple[list[T], list[T]]:
-    """(photos to train on, photos held out)."""
+    """Split photos into (training photos, held-out photos)."""
     indices = set(held_out_indices(len(photos)))
     rest = [photo for index, photo in enumerate(photos) if index not in indices]
     return rest, [photo for index, photo in enumerate(photos) if index in indices]

@@ -1,4 +1,4 @@
-"""Which files of a folder are pictures."""
+"""Listing the image files of a folder."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 from gramgan_cli.core.errors import GramganError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
-"""Kinds of files that training and measuring read."""
+"""Suffixes of images that training and measuring read."""
 
 LIST_SUFFIX = ".txt"
-"""Of a file that lists pictures, one path a line."""
+"""Suffix of a file that lists images, one path per line."""
 
 _LR_FOLDER = re.compile(r"(.*_)?LR(_.*|bic.*)?|[xX][2348]")
-"""Folders of reduced pictures, which are no photos to learn from."""
+"""Names of folders with reduced images, which are not used for training."""
 
 _RUN_FILE = "recipe.toml"
-"""A folder that holds it is a training run's, with sample pictures inside."""
+"""File that marks a training run's folder, which contains sample images."""
 
 
 def _is_picture(path: Path) -> bool:
@@ -25,24 +25,24 @@ def _is_picture(path: Path) -> bool:
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """The picture files right inside ``folder``, sorted by name. An absent or empty folder is an error."""
+    """Return the image files directly in ``folder``, sorted by name. Raises if there are none or no such folder."""
     if not folder.is_dir():
         raise GramganError(f"There is no folder {folder}.")
     return _some(sorted(path for path in folder.iterdir() if _is_picture(path)), folder)
 
 
 def find_photos(source: Path) -> list[Path]:
-    """The photos of a training source: a folder with all folders inside it, or a list of files.
+    """Return the photos of a training source: a folder with its subfolders, or a list of files.
 
-    A list has the suffix ``.txt`` and one path a line, relative to the list's own folder; empty lines and lines that
-    start with ``#`` don't count. Inside folders, hidden folders, folders of reduced pictures (``LR``, ``LR_x4``,
-    ``*_LR_bicubic``, ``X4``) and training runs are left out.
+    A list has the suffix ``.txt`` and one path per line, relative to the list's folder. Empty lines and lines that
+    start with ``#`` are ignored. Hidden subfolders, those of reduced images (``LR``, ``LR_x4``, ``*_LR_bicubic``,
+    ``X4``) and training runs are skipped.
 
     Returns:
         Sorted paths; those of a list in its order.
 
     Raises:
-        GramganError: nothing is there, or a listed file is missing.
+        GramganError: the source is missing or empty, or a listed file is missing.
     """
     if source.suffix.lower() == LIST_SUFFIX:
         return _listed(source)
@@ -73,7 +73,7 @@ def _some(pictures: list[Path], source: Path) -> list[Path]:
 
 
 def _listed(file: Path) -> list[Path]:
-    """The pictures that a list names."""
+    """Return the images that a list names."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as error:

@@ -1,7 +1,7 @@
-"""Photos prepared for training: every HR photo and its LR, decoded once into one memory-mapped file.
+"""Prepared training photos: every HR photo and its LR, decoded once into one memory-mapped file.
 
-Decoding a JPEG for every crop costs far more than the crop. The file is keyed by what it was made from, shared by all
-processes of a machine, and survives runs, so a resumed run starts at once.
+Decoding a JPEG for every crop takes far longer than cropping. The file's name is a hash of its sources. All processes
+on a computer share it, and it is kept after the run, so a resumed run starts at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gramgan_cli.core.resize.matlab import Levels, crop_to_multiple, make_lr
 VERSION = 4
 
 Channels = Literal[1, 3]
-"""Of prepared photos: grey levels of 16 bits, or RGB of 8 bits."""
+"""Channels of prepared photos: 1 for 16-bit grey, 3 for 8-bit RGB."""
 
 DTYPES: dict[int, np.dtype[np.uint8 | np.uint16]] = {1: np.dtype(np.uint16), 3: np.dtype(np.uint8)}
 """Sample type for each number of channels."""
@@ -38,7 +38,7 @@ DTYPES: dict[int, np.dtype[np.uint8 | np.uint16]] = {1: np.dtype(np.uint16), 3: 
 
 @dataclass(frozen=True)
 class PreparedPhoto:
-    """One photo as views into the mapped file."""
+    """One photo, as views into the mapped file."""
 
     name: str
     """File name of the HR photo."""
@@ -49,30 +49,30 @@ class PreparedPhoto:
     ref: NDArray[np.uint8] | None = None
     """A reference photo of any size (H, W, 3), for networks that take one."""
     given: bool = False
-    """Whether LR was given and not made from HR."""
+    """Whether LR was given rather than made from HR."""
 
 
 def read_rgb(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint8]:
-    """A picture as 8-bit RGB (H, W, 3), turned upright by its EXIF orientation. Errors name the file (as ``name``)."""
+    """Read an image as 8-bit RGB (H, W, 3), upright by EXIF orientation. Errors name the file (as ``name``)."""
     with picture_errors(name or str(file)), open_image(file) as image:
         return _in_8bit(ImageOps.exif_transpose(image))
 
 
 @contextmanager
 def picture_errors(path: str) -> Iterator[None]:
-    """What Pillow raises over a picture that it can't read, as one sentence that names it."""
+    """Convert Pillow's errors about an unreadable image to a ``GramganError`` that names it."""
     try:
         yield
     except Image.DecompressionBombError as error:
         raise GramganError(f"{path} was refused: {error}") from error
     except GramganError:
         raise
-    except Exception as error:  # Pillow's readers raise errors of many kinds over damaged files
+    except Exception as error:  # Pillow raises many kinds of errors for damaged files
         raise GramganError(f"{path} can't be read as a picture: {error}.") from error
 
 
 def _in_8bit(image: Image.Image) -> NDArray[np.uint8]:
-    """RGB (H, W, 3). Grey of 16 bits and of floats in [0, 1] is brought to 8 bits here: Pillow would cut it at 255."""
+    """Convert to RGB (H, W, 3). 16-bit and float grey are scaled here, because Pillow would clip them at 255."""
     if not image.mode.startswith(("I", "F")):
         return np.asarray(image.convert("RGB"))
     grey = np.asarray(image).astype(np.float64) * (255 / 65535 if image.mode.startswith("I") else 255)
@@ -81,24 +81,24 @@ def _in_8bit(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def read_levels(file: Path | BinaryIO, channels: Channels, name: str | None = None) -> Levels:
-    """A picture as 8-bit RGB (H, W, 3) or 16-bit grey (H, W, 1), upright. Errors name the file (as ``name``)."""
+    """Read an image as 8-bit RGB (H, W, 3) or 16-bit grey (H, W, 1), upright. Errors name the file (as ``name``)."""
     return read_rgb(file, name) if channels == 3 else read_grey(file, name)
 
 
 def prepared_content(name: str, content: bytes, scale: int, channels: Channels) -> PreparedPhoto:
-    """The photo of a file's content, LR made."""
+    """Prepare the photo in a file's content, with LR made."""
     lr, hr = pair_of(read_levels(BytesIO(content), channels, name), scale)
     return PreparedPhoto(name, lr, hr)
 
 
 def pair_of(photo: Levels, scale: int) -> tuple[Levels, Levels]:
-    """LR (h, w, C) and HR (scale h, scale w, C) of a photo; LR is MATLAB bicubic of the whole photo."""
+    """Return LR (h, w, C) and HR (scale h, scale w, C) of a photo; LR is the whole photo's MATLAB bicubic."""
     hr = crop_to_multiple(photo, scale)
     return make_lr(hr, scale), hr
 
 
 def _pair(path: Path, lr_path: Path | None, scale: int, channels: Channels) -> tuple[Levels, Levels]:
-    """LR and HR of a photo; LR is read where it is given, and must have 1/``scale`` of HR's sides."""
+    """Return LR and HR of a photo. LR is read if a path is given; its sides must then be 1/``scale`` of HR's."""
     photo = read_levels(path, channels)
     if lr_path is None:
         return pair_of(photo, scale)
@@ -115,7 +115,7 @@ def _pair(path: Path, lr_path: Path | None, scale: int, channels: Channels) -> t
 def _pairs(
     paths: Sequence[Path], lr_paths: Sequence[Path | None], scale: int, channels: Channels
 ) -> Iterator[tuple[Levels, Levels]]:
-    """The pairs of all paths in order, decoded by two threads a few photos ahead."""
+    """Yield the pairs of all paths in order; two threads decode a few photos ahead."""
     ahead = 4
     with ThreadPoolExecutor(2) as pool:
         first = range(min(ahead, len(paths)))
@@ -127,13 +127,13 @@ def _pairs(
 
 
 def _key(paths: Sequence[Path], scale: int, channels: Channels) -> str:
-    """A name for the prepared file that changes when any photo, or the way of preparing, does."""
+    """Return a name for the prepared file that changes if any photo or the preparation changes."""
     facts = [[str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
     return hashlib.sha256(json.dumps([VERSION, scale, channels, facts]).encode()).hexdigest()[:24]
 
 
 def _stored_shapes(index: Path, pixels: Path, count: int, scale: int, channels: Channels) -> list[list[int]] | None:
-    """LR height and width of each prepared photo; None where nothing is prepared, or the two files don't agree."""
+    """Return LR height and width of each prepared photo; None if nothing is prepared or the files do not agree."""
     try:
         shapes = json.loads(index.read_text(encoding="utf-8"))
         size = pixels.stat().st_size
@@ -153,20 +153,20 @@ def prepare_photos(
     lr_paths: Sequence[Path] | None = None,
     channels: Channels = 3,
 ) -> list[PreparedPhoto]:
-    """Prepare photos (or find them prepared) and map them into memory.
+    """Prepare photos, or reuse prepared ones, and map them into memory.
 
-    Two processes that prepare at once do the work twice and leave one file.
+    If two processes prepare the same photos at once, both do the work, and one file is kept.
 
     Args:
         paths: HR photos.
         scale: HR side over LR side.
         cache: folder of the prepared files.
-        progress: called with (photos done, photos in all) while preparing.
+        progress: called with (photos done, total) during preparation.
         lr_paths: the given LR of each photo; None makes LR by MATLAB's bicubic.
         channels: 3 for RGB of 8 bits, 1 for grey levels of 16 bits.
 
     Raises:
-        GramganError: a file that can't be read; a given LR of another size than HR / scale, by name.
+        GramganError: a file can't be read, or the size of a given LR is not HR's divided by ``scale``.
     """
     key = _key([*paths, *(lr_paths or [])], scale, channels)
     pixels, index = cache / f"{key}.pixels", cache / f"{key}.json"
@@ -195,7 +195,7 @@ def prepare_photos(
 
 
 def reference_of(name: str, references: Sequence[Path]) -> Path | None:
-    """The reference of a photo among ``references``: the file of the same stem, or ``*_ref`` for ``*_in``."""
+    """Return the reference of a photo among ``references``: the same stem, or ``*_ref`` for ``*_in``; else None."""
     stem = Path(name).stem
     wanted = {stem, stem.removesuffix("_in") + "_ref"} if stem.endswith("_in") else {stem}
     return next((path for path in references if path.stem in wanted), None)
@@ -204,7 +204,7 @@ def reference_of(name: str, references: Sequence[Path]) -> Path | None:
 def add_references(
     photos: Sequence[PreparedPhoto], folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> list[PreparedPhoto]:
-    """The photos with their references of ``folder``; one without a reference is an error that names it."""
+    """Return the photos with their references from ``folder``; raise for a photo without one."""
     references = list_pictures(folder)
     paired = []
     for done, photo in enumerate(photos, 1):

@@ -1,4 +1,4 @@
-"""References for training TTSR on single photos: a second crop of the same photo, shifted, scaled and relit."""
+"""References for training TTSR on single photos: a second crop of each photo, shifted, scaled and relit."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from gramgan_cli.core.resize.matlab import imresize, round_to_8bit
 
 SHIFT = 0.25
-"""Largest shift along each axis, in sides of the crop."""
+"""Largest shift along each axis, as a fraction of the crop's side."""
 SCALE = 1.25
-"""Largest enlargement of what is seen, and inverse of the largest reduction."""
+"""Largest scale of the visible area; its inverse is the smallest."""
 GAMMA = 1.25
-"""Largest exponent of the tone curve, and inverse of the smallest."""
+"""Largest exponent of the tone curve; its inverse is the smallest."""
 EXPOSURE = 0.2
 """Largest relative change of brightness."""
 TINT = 0.05
@@ -20,18 +20,18 @@ TINT = 0.05
 
 
 def _log_uniform(generator: np.random.Generator, largest: float) -> float:
-    """Between 1 / ``largest`` and ``largest``, so that enlarging and reducing are equally likely."""
+    """Draw log-uniformly between 1 / ``largest`` and ``largest``, so that both directions are equally likely."""
     return float(np.exp(generator.uniform(-np.log(largest), np.log(largest))))
 
 
 def _shifted(start: int, side: int, window: int, length: int, generator: np.random.Generator) -> int:
-    """Start of a window about the middle of [start, start + side), shifted at random, inside [0, length)."""
+    """Return the start of a randomly shifted window around the centre of [start, start + side), inside [0, length)."""
     middle = start + side / 2 + generator.uniform(-SHIFT, SHIFT) * side
     return int(np.clip(round(middle - window / 2), 0, length - window))
 
 
 def relight(image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Another exposure, tone curve and white balance: gain * (image / 255) ** gamma, one gain for each channel."""
+    """Change exposure, tone curve and white balance: gain * (image / 255) ** gamma, with one gain per channel."""
     gamma = _log_uniform(generator, GAMMA)
     gain = (1 + generator.uniform(-EXPOSURE, EXPOSURE)) * (1 + generator.uniform(-TINT, TINT, 3))
     table = (np.arange(256) / 255.0)[:, None] ** gamma * gain
@@ -42,15 +42,15 @@ def relight(image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray
 def reference_crop(
     photo: NDArray[np.uint8], top: int, left: int, side: int, generator: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A reference for the crop ``photo[top : top + side, left : left + side]``.
+    """Return a reference for the crop ``photo[top : top + side, left : left + side]``.
 
-    It shows up to a quarter more or less, is shifted by up to a quarter of a side, and is relit; so most of what the
-    crop shows is in it, never at the same place, size and brightness.
+    Its area is up to a quarter larger or smaller (per side), shifted by up to a quarter of a side, and relit. It
+    contains most of the crop's content, at another position, size and brightness.
 
     Args:
         photo: RGB (H, W, 3), both sides at least ``side``.
         top, left, side: the HR crop.
-        generator: where the randomness comes from; equal states give equal references.
+        generator: random generator; equal states give equal references.
 
     Returns:
         RGB (side, side, 3).

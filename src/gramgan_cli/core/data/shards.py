@@ -1,9 +1,9 @@
-"""Training photos from tar shards (WebDataset): read in order, a window of photos at a time, resumed exactly.
+"""Training photos from tar shards (WebDataset), read sequentially with a window of photos in memory.
 
-The photos of all shards form an endless stream: epoch after epoch, the shards in an order drawn from (seed, epoch), the
-photos of a shard in theirs. Steps draw their crops from a window of the stream, and windows follow one another, so the
-batch of a step is a pure function of (seed, step), as it is for folders. A run that goes on reads the window of its
-step and nothing before it.
+The photos of all shards form an endless stream. In every epoch the shards are ordered at random by (seed, epoch), and
+the photos of a shard keep their order. Steps draw their crops from a window of the stream, and windows follow one
+another. The batch of a step is therefore a pure function of (seed, step), as for folders, and a resumed run reads only
+the window of its step.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Shards:
-    """Tar shards and how many photos each holds."""
+    """Tar shards and the number of photos in each."""
 
     files: tuple[str, ...]
     """Paths or URLs."""
@@ -41,20 +41,20 @@ class Shards:
 
     @property
     def photos(self) -> int:
-        """In all shards."""
+        """Total number of photos."""
         return sum(self.counts)
 
 
 def find_shards(sources: Sequence[str]) -> list[str]:
-    """The shards among the sources of training photos, in order; none where all are folders of pictures or lists.
+    """Return the shards among the sources of training photos, in order. Folders of images and lists have none.
 
-    A source is a tar file, a row of them (``train-{0000..0099}.tar``) or a folder of them, a path or a URL.
+    A source is a tar file, a range of them (``train-{0000..0099}.tar``) or a folder of them, as a path or a URL.
     """
     return [file for source in sources for file in _shards_of(source)]
 
 
 def is_shards(source: str) -> bool:
-    """Whether a source of training photos names tar shards."""
+    """Return whether a source of training photos consists of tar shards."""
     return bool(_shards_of(source))
 
 
@@ -78,7 +78,7 @@ def _webdataset() -> Any:
 
 
 def samples(file: str) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of every photo of a shard, in its order: the picture of each WebDataset sample."""
+    """Yield (name, content) of every photo in a shard, in order: the image of each WebDataset sample."""
     tar = _webdataset().tariterators
     where = locate(file)
     try:
@@ -104,9 +104,9 @@ def _stream(file: str) -> Any:
 
 
 def count_photos(files: Sequence[str], cache: Path, progress: Callable[[int, int], None] | None = None) -> Shards:
-    """How many photos each shard holds; counted once (all of it is read), then remembered under ``cache``.
+    """Count the photos in each shard. A shard is read in full once; the count is then cached under ``cache``.
 
-    A shard of this computer that changed is counted again; one at a URL is known by its name.
+    A local shard is counted again if it changes; a shard at a URL is identified by its name.
     """
     counts = []
     for done, file in enumerate(files, 1):
@@ -134,7 +134,7 @@ def _key(file: str) -> str:
 
 
 def photos_at(shards: Shards, order: Sequence[int], first: int, last: int) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of the photos ``first`` to ``last`` - 1, counted through the shards in ``order``."""
+    """Yield (name, content) of the photos ``first`` to ``last`` - 1, numbered through the shards in ``order``."""
     ends = list(accumulate(shards.counts[shard] for shard in order))
     at = bisect_right(ends, first)
     while first < last:
@@ -153,17 +153,17 @@ def photos_at(shards: Shards, order: Sequence[int], first: int, last: int) -> It
 
 
 class ShardSampler:
-    """Draws the batch of any step from shards; see the module.
+    """Draws the batch of any step from shards; see the module's description.
 
     Args:
         shards: from ``count_photos``.
-        held_out: indices of photos, counted through the shards in their order, that no batch may show.
+        held_out: indices of photos, numbered through the shards in their original order, to exclude from batches.
         scale: HR side over LR side.
-        window: photos in memory at once (twice as many while the next ones are read).
+        window: photos in memory at once (twice as many while the next window is read).
         window_steps: steps that draw from one window.
-        seed: of the run.
+        seed: seed of the run.
         sampler: makes the sampler of a window's photos.
-        channels: of the photos.
+        channels: channels of the photos.
     """
 
     def __init__(
@@ -185,11 +185,11 @@ class ShardSampler:
         self._next: tuple[int, Future[CropSampler]] | None = None
 
     def batch(self, step: int) -> Batch:
-        """This process's crops of ``step``."""
+        """Return this process's crops of ``step``."""
         return self._of_window(step // self._steps).batch(step)
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
-        """The batches of steps ``first`` to ``last`` - 1; the next window is read while the one before is used."""
+        """Yield the batches of steps ``first`` to ``last`` - 1; the next window is read in the background."""
         while first < last:
             window = first // self._steps
             sampler = self._of_window(window)
@@ -209,7 +209,7 @@ class ShardSampler:
         return self._made[1]
 
     def _read(self, window: int) -> CropSampler:
-        """The sampler of a window; photos that are held out are left out of it."""
+        """Return the sampler of a window, without held-out photos."""
         with ThreadPoolExecutor(2) as decoders:
             contents = self.contents(window)
             waiting = [
@@ -219,7 +219,7 @@ class ShardSampler:
             return self._sampler([ready.result() for ready in waiting])
 
     def contents(self, window: int) -> Iterator[tuple[str, bytes]]:
-        """Name and content of each photo of a window, as they lie in the tars."""
+        """Yield name and content of each photo of a window, undecoded."""
         total = self.shards.photos
         first, last = window * self._window, (window + 1) * self._window
         while first < last:
@@ -235,7 +235,7 @@ class ShardSampler:
 
 
 class _OrderToIndex:
-    """From a photo's number in an epoch's order to its index through the shards in their own order."""
+    """Maps a photo's number in an epoch's order to its index in the shards' original order."""
 
     def __init__(self, starts: Sequence[int], order: Sequence[int]) -> None:
         self._starts, self._order = starts, order
@@ -249,7 +249,7 @@ class _OrderToIndex:
 
 
 def prepared_at(shards: Shards, indices: Sequence[int], scale: int, channels: Channels = 3) -> list[PreparedPhoto]:
-    """The photos at some indices, ready for validation."""
+    """Return the photos at the given indices, prepared for validation."""
     order = range(len(shards.files))
     return [
         prepared_content(name, content, scale, channels)

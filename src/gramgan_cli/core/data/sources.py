@@ -1,7 +1,7 @@
-"""From what the user names as training data to folders: a known dataset's halves, a folder, a list, tar shards.
+"""Locating the training data that a user names: a known dataset, a folder, a list, or tar shards.
 
-Known datasets come in two halves, ``NAME_train_HR`` to learn from and ``NAME_valid_HR`` to measure on; LR that was
-given with them lies in ``NAME_train_LR_bicubic/X4``. Any set that is laid out so is understood.
+Known datasets have two halves, ``NAME_train_HR`` for training and ``NAME_valid_HR`` for validation. Given LR is in
+``NAME_train_LR_bicubic/X4``. Any set with this layout is supported.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from gramgan_cli.core.io.locations import is_url, locate
 
 TRAIN, VALID = "_train_HR", "_valid_HR"
 HR_FOLDERS = ("HR", "GTmod12", "original")
-"""Where benchmark layouts keep their HR pictures."""
+"""Folders of HR images in benchmark layouts."""
 
 
 @dataclass(frozen=True)
 class Located:
-    """Where a named source lies."""
+    """Location of a named source."""
 
     location: str
-    """Absolute path of a folder or list, or shards as they were named."""
+    """Absolute path of a folder or list; or shards, as the user named them."""
     valid: str = ""
-    """Absolute path of the validation half that belongs to it; empty where it has none."""
+    """Absolute path of the set's validation half; empty if it has none."""
 
 
 def locate_training(text: str, folders: Sequence[Path]) -> Located:
-    """The photos to learn from that ``text`` names.
+    """Return the training photos that ``text`` names.
 
     Args:
         text: a known dataset's name in any case, a folder, a ``.txt`` list, or tar shards (path, pattern or URL).
-        folders: where known datasets and other names are looked for, before the working folder.
+        folders: searched for known datasets and other names before the working folder.
 
     Raises:
-        GramganError: nothing is there, or only a validation half is.
+        GramganError: nothing is found, or only a validation half.
     """
     if is_url(text) or text.endswith(".tar"):
         return Located(locate(text).text)
@@ -59,7 +59,7 @@ def locate_training(text: str, folders: Sequence[Path]) -> Located:
 
 
 def locate_validation(text: str, folders: Sequence[Path]) -> str:
-    """The photos to measure on that ``text`` names: a set's validation half, or a folder, or a list."""
+    """Return the validation photos that ``text`` names: a set's validation half, a folder, or a list."""
     if Path(text).suffix.lower() == LIST_SUFFIX:
         return str(Path(text).resolve())
     folder = _folder(text, folders).resolve()
@@ -68,9 +68,9 @@ def locate_validation(text: str, folders: Sequence[Path]) -> str:
 
 
 def locate_lr(text: str, hr: str, scale: int, folders: Sequence[Path]) -> str:
-    """The folder of given LR that ``text`` names for the HR photos at ``hr``.
+    """Return the folder of given LR that ``text`` names for the HR photos at ``hr``.
 
-    ``text`` is that folder itself, or what both lie in: a known dataset, or a folder with ``HR`` and ``LR_x4``.
+    ``text`` is that folder itself, or one that contains both: a known dataset, or a folder with ``HR`` and ``LR_x4``.
     """
     folder = _folder(text, folders).resolve()
     prefix = Path(hr).name.removesuffix("_HR")
@@ -82,13 +82,13 @@ def locate_lr(text: str, hr: str, scale: int, folders: Sequence[Path]) -> str:
 
 
 def given_pairs(hr: str, lr: str, scale: int) -> tuple[list[Path], list[Path] | None]:
-    """The HR photos of a source and, in the same order, the LR that was given with them (None: LR is made).
+    """Return the HR photos of a source and, in the same order, their given LR (None if LR is to be made).
 
-    LR pictures are called like their HR, or end in ``x4``, or ``_LR`` where HR ends in ``_HR``. Without ``lr``, pairs
-    in one folder (``*_HR``, ``*_LR``) and a ``LR_x4`` beside ``HR`` are given pairs too.
+    An LR image has the stem of its HR, optionally followed by ``x4``, or ends in ``_LR`` if HR ends in ``_HR``. Without
+    ``lr``, pairs in one folder (``*_HR``, ``*_LR``) and an ``LR_x4`` folder beside ``HR`` count as given.
 
     Raises:
-        GramganError: a file without its partner.
+        GramganError: a file has no counterpart.
     """
     source = Path(hr)
     if not lr:
@@ -113,7 +113,7 @@ def given_pairs(hr: str, lr: str, scale: int) -> tuple[list[Path], list[Path] | 
 
 
 def referenced_pairs(folder: Path, scale: int) -> list[tuple[Path, Path]]:
-    """(HR photo, its most similar reference) of a folder that holds both, such as CUFED5's; else nothing."""
+    """Return (HR photo, most similar reference) pairs of a folder that has both, such as CUFED5; else an empty list."""
     try:
         pairs = open_dataset(folder, scale).pairs
     except GramganError:
@@ -122,7 +122,7 @@ def referenced_pairs(folder: Path, scale: int) -> list[tuple[Path, Path]]:
 
 
 def _by_stem(paths: Sequence[Path]) -> dict[str, Path]:
-    """The pictures by stem; two of one stem are an error that names both."""
+    """Return the images by stem; raise if two have the same stem."""
     found: dict[str, Path] = {}
     for path in paths:
         if path.stem in found:
@@ -132,7 +132,7 @@ def _by_stem(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def _paired_dataset(folder: Path, scale: int) -> tuple[list[Path], list[Path]] | None:
-    """The pairs of a folder, or of the folder around an ``HR`` folder, where all LR is given."""
+    """Return the pairs of a folder, or of an ``HR`` folder's parent, if all LR is given; else None."""
     around = folder.parent if folder.name in HR_FOLDERS else folder
     try:
         pairs = open_dataset(around, scale).pairs
@@ -145,7 +145,7 @@ def _paired_dataset(folder: Path, scale: int) -> tuple[list[Path], list[Path]] |
 
 
 def _folder(text: str, folders: Sequence[Path]) -> Path:
-    """The folder that is meant: of a known name under ``folders`` first, of another name in the working folder."""
+    """Return the named folder. Known names are searched under ``folders`` first, others in the working folder first."""
     text = text.removeprefix("file://")
     known = {name.casefold(): name for name in NAMES}.get(text.casefold())
     named = [folder / (known or text) for folder in folders]
@@ -159,19 +159,19 @@ def _folder(text: str, folders: Sequence[Path]) -> Path:
 
 
 def _half(folder: Path, ending: str) -> Path | None:
-    """The half of a set, ``NAME_train_HR`` or ``NAME_valid_HR``, inside its folder."""
+    """Return the half of a set, ``NAME_train_HR`` or ``NAME_valid_HR``, in its folder."""
     found = sorted(path for path in folder.glob(f"*{ending}") if path.is_dir())
     return found[0] if found else None
 
 
 def _sibling(folder: Path, ending: str, other: str) -> Path | None:
-    """The other half beside a half."""
+    """Return the other half next to a half."""
     beside = folder.with_name(folder.name.removesuffix(ending) + other)
     return beside if beside.is_dir() else None
 
 
 def _hr_inside(folder: Path) -> Path:
-    """The HR folder of a benchmark layout, or the folder itself."""
+    """Return the HR folder of a benchmark layout, or the folder itself."""
     return next((folder / name for name in HR_FOLDERS if (folder / name).is_dir()), folder)
 
 

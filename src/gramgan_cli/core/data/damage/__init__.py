@@ -1,1 +1,1 @@
-"""Damage of the LR that training sees: how strong, and two models of it."""
+"""Degradation of training LR: its strength, and two models of it."""

@@ -1,8 +1,8 @@
-"""LR as real photos are: blurred, resized, noisy, compressed, twice over (second order, Wang et al. 2021).
+"""Second-order degradation of LR like that of real photos: blur, resize, noise and JPEG, twice (Wang et al. 2021).
 
-The order of a round is Real-ESRGAN's (blur, resize, noise, JPEG); the strengths are those of photos from the web and
-from phones rather than of ruined ones, and each operation is left out now and then, so that a network learns to leave
-alone what is not broken. JPEG goes through Pillow's encoder (libjpeg), with its chroma subsampling.
+The order within a round is Real-ESRGAN's. The strengths are those of photos from the web and from phones rather than of
+ruined ones, and each operation is skipped at random, so that a network learns to keep what is undamaged. JPEG uses
+Pillow's encoder (libjpeg), with its chroma subsampling.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ RESAMPLING = (
     Image.Resampling.BOX,
     Image.Resampling.LANCZOS,
 )
-"""What browsers, phones and editors reduce with; bicubic twice as often."""
+"""Filters that browsers, phones and editors use for reduction; bicubic is twice as likely."""
 
 
 def _blur(image: Image.Image, largest: float, draw: np.random.Generator) -> Image.Image:
-    """Gaussian (as Pillow makes it: three box filters), along each axis another deviation."""
+    """Blur with Pillow's Gaussian (three box filters), with a different standard deviation along each axis."""
     across, along = draw.uniform(0, largest, 2)
     return image.filter(ImageFilter.GaussianBlur((across, along)))
 
 
 def _noise(image: Image.Image, largest: float, draw: np.random.Generator) -> Image.Image:
-    """Gaussian noise, every other time the same in all channels, as the luma noise of phones is."""
+    """Add Gaussian noise, half the time equal in all channels, like the luma noise of phones."""
     values = np.asarray(image, dtype=np.float32)
     channels = values.shape[2] if draw.random() < 0.5 else 1
     noise = draw.standard_normal((*values.shape[:2], channels), dtype=np.float32) * np.float32(draw.uniform(0, largest))
@@ -40,7 +40,7 @@ def _noise(image: Image.Image, largest: float, draw: np.random.Generator) -> Ima
 
 
 def _jpeg(image: Image.Image, lowest: int, draw: np.random.Generator) -> Image.Image:
-    """Through libjpeg, with chroma at half size three times out of four, as most writers have it."""
+    """Compress with libjpeg, with 4:2:0 chroma subsampling three times out of four, as most encoders do."""
     packed = io.BytesIO()
     subsampling = "4:2:0" if draw.random() < 0.75 else "4:4:4"
     quality = int(draw.integers(lowest, BEST_QUALITY + 1))
@@ -51,20 +51,20 @@ def _jpeg(image: Image.Image, lowest: int, draw: np.random.Generator) -> Image.I
 
 
 def _resize(image: Image.Image, size: tuple[int, int], draw: np.random.Generator) -> Image.Image:
-    """Antialiased, with one of the usual filters; ``size`` is (width, height)."""
+    """Resize with antialiasing and a random common filter; ``size`` is (width, height)."""
     return image.resize(size, RESAMPLING[int(draw.integers(len(RESAMPLING)))])
 
 
 def web_damaged(
     hr: NDArray[np.uint8], scale: int, strength: Degradation, draw: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A real photo's LR of ``hr``, after two rounds.
+    """Return the LR of ``hr`` after two rounds of degradation.
 
     Args:
         hr: RGB (H, W, 3), both sides multiples of ``scale``.
         scale: HR side over LR side.
-        strength: limits and chances.
-        draw: where the randomness comes from; equal states give equal pictures.
+        strength: limits and probabilities.
+        draw: random generator; equal states give equal images.
 
     Returns:
         RGB (H / scale, W / scale, 3).

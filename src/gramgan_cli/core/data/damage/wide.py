@@ -1,12 +1,11 @@
-"""LR as people have it, from nearly untouched to old and forwarded many times: the wide model of damage.
+"""The wide degradation model: LR from nearly undamaged to old and repeatedly re-encoded photos.
 
-Real-ESRGAN's second order (Wang et al. 2021) is the pattern: blur, resize, noise and compression, twice, the last
-resize before or after the last compression. Three things differ. One severity, drawn for each picture, bounds all
-operations, because a photo that was saved badly once was mostly treated badly throughout; with independent limits
-nearly every picture would be ruined somewhere, and a network would learn to distrust clean ones. Noise that grows with
-the light stands in for Poisson's, whose counts are slow to draw and look the same from ten electrons up. And pictures
-are saved as WebP and on shifted JPEG grids too, are blurred by motion and out of focus, and are sharpened after
-reducing, as phones and web sites do.
+It follows Real-ESRGAN's second-order model (Wang et al. 2021): blur, resize, noise and compression, twice, with the
+last resize before or after the last compression. Three things differ. First, one severity per image bounds all
+operations, because damage to a photo is correlated: with independent limits nearly every image would be ruined in some
+way, and a network would not learn to trust clean ones. Second, noise that grows with brightness replaces Poisson noise,
+which is slow to draw and looks the same from ten electrons up. Third, images may also be compressed as WebP or on
+shifted JPEG grids, blurred by motion or defocus, and sharpened after reduction, as phones and web sites do.
 """
 
 from __future__ import annotations
@@ -29,39 +28,40 @@ FILTERS = (
     Image.Resampling.HAMMING,
     Image.Resampling.LANCZOS,
 )
-"""What pictures are resized with; bicubic twice as often."""
+"""Resizing filters; bicubic is twice as likely."""
 
 RADIUS = 10
-"""Of the kernels: 21 pixels a side, as Real-ESRGAN's."""
+"""Radius of the kernels: 21 pixels a side, as in Real-ESRGAN."""
 
 GROWTH = 0.2
-"""Most that a picture is enlarged by between the rounds, at full severity."""
+"""Largest relative enlargement between the rounds, at full severity."""
 
 WEBP = 0.15
-"""Share of the pictures that are saved as WebP instead of JPEG."""
+"""Fraction of images compressed as WebP instead of JPEG."""
 
 BLOCK = 8
-"""Side of a JPEG block."""
+"""Side of a JPEG block in pixels."""
 
 Draw = np.random.Generator
 
 
 def _offsets() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows and columns of a kernel, counted from its centre."""
+    """Return row and column offsets from a kernel's centre."""
     line = np.arange(-RADIUS, RADIUS + 1, dtype=np.float64)
     return line[:, None], line[None, :]
 
 
 def gaussian_kernel(across: float, along: float, angle: float, shape: float) -> NDArray[np.float64]:
-    """exp(-(r/2)^shape), r^2 the squared distance over the squared deviations: generalised and anisotropic Gaussian.
+    """Return an anisotropic generalised Gaussian: exp(-(r^2 / 2)^shape), with r normalised by the standard deviations.
 
     Args:
-        across, along: deviations in pixels, above 0.
-        angle: of the first axis, in radians.
-        shape: 1 is the Gaussian; below, the kernel has a peak and tails, above, a plateau (Wang et al. 2021, A.1).
+        across, along: standard deviations in pixels, above 0.
+        angle: angle of the first axis in radians.
+        shape: 1 is the Gaussian; smaller values give a peak with long tails, larger ones a plateau (Wang et al. 2021,
+            A.1).
 
     Returns:
-        (21, 21), of sum 1.
+        (21, 21), sum 1.
     """
     y, x = _offsets()
     turned_x, turned_y = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
@@ -70,14 +70,14 @@ def gaussian_kernel(across: float, along: float, angle: float, shape: float) -> 
 
 
 def disc_kernel(radius: float) -> NDArray[np.float64]:
-    """A disc with a soft rim, as a lens out of focus makes of a point: (21, 21), of sum 1."""
+    """Return a disc with a soft rim, the point spread function of defocus: (21, 21), sum 1."""
     y, x = _offsets()
     kernel = np.clip(radius + 0.5 - np.hypot(y, x), 0, 1)
     return np.asarray(kernel / kernel.sum())
 
 
 def motion_kernel(length: float, angle: float) -> NDArray[np.float64]:
-    """A straight line of ``length`` pixels, one pixel wide with soft sides: (21, 21), of sum 1."""
+    """Return a straight line of ``length`` pixels, one pixel wide with soft sides: (21, 21), sum 1."""
     y, x = _offsets()
     along, across = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
     kernel = np.clip(length / 2 + 0.5 - np.abs(along), 0, 1) * np.clip(1 - np.abs(across), 0, 1)
@@ -85,7 +85,7 @@ def motion_kernel(length: float, angle: float) -> NDArray[np.float64]:
 
 
 def ringing_kernel(cutoff: float) -> NDArray[np.float64]:
-    """The ideal low-pass up to ``cutoff`` radians per pixel, J1(c r) c / (2 pi r): it rings (Wang et al. 2021, 3.3)."""
+    """Return the ideal low-pass at ``cutoff`` rad/pixel, J1(c r) c / (2 pi r), which rings (Wang et al. 2021, 3.3)."""
     from scipy.special import j1
 
     y, x = _offsets()
@@ -97,7 +97,7 @@ def ringing_kernel(cutoff: float) -> NDArray[np.float64]:
 
 
 def convolved(image: Image.Image, kernel: NDArray[np.float64]) -> Image.Image:
-    """The picture under a kernel of 21 pixels a side, mirrored at its edges, by way of Fourier's transform."""
+    """Convolve with a kernel of 21 pixels a side, with mirrored borders, by FFT."""
     values = np.asarray(image, dtype=np.float32)
     padded = np.pad(values, ((RADIUS, RADIUS), (RADIUS, RADIUS), (0, 0)), mode="symmetric")
     size = [fft.next_fast_len(side, real=True) for side in padded.shape[:2]]
@@ -108,12 +108,12 @@ def convolved(image: Image.Image, kernel: NDArray[np.float64]) -> Image.Image:
 
 
 def _in_8_bits(values: NDArray[np.float32]) -> Image.Image:
-    """Rounded and cut to 0..255."""
+    """Round and clip to 0..255."""
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
 def _blur(image: Image.Image, largest: float, draw: Draw) -> Image.Image:
-    """One of the usual ways to lose sharpness: soft lens, out of focus, motion; ``largest`` deviation in pixels."""
+    """Blur in a random way (soft lens, defocus or motion) with a standard deviation of at most ``largest`` pixels."""
     strength = largest * draw.uniform(0.2, 1)
     angle, kind = draw.uniform(0, math.pi), draw.random()
     if kind < 0.4:
@@ -127,7 +127,7 @@ def _blur(image: Image.Image, largest: float, draw: Draw) -> Image.Image:
 
 
 def _noise(image: Image.Image, largest: float, draw: Draw) -> Image.Image:
-    """Noise of a sensor: a part that is the same everywhere, a part that grows with the light; coloured or not."""
+    """Add sensor noise, partly constant and partly growing with brightness, in colour or grey."""
     values = np.asarray(image, dtype=np.float32)
     deviation, of_light = np.float32(largest * draw.uniform(0.2, 1)), np.float32(draw.random())
     channels = values.shape[2] if draw.random() < 0.6 else 1
@@ -137,7 +137,7 @@ def _noise(image: Image.Image, largest: float, draw: Draw) -> Image.Image:
 
 
 def _compressed(image: Image.Image, lowest: float, draw: Draw) -> Image.Image:
-    """Saved as JPEG or WebP and read again; the JPEG grid begins anywhere, as in a picture that was cut since."""
+    """Compress as JPEG or WebP and decode. The JPEG grid has a random offset, as in an image cropped afterwards."""
     quality = round(draw.uniform(lowest, lowest + 0.7 * (BEST_QUALITY - lowest)))
     packed = io.BytesIO()
     if draw.random() < WEBP:
@@ -154,7 +154,7 @@ def _compressed(image: Image.Image, lowest: float, draw: Draw) -> Image.Image:
 
 
 def _resized(image: Image.Image, size: tuple[int, int], severity: float, draw: Draw) -> Image.Image:
-    """Antialiased, with one of the usual filters, now and then sharpened or ringing; ``size`` is (width, height)."""
+    """Resize with antialiasing and a random filter, sometimes with sharpening or ringing. ``size``: (width, height)."""
     image = image.resize(size, FILTERS[int(draw.integers(len(FILTERS)))])
     after = draw.random()
     if after < 0.15:
@@ -167,14 +167,14 @@ def _resized(image: Image.Image, size: tuple[int, int], severity: float, draw: D
 def wide_damaged(
     hr: NDArray[np.uint8], scale: int, strength: Degradation, severity: float, draw: Draw
 ) -> NDArray[np.uint8]:
-    """LR of ``hr`` after two rounds.
+    """Return the LR of ``hr`` after two rounds of degradation.
 
     Args:
         hr: RGB (H, W, 3), both sides multiples of ``scale``.
         scale: HR side over LR side.
-        strength: limits at full severity, and the chance of each operation.
-        severity: 0 (hardly more than reduced) to 1.
-        draw: where the randomness comes from; equal states give equal pictures.
+        strength: limits at full severity, and the probability of each operation.
+        severity: 0 (little more than reduction) to 1.
+        draw: random generator; equal states give equal images.
 
     Returns:
         RGB (H / scale, W / scale, 3).
