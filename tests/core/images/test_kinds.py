@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from photo_cases import CASES
-from photo_corpus import chunk, scene, with_pillow, with_tifffile
+from photo_corpus import chunk, make_png, scene, with_pillow, with_tifffile
 from PIL import Image
 from upscale_helpers import decoded, upscale_one
 
@@ -134,6 +134,58 @@ def test_a_jpeg_that_lacks_only_its_last_marker_opens(tmp_path):
             assert "last marker is missing" in record.warnings[0]
             assert np.array_equal(decoded(Path(record.output)), expected)
         assert "damaged or cut off" in upscale_one(whole[:-200], tmp_path, "b.jpg").error
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_png_that_lacks_only_its_end_opens(depth, interlaced, tmp_path):
+    samples = scene(3, np.uint16 if depth == 16 else np.uint8)
+    whole = make_png(samples, depth, 2, interlaced)
+    for cut in (1, 5, 12):
+        record = upscale_one(whole[:-cut], tmp_path, "a.png", overwrite=True)
+        assert record.error is None
+        assert record.warnings == ["Its end is missing: its picture is whole, and what may have followed is not there."]
+        (found,) = open_photo(Path(record.output).read_bytes(), "x").decode()
+        assert np.array_equal(found[::4, ::4], samples)
+    within_its_text = whole[:-12] + chunk(b"tEXt", b"Title\0" + b"a" * 50)[:-30]
+    assert "end is missing" in upscale_one(within_its_text, tmp_path, "a.png", overwrite=True).warnings[0]
+    assert "the file ends early" in upscale_one(whole[:-14], tmp_path, "b.png").error
+
+
+def test_a_gif_that_lacks_only_its_last_marker_opens():
+    frames = [Image.fromarray(np.roll(scene(3), 4 * index, axis=1)) for index in range(3)]
+    for more, named in (([], "its picture can be read"), (frames[1:], "its 3 frames can be read")):
+        whole = with_pillow(frames[0], "GIF", save_all=bool(more), append_images=more)
+        assert whole[-1:] == b";"
+        photo, complete = open_photo(whole[:-1], "a.gif"), open_photo(whole, "a.gif")
+        assert named in photo.warnings[0]
+        assert complete.warnings == ()
+        for found, expected in zip(photo.decode(), complete.decode(), strict=True):
+            assert np.array_equal(found, expected)
+        with pytest.raises(GramganError, match="the file ends early"):
+            open_photo(whole[:-2], "a.gif")
+
+
+def test_bytes_between_the_blocks_of_a_gif_are_passed_over():
+    whole = with_pillow(Image.fromarray(scene(3)), "GIF")
+    (expected,) = open_photo(whole, "a.gif").decode()
+    photo = open_photo(whole[:-1] + b"\0\0stray;", "a.gif")
+    assert photo.warnings == ()
+    assert np.array_equal(next(iter(photo.decode())), expected)
+
+
+def test_an_heic_that_is_cut_off_says_so():
+    heif = pytest.importorskip("pillow_heif", reason="the extra heic is not installed")
+    heif.register_heif_opener()
+    whole = with_pillow(scene(3, height=64, width=64), "HEIF")
+    assert open_photo(whole, "a.heic").warnings == ()
+    for cut in (1, 60, 400):
+        with pytest.raises(GramganError, match="the file ends early"):
+            list(open_photo(whole[:-cut], "a.heic").decode())
+    behind = whole + struct.pack(">I4s", 4000, b"mdat") + bytes(90)  # where phones keep maps and copies
+    assert open_photo(behind, "a.heic").warnings == (
+        "It is cut off behind its main picture: what lay there is missing.",
+    )
 
 
 def test_a_folder_names_what_it_leaves_out_and_reads_jpegs_of_any_name(tmp_path, capsys, monkeypatch):

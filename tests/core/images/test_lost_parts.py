@@ -110,6 +110,14 @@ def test_pixels_that_are_not_square_stay_so_or_are_named(form, tmp_path):
     assert open_photo(found, "x").metadata.pixel_aspect == (2, 1)
 
 
+@pytest.mark.parametrize(
+    "behind", [b"depth-map-of-my-own", make_png(scene(3), 8, 2), bytes(3) + make_png(scene(3), 8, 2)]
+)
+def test_what_lies_behind_the_end_of_a_png_is_named(behind, tmp_path):
+    record = upscale_one(make_png(scene(3), 8, 2) + behind, tmp_path, "a.png")
+    assert record.warnings == [f"Left out of the result: {len(behind)} bytes behind its end."]
+
+
 def apng_with_still() -> bytes:
     return make_apng([(255 - scene(3), 0, 0, 0, 0)], 8, 2, [(1, 10)], still=True)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from photo_corpus import HEIGHT, WIDTH, exif_with, scene, seen_upright, with_pillow
+from photo_corpus import HEIGHT, WIDTH, chunk, exif_with, scene, seen_upright, with_pillow
 from photo_parts import drawn_frames, make_apng
 from PIL import Image
 from upscale_helpers import upscale_one
 
+from gramgan_cli.core.errors import ImageDamaged
 from gramgan_cli.core.images.formats.png.write import delay
 from gramgan_cli.core.images.formats.webp import whole_milliseconds
 from gramgan_cli.core.images.read import open_photo
@@ -209,3 +210,74 @@ def test_a_frame_outside_the_picture_is_refused():
     frames = [(scene(3), 0, 0, 0, 0), (scene(3), 1, 0, 0, 0)]
     with pytest.raises(Exception, match="lies outside the picture"):
         open_photo(make_apng(frames, 8, 2, [(1, 10)] * 2), "x")
+
+
+def frames_and_warnings(data: bytes, allow_truncated: bool = False) -> tuple[int, str]:
+    photo = open_photo(data, "a.png", allow_truncated)
+    return sum(1 for _ in photo.decode()), " ".join(photo.warnings)
+
+
+MOVING = [(np.roll(scene(3), 4 * index, axis=1), 0, 0, 0, 0) for index in range(4)]
+
+
+@pytest.mark.parametrize("still", [False, True])
+@pytest.mark.parametrize("change", ["swap", "repeat", "drop"])
+def test_frames_out_of_order_are_an_error_and_those_before_can_be_had(change, still):
+    data = make_apng(MOVING, 8, 2, [(1, 10)] * 4, still)
+    head, *frames = data.split(b"\0\0\0\x1afcTL")
+    last = frames[-1]
+    end = last[last.index(b"\0\0\0\0IEND") :]
+    frames[-1] = last.removesuffix(end)
+    changed = {
+        "swap": [frames[0], frames[1], frames[3], frames[2]],
+        "repeat": [frames[0], frames[1], frames[1], frames[3]],
+        "drop": [frames[0], frames[1], frames[3]],
+    }[change]
+    broken = b"\0\0\0\x1afcTL".join([head, *changed]) + end
+    with pytest.raises(ImageDamaged, match=r"the frames of its animation are not in order.*--allow-truncated"):
+        open_photo(broken, "a.png")
+    assert frames_and_warnings(data) == (4, STILL if still else "")
+    count, warnings = frames_and_warnings(broken, allow_truncated=True)
+    assert count == 2
+    assert "Its animation announces 4 frames, and 2 can be read." in warnings
+
+
+STILL = "The still picture for programs that show no animation was left out."
+
+
+@pytest.mark.parametrize(("deep", "colour"), [(8, 2), (8, 6), (16, 6)])
+def test_an_animation_that_is_cut_off_keeps_its_whole_frames(deep, colour):
+    kind = np.uint16 if deep == 16 else np.uint8
+    frames = [(np.roll(scene(3 if colour == 2 else 4, kind), 4 * index, axis=1), 0, 0, 0, 0) for index in range(4)]
+    data = make_apng(frames, deep, colour, [(1, 10)] * 4)
+    cut = data[: data.rindex(b"fcTL") - 20]  # in the third frame's data
+    with pytest.raises(ImageDamaged, match="the file ends early"):
+        open_photo(cut, "a.png")
+    photo = open_photo(cut, "a.png", allow_truncated=True)
+    assert "Its animation announces 4 frames, and 2 can be read." in photo.warnings
+    for found, (wanted, *_) in zip(photo.decode(), frames[:2], strict=True):
+        assert np.array_equal(found[..., :3][wanted[..., -1] > 0], wanted[..., :3][wanted[..., -1] > 0])
+
+
+def test_an_animation_that_says_another_number_of_frames_is_named():
+    control = struct.pack(">II", 4, 5)
+    data = make_apng(MOVING, 8, 2, [(1, 10)] * 4)
+    for announced in (0, 3, 6):
+        other = data.replace(chunk(b"acTL", control), chunk(b"acTL", struct.pack(">II", announced, 5)))
+        count, warnings = frames_and_warnings(other)
+        assert count == 4
+        assert f"announces {announced} frames, and 4 can be read." in warnings
+
+
+def test_an_animation_whose_control_comes_too_late_is_named():
+    data = make_apng(MOVING, 8, 2, [(1, 10)] * 4, still=True)
+    control = chunk(b"acTL", struct.pack(">II", 4, 5))
+    late = data.replace(control, b"").replace(b"\0\0\0\x1afcTL", control + b"\0\0\0\x1afcTL", 1)
+    assert frames_and_warnings(late) == (1, "Its animation of 4 frames is damaged: only its still picture was used.")
+
+
+def test_a_png_without_pictures_is_called_that():
+    data = make_apng(MOVING, 8, 2, [(1, 10)] * 4)
+    start, end = data.index(b"IDAT") - 4, data.index(b"\0\0\0\x1afcTL", data.index(b"IDAT"))
+    with pytest.raises(ImageDamaged, match="it has no picture data"):
+        open_photo(data[:start] + data[end:], "a.png")

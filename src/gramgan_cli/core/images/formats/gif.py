@@ -35,45 +35,59 @@ class Block:
 
 
 class _EndsEarly(Exception):
-    pass
+    """The blocks don't lead to the trailer."""
+
+    def __init__(self, within: bool) -> None:
+        self.within = within
+        """Whether a block is cut off; else only the trailer is missing."""
 
 
 def _blocks(data: bytes) -> Iterator[Block]:
-    """The blocks up to the trailer; raises _EndsEarly where they don't lead to it."""
+    """The blocks up to the trailer; raises _EndsEarly where they don't lead to it.
+
+    Bytes between blocks that begin none are passed over, as decoders do.
+    """
     at = 13 + (3 * 2 ** ((data[10] & 7) + 1) if len(data) > 12 and data[10] & 0x80 else 0)
+    within = at > len(data)
     try:
         while data[at] != TRAILER:
-            kind, label, start = data[at], 0, at
+            kind, label, start, within = data[at], 0, at, True
             if kind == EXTENSION:
                 label, start = data[at + 1], at + 2
             elif kind == IMAGE:
                 start += 11 + (3 * 2 ** ((data[at + 9] & 7) + 1) if data[at + 9] & 0x80 else 0)
             else:
-                raise _EndsEarly
+                at, within = at + 1, False
+                continue
             at = start
             while data[at]:
                 at += 1 + data[at]
             at += 1
             yield Block(kind, label, start, at)
+            within = at > len(data)
     except IndexError as error:
-        raise _EndsEarly from error
+        raise _EndsEarly(within) from error
 
 
 def open_gif(data: bytes, name: str, lenient: bool) -> Photo:
     """A still or animated GIF."""
-    blocks = list[Block]()
+    blocks, notes = list[Block](), tuple[str, ...]()
     try:
         blocks.extend(_blocks(data))
     except _EndsEarly as error:
-        if not lenient:
+        images = sum(block.kind == IMAGE for block in blocks)
+        if images and not error.within:
+            whole = "picture" if images == 1 else f"{images} frames"
+            notes = (f"Its last marker is missing: its {whole} can be read, and what may have followed can not.",)
+        elif not lenient:
             raise Unreadable("the file ends early") from error
-        if not _has_pixels(data):
+        elif not _has_pixels(data):
             raise Unreadable("nothing of its pixels is left") from error
     raster = pillow.opened(data, name, lenient)
     frames = sum(block.kind == IMAGE for block in blocks)
     if frames > 1:
         check_total(name, raster.image.width * raster.image.height * frames, len(data))
-    notes = (*raster.notes, *left_out(_lost(data, blocks)))
+    notes = (*raster.notes, *notes, *left_out(_lost(data, blocks)))
     return replace(raster, metadata=_metadata(data, blocks, raster.metadata), notes=notes).photo()
 
 

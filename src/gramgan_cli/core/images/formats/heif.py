@@ -11,6 +11,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import UnidentifiedImageError
 
 from gramgan_cli.core.images.formats import pillow
 from gramgan_cli.core.images.formats.jpeg import other_pictures
@@ -29,9 +30,9 @@ SRGB_TRANSFERS = (1, 2, 6, 13, 14, 15)
 
 def open_avif(data: bytes, name: str, lenient: bool) -> Photo:
     """A still or animated AVIF of 8, 10 or 12 bits; animated ones are reduced to 8."""
-    raster = pillow.opened(data, name, lenient)
     if not lenient and not boxes_end(data):
         raise Unreadable("the file ends early")
+    raster = pillow.opened(data, name, lenient)
     frames = getattr(raster.image, "n_frames", 1)
     notes = (*raster.notes, *left_out(_lost(data, still=frames == 1)))
     raster = replace(raster, metadata=_with_cicp(data, raster.metadata), lossless=False, notes=notes)
@@ -46,14 +47,28 @@ def open_avif(data: bytes, name: str, lenient: bool) -> Photo:
 
 def open_heic(data: bytes, name: str, lenient: bool) -> Photo:
     """The main picture of an HEIC file, of 8, 10 or 12 bits."""
-    raster = pillow.opened(data, name, lenient)
+    cut_off = is_cut_off(data)
+    try:
+        raster = pillow.opened(data, name, lenient)
+    except UnidentifiedImageError as error:
+        raise Unreadable("the file ends early" if cut_off else "its header makes no sense") from error
     notes = (*raster.notes, *other_pictures(raster.image), *left_out(_lost(data, still=True)))
+    notes += ("It is cut off behind its main picture: what lay there is missing.",) * cut_off
     # Its reader turns the picture itself.
     turned = {b"irot", b"imir"} & _properties(data).keys() != set()
     metadata = replace(_with_cicp(data, raster.metadata), turned=turned)
     raster = replace(raster, metadata=metadata, orientation=1, notes=notes, lossless=False)
     bits = int(raster.image.info.get("bit_depth", 8))
-    return raster.still() if bits == 8 else _deep(raster, lambda: _deep_heic(data, bits))
+    photo = raster.still() if bits == 8 else _deep(raster, lambda: _deep_heic(data, bits))
+    return replace(photo, decode=lambda: _ending_early(photo)) if cut_off else photo
+
+
+def _ending_early(photo: Photo) -> Iterator[Array]:
+    """The pixels of a file that is cut off; what its decoder says where it reaches into them is for its builders."""
+    try:
+        yield from photo.decode()
+    except Exception as error:  # libheif's errors, through Pillow or not
+        raise Unreadable("the file ends early") from error
 
 
 AUXILIARY = (
@@ -124,6 +139,11 @@ def boxes_end(data: bytes) -> bool:
     """Whether the boxes end where the file does, or before."""
     last = max((stop for _, _, stop in walk(data, 0, len(data))), default=0)
     return 0 < last <= len(data) < last + 8
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether a box announces more than the file holds."""
+    return any(stop > len(data) for _, _, stop in walk(data, 0, len(data)))
 
 
 def _each_property(data: bytes) -> Iterator[tuple[bytes, bytes]]:

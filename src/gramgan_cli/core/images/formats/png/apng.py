@@ -38,26 +38,53 @@ class Part:
         return rebuilt([(b"IHDR", pack_header(self.header)), *palette, (b"IDAT", b"".join(self.data)), (b"IEND", b"")])
 
 
-def read_parts(chunks: Sequence[Chunk], header: Header) -> list[Part]:
+def read_parts(chunks: Sequence[Chunk], header: Header, lenient: bool = False) -> list[Part]:
     """The frames of an animated PNG, in order; none where it is not animated.
 
-    The image of IDAT is among them only where a frame control stands before it. Raises DamagedPng.
+    The image of IDAT is among them only where a frame control stands before it. Raises DamagedPng where a frame is
+    damaged, or is not the one that its number says; where ``lenient``, the frames before that one are returned instead.
     """
     kinds = [kind for kind, _ in chunks]
-    if b"acTL" not in kinds or kinds.index(b"acTL") > kinds.index(b"IDAT"):
+    if b"acTL" not in kinds or b"IDAT" not in kinds or kinds.index(b"acTL") > kinds.index(b"IDAT"):
         return []
     parts: list[Part] = []
-    for kind, content in chunks:
-        if kind == b"fcTL":
-            parts.append(_part(content, header))
-        elif parts and kind == b"IDAT":
-            parts[-1].data.append(content)
-        elif parts and kind == b"fdAT":
-            parts[-1].data.append(content[4:])
-    for part in parts:
-        if part.header.raw_size() > INFLATION * sum(map(len, part.data)):
-            raise DamagedPng("a frame has not as much data as its size needs")
+    try:
+        for part in _parts(chunks, header):
+            parts.append(part)
+    except DamagedPng:
+        if not lenient:
+            raise
     return parts
+
+
+def _parts(chunks: Sequence[Chunk], header: Header) -> Iterator[Part]:
+    """Each frame once it is whole (section 11.3.4: fcTL and fdAT share one count)."""
+    part: Part | None = None
+    count = 0
+    for kind, content in chunks:
+        if kind == b"fcTL" and part is not None:
+            yield _whole(part)
+        if kind in (b"fcTL", b"fdAT"):
+            if content[:4] != count.to_bytes(4, "big"):
+                raise DamagedPng("the frames of its animation are not in order")
+            count += 1
+        if kind == b"fcTL":
+            part = _part(content, header)
+        elif part is not None and kind in (b"IDAT", b"fdAT"):
+            part.data.append(content if kind == b"IDAT" else content[4:])
+    if part is not None:
+        yield _whole(part)
+
+
+def _whole(part: Part) -> Part:
+    if part.header.raw_size() > INFLATION * sum(map(len, part.data)):
+        raise DamagedPng("a frame has not as much data as its size needs")
+    return part
+
+
+def announced_frames(chunks: Sequence[Chunk]) -> int | None:
+    """The number of frames by the animation control; None where there is none."""
+    return next((int.from_bytes(content[:4], "big") for kind, content in chunks if kind == b"acTL"), None)
 
 
 def still_apart(chunks: Sequence[Chunk]) -> bool:

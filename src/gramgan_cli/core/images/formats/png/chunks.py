@@ -67,9 +67,9 @@ NEEDED = frozenset((b"tRNS", b"acTL", b"fcTL", b"fdAT"))
 def read_chunks(data: bytes, whole: bool = True) -> tuple[list[Chunk], tuple[str, ...]]:
     """All chunks up to IEND, in order, and the types of those left out because their checksum is wrong.
 
-    Those can only be ancillary chunks that don't change the picture. Raises DamagedPng where the file ends early or
-    another checksum is wrong; with ``whole`` false, what came before is returned instead, and wrong checksums are
-    overlooked.
+    Those can only be ancillary chunks that don't change the picture. Raises DamagedPng where the file ends before its
+    picture does or another checksum is wrong; with ``whole`` false, what came before is returned instead, and wrong
+    checksums are overlooked.
     """
     chunks, wrong = list[Chunk](), list[str]()
     at = len(SIGNATURE)
@@ -87,9 +87,36 @@ def read_chunks(data: bytes, whole: bool = True) -> tuple[list[Chunk], tuple[str
         chunks.append((kind, content))
         if kind == b"IEND":
             return chunks, tuple(wrong)
-    if whole:
+    if whole and not _is_whole(chunks):
         raise DamagedPng("the file ends early")
-    return chunks, ()
+    return chunks, tuple(wrong)
+
+
+def end_of(data: bytes) -> int:
+    """Where the picture ends, behind IEND; the file's length where that chunk is missing."""
+    at = len(SIGNATURE)
+    while at + 8 <= len(data):
+        kind = data[at + 4 : at + 8]
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        if kind == b"IEND":
+            return at
+    return len(data)
+
+
+def _is_whole(chunks: Sequence[Chunk]) -> bool:
+    """Whether all of a still picture is there, down to the checksum of its compressed data."""
+    header = header_of(chunks)
+    packed = b"".join(content for kind, content in chunks if kind == b"IDAT")
+    if any(kind == b"acTL" for kind, _ in chunks) or header.raw_size() > INFLATION * len(packed):
+        return False
+    unpacker, length = zlib.decompressobj(), 0
+    try:
+        while packed and not unpacker.eof and length <= header.raw_size():
+            length += len(unpacker.decompress(packed, 2**20))
+            packed = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return unpacker.eof and length >= header.raw_size()
 
 
 def header_of(chunks: Sequence[Chunk]) -> Header:

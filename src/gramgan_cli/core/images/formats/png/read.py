@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +12,23 @@ from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.formats import pillow
-from gramgan_cli.core.images.formats.png.apng import Part, composed, plays, read_parts, still_apart
+from gramgan_cli.core.images.formats.png.apng import (
+    Part,
+    announced_frames,
+    composed,
+    plays,
+    read_parts,
+    still_apart,
+)
 from gramgan_cli.core.images.formats.png.chunks import (
     ANCILLARY,
     INFLATION,
     SAFE_TO_COPY,
     SAMPLES,
     Chunk,
+    DamagedPng,
     Header,
+    end_of,
     header_of,
     interlacing_passes,
     read_chunks,
@@ -69,15 +78,25 @@ def open_png(data: bytes, name: str, lenient: bool) -> Photo:
         claim = f"{header.width}x{header.height} pixels in {len(data)} bytes"
         raise GramganError(f"{name} claims {claim}, so it is refused.", IF_REAL)
     metadata, notes = _png_metadata(chunks)
+    if chunks[-1][0] != b"IEND":
+        notes += (
+            [] if lenient else ["Its end is missing: its picture is whole, and what may have followed is not there."]
+        )
+        chunks.append((b"IEND", b""))
     metadata = replace(metadata, png_chunks=(*metadata.png_chunks, *_background(chunks, header)))
     orientation, metadata, damaged = pillow.oriented(metadata)
     notes += [*damaged, *(f"The checksum of its chunk {kind} is wrong, so the chunk was left out." for kind in wrong)]
     notes += left_out(_lost(chunks, data))
-    parts = [] if lenient else read_parts(chunks, header)
+    parts = read_parts(chunks, header, lenient)
+    if lenient:
+        parts = list(_decodable(chunks, parts))
+    notes += _other_count(announced_frames(chunks), len(parts))
     if len(parts) > 1 or (parts and still_apart(chunks)):
         return _animated_png(chunks, header, parts, name, metadata, orientation, notes)
     # Text and profiles may unpack to gigabytes, at which decoders balk: they get what makes the picture.
-    essential = (chunk for chunk in chunks if chunk[0] in IMAGE_CHUNKS)
+    essential = [chunk for chunk in chunks if chunk[0] in IMAGE_CHUNKS]
+    if not any(kind == b"IDAT" for kind, _ in essential):
+        raise DamagedPng("it has no picture data")
     image_data = repaired(chunks) if lenient else rebuilt(essential)
     key = next((content for kind, content in chunks if kind == b"tRNS"), None)
     if header.depth == 16:
@@ -114,17 +133,7 @@ def _animated_png(
     orientation: int,
     notes: list[str],
 ) -> Photo:
-    palette = [chunk for chunk in chunks if chunk[0] in (b"PLTE", b"tRNS")]
-    key = next((content for kind, content in palette if kind == b"tRNS"), None)
-    deep = header.depth == 16
-
-    def pixels(part: Part) -> Array:
-        file = part.file(palette)
-        if deep:
-            return _deep_png(file, part.header, key)
-        image = pillow.image_of(file, False)
-        return pillow.array_of(image, pillow.kind_of(image)[0], None)
-
+    pixels, deep = _part_decoder(chunks), header.depth == 16
     check_total(name, header.width * header.height * len(parts), sum(len(content) for _, content in chunks))
     white = 65535 if deep else 255
     opaque = all(frame[:, :, -1].min() == white for frame in composed(header, parts, pixels, white))
@@ -140,6 +149,42 @@ def _animated_png(
     frames = (Frame(width, height, channels, SIXTEEN if deep else EIGHT),) * len(parts)
     timing = Animation(tuple(part.milliseconds for part in parts), plays(chunks))
     return Photo(name, "png", frames, True, decode, metadata, timing, tuple(notes))
+
+
+def _part_decoder(chunks: Sequence[Chunk]) -> Callable[[Part], Array]:
+    """What gives the pixels of one frame as it is stored."""
+    palette = [chunk for chunk in chunks if chunk[0] in (b"PLTE", b"tRNS")]
+    key = next((content for kind, content in palette if kind == b"tRNS"), None)
+
+    def pixels(part: Part) -> Array:
+        file = part.file(palette)
+        if part.header.depth == 16:
+            return _deep_png(file, part.header, key)
+        image = pillow.image_of(file, False)
+        return pillow.array_of(image, pillow.kind_of(image)[0], None)
+
+    return pixels
+
+
+def _decodable(chunks: Sequence[Chunk], parts: Sequence[Part]) -> Iterator[Part]:
+    """The frames before the first one that can't be decoded."""
+    pixels = _part_decoder(chunks)
+    for part in parts:
+        try:
+            pixels(part)
+        except Exception:  # Pillow and imagecodecs raise whatever comes to them on damaged data
+            return
+        yield part
+
+
+def _other_count(announced: int | None, found: int) -> list[str]:
+    """A warning where an animation has not as many frames as it announces."""
+    if announced is None or announced == found:
+        return []
+    frames = f"{announced} frame{'s' * (announced != 1)}"
+    if not found:
+        return [f"Its animation of {frames} is damaged: only its still picture was used."]
+    return [f"Its animation announces {frames}, and {found} can be read."]
 
 
 def _deep_png(data: bytes, header: Header, key: bytes | None) -> Array:
@@ -186,7 +231,7 @@ def _lost(chunks: Sequence[Chunk], data: bytes) -> Iterator[str]:
     unknown = [kind.decode("latin-1") for kind in kinds if kind not in known and not kind[3] & SAFE_TO_COPY]
     if unknown:
         yield f"the private chunk{'s' * (len(unknown) > 1)} {', '.join(unknown)}"
-    behind = data[data.rfind(b"IEND") + 8 :]
+    behind = data[end_of(data) :]
     if behind.strip(b"\0\r\n "):
         yield f"{len(behind)} bytes behind its end"
 
