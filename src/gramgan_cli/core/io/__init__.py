@@ -1,1 +1,1 @@
-"""Files, folders, locks, locations, downloads: everything that touches a disk or a network."""
+"""Access to disks and networks: files, folders, locks, locations and downloads."""

@@ -1,8 +1,9 @@
-"""Downloading a file: resumed where it was cut off, verified, and only then put in its place.
+"""Resumable downloads, which are verified before they replace the target.
 
-What has come so far lies beside the target as ``NAME.part``; ``NAME.part.tag`` says which version of the file it is a
-part of (the server's ETag or date, sent back as ``If-Range``, RFC 9110 section 13.1.5). An answer that does not say it
-is of that version is not appended, so that the halves of two different files are never joined.
+The partial content is stored beside the target as ``NAME.part``. ``NAME.part.tag`` holds the version of the file that
+it
+belongs to: the server's ETag or date, sent back as ``If-Range`` (RFC 9110, section 13.1.5). A response that does not
+confirm that version is not appended, so parts of two different files are never joined.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from gramgan_cli import __version__
 from gramgan_cli.core.errors import DownloadFailed, GramganError, NotARegularFile, Offline
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes that have come so far and the whole, ``None`` where the server does not say."""
+"""Called with the number of bytes received so far and the total, or ``None`` if the server does not send it."""
 
 CHUNK = 1 << 18
 _URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
-"""What a URL may hold beside letters and digits (RFC 3986, section 2); the rest is written as %XX."""
+"""Characters of a URL besides letters and digits (RFC 3986, section 2); all others are percent-encoded."""
 
 LARGEST = 32 * 2**30
-"""Bytes that are downloaded at most where nothing is known of the file; the largest known one has a fifth of that."""
+"""Default size limit in bytes. The largest known file has a fifth of that."""
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 30
@@ -38,11 +39,11 @@ SCHEMES = ("http", "https", "file")
 
 
 class _CutOff(Exception):
-    """The connection ended before the file did."""
+    """The connection ended before the file was complete."""
 
 
 class _Refused(DownloadFailed):
-    """Nothing of what has come is worth keeping."""
+    """The download failed, and its partial content must be deleted."""
 
 
 def download(
@@ -53,22 +54,22 @@ def download(
     largest: int = LARGEST,
     progress: Progress | None = None,
 ) -> Path:
-    """Download ``url`` to ``target`` and return ``target``; it appears only when it is whole and verified.
+    """Download ``url`` to ``target`` and return ``target``, which is replaced only by a complete and verified file.
 
-    A cut connection is taken up again where it stopped, here (three attempts) and in the next call.
+    An interrupted download is resumed, in this call (three attempts) and in the next one.
 
     Args:
         url: an ``http``, ``https`` or ``file`` URL.
-        target: where the file goes; an older one is replaced.
-        sha256: its SHA-256 in hexadecimal, where known.
-        largest: bytes that it may have.
-        progress: called with the bytes that have come.
+        target: path of the file; an existing one is replaced.
+        sha256: expected SHA-256 in hexadecimal, if known.
+        largest: maximum size in bytes.
+        progress: called with the number of bytes received.
 
     Raises:
         Offline: ``GRAMGAN_OFFLINE`` is set.
-        DownloadFailed: no network, no answer, a wrong checksum (what came is deleted), more than ``largest`` bytes
-            (likewise), a connection that ended too early (what came is kept for the next call).
-        GramganError: the disk can't be written.
+        DownloadFailed: no network, no response, or the connection ended early (the partial content is kept for the next
+            call); or a wrong checksum or more than ``largest`` bytes (the content is deleted).
+        GramganError: the file can't be written.
     """
     _refuse_unless_allowed(url, target)
     part = target.with_name(target.name + ".part")
@@ -89,7 +90,7 @@ def download(
 
 
 def _refuse_unless_allowed(url: str, target: Path) -> None:
-    """Only http, https and file URLs; nothing from the network where ``GRAMGAN_OFFLINE`` is set."""
+    """Raise for other URLs than http, https and file, and for network URLs if ``GRAMGAN_OFFLINE`` is set."""
     try:
         parts = urllib.parse.urlsplit(url)
     except ValueError as error:
@@ -109,23 +110,23 @@ def _refuse_unless_allowed(url: str, target: Path) -> None:
 
 @dataclass(frozen=True)
 class _Source:
-    """What is downloaded, and what belongs to it."""
+    """A download with its temporary files."""
 
     url: str
     part: Path
-    """What has come so far."""
+    """Path of the partial content."""
     tag: Path
-    """Holds the version that ``part`` is a part of."""
+    """Path of the file that holds the version of ``part``."""
     largest: int
-    """Bytes."""
+    """Maximum size in bytes."""
     progress: Progress | None
 
     def have(self) -> int:
-        """Bytes that have come so far."""
+        """Return the number of bytes received so far."""
         return self.part.stat().st_size if self.part.exists() else 0
 
     def version(self) -> str | None:
-        """The version that ``part`` is a part of, where that was said."""
+        """Return the version of ``part``, if known."""
         try:
             version = self.tag.read_text(encoding="ascii")
         except (OSError, ValueError):
@@ -134,7 +135,7 @@ class _Source:
 
 
 def _fetch_all(source: _Source, *, resumable: bool, target: Path) -> None:
-    """Fill ``part`` to its end, taking up a cut connection again."""
+    """Download to ``part`` until it is complete, resuming after interruptions."""
     for attempt in range(1, ATTEMPTS + 1):
         if source.part.exists() and not (resumable or source.version()):
             source.part.unlink()
@@ -162,7 +163,7 @@ def _fetch_all(source: _Source, *, resumable: bool, target: Path) -> None:
 
 
 def _fetch_rest(source: _Source) -> None:
-    """One request for what ``part`` still lacks; from the start where the server can't or won't go on."""
+    """Request the missing rest of ``part``, or the whole file if the server does not support that."""
     have = source.have()
     try:
         response = _open(source, have)
@@ -184,17 +185,17 @@ def _fetch_rest(source: _Source) -> None:
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Redirects lead to web servers only."""
+    """Redirect handler that follows redirects to web servers only."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
-        """See HTTPRedirectHandler; ftp, which that allows, is refused."""
+        """Refuse ftp, which the base class allows."""
         if urllib.parse.urlsplit(newurl).scheme.lower() not in ("http", "https"):
             raise urllib.error.URLError(f"it redirects to '{newurl[:200]}', which is not a web address")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _open(source: _Source, have: int) -> http.client.HTTPResponse:
-    """The answer to a request for everything after the first ``have`` bytes."""
+    """Request everything after the first ``have`` bytes and return the response."""
     headers = {"User-Agent": f"gramgan-cli/{__version__}"}
     if have:
         headers["Range"] = f"bytes={have}-"
@@ -209,30 +210,30 @@ def _open(source: _Source, have: int) -> http.client.HTTPResponse:
         raise
     except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
         raise _CutOff(str(error) or type(error).__name__) from error
-    except ValueError as error:  # a redirect to what is no URL
+    except ValueError as error:  # a redirect to an invalid URL
         raise urllib.error.URLError(f"it redirects to what is not a web address ({error})") from error
     return response
 
 
 def _version_of(response: http.client.HTTPResponse | urllib.error.HTTPError) -> str | None:
-    """What names this version of the file: a strong ETag, else its date, else nothing."""
+    """Return the identifier of this version of the file: a strong ETag, else its date, else None."""
     etag = response.headers.get("ETag", "")
     version = etag if etag.startswith('"') else response.headers.get("Last-Modified")
     return version if version and version.isascii() and version.isprintable() else None
 
 
 def _continues(response: http.client.HTTPResponse, have: int, version: str | None) -> bool:
-    """Whether a partial answer begins at byte ``have`` and is of the version that was begun.
+    """Return whether a partial response starts at byte ``have`` and belongs to the same version.
 
-    Some servers don't know ``If-Range`` and send the rest of whatever they have now. Where no version was noted, the
-    checksum decides in the end.
+    Some servers ignore ``If-Range`` and send the rest of their current file. If no version was stored, the checksum
+    decides at the end.
     """
     begins = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
     return begins and version in (None, _version_of(response))
 
 
 def _total(response: http.client.HTTPResponse, start: int) -> int | None:
-    """Size of the whole file, where the answer says how long it is."""
+    """Return the size of the whole file, if the response states its length."""
     length = response.headers.get("Content-Length", "").strip()
     return start + int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else None
 
@@ -246,7 +247,7 @@ def _remember_version(response: http.client.HTTPResponse, tag: Path) -> None:
 
 
 def _copy(response: http.client.HTTPResponse, file: BinaryIO, start: int, source: _Source) -> None:
-    """Append the answer to ``file``; raises ``_CutOff`` where it ends early, ``_Refused`` where it is too large."""
+    """Append the response to ``file``; raise ``_CutOff`` if it ends early, ``_Refused`` if it is too large."""
     done, total, progress = start, _total(response, start), source.progress
     _refuse_more(source, total or 0)
     while True:
@@ -271,13 +272,13 @@ def _refuse_more(source: _Source, size: int) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _verify(url: str, part: Path, tag: Path, expected: str | None) -> None:
-    """Remove ``part`` and say both checksums where they differ."""
+    """Delete ``part`` and raise an error with both checksums if they differ."""
     if expected is None:
         return
     actual = sha256_of(part)

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one, the new one, or none: never half of one."""
+"""Atomic file writes: readers see the old file, the new one, or none, but never a partial one."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from gramgan_cli.core.errors import GramganError, NotARegularFile, TargetExists
 _HINT = "Check the disk's free space and that you may write there."
 
 _UMASK = os.umask(0)
-"""The process's file mode mask, which mkstemp ignores; read once, because reading means setting."""
+"""The process's umask, which mkstemp ignores. It is read once, because reading it means setting it."""
 os.umask(_UMASK)
 
 
 UNFINISHED = ".gramgan.part"
-"""Ending of the hidden names that are written under; no other program's."""
+"""Suffix of temporary files, which is unique to gramgan."""
 
 _LEFTOVER_AGE = 24 * 3600
-"""Seconds after which something unfinished belongs to no running process."""
+"""Age in seconds from which a temporary file counts as abandoned."""
 
 
 def _here() -> str:
-    """This computer and, where there are several, its set of process numbers, as few letters."""
+    """Return a short identifier of this computer and, if there are several, its PID namespace."""
     numbers = Path("/proc/self/ns/pid")
     with suppress(OSError):
         return hashlib.sha256(f"{socket.gethostname()} {numbers.readlink()}".encode()).hexdigest()[:8]
@@ -42,17 +42,17 @@ def _here() -> str:
 
 
 def unfinished_prefix(name: str) -> str:
-    """The beginning of a hidden name to write under, which tells whose it is; ends in ``UNFINISHED`` it is cleared."""
+    """Return the prefix of a temporary name, which identifies its process. With ``UNFINISHED`` it can be cleared."""
     return f".{name[:50]}.{_here()}-{os.getpid()}."
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Delete the unfinished files and folders that killed runs left.
+    """Delete temporary files and folders that killed processes left behind.
 
-    A run of this computer is known by its process number, one elsewhere counts as gone after a day.
+    A process on this computer is identified by its number; files of other computers expire after a day.
     """
     for left in folder.glob(f".*{UNFINISHED}"):
-        with suppress(FileNotFoundError):  # another process's, which has just been finished
+        with suppress(FileNotFoundError):  # another process has just finished it
             if _is_abandoned(left):
                 if left.is_dir():
                     shutil.rmtree(left, ignore_errors=True)
@@ -64,20 +64,20 @@ def _is_abandoned(left: Path) -> bool:
     if time.time() - left.stat().st_mtime > _LEFTOVER_AGE:
         return True
     owner = re.search(rf"\.{_here()}-(\d+)\.[^.]*{re.escape(UNFINISHED)}$", left.name)
-    if owner is None or sys.platform == "win32":  # there, to ask for a process by its number can end it
+    if owner is None or sys.platform == "win32":  # on Windows, os.kill would end the process
         return False
     try:
         os.kill(int(owner[1]), 0)
     except ProcessLookupError:
         return True
-    except OSError:  # another user's
+    except OSError:  # another user's process
         return False
     return False
 
 
 @contextmanager
 def write_errors(path: Path, hint: str = _HINT) -> Iterator[None]:
-    """Errors of the disk while ``path`` is written, as one sentence; those too that safetensors has wrapped."""
+    """Convert disk errors while writing ``path``, including those wrapped by safetensors, to ``GramganError``."""
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -85,17 +85,17 @@ def write_errors(path: Path, hint: str = _HINT) -> Iterator[None]:
 
 
 def check_regular_target(path: Path) -> None:
-    """Refuse to replace what is no file: to rename a file over a device or a pipe would destroy it.
+    """Refuse to replace anything but a regular file, because renaming over a device or a pipe would destroy it.
 
     Args:
-        path: where something is to be written; nothing, a file, or a link to one of these.
+        path: the path to be written.
 
     Raises:
-        GramganError: there is a folder, device, pipe or socket.
+        GramganError: the path is a folder, device, pipe or socket.
     """
     try:
         kind = path.stat().st_mode
-    except OSError:  # nothing there; a folder that can't be searched shows when the file is written
+    except OSError:  # does not exist; an unreadable folder raises when the file is written
         return
     if stat.S_ISDIR(kind):
         raise GramganError(f"{path} is a folder, not a file.", "Name a file.")
@@ -104,11 +104,11 @@ def check_regular_target(path: Path) -> None:
 
 
 def check_target(path: Path, overwrite: bool) -> None:
-    """Before the work starts: ``path`` may be written.
+    """Check that ``path`` may be written, before the work starts.
 
     Raises:
-        TargetExists: there is a file, and ``overwrite`` is off.
-        GramganError: there is a folder, device, pipe or socket.
+        TargetExists: the file exists and ``overwrite`` is off.
+        GramganError: the path is a folder, device, pipe or socket.
     """
     if path.exists() and not overwrite:
         raise TargetExists(f"{path} exists already.")
@@ -117,12 +117,12 @@ def check_target(path: Path, overwrite: bool) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` to write to; on success it takes ``path``'s place, on error it goes.
+    """Yield a temporary path beside ``path``, which replaces ``path`` on success and is deleted on error.
 
-    The temporary name is hidden and ends in ``UNFINISHED``. Errors of the disk come out as one sentence.
+    The temporary file is hidden and ends in ``UNFINISHED``.
 
     Raises:
-        GramganError: the disk refuses, or ``path`` is a folder, device, pipe or socket.
+        GramganError: a disk error, or ``path`` is a folder, device, pipe or socket.
     """
     check_regular_target(path)
     with write_errors(path):
@@ -141,6 +141,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _flush_to_disk(path: Path) -> None:
-    """Force the file's bytes out, so that a power cut after the rename can't leave an empty file."""
+    """Flush the file to disk, so that a power failure after the rename can't leave an empty file."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())

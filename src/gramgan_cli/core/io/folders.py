@@ -1,4 +1,4 @@
-"""Where things lie on this computer: the cache (can be fetched or made again) and the data folder (can't)."""
+"""Folders of gramgan on this computer: the cache, which can be recreated, and user data, which can't."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from gramgan_cli.core.errors import GramganError
 
 
 def cache_dir() -> Path:
-    """The user's cache folder of gramgan, or what ``GRAMGAN_CACHE`` names. It need not exist yet."""
+    """Return the user's cache folder, or ``GRAMGAN_CACHE``. It may not exist yet."""
     return _folder("GRAMGAN_CACHE", platformdirs.user_cache_dir("gramgan", appauthor=False))
 
 
 def data_dir() -> Path:
-    """The user's data folder of gramgan, or what ``GRAMGAN_DATA`` names. It need not exist yet."""
+    """Return the user's data folder, or ``GRAMGAN_DATA``. It may not exist yet."""
     return _folder("GRAMGAN_DATA", platformdirs.user_data_dir("gramgan", appauthor=False))
 
 
@@ -24,7 +24,7 @@ def _folder(variable: str, default: str) -> Path:
     text = os.environ.get(variable) or default
     try:
         return Path(text).expanduser().absolute()
-    except RuntimeError as error:  # ~name, and no user is called so
+    except RuntimeError as error:  # ~name of an unknown user
         raise GramganError(
             f"{variable} is '{text}', but its home folder is not known.", "Write the whole path."
         ) from error

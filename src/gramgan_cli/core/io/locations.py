@@ -1,6 +1,6 @@
-"""Files by location: a path of this computer, or anything that fsspec opens (``s3://``, ``gs://``, ``az://``, ...).
+"""Files by location: a local path, or any URL that fsspec supports (``s3://``, ``gs://``, ``az://``, ...).
 
-Every storage library raises errors of its own kind; here they all become one sentence that names the location.
+Storage libraries raise errors of their own types. They are converted to ``GramganError`` with the location's name.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from gramgan_cli.core.errors import GramganError, MissingExtra, NotARegularFile,
 from gramgan_cli.core.io.files import replacing
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "abfs", "abfs": "abfs", "abfss": "abfs"}
-"""Protocol -> the extra that brings its library, called as fsspec calls it."""
+"""Protocol -> the extra that installs its library, named as in fsspec."""
 
 
 def is_url(text: str) -> bool:
-    """Whether ``text`` is a URL with a protocol, and not a path of this computer."""
+    """Return whether ``text`` is a URL with a protocol rather than a local path."""
     return "://" in text and not text.startswith(("file://", "local://"))
 
 
 def locate(text: str) -> Location:
-    """The location that a path or URL names; nothing is opened yet.
+    """Return the location of a path or URL, without opening it.
 
-    Raises GramganError where the protocol is unknown or its library is not installed.
+    Raises GramganError if the protocol is unknown or its library is not installed.
     """
     if not is_url(text):
         return LocalPath(Path(os.path.abspath(text.removeprefix("file://").removeprefix("local://"))))  # noqa: PTH100
@@ -36,7 +36,7 @@ def locate(text: str) -> Location:
 
     protocol = text.partition("://")[0].rpartition("::")[2]
     try:
-        # Another process may write there at any time, so a remembered listing would be wrong.
+        # No cached listings, because other processes may write there at any time.
         files, path = fsspec.core.url_to_fs(text, use_listings_cache=False)
     except ImportError as error:
         extra = EXTRAS.get(protocol)
@@ -48,74 +48,74 @@ def locate(text: str) -> Location:
 
 
 class Location(ABC):
-    """A file or folder that need not exist."""
+    """A file or folder, which may not exist."""
 
     text: str
-    """As people write it."""
+    """Path or URL for messages."""
 
     @property
     @abstractmethod
     def parts(self) -> tuple[str, ...]:
-        """Its names from the root on."""
+        """Path components, starting at the root."""
 
     @property
     def name(self) -> str:
-        """The last name."""
+        """The last path component."""
         return self.text.partition("::")[0].rstrip("/").rpartition("/")[2]
 
     @property
     def suffix(self) -> str:
-        """The name's ending with its dot, or nothing."""
+        """The name's suffix with its dot, or an empty string."""
         return PurePosixPath(self.name).suffix
 
     @abstractmethod
     def __truediv__(self, relative: str) -> Location:
-        """What lies below, by a relative path with ``/`` between names."""
+        """Return the location at a relative path, with ``/`` as separator."""
 
     @property
     @abstractmethod
     def parent(self) -> Location:
-        """The folder around it."""
+        """The parent folder."""
 
     @abstractmethod
     def read(self) -> bytes:
-        """The whole content."""
+        """Return the whole content."""
 
     @abstractmethod
     def write(self, content: bytes) -> None:
-        """Put ``content`` there, whole or not at all, in the place of what was there."""
+        """Write ``content`` atomically, replacing an existing file."""
 
     @abstractmethod
     def put(self, file: Path, replace: bool) -> None:
-        """Copy a file of this computer there; GramganError where something is there that must not be replaced."""
+        """Copy a local file to this location; raise ``TargetExists`` if it exists and ``replace`` is off."""
 
     @abstractmethod
     def create(self, content: bytes) -> bool:
-        """Put ``content`` there if nothing is; of several that try at once exactly one gets True."""
+        """Write ``content`` unless the file exists. Of concurrent callers exactly one gets True."""
 
     @abstractmethod
     def exists(self) -> bool:
-        """Whether a file or folder is there."""
+        """Return whether the file or folder exists."""
 
     @abstractmethod
     def is_folder(self) -> bool:
-        """Whether a folder is there."""
+        """Return whether the folder exists."""
 
     @abstractmethod
     def files(self, recursive: bool = False) -> list[Location]:
-        """The files inside, hidden ones and links to nothing too, sorted; none where there is no such folder."""
+        """Return the files inside, including hidden ones and broken links, sorted; empty if there is no folder."""
 
     @abstractmethod
     def matches(self) -> list[Location]:
-        """The files that the location names if it is taken as a glob, sorted."""
+        """Return the files that match the location as a glob pattern, sorted."""
 
     @abstractmethod
     def remove(self, names: Iterable[str]) -> None:
-        """Delete those files inside the folder; those that are gone already don't matter."""
+        """Delete files of this folder by name, ignoring those that do not exist."""
 
 
 class LocalPath(Location):
-    """A path of this computer."""
+    """A local path."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -123,7 +123,7 @@ class LocalPath(Location):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """See Location. A drive is a name like others."""
+        """See Location. A drive is a component like any other."""
         first, *names = self.path.parts
         return (first.strip("/\\:") or "/", *names)
 
@@ -137,13 +137,13 @@ class LocalPath(Location):
 
     @property
     def parent(self) -> LocalPath:
-        """The folder around it."""
+        """The parent folder."""
         return LocalPath(self.path.parent)
 
     def read(self) -> bytes:
-        """The whole content."""
+        """Return the whole content."""
         with _told("read", self.text):
-            # Opening a pipe to read would wait for ever, unless told not to; what was opened can't be exchanged.
+            # O_NONBLOCK, because opening a pipe would wait for ever. The open file is checked, so it can't be swapped.
             handle = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
             with os.fdopen(handle, "rb") as file:
                 if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -173,11 +173,11 @@ class LocalPath(Location):
         return True
 
     def exists(self) -> bool:
-        """Whether a file or folder is there."""
+        """Return whether the file or folder exists."""
         return self.path.exists()
 
     def is_folder(self) -> bool:
-        """Whether a folder is there."""
+        """Return whether the folder exists."""
         return self.path.is_dir()
 
     def files(self, recursive: bool = False) -> list[Location]:
@@ -199,7 +199,7 @@ class LocalPath(Location):
 
 
 class RemoteLocation(Location):
-    """What fsspec opens."""
+    """A location that fsspec opens."""
 
     def __init__(self, files: Any, path: str, outer: str = "") -> None:
         self._files, self._path, self._outer = files, path.rstrip("/"), outer
@@ -207,7 +207,7 @@ class RemoteLocation(Location):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """See Location. The first one is the protocol."""
+        """See Location. The first component is the protocol."""
         protocol = self._files.protocol if isinstance(self._files.protocol, str) else self._files.protocol[0]
         return (protocol, *(part for part in self._path.split("/") if part))
 
@@ -219,11 +219,11 @@ class RemoteLocation(Location):
 
     @property
     def parent(self) -> RemoteLocation:
-        """The folder around it."""
+        """The parent folder."""
         return self._at(self._path.rpartition("/")[0])
 
     def read(self) -> bytes:
-        """The whole content."""
+        """Return the whole content."""
         with _told("read", self.text):
             content: bytes = self._files.cat_file(self._path)
             return content
@@ -251,12 +251,12 @@ class RemoteLocation(Location):
         return True
 
     def exists(self) -> bool:
-        """Whether a file or folder is there."""
+        """Return whether the file or folder exists."""
         with _told("look for", self.text):
             return bool(self._files.exists(self._path))
 
     def is_folder(self) -> bool:
-        """Whether a folder is there."""
+        """Return whether the folder exists."""
         with _told("look for", self.text):
             return bool(self._files.isdir(self._path))
 
@@ -282,7 +282,7 @@ class RemoteLocation(Location):
                 try:
                     self._files.rm(paths)
                 except FileNotFoundError:
-                    # Some stores give up at the first file that is gone; the others must go all the same.
+                    # Some stores stop at the first missing file; the others must still be deleted.
                     for path in paths:
                         if self._files.exists(path):
                             self._files.rm_file(path)
@@ -302,7 +302,7 @@ class Missing(GramganError):
 
 @contextmanager
 def _told(verb: str, text: str) -> Iterator[None]:
-    """Errors of any storage library as one sentence; they have no base class in common."""
+    """Convert any storage library's errors to ``GramganError``; they share no base class."""
     try:
         yield
     except GramganError:

@@ -1,4 +1,4 @@
-"""A lock between processes, held by the operating system: it is gone when its holder is, however that ends."""
+"""A lock between processes that the operating system releases when its holder ends, for any reason."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from gramgan_cli.core.errors import GramganError
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path`` (made where absent, left in place) until the block ends; waits for other holders.
+    """Hold the lock file ``path`` for the duration of the block, waiting for other holders.
 
-    Raises GramganError where the file can't be made or the file system has no locks.
+    The file is created if needed and not deleted. Raises GramganError if it can't be created, or if the file system
+    does not support locks.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,12 +28,12 @@ def exclusive(path: Path) -> Iterator[None]:
         _lock(handle, path)
         yield
     finally:
-        # Closing gives the lock back on every system.
+        # Closing releases the lock on every system.
         os.close(handle)
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock file ``path``. Raises GramganError where it can't be opened."""
+    """Return whether a running process holds the lock file ``path``. Raises GramganError if it can't be opened."""
     try:
         handle = os.open(path, os.O_RDWR)
     except OSError as error:
@@ -45,7 +46,7 @@ def is_held(path: Path) -> bool:
         else:
             import fcntl
 
-            # Shared, so that two that look at once don't take each other for the holder.
+            # A shared lock, so that concurrent callers do not mistake each other for the holder.
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True

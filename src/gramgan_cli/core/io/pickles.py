@@ -1,7 +1,7 @@
-"""Reading checkpoints that torch wrote, made by anyone: nothing in them runs, and nothing grows beyond its file.
+"""Safe reading of torch checkpoints from any source: no code is executed, and memory is bounded by the file's size.
 
-Three ways to make a small file ask for a lot of memory are closed: records that are compressed (torch itself stores
-them plainly), tensors that repeat one number through a stride of 0, and sizes that the file does not hold.
+Three ways for a small file to use much memory are blocked: compressed records (torch stores records uncompressed),
+tensors that repeat one number through a stride of 0, and sizes that exceed the file.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from torch import Tensor
 from gramgan_cli.core.errors import GramganError, ModelDamaged, ModelUnsupported
 
 MOST_SHARING = 4
-"""How many times the file's size its tensors may have together: two names may stand for one tensor."""
+"""Maximum total size of the tensors relative to the file, since several names may share a tensor."""
 
 
 def read_pickle(path: Path) -> object:
-    """The content of a checkpoint, on the CPU, read with torch's ``weights_only``.
+    """Return the content of a checkpoint, on the CPU, read with torch's ``weights_only``.
 
     Raises:
-        ModelUnsupported: a TorchScript program, or a pickle of more than tensors.
-        ModelDamaged: it can't be read, or is compressed.
+        ModelUnsupported: a TorchScript program, or a pickle with more than tensors.
+        ModelDamaged: the file can't be read, or is compressed.
         GramganError: there is no such file.
     """
     if not path.exists():
@@ -42,13 +42,13 @@ def read_pickle(path: Path) -> object:
     except GramganError:
         raise
     except Exception as error:
-        # torch's reader runs a stack machine over bytes that may be anything, and fails in as many ways.
+        # torch's unpickler runs on arbitrary bytes and may raise anything.
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ModelDamaged(f"{path} is not a readable checkpoint ({reason}).") from error
 
 
 def _check_records(path: Path) -> None:
-    """Refuse a zip whose records are compressed, larger than the file, or a program's."""
+    """Raise for a zip file whose records are compressed, larger than the file, or part of a program."""
     with zipfile.ZipFile(path) as archive:
         records = archive.infolist()
     if any("/code/" in f"/{record.filename}" or record.filename.endswith("constants.pkl") for record in records):
@@ -61,10 +61,10 @@ def _check_records(path: Path) -> None:
 
 
 def check_size(tensors: dict[str, Tensor], path: Path) -> None:
-    """Refuse tensors that are larger than their file, before anything copies them.
+    """Raise for tensors that are larger than their file, before anything copies them.
 
     Raises:
-        ModelDamaged: naming the first tensor that the file can't hold.
+        ModelDamaged: with the name of the first tensor that the file can't hold.
     """
     size = path.stat().st_size
     total = 0
@@ -80,7 +80,7 @@ def check_size(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether ``value`` is a tensor of real numbers in memory: not sparse, quantised, complex or without content."""
+    """Return whether ``value`` is a dense, real CPU tensor: not sparse, quantised, complex or on the meta device."""
     return (
         isinstance(value, Tensor)
         and value.layout == torch.strided

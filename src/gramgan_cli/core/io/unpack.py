@@ -1,4 +1,4 @@
-"""Unpacking tar and zip archives that someone else made: files only, and nothing outside the target folder."""
+"""Safe unpacking of tar and zip files from any source: regular files only, and nothing outside the target folder."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from typing import IO, cast
 from gramgan_cli.core.errors import ArchiveDamaged, GramganError
 
 LARGEST_CONTENT = 32 * 2**30
-"""Bytes that an archive may unpack to; the largest set there is holds a tenth of that."""
+"""Maximum unpacked size in bytes; the largest known set has a tenth of that."""
 
 DEEPEST = 64
-"""Folders within folders that a member's name may have."""
+"""Maximum folder depth of a member."""
 
 CHUNK = 2**20
 
 ENCRYPTED = 1
-"""Bit of a zip member's flags (APPNOTE 4.4.4)."""
+"""Encryption bit of a zip member's flags (APPNOTE 4.4.4)."""
 
 _DAMAGE = (
     tarfile.TarError,
@@ -39,19 +39,19 @@ _DAMAGE = (
     ValueError,
     OverflowError,
 )
-"""What the standard library raises over archives that are not what they should be."""
+"""Errors that the standard library raises for damaged archives."""
 
 _Member = tuple[str, int, IO[bytes]]
-"""Name in the archive, size in bytes, content."""
+"""(name in the archive, size in bytes, content)."""
 
 
 def unpack(archive: Path, target: Path) -> Path:
-    """Unpack ``archive`` (.tar, .tar.gz, .zip) into the new folder ``target``, which appears only when it is whole.
+    """Unpack ``archive`` (.tar, .tar.gz, .zip) into the new folder ``target``, atomically.
 
-    One folder around everything is left away. Hidden files and macOS's ``__MACOSX`` are skipped.
+    A single top-level folder is removed. Hidden files and macOS's ``__MACOSX`` are skipped.
 
-    Raises GramganError for a damaged archive, a member that leads outside, a link or a device, more than 32 GiB of
-    content, and for a target that exists or can't be written.
+    Raises GramganError for a damaged archive, a member outside the folder, a link or a device, more than 32 GiB of
+    content, and if the target exists or can't be written.
     """
     if target.exists():
         raise GramganError(f"{target} exists already.", "Move it away to have it made anew.")
@@ -72,7 +72,7 @@ def unpack(archive: Path, target: Path) -> Path:
 
 
 def _unpack_members(archive: Path, folder: Path) -> None:
-    """Write every file of ``archive`` under ``folder``."""
+    """Write every file of ``archive`` below ``folder``."""
     total = 0
     for name, size, content in _members(archive):
         total += size
@@ -85,7 +85,7 @@ def _unpack_members(archive: Path, folder: Path) -> None:
 
 
 def _members(archive: Path) -> Iterator[_Member]:
-    """The visible files of an archive, in its order."""
+    """Yield the visible files of an archive, in order."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as pack:
             for info in pack.infolist():
@@ -104,7 +104,7 @@ def _members(archive: Path) -> Iterator[_Member]:
 
 
 def _open_member(pack: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) -> IO[bytes]:
-    """A zip's member, decompressed."""
+    """Open a zip member for reading, decompressed."""
     if info.flag_bits & ENCRYPTED:
         raise GramganError(f"{archive} is encrypted.", "Unpack it by hand, with its password.")
     try:
@@ -116,7 +116,7 @@ def _open_member(pack: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) ->
 
 
 def _decompressed(archive: Path) -> IO[bytes]:
-    """The bytes of a tar file, out of gzip, bzip2 or xz where it is packed so."""
+    """Open a tar file for reading, decompressed if it is compressed with gzip, bzip2 or xz."""
     with archive.open("rb") as file:
         start = file.read(6)
     for magic, opened in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open)):
@@ -126,7 +126,7 @@ def _decompressed(archive: Path) -> IO[bytes]:
 
 
 def _read_to_the_end(stream: IO[bytes], archive: Path) -> None:
-    """Read what follows tar's end: only at the end of a gzip file does its checksum stand."""
+    """Read on after the end of the tar, because gzip verifies its checksum at the end of the file."""
     left = LARGEST_CONTENT
     while chunk := stream.read(CHUNK):
         left -= len(chunk)
@@ -135,13 +135,13 @@ def _read_to_the_end(stream: IO[bytes], archive: Path) -> None:
 
 
 def _is_wanted(name: str) -> bool:
-    """Not hidden, and not what macOS adds."""
+    """Return whether a member is neither hidden nor macOS metadata."""
     parts = PurePosixPath(name).parts
     return "__MACOSX" not in parts and not (parts and parts[-1].startswith("."))
 
 
 def _inside(name: str, archive: Path) -> PurePosixPath:
-    """The member's relative path; one that would leave the folder, on any system, is refused."""
+    """Return the member's relative path; raise if it would leave the folder on any system."""
     path = PurePosixPath(name)
     if len(path.parts) > DEEPEST:
         raise GramganError(f"{archive} holds folders more than {DEEPEST} deep and was refused.")
@@ -151,6 +151,6 @@ def _inside(name: str, archive: Path) -> PurePosixPath:
 
 
 def _without_wrapper(folder: Path) -> Path:
-    """``folder``, or the single folder inside it that holds everything."""
+    """Return ``folder``, or the only folder in it if there is nothing else, recursively."""
     inside = list(folder.iterdir())
     return _without_wrapper(inside[0]) if len(inside) == 1 and inside[0].is_dir() else folder
