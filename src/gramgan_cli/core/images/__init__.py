@@ -1,1 +1,1 @@
-"""Photographs: decoding to numpy with everything that must be kept, and encoding it again."""
+"""Image files: decoding to NumPy with all metadata, and encoding."""

@@ -1,4 +1,4 @@
-"""Transparency: colours that no one sees must not bleed into those that one sees."""
+"""Transparency: keeping the colours of invisible pixels from bleeding into visible ones."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Array = NDArray[Any]
 
 
 def extend_colours(image: Array) -> Array:
-    """(H, W, 2 or 4) with straight alpha: fully transparent pixels take the colour of the nearest visible one.
+    """Give fully transparent pixels the colour of the nearest visible one; (H, W, 2 or 4) with straight alpha.
 
-    Whatever lies hidden there (often black) would otherwise make a dark rim when the picture is enlarged. Alpha stays
-    as it is. A picture without any visible pixel is returned unchanged.
+    The colours hidden there, often black, would otherwise make a dark fringe when the image is enlarged. Alpha is not
+    changed. An image without visible pixels is returned unchanged.
     """
     hidden = image[:, :, -1] == 0
     if not hidden.any() or hidden.all():
         return image
-    from scipy import ndimage  # takes a fifth of a second, which pictures without transparency need not wait for
+    from scipy import ndimage  # imported here: it takes 0.2 s, and images without transparency do not need it
 
     rows, columns = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
     extended: Array = image[rows, columns]
@@ -28,8 +28,8 @@ def extend_colours(image: Array) -> Array:
 
 
 def flatten_on_white(image: Array, white: float) -> Array:
-    """(H, W, 2 or 4) with straight alpha -> (H, W, 1 or 3) over a white ground."""
-    with np.errstate(invalid="ignore", over="ignore"):  # floats may hold anything
+    """Composite (H, W, 2 or 4) with straight alpha over white: (H, W, 1 or 3)."""
+    with np.errstate(invalid="ignore", over="ignore"):  # floats may have any value
         alpha = image[:, :, -1:].astype(np.float32) / white
         flat: Array = image[:, :, :-1] * alpha + white * (1 - alpha)
         rounded: Array = np.floor(flat + 0.5).astype(image.dtype)

@@ -1,4 +1,4 @@
-"""What each file format that is written can hold."""
+"""Capabilities of the output formats."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """One row of the table."""
+    """Capabilities of one format."""
 
     name: str
-    """As the option ``format`` takes it."""
+    """Name for the option ``format``."""
     label: str
-    """As messages say it."""
+    """Name in messages."""
     suffixes: tuple[str, ...]
-    """File name endings; the first one is given to new files."""
+    """File name suffixes; new files get the first one."""
     max_side: int
     """Largest width and height, in pixels."""
     alpha: bool
-    """Whether it holds transparency."""
+    """Whether it supports transparency."""
     sixteen_bit: bool
-    """Whether it holds 16-bit samples."""
+    """Whether it supports 16-bit samples."""
     floats: bool = False
-    """Whether it holds floating point samples."""
+    """Whether it supports floating-point samples."""
     animated: bool = False
-    """Whether it holds frames that follow one another in time."""
+    """Whether it supports animation."""
     pages: bool = False
-    """Whether it holds several independent pictures."""
+    """Whether it supports several independent pages."""
 
 
 FORMATS: dict[str, Format] = {
@@ -39,16 +39,16 @@ FORMATS: dict[str, Format] = {
         Format("avif", "AVIF", (".avif",), 32768, alpha=True, sixteen_bit=False),
     )
 }
-"""JPEG: libjpeg's limit, a little below that of ITU-T T.81, B.2.2. WebP: RFC 9649, section 3.4. PNG: section 5.4 (31
-bits). AVIF: what libavif reads by default; it writes twice as much."""
+"""Formats by name. Sources of the size limits: JPEG: libjpeg, a little below ITU-T T.81, B.2.2. WebP: RFC 9649, section
+3.4. PNG: section 5.4 (31 bits). AVIF: what libavif reads by default; it can write twice as much."""
 
 READ_SUFFIXES = frozenset(
     {suffix for row in FORMATS.values() for suffix in row.suffixes}
     | {".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".heic", ".heif", ".hif", ".jxl", ".mpo"}
 )
-"""What is taken for a picture inside a folder."""
+"""Suffixes that count as images in a folder."""
 
 
 def format_of_suffix(suffix: str) -> Format | None:
-    """The written format that a file name ending stands for."""
+    """Return the output format of a file name suffix, or None."""
     return next((row for row in FORMATS.values() if suffix.lower() in row.suffixes), None)

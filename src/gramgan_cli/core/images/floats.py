@@ -1,4 +1,4 @@
-"""Floating point pictures: their range, and what of them is no data."""
+"""Upscaling of floating-point images: value range and no-data values."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def float_bands(
     any_range: bool,
     on_warning: Callable[[str], None],
 ) -> Iterator[Array]:
-    """The result's bands.
+    """Return the result's bands.
 
     Args:
-        image: (H, W, C) float32 of any range, also with values that are not finite.
-        enlarge: gives bands of ``size``.
+        image: (H, W, C) float32 of any range; values may be non-finite.
+        enlarge: upscales an image to bands of ``size``.
         size: (height, width) of the result.
-        declared: the value that the file calls no data.
-        any_range: ``enlarge`` takes any values; otherwise it takes [0, 1].
-        on_warning: called with one sentence for each thing that a user should know.
+        declared: the file's no-data value.
+        any_range: whether ``enlarge`` accepts any values; otherwise it takes [0, 1].
+        on_warning: called with one sentence per warning.
     """
     mask = nodata_mask(image, declared)
     valid = image if mask is None else filled(image, mask)
@@ -44,7 +44,7 @@ def float_bands(
 
 
 def _in_own_range(image: Array, enlarge: Enlarge, on_warning: Callable[[str], None]) -> Iterator[Array]:
-    """Pictures may go beyond [0, 1]: they are brought into it for the network, and back."""
+    """Upscale an image whose values may exceed [0, 1], by scaling them to [0, 1] for the network and back."""
     low, high = min(0.0, float(image.min())), max(1.0, float(image.max()))
     if (low, high) == (0.0, 1.0):
         return enlarge(image)

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: the kinds of pictures that are read, and those that are known but not read."""
+"""Recognition of file types by their first bytes: supported image formats, and known unsupported ones."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from importlib.util import find_spec
 from pathlib import Path
 
 HEAD = 4096
-"""Bytes of a file's beginning that tell its kind."""
+"""Number of bytes at the start of a file that determine its kind."""
 
 EXTRAS = {"heic": ("heic", "pillow_heif"), "jxl": ("jxl", "pillow_jxl")}
-"""The extra that a format needs, and the package that it brings."""
+"""Format -> (extra that it needs, package that the extra installs)."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a file is."""
+    """The type of a file."""
 
     name: str
-    """As ``Photo.format`` for what is read: 'png', 'jpg', ...; else a short name of its own."""
+    """Supported formats: as ``Photo.format`` ('png', 'jpg', ...). Others: a short name."""
     label: str
-    """As messages say it: 'JPEG', 'Photoshop document', ..."""
+    """Name for messages: 'JPEG', 'Photoshop document', ..."""
     read: bool
-    """Whether gramgan reads it (HEIC and JPEG XL: with the extra that is installed)."""
+    """Whether gramgan can read it (HEIC and JPEG XL: if the extra is installed)."""
 
 
 LABELS = {
@@ -38,10 +38,10 @@ LABELS = {
     "heic": "HEIC",
     "jxl": "JPEG XL",
 }
-"""The kinds that are read."""
+"""Labels of the supported formats."""
 
 JPEG_ENDINGS = r"\.p?j[a-z]{1,4}"
-"""JPEG's many names, as a pattern: .jfif, .jfi, .jif, .jps, .pjpeg; not .jpg_original, which a program's backup has."""
+"""Pattern of JPEG suffixes such as .jfif, .jfi, .jif, .jps, .pjpeg; not .jpg_original, which is a tool's backup."""
 
 _READ = (
     ("png", rb"\x89PNG\r\n\x1a\n"),
@@ -84,14 +84,14 @@ _NOT_READ = (
     ("wmf", "Windows metafile", rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF"),
     ("xpm", "XPM picture", rb"/\* XPM \*/"),
 )
-"""Name, label and beginning of pictures that are known, but not read."""
+"""(name, label, pattern of the first bytes) of known formats that can't be read."""
 
 _RAW_SUFFIXES = frozenset(
     {".3fr", ".ari", ".arw", ".bay", ".cap", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq"}
     | {".k25", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".ptx", ".pxn", ".raf", ".raw", ".rw2"}
     | {".rwl", ".sr2", ".srf", ".srw", ".x3f"}
 )
-"""Endings of camera raw files, most of which begin like a TIFF."""
+"""Suffixes of camera raw files, most of which start like a TIFF."""
 
 _TGA_SUFFIXES = frozenset({".tga", ".vda", ".icb", ".vst"})
 
@@ -115,13 +115,13 @@ _SUFFIXES = {
     ".fits": "fits",
     ".dcm": "dicom",
 }
-"""Endings of kinds that are not read, for files that are too far away to look into."""
+"""Suffixes of unsupported formats, for remote files whose content is not examined."""
 
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
 
 
 def kind_of_bytes(head: bytes) -> Kind | None:
-    """The kind of a file that begins so; None: it is no picture of a known kind.
+    """Return the kind of a file by its first bytes, or None if it is not a known image type.
 
     Args:
         head: at least the first ``HEAD`` bytes, or the whole file.
@@ -143,7 +143,7 @@ def _readable(name: str) -> Kind:
 
 
 def _with_boxes(head: bytes) -> Kind | None:
-    """AVIF or HEIC, by the brands in its first box (ISO/IEC 14496-12, 4.3)."""
+    """Recognise AVIF or HEIC by the brands in the first box (ISO/IEC 14496-12, 4.3)."""
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
     if {b"avif", b"avis"} & set(brands):
@@ -152,10 +152,9 @@ def _with_boxes(head: bytes) -> Kind | None:
 
 
 def kind_of(path: Path) -> Kind | None:
-    """The kind of a file by its content; None: it is no picture of a known kind, or can't be read.
+    """Return the kind of a file by its content, or None if it is not a known image type or can't be read.
 
-    Camera raw files, most of which begin like a TIFF, and TGA, which has no mark at its beginning, are known by the
-    name's ending.
+    Camera raw files, most of which start like a TIFF, and TGA, which has no signature, are recognised by their suffix.
     """
     try:
         with path.open("rb") as file:
@@ -172,7 +171,7 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def kind_by_suffix(suffix: str) -> Kind | None:
-    """The kind that is not read and that an ending stands for; None for every other ending."""
+    """Return the unsupported kind that a suffix stands for, or None for all other suffixes."""
     suffix = suffix.lower()
     if suffix in _RAW_SUFFIXES:
         return Kind("raw", RAW, read=False)

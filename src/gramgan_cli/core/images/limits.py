@@ -1,29 +1,29 @@
-"""How large a picture may claim to be: a small file must not fill the memory."""
+"""Limits on image sizes, so that a small file can't exhaust the memory."""
 
 from __future__ import annotations
 
 from gramgan_cli.core.errors import ImageTooLarge
 
 LARGEST_PIXELS = 500_000_000
-"""A picture that claims more pixels is refused."""
+"""Maximum number of pixels of an image."""
 
 UNQUESTIONED_PIXELS = 25_000_000
-"""Up to here the size of the file does not matter."""
+"""Number of pixels up to which the file size is not checked."""
 
 PIXELS_PER_BYTE = 1500
-"""Beyond, a file must have a byte for so many pixels: real photographs need one for ten."""
+"""Maximum pixels per byte of the file above that number. Real photographs have about ten."""
 
 LARGEST_TOTAL = 2_000_000_000
-"""Frames or pages that have more pixels together are refused."""
+"""Maximum number of pixels of all frames or pages together."""
 
 UNQUESTIONED_TOTAL = 100_000_000
-"""Up to here, all frames together, the size of the file does not matter."""
+"""Total number of pixels up to which the file size is not checked."""
 
 IF_REAL = "If it is real, cut it into parts, or save it as an uncompressed TIFF."
 
 
 def too_large(name: str) -> ImageTooLarge:
-    """The error for a picture of more than ``LARGEST_PIXELS``."""
+    """Return the error for an image of more than ``LARGEST_PIXELS``."""
     return ImageTooLarge(
         f"{name} claims to have more than {LARGEST_PIXELS // 10**6} megapixels, so it is refused.",
         "If it is real, cut it into parts.",
@@ -31,15 +31,15 @@ def too_large(name: str) -> ImageTooLarge:
 
 
 def check_size(name: str, width: int, height: int, byte_count: int) -> None:
-    """Refuse what would fill the memory: no photograph is so large, or so small for its size.
+    """Raise for images that would exhaust the memory: too large, or too large for the file's size.
 
     Args:
-        name: what messages call the file.
+        name: name of the file for messages.
         width, height: in pixels.
         byte_count: size of the file.
 
     Raises:
-        ImageTooLarge: the picture is refused.
+        ImageTooLarge: a limit is exceeded.
     """
     pixels = width * height
     if pixels > LARGEST_PIXELS:
@@ -49,15 +49,15 @@ def check_size(name: str, width: int, height: int, byte_count: int) -> None:
 
 
 def check_total(name: str, pixels: int, byte_count: int) -> None:
-    """Refuse files whose many frames or pages would take hours: a frame that repeats another costs a few bytes.
+    """Raise for files whose many frames or pages would take hours. A repeated frame costs only a few bytes.
 
     Args:
-        name: what messages call the file.
-        pixels: of all frames together, each as large as it is seen.
+        name: name of the file for messages.
+        pixels: total over all frames at full size.
         byte_count: size of the file.
 
     Raises:
-        ImageTooLarge: the file is refused.
+        ImageTooLarge: a limit is exceeded.
     """
     if pixels > LARGEST_TOTAL or (pixels > UNQUESTIONED_TOTAL and pixels > PIXELS_PER_BYTE * byte_count):
         megapixels = round(pixels / 10**6)

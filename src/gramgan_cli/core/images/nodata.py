@@ -1,8 +1,8 @@
-"""Values that are no data, kept away from the network and put back.
+"""No-data values, which are replaced for the network and restored in the result.
 
-Elevation models and measurements mark what was not measured by a value far outside all others (-9999, -3.4e38, NaN), or
-by one that the file declares. Enlarged as if it were a value, it would spoil everything near it, and the range that the
-rest is brought into.
+Elevation models and measurements mark missing values by a number far outside the others (-9999, -3.4e38, NaN), or by
+one that the file declares. If such a value were upscaled like data, it would spoil its surroundings, and the range to
+which the rest is scaled.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Enlarge = Callable[[Array], Iterator[Array]]
-"""Takes (H, W, C) and gives the result's bands, from top to bottom."""
+"""Upscales (H, W, C) and yields the result's bands, from top to bottom."""
 
 LARGEST = 1e30
-"""No measurement is so large."""
+"""Magnitude above which a value can't be a measurement."""
 
 MARKS = (-9999.0, -99999.0, -999999.0, -32768.0, -32767.0, -999.0, -9998.0, 9999.0, 99999.0, 1e20, -1e20)
-"""Values that are in use for 'no data'."""
+"""Commonly used no-data values."""
 
 FAR = 10.0
-"""An extreme value is no data where the distance to all others is so many times their range and magnitude."""
+"""An extreme value is no data if its distance to all others exceeds this multiple of their range and magnitude."""
 
 NEAR = 0.5
-"""The same for the values in use."""
+"""The same multiple for commonly used no-data values, of the range only."""
 
 
 def nodata_mask(image: Array, declared: float | None) -> Array | None:
-    """Which samples of a floating point picture are no data; None: all are valid.
+    """Return which samples of a floating-point image are no data, or None if all are valid.
 
     Args:
         image: (H, W, C), floating point.
-        declared: the value that the file itself calls no data.
+        declared: the file's no-data value.
 
     Returns:
         (H, W, C), bool.
@@ -54,7 +54,7 @@ def nodata_mask(image: Array, declared: float | None) -> Array | None:
 
 
 def _extremes(valid: Array) -> list[float]:
-    """The smallest and the largest value, each where it can be no value like the others."""
+    """Return the smallest and the largest value if they are too far from the others to be data."""
     if not valid.size:
         return []
     low, high = valid.min(), valid.max()
@@ -72,8 +72,8 @@ def _extremes(valid: Array) -> list[float]:
 
 
 def filled(image: Array, mask: Array) -> Array:
-    """The picture with no-data samples replaced by the nearest valid ones of their channel (0 where there are none)."""
-    from scipy import ndimage  # takes a fifth of a second, which other pictures need not wait for
+    """Replace no-data samples by the nearest valid ones of their channel (0 if there are none)."""
+    from scipy import ndimage  # imported here: it takes 0.2 s, and other images do not need it
 
     made = image.copy()
     for channel in range(image.shape[2]):
@@ -87,11 +87,11 @@ def filled(image: Array, mask: Array) -> Array:
 
 
 def restored(bands: Iterator[Array], image: Array, mask: Array, size: tuple[int, int]) -> Iterator[Array]:
-    """The result's bands with no-data samples where the source has them, each as the nearest pixel of the source.
+    """Yield the result's bands with the source's no-data samples restored by nearest-neighbour enlargement.
 
     Args:
         bands: (rows, width, C), from top to bottom.
-        image, mask: the source as it was, and from ``nodata_mask``.
+        image, mask: the original source, and its mask from ``nodata_mask``.
         size: (height, width) of the result.
     """
     columns = np.minimum(np.arange(size[1]) * image.shape[1] // size[1], image.shape[1] - 1)
@@ -106,14 +106,14 @@ def restored(bands: Iterator[Array], image: Array, mask: Array, size: tuple[int,
 def declared_bands(
     image: Array, enlarge: Enlarge, size: tuple[int, int], declared: float | None, on_warning: Callable[[str], None]
 ) -> Iterator[Array]:
-    """The bands of a picture of integers, of which the file may declare one value to be no data.
+    """Return the bands of an integer image, for which the file may declare a no-data value.
 
     Args:
         image: (H, W, C) uint8 or uint16.
-        enlarge: gives bands of ``size``.
+        enlarge: upscales an image to bands of ``size``.
         size: (height, width) of the result.
-        declared: the value; a pixel is no data where all its colours have it.
-        on_warning: called with one sentence where there are such pixels.
+        declared: the no-data value; a pixel is no data if all its colours have it.
+        on_warning: called with one sentence if there are such pixels.
     """
     if declared is None:
         return enlarge(image)

@@ -1,4 +1,4 @@
-"""Deciding what a result file will be, before the work starts: format, samples, metadata, and what can't be kept."""
+"""Planning a result file before the work starts: format, samples, metadata, and warnings about losses."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ STANDARD_QUALITY = 95
 
 @dataclass(frozen=True)
 class Target:
-    """A result file that is to be written."""
+    """A result file to be written."""
 
     format: Format
     frames: tuple[Frame, ...]
-    """Their final sizes, channels and sample types."""
+    """Final sizes, channels and sample types."""
     metadata: Metadata
-    """Already that of the result; of several pages, that of the first."""
+    """Metadata of the result; with several pages, of the first page."""
     further_pages: tuple[Metadata, ...]
-    """That of each page after the first."""
+    """Metadata of each further page."""
     animation: Animation | None
     quality: int
     """1 to 100, for JPEG, AVIF and lossy WebP."""
@@ -40,11 +40,11 @@ class Target:
 
 
 def choose_format(photo: Photo, choice: FormatChoice) -> Format:
-    """The format that ``choice`` means for this photo.
+    """Return the output format for a photo.
 
-    'default' is PNG for what was stored losslessly, and the format itself for JPEG and WebP; floating point,
-    several pages, positions on the earth and OME-XML, which PNG can't hold, go to TIFF. 'same' keeps the format where
-    it is one that is written.
+    'default' is JPEG or WebP for photos in these formats, and PNG for all others. Floating point, several pages,
+    georeferenced images and OME-XML go to TIFF, because PNG can't hold them. 'same' keeps the format if it can be
+    written.
     """
     if choice not in ("default", "same"):
         return FORMATS[choice]
@@ -60,16 +60,16 @@ def choose_format(photo: Photo, choice: FormatChoice) -> Format:
 def plan_target(
     photo: Photo, form: Format, sizes: tuple[tuple[int, int], ...], quality: int | None
 ) -> tuple[Target, list[str]]:
-    """The result file for frames of these (width, height), and one sentence for everything that is not kept.
+    """Plan the result file for frames of these sizes; also return one sentence for everything that is lost.
 
     Args:
         photo: the source.
         form: from ``choose_format``.
-        sizes: of each frame.
-        quality: 1 to 100; None is 95, and lossless where WebP is made of what was stored losslessly.
+        sizes: (width, height) of each frame.
+        quality: 1 to 100. None is 95, or lossless for WebP from a losslessly stored source.
 
     Raises:
-        GramganError: the format can't hold so many pixels, frames or pages.
+        GramganError: the format does not support the size or number of frames or pages.
     """
     _check_fits(photo, form, sizes)
     notes: list[str] = []
@@ -131,14 +131,14 @@ def _depth(frame: Frame) -> str:
 
 
 def _updated(metadata: Metadata, before: Frame, after: Frame, notes: list[str]) -> Metadata:
-    """Orientation and dimensions as they are in the result."""
+    """Return the metadata with the result's orientation and dimensions."""
     width, height = after.width, after.height
     scale = (width / before.width, height / before.height)
     if metadata.xmp:
         metadata = replace(
             metadata, xmp=updated_xmp(metadata.xmp, width, height, scale, metadata.turned, _stored(metadata))
         )
-    if is_imagej(metadata.exif):  # pixels per unit of length, which follow the picture: not for printing
+    if is_imagej(metadata.exif):  # pixels per unit of length, which are updated there; not a print resolution
         metadata = replace(metadata, dpi=None, pixel_aspect=None)
     if metadata.exif:
         try:
@@ -160,7 +160,7 @@ def _updated(metadata: Metadata, before: Frame, after: Frame, notes: list[str]) 
 
 
 def _stored(metadata: Metadata) -> int | None:
-    """The orientation that the pixels were stored in; None where they were turned by what EXIF does not say."""
+    """Return the orientation of the stored pixels; None if they were rotated for a reason that EXIF does not state."""
     if not metadata.turned:
         return 1
     try:

@@ -1,4 +1,4 @@
-"""What a picture file holds: pixels, and everything around them that must come out again."""
+"""Content of an image file: pixels, and the metadata to be preserved."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Array = NDArray[Any]
 
 
 def plausible_dpi(x: float, y: float) -> tuple[float, float] | None:
-    """A resolution in pixels per inch, if it can be one: 0, 1 and absurd numbers stand for 'unknown'."""
+    """Return a resolution in pixels per inch if it is plausible. 0, 1 and absurd numbers mean 'unknown'."""
     return (x, y) if min(x, y) > 1 and max(x, y) < 65536 else None
 
 
 def left_out(parts: Iterable[str]) -> tuple[str, ...]:
-    """The warning that names parts of a file that its result will not have; nothing where there are none."""
+    """Return a warning that names the parts of a file that the result will not have, or an empty tuple."""
     named = list(dict.fromkeys(parts))
     return (f"Left out of the result: {', '.join(named)}.",) if named else ()
 
 
 class Unsupported(ValueError):
-    """The file is whole, but of a kind that is not read.
+    """The file is valid, but of an unsupported kind.
 
     Args:
-        kind: which.
+        kind: description of the kind.
         hint: what the user can do.
     """
 
@@ -37,53 +37,53 @@ class Unsupported(ValueError):
 
 
 class Unreadable(Exception):
-    """Why a file can't be read, without its name."""
+    """The reason why a file can't be read, without its name."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What surrounds the pixels. None or empty: the file has none."""
+    """Metadata of an image. None or empty: not present in the file."""
 
     icc: bytes | None = None
-    """The ICC profile that the pixel values are to be read in."""
+    """ICC profile of the pixel values."""
     exif: bytes | None = None
-    """The EXIF block as a TIFF structure, without the 'Exif\\0\\0' prefix."""
+    """EXIF block as a TIFF structure, without the 'Exif\\0\\0' prefix."""
     xmp: bytes | None = None
-    """The XMP packet (XML)."""
+    """XMP packet (XML)."""
     dpi: tuple[float, float] | None = None
-    """Horizontal and vertical resolution in pixels per inch, for printing."""
+    """Horizontal and vertical print resolution in pixels per inch."""
     comment: str | None = None
-    """The JPEG comment, or PNG's text 'Comment'."""
+    """JPEG comment, or PNG text 'Comment'."""
     software: str | None = None
-    """What a result of PNG or TIFF names as its software; other formats say it in EXIF."""
+    """Software tag of a PNG or TIFF result; other formats store it in EXIF."""
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
-    """PNG chunks (type, content) that pass from PNG to PNG as they are: gamma, text, time."""
+    """PNG chunks (type, content) that are copied unchanged from PNG to PNG: gamma, text, time."""
     segments: tuple[tuple[int, bytes], ...] = ()
-    """JPEG segments (marker, content) that pass from JPEG to JPEG as they are: IPTC captions and other Photoshop
-    resources (APP13), the extension of the XMP packet (APP1), comments after the first one (COM)."""
+    """JPEG segments (marker, content) that are copied unchanged from JPEG to JPEG: IPTC captions and other Photoshop
+    resources (APP13), extended XMP (APP1), comments after the first one (COM)."""
     pixel_aspect: tuple[int, int] | None = None
-    """Pixels per unit of length, without a unit, where they differ in x and y: pixels that are not square."""
+    """Pixel density in x and y, without a unit, if pixels are not square."""
     geo: bytes | None = None
-    """TIFF's tags of GeoTIFF and GDAL as a TIFF structure, in the byte order of ``exif``."""
+    """GeoTIFF and GDAL tags as a TIFF structure, in the byte order of ``exif``."""
     nodata: float | None = None
-    """The value that the file itself declares to be no data."""
+    """The file's no-data value."""
     turned: bool = False
-    """Whether reading has turned the pixels upright."""
+    """Whether the decoder has rotated the pixels upright."""
 
 
 @dataclass(frozen=True)
 class Animation:
-    """The timing of a picture that moves."""
+    """Timing of an animated image."""
 
     durations: tuple[float, ...]
-    """Milliseconds that each frame stays."""
+    """Duration of each frame in milliseconds."""
     plays: int
-    """How often it runs; 0 is for ever."""
+    """How many times it plays; 0 is for ever."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The shape of one frame or page, upright."""
+    """Shape of one frame or page, upright."""
 
     width: int
     height: int
@@ -94,34 +94,34 @@ class Frame:
 
     @property
     def byte_count(self) -> int:
-        """Bytes of its pixels."""
+        """Size of its pixels in bytes."""
         return self.width * self.height * self.channels * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One opened picture file. Its pixels are decoded when ``decode()`` is iterated."""
+    """An opened image file. Its pixels are decoded when ``decode()`` is iterated."""
 
     name: str
-    """What messages call it: the path, or 'standard input'."""
+    """Name for messages: the path, or 'standard input'."""
     format: str
     """'png', 'jpg', 'webp', 'tiff', 'gif', 'bmp', 'ppm', 'avif', 'heic' or 'jxl'."""
     frames: tuple[Frame, ...]
-    """One for a single picture; an animation's frames; a TIFF's pages."""
+    """One frame for a still image; the frames of an animation; the pages of a TIFF."""
     lossless: bool
-    """Whether the file's compression keeps every value."""
+    """Whether the file's compression is lossless."""
     decode: Callable[[], Iterator[Array]]
-    """Gives each frame as (H, W, channels), upright, C-contiguous. Raises GramganError for damaged files."""
+    """Yields each frame as (H, W, channels), upright, C-contiguous. Raises GramganError for damaged files."""
     metadata: Metadata = field(default_factory=Metadata)
-    """What surrounds the pixels; of several pages, those of the first."""
+    """Metadata; with several pages, of the first page."""
     animation: Animation | None = None
-    """The timing, where the frames are one after another in time."""
+    """Timing, if the frames are an animation."""
     warnings: tuple[str, ...] = ()
-    """What could not be kept while reading, one sentence each."""
+    """Warnings about losses while reading, one sentence each."""
     further_pages: tuple[Metadata, ...] = ()
-    """What surrounds the pixels of each page after the first."""
+    """Metadata of each further page."""
 
     def nodata_of(self, index: int) -> float | None:
-        """The value that the file declares to be no data, on one of its frames or pages."""
+        """Return the no-data value of a frame or page."""
         pages = (self.metadata, *self.further_pages)
         return pages[min(index, len(pages) - 1)].nodata

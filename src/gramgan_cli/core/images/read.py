@@ -1,4 +1,4 @@
-"""Opening picture files: what they are is found out and checked before a pixel is decoded."""
+"""Opening image files: the format is recognised and checked before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Array = NDArray[Any]
 T = TypeVar("T")
 
 Opener = Callable[[bytes, str, bool], Photo]
-"""Takes a file's bytes, its name, and whether to read what can be read of damaged ones."""
+"""Takes a file's bytes, its name, and whether to read damaged files as far as possible."""
 
 OPENERS: dict[str, Opener] = {
     "png": open_png,
@@ -43,21 +43,21 @@ OPENERS: dict[str, Opener] = {
     "avif": open_avif,
     "heic": open_heic,
 }
-"""The reader of each format, by ``Photo.format``."""
+"""Reader of each format, by ``Photo.format``."""
 
 
 def open_photo(data: bytes, name: str, allow_truncated: bool = False) -> Photo:
-    """The picture in ``data``, which messages call ``name``.
+    """Open the image in ``data``.
 
     Args:
         data: the whole file.
-        name: the path, or 'standard input'.
-        allow_truncated: read what is there of a file that is cut off or damaged, and warn.
+        name: name for messages: the path, or 'standard input'.
+        allow_truncated: read damaged or truncated files as far as possible, with a warning.
 
     Raises:
-        ImageUnsupported: it is no picture of a known format.
-        ImageDamaged: it can't be decoded.
-        ImageTooLarge: it does not fit into memory, or its header states an absurd size.
+        ImageUnsupported: the file is not an image of a supported format.
+        ImageDamaged: the file can't be decoded.
+        ImageTooLarge: the image does not fit into memory, or its header states an absurd size.
     """
     if not data:
         raise ImageDamaged(f"{name} is empty (zero bytes).", "Copy it again from where it came.")
@@ -79,7 +79,7 @@ def _opened(open_it: Opener, data: bytes, guarded: _Guarded, lenient: bool) -> P
 
 
 def _is_readable(open_it: Opener, data: bytes, name: str) -> bool:
-    """Whether something of a damaged file can be read."""
+    """Return whether a damaged file can be read in part."""
     try:
         deque(_opened(open_it, data, _Guarded(name), lenient=True).decode(), maxlen=0)
     except GramganError:
@@ -90,7 +90,7 @@ def _is_readable(open_it: Opener, data: bytes, name: str) -> bool:
 
 
 def _readable_kind(data: bytes, name: str) -> str:
-    """The file's format; raises GramganError where it is none that is read."""
+    """Return the file's format; raise GramganError if it can't be read."""
     kind = kind_of_bytes(data)
     if kind is not None and kind.read:
         return kind.name
@@ -106,11 +106,11 @@ def _readable_kind(data: bytes, name: str) -> str:
 
 @dataclass(frozen=True)
 class _Guarded:
-    """Runs decoders, which raise whatever comes to them on damaged files, and says one sentence instead."""
+    """Runs decoders, which may raise anything for damaged files, and converts their errors to ``GramganError``."""
 
     name: str
     in_part: Callable[[], bool] = lambda: False
-    """Whether something can be read of what is damaged."""
+    """Returns whether the damaged file can be read in part."""
 
     def run(self, work: Callable[[], T]) -> T:
         try:
@@ -121,7 +121,7 @@ class _Guarded:
             raise self._explained(error) from error
 
     def iterate(self, photo: Photo) -> Iterator[Array]:
-        """Each frame, which must be what the header announced."""
+        """Yield each frame, after checking it against the header."""
         arrays = photo.decode()
         for frame in photo.frames:
             yield self.run(lambda frame=frame: _as_announced(next(arrays, None), frame))  # type: ignore[misc]
@@ -131,7 +131,7 @@ class _Guarded:
             return ImageTooLarge(f"{self.name} does not fit into memory.", "Close other programs, or make it smaller.")
         if isinstance(error, Image.DecompressionBombError):
             return too_large(self.name)
-        if str(error).startswith("Unsupported BMP"):  # Pillow's words for headers, depths and compressions
+        if str(error).startswith("Unsupported BMP"):  # Pillow's message for headers, depths and compressions
             error = Unsupported(" ".join(str(error).split())[12:160])
         if isinstance(error, Unsupported):
             return ImageUnsupported(f"{self.name} is of a kind that gramgan does not read: {error}.", error.hint)

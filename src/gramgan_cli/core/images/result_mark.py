@@ -1,6 +1,6 @@
-"""The mark by which a result is known as such: PNG's text Software, TIFF's and EXIF's tag of that name.
+"""The tag that marks a file as a gramgan result: Software in PNG text, TIFF or EXIF.
 
-What stood there before stays in front of it. A JPEG whose EXIF block is full has it as a comment.
+An existing value is kept in front of it. A JPEG whose EXIF block is full gets a comment instead.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _SOFTWARE = b"Software\0"
 
 @dataclass(frozen=True)
 class Mark:
-    """Which model made a result, and of what."""
+    """The model and input of a result."""
 
     model: str
-    """Its name."""
+    """Name of the model."""
     digest: str
-    """32 hexadecimal digits of a checksum over the model's weights, the options and the picture's bytes."""
+    """32 hexadecimal digits of a checksum of the model's weights, the options and the input file."""
 
     def __str__(self) -> str:
         return f"gramgan {__version__} ({re.sub(r'[^A-Za-z0-9._+@-]', '_', self.model)[:100]}; {self.digest})"
 
 
 def marked(target: Target, mark: Mark) -> Target:
-    """The result with the mark in its metadata, and in that of every page."""
+    """Add the mark to the metadata of every page."""
     pages = [_marked(page, target, str(mark)) for page in (target.metadata, *target.further_pages)]
     return replace(target, metadata=pages[0], further_pages=tuple(pages[1:]))
 
@@ -60,15 +60,15 @@ def _marked(metadata: Metadata, target: Target, mark: str) -> Metadata:
 
 
 def _appended(before: str, mark: str) -> str:
-    """The software that made the picture, without an earlier mark, and the mark."""
+    """Append the mark to the software name, replacing an earlier mark."""
     before = _TEXT.sub("", before).strip(" ;\0")
     return f"{before}; {mark}" if before else mark
 
 
 def read_mark(path: Path) -> Mark | None:
-    """The mark of a picture file; None for what is no result, or can't be read."""
+    """Return the mark of an image file; None if it is not a result or can't be read."""
     try:
-        if not path.is_file():  # to open a pipe would wait for ever
+        if not path.is_file():  # opening a pipe would wait for ever
             return None
         with path.open("rb") as file:
             return next((mark for part in metadata_parts(file) if (mark := mark_in(part))), None)
@@ -77,6 +77,6 @@ def read_mark(path: Path) -> Mark | None:
 
 
 def mark_in(content: bytes) -> Mark | None:
-    """The mark that stands in these bytes."""
+    """Return the mark in these bytes, or None."""
     match = _BYTES.search(content)
     return Mark(match[1].decode("latin-1"), match[2].decode()) if match else None

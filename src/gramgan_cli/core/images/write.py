@@ -1,4 +1,4 @@
-"""Encoding a result from row bands: PNG and TIFF as the rows come, the other formats from a whole canvas."""
+"""Encoding a result from row bands: PNG and TIFF are written as bands arrive, other formats from a full canvas."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from gramgan_cli.core.images.samples import WHITE
 
 Array = NDArray[Any]
 Bands = Iterable[Array]
-"""(rows, width, channels) arrays that follow one another from top to bottom."""
+"""Arrays (rows, width, channels), from top to bottom."""
 
 
 def encode(target: Target, frames: Iterable[Bands], file: IO[bytes]) -> None:
     """Write the whole file.
 
     Args:
-        target: what it is to be.
-        frames: for each frame its bands; channels and sample type may still be the source's.
+        target: plan of the file.
+        frames: bands of each frame; channels and sample type may still be the source's.
         file: seekable and empty.
     """
     fitted = (_fitted(bands, frame) for bands, frame in zip(frames, target.frames, strict=True))
@@ -39,13 +39,13 @@ def encode(target: Target, frames: Iterable[Bands], file: IO[bytes]) -> None:
 
 
 def _fitted(bands: Bands, frame: Frame) -> Iterator[Array]:
-    """Bands in the channels and sample type of the result; rounded half up."""
+    """Convert bands to the result's channels and sample type, rounding half up."""
     for band in bands:
         if band.shape[2] > frame.channels:
             band = flatten_on_white(band, WHITE[band.dtype])
         if band.dtype != frame.dtype:
             scale = WHITE[frame.dtype] / WHITE[band.dtype]
-            with np.errstate(invalid="ignore", over="ignore"):  # floats may hold anything
+            with np.errstate(invalid="ignore", over="ignore"):  # floats may have any value
                 value = np.floor(np.nan_to_num(band.astype(np.float64)) * scale + 0.5)
                 band = np.clip(value, 0, WHITE[frame.dtype]).astype(frame.dtype)
         yield band
@@ -64,11 +64,11 @@ def _png(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
 
 
 def _png_chunks(target: Target) -> list[Chunk]:
-    """The ancillary chunks, those about colour first, as the specification orders them."""
+    """Return the ancillary chunks, those about colour first, as the specification requires."""
     metadata = target.metadata
     kept = metadata.png_chunks
     chunks: list[Chunk] = []
-    if metadata.software:  # first, so that a look at the file's beginning finds it
+    if metadata.software:  # first, so that it is found near the start of the file
         kept = tuple(c for c in kept if c[0] != b"tEXt" or not c[1].startswith(b"Software\0"))
         chunks.append((b"tEXt", b"Software\0" + metadata.software.encode("latin-1", "replace")))
     chunks += [c for c in kept if c[0] in (b"gAMA", b"cHRM", b"sRGB", b"cICP")]
@@ -103,7 +103,7 @@ def _tiff(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
 
 
 def _canvas(bands: Bands, frame: Frame) -> Image.Image:
-    """The whole picture in Pillow's memory, pasted band by band so that no second copy exists."""
+    """Return the whole image in Pillow's memory, pasted band by band to avoid a second copy."""
     canvas = Image.new({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[frame.channels], (frame.width, frame.height))
     row = 0
     for band in bands:
@@ -113,7 +113,7 @@ def _canvas(bands: Bands, frame: Frame) -> Image.Image:
 
 
 def _with_pillow(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> None:
-    """JPEG without colour subsampling, or AVIF likewise."""
+    """Write JPEG or AVIF through Pillow, without chroma subsampling."""
     metadata = target.metadata
     options: dict[str, Any] = {"quality": target.quality, **_embedded(target)}
     if target.format.name == "jpg":
@@ -134,7 +134,7 @@ def _with_pillow(target: Target, frames: Iterator[Bands], file: IO[bytes]) -> No
 
 
 def _embedded(target: Target) -> dict[str, Any]:
-    """Profile, EXIF and XMP as Pillow's writers take them."""
+    """Return profile, EXIF and XMP as options for Pillow's encoders."""
     metadata = target.metadata
     options: dict[str, Any] = {}
     if metadata.icc:
