@@ -1,1 +1,1 @@
-"""The work behind the commands: train, upscale, bench, prepare."""
+"""The work behind the commands: training, upscaling, measuring, models and data."""

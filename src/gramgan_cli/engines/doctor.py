@@ -1,4 +1,4 @@
-"""What ``gramgan doctor`` finds: versions, devices, folders, missing dependencies, and what would make it faster."""
+"""``gramgan doctor``: versions, devices, folders, missing dependencies and ways to run faster."""
 
 from __future__ import annotations
 
@@ -42,39 +42,39 @@ EXTRA_IS_FOR = {
     "shards": "training from tar shards",
     "ui": "gramgan ui, the page in the browser",
 }
-"""What an extra of the package gives."""
+"""What each extra is needed for."""
 
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Package:
-    """One package that gramgan uses."""
+    """A package that gramgan requires."""
 
     name: str
     version: str | None
-    """None where it is not installed."""
+    """Installed version; None if missing."""
 
 
 @dataclass(frozen=True)
 class Extra:
-    """One extra of the distribution."""
+    """An extra of the distribution."""
 
     name: str
     needed_for: str
     missing: list[str]
-    """Its packages that are not installed."""
+    """Packages of the extra that are not installed."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """Something that a network can run on."""
+    """A device that networks can run on."""
 
     name: str
-    """What ``--device`` takes."""
+    """Value for ``--device``."""
     description: str
     memory_gib: float | None
-    """Its own memory, where it has some."""
+    """Device memory; None if it has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -84,34 +84,34 @@ class Folder:
     name: str
     path: str
     variable: str
-    """The environment variable that moves it."""
+    """Environment variable that sets the path."""
     writable: bool
     free_gib: float
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Something that is not here."""
+    """A missing dependency, file or permission."""
 
     what: str
     needed_for: str
     how: str
-    """What to do about it."""
+    """How to get it."""
 
 
 @dataclass(frozen=True)
 class Faster:
-    """Something that would make gramgan faster on this computer."""
+    """A way to make gramgan faster on this computer."""
 
     what: str
     gain: str
     how: str
-    """What to do for it."""
+    """How to get it."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All of it."""
+    """All findings of ``diagnose``."""
 
     gramgan: str
     python: str
@@ -120,18 +120,18 @@ class Diagnosis:
     extras: list[Extra]
     devices: list[Device]
     backends: dict[str, bool]
-    """Parts of torch that make it fast -> whether they are there."""
+    """Availability of torch's acceleration libraries, by name."""
     folders: list[Folder]
     models: list[str]
     environment: dict[str, str]
     """The ``GRAMGAN_*`` variables that are set."""
     missing: list[Missing]
     faster: list[Faster]
-    """Empty where nothing is known that would help."""
+    """Ways to make gramgan faster; empty if none is known."""
 
 
 def diagnose() -> Diagnosis:
-    """Look at everything; nothing is changed but that the embedded models are put into the store."""
+    """Collect all findings. The only side effect is that embedded models are put into the store."""
     packages, extras = _requirements()
     devices = [_describe(name) for name in available_devices()]
     folders = [_folder("cache", cache_dir(), "GRAMGAN_CACHE"), _folder("data", data_dir(), "GRAMGAN_DATA")]
@@ -159,7 +159,7 @@ def diagnose() -> Diagnosis:
 
 
 def _requirements() -> tuple[list[Package], list[Extra]]:
-    """The run-time packages and the extras that the distribution's own metadata names."""
+    """Required packages and extras, from the distribution's metadata."""
     packages: list[Package] = []
     missing: dict[str, list[str]] = {}
     for requirement in importlib.metadata.requires(DISTRIBUTION) or []:
@@ -201,7 +201,7 @@ def _backends() -> dict[str, bool]:
 
 
 def _folder(name: str, path: Path, variable: str) -> Folder:
-    """Looks at the nearest parent that exists: the folder itself is made at first use."""
+    """Describe a folder by its nearest existing parent, since it is created at first use."""
     there = next(parent for parent in (path, *path.parents) if parent.exists())
     return Folder(
         name=name,
@@ -233,7 +233,7 @@ def _missing_devices(devices: list[Device]) -> list[Missing]:
 
 
 def _faster(devices: list[Device], extras: list[Extra]) -> list[Faster]:
-    """What is known to help here; the figures are those of docs/performance.md."""
+    """Known ways to be faster on this computer, with the figures of docs/performance.md."""
     found = []
     on_cpu = all(device.name == "cpu" for device in devices)
     if on_cpu and shutil.which("nvidia-smi"):

@@ -1,1 +1,1 @@
-"""Data for training and measuring: LR pictures, downloads, the bank, masks."""
+"""Data for training and measuring: LR pictures, downloads, texture banks and masks."""

@@ -1,4 +1,4 @@
-"""Building the bank of texture patches from a folder of photos."""
+"""Building a bank of texture patches from photos."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ LIBRARIES = ("gramgan-cli", "numpy", "pillow", "torch")
 
 @dataclass(frozen=True)
 class BankPhotos:
-    """The photos of a bank."""
+    """Photos for a bank."""
 
     source: Path
-    """Folder or list of photos."""
+    """Folder or file list of photos."""
     held_out: tuple[Path, ...] = ()
-    """Photos in it that training will measure on: they don't go into the bank."""
+    """Photos in ``source`` that training holds out for validation; they are left out of the bank."""
 
 
 def find_bank_photos(text: str, valid_dir: str | None = None) -> BankPhotos:
-    """The photos that ``build-db --hr-dir`` names, as ``train --hr-dir`` understands them.
+    """Locate the photos of ``build-db --hr-dir``, by the same rules as ``train --hr-dir``.
 
     Args:
-        text: a known dataset, of which the training half is meant, a folder, or a list of photos.
-        valid_dir: what training will measure on, if not on photos held out of ``text``.
+        text: known dataset (its training half is used), folder or file list of photos.
+        valid_dir: validation folder of the training; None if it holds out some of these photos.
 
     Raises:
-        GramganError: nothing is there, with how to get it; or tar shards.
+        GramganError: nothing was found (the hint says how to get it), or ``text`` names tar shards.
     """
     found = locate_training(text, [data_dir()])
     if is_shards(found.location):
@@ -62,7 +62,7 @@ def _cut(
     workers: int,
     progress: Callable[[int, int], None] | None,
 ) -> list[PhotoPatches]:
-    """The patches of each photo, by ``workers`` threads; torch itself computes with one meanwhile."""
+    """Cut the patches of all photos in ``workers`` threads, with torch limited to one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -85,7 +85,7 @@ def _cut(
 
 
 def _name(path: Path, source: Path) -> str:
-    """A photo's name in the provenance: inside the folder, or the path where a list names it."""
+    """Name of a photo in the provenance: relative to the folder, or an absolute path for photos of a file list."""
     return path.relative_to(source).as_posix() if source in path.parents else str(path.resolve())
 
 
@@ -100,17 +100,17 @@ def build_bank(
     held_out: Sequence[Path] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Bank:
-    """Sample positions over all photos of ``hr_dir``, cut each in three versions, write the bank to ``out``.
+    """Sample patch positions over all photos, cut each patch in three versions and write the bank.
 
     Args:
-        hr_dir: folder of photos, with all folders inside it, or a list of photos.
+        hr_dir: folder of photos, searched recursively, or a file list of photos.
         out: file to write.
-        max_patches: positions at most; the bank holds three entries for each.
-        patch_size: side of a patch, 4 to 16.
-        seed: equal seeds and photos give equal bytes, whatever the number of workers.
-        workers: photos that are decoded and cut at once, in threads (decoding and cutting release Python's lock).
-        held_out: photos in ``hr_dir`` that are left out.
-        progress: called with (photos done, photos in all).
+        max_patches: largest number of positions; the bank has three entries per position.
+        patch_size: side of a patch in px, 4 to 16.
+        seed: the same seed and photos give identical files, for any number of workers.
+        workers: number of threads that decode and cut photos (both release Python's GIL).
+        held_out: photos in ``hr_dir`` to leave out.
+        progress: called with (photos done, total).
     """
     left_out = set(held_out)
     paths = [path for path in find_photos(hr_dir) if path not in left_out]

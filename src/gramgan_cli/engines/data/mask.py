@@ -1,4 +1,4 @@
-"""Masks of photos, as training makes them, written as pictures."""
+"""Writing the masks that training would make of photos."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from gramgan_cli.core.io.files import replacing
 from gramgan_cli.core.texture.masks import CELL, Mode, texture_mask
 
 _SHADE = np.array([40, 0, 90], dtype=np.float64)
-"""What covers untextured area in an overlay."""
+"""RGB colour that covers untextured areas in an overlay."""
 _COVER = 0.7
 
 
 @dataclass(frozen=True)
 class MaskMade:
-    """One picture's result."""
+    """Result for one picture."""
 
     source: Path
     target: Path
     textured: float | None
-    """Share of textured area, 0 to 1; None where it failed."""
+    """Share of textured area, 0 to 1; None if the picture failed."""
     error: str | None = None
 
 
 def plan_masks(source: Path, out: Path, overwrite: bool) -> list[tuple[Path, Path]]:
-    """(picture, mask file) for a picture, whose ``out`` is a file, or a folder, whose ``out`` is a folder.
+    """(picture, mask file) pairs for a picture and a file ``out``, or for a folder and a folder ``out``.
 
-    Everything that can't be written is an error here, before any work.
+    Raises GramganError, before any work, if a mask could not be written.
     """
     if source.is_dir():
         if out.is_file():
@@ -60,7 +60,7 @@ def plan_masks(source: Path, out: Path, overwrite: bool) -> list[tuple[Path, Pat
 
 
 def _refuse_shared_targets(pairs: Sequence[tuple[Path, Path]]) -> None:
-    """Two pictures of one stem would write one file."""
+    """Raise GramganError if two pictures with the same stem would share a file."""
     taken: dict[Path, Path] = {}
     for picture, target in pairs:
         if target in taken:
@@ -77,15 +77,15 @@ def make_masks(
     overlay: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[MaskMade]:
-    """Write the mask of each picture: 8-bit grey, 0 or 255, of the photo's size; or, as overlay, the darkened photo.
+    """Write the mask of each picture as 8-bit grey, 0 or 255, in the photo's size, or as an overlay on the photo.
 
-    A picture that can't be read does not stop the others; its result says why.
+    A picture that can't be read does not stop the others; its result has the error.
 
     Args:
-        pairs: (picture, mask file), see ``plan_masks``.
+        pairs: (picture, mask file), from ``plan_masks``.
         mode, cell, delta: as in ``core.texture.masks.texture_mask``; a sliding cell must be odd.
-        overlay: the photo with its untextured area covered, instead of the mask.
-        progress: called with (pictures done, pictures in all).
+        overlay: write the photo with untextured areas covered, instead of the mask.
+        progress: called with (pictures done, total).
     """
     if mode == "sliding" and cell % 2 == 0:
         raise UsageError(f"A sliding window needs an odd side, not {cell}.", f"Use --cell {cell + 1}.")
@@ -102,7 +102,7 @@ def make_masks(
 
 
 def _make_mask(source: Path, target: Path, mode: Mode, cell: int, delta: float | None, overlay: bool) -> float:
-    """One picture; returns the share of textured area."""
+    """Write the mask of one picture; return the share of textured area."""
     photo = read_rgb(source)
     if mode == "sliding" and min(photo.shape[:2]) <= cell // 2:
         raise GramganError(f"{source} is too small for a window of {cell} px.")
@@ -115,6 +115,6 @@ def _make_mask(source: Path, target: Path, mode: Mode, cell: int, delta: float |
 
 
 def _overlay(photo: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The photo where it is textured; covered where it is not."""
+    """The photo with its untextured areas covered."""
     covered = photo * (1 - _COVER) + _SHADE * _COVER
     return np.where(mask[..., None], photo, np.round(covered)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Getting data ready: LR pictures from HR ones, and benchmark sets from the network."""
+"""Preparing data: LR pictures from HR ones, and downloads of benchmark sets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gramgan_cli.core.io.unpack import unpack
 from gramgan_cli.core.resize.matlab import Border, crop_to_multiple, make_lr
 
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
-"""Pillow's names of pictures without colour: their LR has none either."""
+"""Pillow's modes without colour; their LR is grey, too."""
 
 
 def make_lr_folder(
@@ -37,13 +37,13 @@ def make_lr_folder(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write the LR of every picture in ``hr_dir`` to ``lr_dir``, as PNG under the same stem.
+    """Write the LR of each picture in ``hr_dir`` to ``lr_dir``, as PNG with the same stem.
 
-    MATLAB's bicubic ``imresize`` with 8-bit rounding after each pass; HR is cropped right and bottom to a multiple of
-    ``scale`` first. Grey stays grey. ``progress`` is called with (pictures done, pictures in all).
+    LR is made by MATLAB's bicubic ``imresize`` with 8-bit rounding after each pass. HR is first cropped at the right
+    and bottom to a multiple of ``scale``. Grey stays grey. ``progress`` is called with (pictures done, total).
 
-    Raises GramganError before anything is written: two files of one stem, LR files that exist (unless ``overwrite``);
-    and for unreadable files.
+    Raises GramganError, before anything is written, if two files share a stem or LR files exist (unless
+    ``overwrite``), and later for unreadable files.
     """
     return _write_lr(hr_dir, lr_dir, lambda source: _reduced(source, scale, border), overwrite, progress)
 
@@ -57,19 +57,19 @@ def degrade_folder(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write an LR of every picture in ``hr_dir`` as real photos are: blurred, noisy, compressed.
+    """Write a degraded LR of each picture in ``hr_dir``: blurred, noisy and compressed, like real photos.
 
-    A picture is always degraded in the same way for one seed and file name. The files are PNG, so that nothing is
-    added; grey becomes RGB. ``progress`` and errors as for :func:`make_lr_folder`.
+    The degradation depends only on the seed and the file name. Files are PNG, which adds no further loss; grey becomes
+    RGB. ``progress`` and errors as in :func:`make_lr_folder`.
     """
     return _write_lr(hr_dir, lr_dir, lambda source: _degraded(source, scale, degradation, seed), overwrite, progress)
 
 
 def at_level(strength: Degradation, level: str, recipe: str) -> Degradation:
-    """The strength with the severity of that name, 'mild', 'medium' or 'strong', for every picture.
+    """Degradation with a fixed severity: 'mild', 'medium' or 'strong'.
 
     Raises:
-        UsageError: the recipe's model of damage has no severity.
+        UsageError: the recipe's degradation model has no severity.
     """
     if strength.model != "wide":
         raise UsageError(
@@ -85,7 +85,7 @@ def _write_lr(
     overwrite: bool,
     progress: Callable[[int, int], None] | None,
 ) -> list[Path]:
-    """``make`` the LR of every picture and write it under the picture's stem."""
+    """Make the LR of each picture with ``make`` and write it under the picture's stem."""
     pictures = list_pictures(hr_dir)
     if hr_dir.resolve() == lr_dir.resolve():
         raise GramganError(f"HR and LR can't both be {hr_dir}.", "Name another folder for LR.")
@@ -99,7 +99,7 @@ def _write_lr(
 
 
 def _targets(pictures: Sequence[Path], lr_dir: Path, overwrite: bool) -> list[Path]:
-    """The LR file of each HR file, checked."""
+    """LR files of the HR files. Raises GramganError if two are the same or one exists."""
     of: dict[Path, Path] = {}
     for picture in pictures:
         target = lr_dir / f"{picture.stem}.png"
@@ -112,7 +112,7 @@ def _targets(pictures: Sequence[Path], lr_dir: Path, overwrite: bool) -> list[Pa
 
 
 def _read_hr(source: Path, scale: int) -> NDArray[np.uint8]:
-    """An HR picture that can be reduced."""
+    """Read an HR picture. Raises GramganError if it is too small to be downscaled."""
     hr = read_picture(source)
     if min(hr.shape[:2]) < scale:
         raise GramganError(f"{source} has {hr.shape[1]}x{hr.shape[0]} pixels: too small to be reduced by {scale}.")
@@ -138,20 +138,20 @@ def _save_png(lr: NDArray[np.uint8], target: Path) -> None:
 
 @dataclass(frozen=True)
 class Presence:
-    """What is known of a benchmark set on this computer."""
+    """A dataset and whether it is on this computer."""
 
     name: str
     folder: Path | None
-    """None where it is not there."""
+    """Its folder; None if it is not on this computer."""
     pictures: int
-    """Pictures found, or that it would have."""
+    """Number of pictures found, or in the published set."""
     layout: str
     licence: str
     can_be_pulled: bool
 
 
 def source_of(name: str) -> Source:
-    """Where a set comes from; any case of its name. Raises GramganError for unknown names."""
+    """Source of a dataset by its name, ignoring case. Raises GramganError for an unknown name."""
     known = {key.casefold(): source for key, source in SOURCES.items()}.get(name.casefold())
     if known is None:
         close = nearest(name, SOURCES)
@@ -163,12 +163,12 @@ def source_of(name: str) -> Source:
 
 
 def pull(source: Source, data_dir: Path, progress: Callable[[Archive], Progress]) -> Path:
-    """Fetch and unpack a set under ``data_dir``; what is there already is left as it is. Returns its folder.
+    """Download and unpack a dataset below ``data_dir``, unless it is there already. Returns its folder.
 
-    Two processes that fetch one set do it one after the other.
+    A lock makes two processes that download the same dataset take turns.
 
-    ``progress`` gives the listener for each archive. Raises GramganError for sets without a public address, and for
-    whatever goes wrong on the way; a later call goes on from there.
+    ``progress`` returns the progress callback for each download. Raises GramganError if the dataset has no public
+    download, or if a download fails; a later call resumes it.
     """
     folder = data_dir / source.name
     if not source.archives:
@@ -189,7 +189,7 @@ def pull(source: Source, data_dir: Path, progress: Callable[[Archive], Progress]
 
 
 def presence(folders: Sequence[Path], scale: int) -> list[Presence]:
-    """Every known set, and every other folder of pictures under ``folders``, the first folder first."""
+    """All known datasets and other subfolders of ``folders``. If a name occurs twice, the first folder counts."""
     found: dict[str, Presence] = {}
     for parent in folders:
         for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
@@ -204,7 +204,7 @@ def presence(folders: Sequence[Path], scale: int) -> list[Presence]:
 
 
 def _look(folder: Path, scale: int) -> Presence:
-    """What lies in a folder; one that can't be read as a set says why in place of its layout."""
+    """Inspect a dataset's folder. If it can't be read as a dataset, ``layout`` is the error message."""
     source = SOURCES.get(folder.name)
     licence = source.licence if source else ""
     can_be_pulled = source is not None and bool(source.archives)

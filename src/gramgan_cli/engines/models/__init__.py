@@ -1,1 +1,1 @@
-"""Models in the store: list, fetch, import, export, interpolate."""
+"""Models in the store: list, pull, import, export, interpolate."""

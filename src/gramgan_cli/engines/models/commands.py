@@ -1,4 +1,4 @@
-"""What ``gramgan models`` does: list, describe, fetch, bring in, check."""
+"""The work of ``gramgan models``: list, describe, pull, import and verify."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from gramgan_cli.core.weights.store import StoredModel
 Progress = Callable[[int, int | None], None]
 
 LARGEST_WEIGHTS = 4 * 2**30
-"""Bytes of a weights file that is not in the catalogue; the largest networks of the field have a quarter of that."""
+"""Largest weights file, in bytes, outside the catalogue: four times the largest networks of the field."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +42,23 @@ class ModelRow:
 
     name: str
     arch: str
-    """Name in the table of architectures; 'interpolation' for models without weights."""
+    """Architecture, or 'interpolation' for models without weights."""
     scale: int
     parameters: int
-    """Number of learned values."""
+    """Number of parameters."""
     licence: str
     trained_for: str
-    """One line: what pictures it was made for."""
+    """One line on the pictures that it is meant for."""
     size: int
-    """Bytes of its file; 0 for models without one."""
+    """Size of the weights file in bytes; 0 for models without one."""
     metrics: dict[str, dict[str, float]]
-    """Per dataset: {"Set5": {"psnr_y": ..., "ssim_y": ...}}."""
+    """Scores per dataset: {"Set5": {"psnr_y": ..., "ssim_y": ...}}."""
 
 
 def list_models() -> tuple[list[ModelRow], list[str]]:
-    """The models that are here: those in the store, the embedded ones among them, then those without weights.
+    """List the available models: those in the store, including the embedded ones, then interpolations.
 
-    Beside them, what is wrong with stored models that can't be listed.
+    Returns the rows, and error messages about stored models that can't be listed.
     """
     rows: list[ModelRow] = []
     problems: list[str] = []
@@ -71,13 +71,13 @@ def list_models() -> tuple[list[ModelRow], list[str]]:
 
 
 def list_catalogue() -> list[CatalogueEntry]:
-    """The catalogue's models that are published and not in the store."""
+    """Models of the catalogue that can be pulled and are not in the store."""
     present = {model.name for model in store.stored_models()}
     return [entry for name, entry in read_catalogue().items() if name not in present and entry.url]
 
 
 def info(name: str) -> dict[str, Any]:
-    """All that is known of one model: the row of the list, and for stored ones file, checksum and header."""
+    """Describe one model: its row in the list, and for stored models also the file, checksum and header."""
     if name in BASELINES:
         return asdict(_baseline_row(name))
     catalogue = read_catalogue()
@@ -99,12 +99,12 @@ def info(name: str) -> dict[str, Any]:
 
 
 def path_of(name: str) -> Path:
-    """The weights file of a stored model."""
+    """Path of a stored model's weights file. Raises ModelNotFound."""
     return store.get(name).path
 
 
 def import_file(file: Path, name: str, licence: str | None, overwrite: bool) -> StoredModel:
-    """Bring a weights file, ours or another tool's, into the store."""
+    """Import a weights file, of gramgan or another tool, into the store."""
     _check_target(name, overwrite)
     return _import(file, name, licence, {"imported_from": file.name})
 
@@ -112,17 +112,17 @@ def import_file(file: Path, name: str, licence: str | None, overwrite: bool) -> 
 def pull(
     source: str, name: str | None, sha256: str | None, licence: str | None, overwrite: bool, progress: Progress
 ) -> StoredModel:
-    """Get a model by its catalogue name, its URL or a file, and bring it into the store.
+    """Get a model by catalogue name, URL or file, and import it into the store.
 
-    Two processes that download one URL do it one after the other.
+    A lock makes two processes that download the same URL take turns.
 
     Args:
-        source: a catalogue name, an http(s) or file URL, or a path.
-        name: what the store calls it; the catalogue's name, or one made of the file's, where None.
-        sha256: the checksum that the file must have; the catalogue's where None.
-        licence: SPDX identifier; the catalogue's where None.
-        overwrite: replace a model of that name.
-        progress: called with the bytes that have come.
+        source: catalogue name, http(s) or file URL, or path.
+        name: name in the store; None means the catalogue's name, or one derived from the file name.
+        sha256: expected checksum; None means the catalogue's, or no check.
+        licence: SPDX identifier; None means the catalogue's.
+        overwrite: replace a model of the same name.
+        progress: called with (bytes downloaded, total or None).
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise UsageError("A SHA-256 has 64 hexadecimal digits.")
@@ -139,7 +139,7 @@ def pull(
     if scheme not in SCHEMES:
         return _pull_file(source, name, sha256, licence, overwrite)
     name = name or _name_from(unquote(Path(urlsplit(source).path).name))
-    # The URL only chooses the suffix of the file's name, never its folder.
+    # Only the suffix of the file's name is taken from the URL, so that it can't lead to another folder.
     suffix = ".safetensors" if urlsplit(source).path.lower().endswith(".safetensors") else ".pth"
     key = hashlib.sha256(source.encode()).hexdigest()
     target = cache_dir() / "downloads" / (key + suffix)
@@ -159,7 +159,7 @@ def pull(
 def _already_here(
     source: str, entry: CatalogueEntry | None, name: str | None, sha256: str | None, licence: str | None
 ) -> StoredModel:
-    """A model that came with the package or the checkout; it can't be had under other terms."""
+    """A model that comes with the package. Raises UsageError if another name or licence is asked for."""
     model = store.get(source)
     own_licence = entry.licence if entry else read_header(model.path).licence
     if name not in (None, source) or licence not in (None, own_licence):
@@ -169,7 +169,7 @@ def _already_here(
 
 
 def verify(names: list[str]) -> list[tuple[StoredModel, str | None]]:
-    """Each named model (all where none is named) with what is wrong with its file, None where nothing is."""
+    """Check the files of the named models (all if ``names`` is empty); pairs of model and error message or None."""
     models = [store.get(name) for name in names] if names else store.stored_models()
     results: list[tuple[StoredModel, str | None]] = []
     for model in models:
@@ -196,7 +196,7 @@ def _pull_file(source: str, name: str | None, sha256: str | None, licence: str |
 
 
 def _checked(file: Path, sha256: str | None) -> str:
-    """The file's SHA-256, which must be the given one where one is given."""
+    """SHA-256 of the file. Raises GramganError if it differs from ``sha256``, if given."""
     found = sha256_of(file)
     if sha256 is not None and found != sha256.lower():
         raise GramganError(f"{file} does not have the SHA-256 {sha256.lower()}, but {found}.")
@@ -210,12 +210,12 @@ def _check_target(name: str, overwrite: bool) -> None:
 
 
 def _name_from(file_name: str) -> str:
-    """A model's name made of a file's: 'RealESRGAN_x4plus.pth' -> 'realesrgan_x4plus'."""
+    """Derive a model name from a file name: 'RealESRGAN_x4plus.pth' -> 'realesrgan_x4plus'."""
     return store.check_name(re.sub(r"[^a-z0-9._-]+", "-", Path(file_name).stem.lower()).strip("._-")[:64])
 
 
 def _import(file: Path, name: str, licence: str | None, record: dict[str, Any], trained_for: str = "") -> StoredModel:
-    """Convert ``file`` into a weights file of ours and put that into the store."""
+    """Convert ``file`` to gramgan's format and put it into the store."""
     header, tensors = convert(file, licence, record, trained_for)
     with tempfile.TemporaryDirectory() as folder:
         converted = Path(folder) / "converted.safetensors"
@@ -231,7 +231,7 @@ def _row(model: StoredModel) -> ModelRow:
     except GramganError:
         raise
     except Exception as error:
-        # A header's numbers build the network, and combinations that nobody thought of fail anywhere in torch.
+        # The header's numbers define the network, and invalid combinations can raise any exception in torch.
         raise ModelDamaged(f"{model.path} has a header from which no network can be built.") from error
     return ModelRow(
         name=model.name,
@@ -250,7 +250,7 @@ def _baseline_row(name: str) -> ModelRow:
 
 
 def _parameters(path: Path, header: WeightsHeader) -> int:
-    """Learned values, without reading a tensor; of networks from elsewhere, all values in the file."""
+    """Number of parameters, without reading tensors; for spandrel's networks, all values in the file."""
     if header.arch == interop.ARCH:
         with safe_open(path, framework="pt") as file:
             return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118

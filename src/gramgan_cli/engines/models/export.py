@@ -1,4 +1,4 @@
-"""Weights for other tools: safetensors under BasicSR's names, and ONNX."""
+"""Exporting weights for other tools: safetensors with BasicSR's names, and ONNX."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from gramgan_cli.core.weights.load import LoadedModel, load_model
 FORMATS = ("safetensors", "onnx")
 
 USUAL_GC = 32
-"""The growth channels that other tools build every RRDBNet with."""
+"""Growth channels that other tools assume for every RRDBNet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
-    """How a model is written."""
+    """Options of ``export``."""
 
     file_format: str | None = None
-    """'safetensors' or 'onnx'; by the file's suffix where None, safetensors without one."""
+    """'safetensors' or 'onnx'; None means by the file's suffix, or safetensors without a suffix."""
     overwrite: bool = False
     """Replace an existing file."""
     precision: Literal["fp32", "fp16"] = "fp32"
-    """Of the stored weights; ONNX files compute in it, too."""
+    """Precision of the stored weights; ONNX files also compute in it."""
     opset: int | None = None
-    """Version of ONNX's operators; None takes the default."""
+    """ONNX operator set version; None means the default."""
 
 
 def export(
     name: str, output: Path, options: ExportOptions, on_note: Callable[[str], None] = lambda _text: None
 ) -> Path:
-    """Write the model ``name`` (or weights file) to ``output``.
+    """Export a model to ``output``.
 
     Args:
-        name: a model of the store, or a weights file.
-        output: the file to write.
-        options: how.
-        on_note: called with what the user should know of the file.
+        name: model in the store, or weights file.
+        output: file to write.
+        options: format, precision and opset.
+        on_note: called with messages about which tools can load the file.
 
     Raises:
-        TargetExists: ``output`` is there and may not be replaced.
+        TargetExists: ``output`` exists and ``options.overwrite`` is not set.
         ModelUnsupported: the format can't express the network.
     """
     file_format = options.file_format or (output.suffix.lstrip(".").lower() or FORMATS[0])
@@ -67,12 +67,12 @@ def export(
 
 
 def export_safetensors(model: LoadedModel, output: Path, half: bool = False) -> None:
-    """BasicSR's names with gramgan's header: other tools load it, and ``gramgan models import`` as well.
+    """Write weights with BasicSR's names and gramgan's header, for other tools and ``gramgan models import``.
 
     Args:
-        model: any but the RRDBNet with PixelShuffle.
-        output: the file to write.
-        half: store float16.
+        model: any model but an RRDBNet with PixelShuffle.
+        output: file to write.
+        half: store weights as float16.
 
     Raises:
         ModelUnsupported: no other tool's layout can express the network.
@@ -90,7 +90,7 @@ def export_safetensors(model: LoadedModel, output: Path, half: bool = False) -> 
 
 
 def _say_where_it_loads(model: LoadedModel, on_note: Callable[[str], None]) -> None:
-    """Other tools build every RRDBNet with 32 growth channels, and none reads x3 from a file."""
+    """Report which tools can't load the file: they assume 32 growth channels, and none detects x3."""
     gc = model.header.hyperparameters.get("gc", USUAL_GC)
     if model.header.arch == "rrdbnet" and gc != USUAL_GC:
         on_note(

@@ -1,4 +1,4 @@
-"""``gramgan models interpolate``: a model between two others, and a strip of pictures along the way."""
+"""``gramgan models interpolate``: interpolating the weights of two models, and a strip that compares results."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from gramgan_cli.core.weights.store import StoredModel
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 ALPHAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-"""What the strip shows, beside the alpha that was asked for."""
+"""Interpolation weights shown in the strip, besides the requested one."""
 
 CROP = 64
-"""Side, in LR pixels, of the middle of the photo that the strip shows."""
+"""Side in LR pixels of the photo's centre that the strip shows."""
 MARGIN = 32
-"""LR pixels around it that the network sees as well."""
+"""LR pixels around the centre that the network also sees."""
 LABEL, GAP = 24, 8
 
 
 def open_pair(first: str, second: str) -> tuple[LoadedModel, LoadedModel]:
-    """Two models of one network; anything else is an error that names the difference."""
+    """Load two models of the same network. Raises UsageError that names the difference if they are not."""
     models = load_model(first), load_model(second)
     for model in models:
         if model.header.arch == interop.ARCH:
@@ -41,7 +41,7 @@ def open_pair(first: str, second: str) -> tuple[LoadedModel, LoadedModel]:
 
 
 def store_interpolated(pair: tuple[LoadedModel, LoadedModel], alpha: float, name: str, overwrite: bool) -> StoredModel:
-    """Mix the weights of ``pair`` and put them into the store as ``name``."""
+    """Interpolate the weights of ``pair`` and put the result into the store as ``name``."""
     store.check_free(name)
     if not overwrite and store.find(name) is not None:
         raise ModelExists(f"The store has a model '{name}' already.")
@@ -53,7 +53,7 @@ def store_interpolated(pair: tuple[LoadedModel, LoadedModel], alpha: float, name
 
 
 def check_strip(pair: tuple[LoadedModel, LoadedModel], photo: Path, name: str, overwrite: bool, device: str) -> Path:
-    """Where the strip of ``photo`` will be written; an error where it can't be made or a file is there already."""
+    """Path of the strip of ``photo``. Raises GramganError if it can't be made or exists already."""
     if pair[0].descriptor.needs_reference:
         raise UsageError(f"'{pair[0].name}' needs a reference picture, which --strip does not give it.")
     store.check_free(name)
@@ -66,7 +66,7 @@ def check_strip(pair: tuple[LoadedModel, LoadedModel], photo: Path, name: str, o
 
 
 def write_strip(pair: tuple[LoadedModel, LoadedModel], alpha: float, photo: Path, path: Path, device: str) -> None:
-    """The middle of ``photo`` enlarged by each mixture from the first model to the second, side by side."""
+    """Write the photo's centre, upscaled by mixtures from the first model to the second, side by side."""
     window, inner = _middle(read_picture(photo))
     shown = sorted({*ALPHAS, alpha})
     panels = [_panel(pair, value, window, inner, device) for value in shown]
@@ -83,7 +83,7 @@ def write_strip(pair: tuple[LoadedModel, LoadedModel], alpha: float, photo: Path
 
 
 def _middle(photo: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[slice, slice]]:
-    """A window around the photo's middle, and where in the window the part lies that is shown (LR pixels)."""
+    """Window around the photo's centre, and the slices of the shown part in it (LR pixels)."""
     window, inner = [], []
     for length in photo.shape[:2]:
         start, stop = max(0, (length - CROP) // 2), min(length, (length + CROP) // 2)
@@ -100,7 +100,7 @@ def _panel(
     inner: tuple[slice, slice],
     device: str,
 ) -> NDArray[np.uint8]:
-    """The shown part of ``window``, enlarged by one mixture."""
+    """The shown part of ``window``, upscaled by one mixture."""
     first, second = pair
     mixture = _mixture(first, second, alpha)
     result = Upscaler(mixture, pick_device(device), 0).upscale(window)
@@ -111,6 +111,6 @@ def _panel(
 
 
 def _mixture(first: LoadedModel, second: LoadedModel, alpha: float) -> LoadedModel:
-    """A network of its own with the mixed weights; the two stay as they are."""
+    """A new model with the mixed weights; ``first`` and ``second`` are unchanged."""
     header, tensors = mixed_weights((first, second), (1 - alpha, alpha))
     return assemble(f"{alpha:g}", header, tensors, Path(first.name))
