@@ -1,12 +1,12 @@
-"""gramgan: photographs four times larger, and the training, measuring and comparing of the networks that do it.
+"""gramgan: upscaling photographs by four, and training, measuring and comparing the networks for it.
 
-The public names are loaded when they are first used, so importing the package takes no time and no torch::
+Public names are loaded on first use, so importing the package is fast and does not import torch::
 
     import gramgan_cli as gg
 
     gg.upscale("photo.jpg", "large.png")
 
-docs/python-api.md describes them.
+See docs/python-api.md.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ _MODULES = {
     "engines.batch.report": ("Report",),
     "engines.upscale.result": ("Result",),
 }
-"""Where the public names stand; those that are not here are errors, in core.errors."""
+"""Public names by module; those not listed are errors from core.errors."""
 
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

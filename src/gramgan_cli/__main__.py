@@ -1,4 +1,4 @@
-"""``python -m gramgan_cli``, which is also what torchrun starts."""
+"""``python -m gramgan_cli``, also the entry point for torchrun."""
 
 from gramgan_cli.cli.app import main
 

@@ -1,1 +1,1 @@
-"""The public Python functions: the same engines as the commands, without printing, exit codes and signals."""
+"""The public Python API: the same engines as the commands, without printing, exit codes and signal handlers."""

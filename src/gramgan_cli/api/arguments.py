@@ -1,4 +1,4 @@
-"""What all the Python functions take: paths, lists of them, and keyword arguments that must be known."""
+"""Arguments of the Python API: paths, lists of paths and checked keyword arguments."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ AnyPath = str | os.PathLike[str]
 
 
 def listed(value: AnyPath | Sequence[AnyPath]) -> list[str]:
-    """One path, or several, as a list of texts."""
+    """Convert one path or several to a list of strings."""
     several = [value] if isinstance(value, str) or not isinstance(value, Sequence) else value
     return [fspath(one) for one in several]
 
 
 def check_known(given: Mapping[str, Any], arguments: type) -> None:
-    """Raise TypeError for an argument that the TypedDict ``arguments`` lacks, as Python does for functions."""
+    """Raise TypeError for a keyword that the TypedDict ``arguments`` lacks, as Python functions do."""
     unknown = given.keys() - arguments.__annotations__.keys()
     if unknown:
         raise TypeError(f"unknown argument '{min(unknown)}'")

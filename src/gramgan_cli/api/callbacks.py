@@ -1,4 +1,4 @@
-"""Callbacks of the Python functions: what stands for those that are not given, and exceptions out of them."""
+"""Callbacks of the Python API: defaults, and passing their exceptions on to the caller."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ Value = TypeVar("Value")
 
 
 def ignore(_value: object) -> None:
-    """For a callback that is not given."""
+    """Default callback, which does nothing."""
 
 
 class Stopped(BaseException):
-    """Carries a callback's exception past the places where a picture's own failure is caught."""
+    """Wraps a callback's exception, so that it is not caught as a failure of one picture."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class Stopped(BaseException):
 
 
 def stopping(callback: Callable[[Value], None]) -> Callable[[Value], None]:
-    """The callback, its exceptions as ``Stopped``."""
+    """Wrap a callback so that its exceptions become ``Stopped``."""
 
     def call(value: Value) -> None:
         try:
@@ -33,7 +33,7 @@ def stopping(callback: Callable[[Value], None]) -> Callable[[Value], None]:
 
 
 def until_stopped(values: Iterator[Value]) -> Iterator[Value]:
-    """The values; a ``Stopped`` becomes the callback's own exception again."""
+    """Yield the values; re-raise the exception that a ``Stopped`` wraps."""
     try:
         yield from values
     except Stopped as stopped:

@@ -1,4 +1,4 @@
-"""Pictures to measure on and to learn from: LR made of HR, and the benchmark sets. Nothing here loads torch."""
+"""Data for training and measuring: LR from HR, and benchmark sets. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def make_lr(
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Reduce a folder of pictures as MATLAB's imresize does (bicubic, 8 bit).
+    """Downscale a folder of pictures like MATLAB's imresize (bicubic, 8 bit).
 
     Args:
-        hr_dir: folder of sharp pictures.
-        lr_dir: folder for PNG files of the same names.
-        scale: HR side over LR side.
-        border: ``symmetric`` as MATLAB, ``replicate`` as the sets that are passed around were made.
-        overwrite: replace files that exist.
-        on_progress: called with the pictures that are done, and all pictures.
+        hr_dir: folder of HR pictures.
+        lr_dir: folder for the LR pictures, PNG files with the same stems.
+        scale: ratio of HR to LR side.
+        border: ``symmetric`` like MATLAB, or ``replicate`` like the commonly distributed LR sets.
+        overwrite: replace existing files.
+        on_progress: called with (pictures done, total).
 
     Returns:
-        The files.
+        The LR files.
 
     Raises:
-        GramganError: a file exists or can't be read, or two would have the same name.
+        GramganError: a file exists or can't be read, or two LR files would have the same name.
     """
     return prepare.make_lr_folder(Path(hr_dir), Path(lr_dir), scale, border, overwrite, on_progress)
 
@@ -55,24 +55,25 @@ def degrade(
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Reduce a folder of pictures to what real photos look like: blurred, noisy, compressed.
+    """Downscale and degrade a folder of pictures, like real photos: blurred, noisy and compressed.
 
     Args:
-        hr_dir: folder of sharp pictures.
-        lr_dir: folder for PNG files of the same names.
-        scale: HR side over LR side.
-        recipe: name or file of the recipe whose degradation table says how strong; see ``damage_recipe``.
-        level: the same severity for every picture, for recipes of the wide model.
-        seed: the same seed degrades a picture of the same name alike.
-        overwrite: replace files that exist.
-        on_progress: called with the pictures that are done, and all pictures.
+        hr_dir: folder of HR pictures.
+        lr_dir: folder for the LR pictures, PNG files with the same stems.
+        scale: ratio of HR to LR side.
+        recipe: name or file of a recipe, whose degradation table sets the strength; ``photo`` with a ``level`` and
+            ``photo-web`` without by default.
+        level: fixed severity, for recipes with the wide degradation model; drawn per picture by default.
+        seed: the degradation depends only on the seed and the file name.
+        overwrite: replace existing files.
+        on_progress: called with (pictures done, total).
 
     Returns:
-        The files.
+        The LR files.
 
     Raises:
-        UsageError: a level for a recipe that has none.
-        GramganError: a file exists or can't be read, or two would have the same name.
+        UsageError: the recipe has no levels.
+        GramganError: a file exists or can't be read, or two LR files would have the same name.
     """
     chosen = damage_recipe(recipe, level)
     strength = load_recipe(chosen).degradation
@@ -82,7 +83,7 @@ def degrade(
 
 
 def damage_recipe(recipe: str | None, level: str | None) -> str:
-    """The recipe that ``degrade`` takes: the given one, else 'photo' with a level and 'photo-web' without."""
+    """Recipe for ``degrade``: the given one, else 'photo' with a level and 'photo-web' without."""
     return recipe or ("photo" if level else "photo-web")
 
 
@@ -92,19 +93,19 @@ def pull_dataset(
     data_dir: AnyPath | None = None,
     on_progress: Callable[[str, int, int | None], None] = lambda _file, _done, _total: None,
 ) -> Path:
-    """Fetch a benchmark set; a fetch that was cut off continues where it stopped.
+    """Download a benchmark set. An interrupted download is resumed.
 
     Args:
         name: Set5, Set14, BSD100, Urban100 or DIV2K.
-        data_dir: where sets lie; ``GRAMGAN_DATA`` or the user's data folder by default.
-        on_progress: called with the folder that is fetched, the bytes that have come, and all bytes where known.
+        data_dir: folder of the sets; ``GRAMGAN_DATA`` or the user's data folder by default.
+        on_progress: called with (name of the part, bytes done, total bytes or None).
 
     Returns:
-        The set's folder.
+        Folder of the set.
 
     Raises:
-        GramganError: no set has that name, or it has no public location.
-        DownloadFailed, Offline: it could not be fetched.
+        GramganError: the set is unknown or has no public download.
+        DownloadFailed, Offline: the download failed.
     """
     folder = default_dir() if data_dir is None else Path(data_dir)
     source = prepare.source_of(name)
@@ -112,9 +113,9 @@ def pull_dataset(
 
 
 def datasets(data_dir: AnyPath | None = None) -> list[Presence]:
-    """The benchmark sets that are known, and other sets in the folder: where each lies, and whether it can be fetched.
+    """List the known benchmark sets and other sets in the folder, with their folders and whether they can be pulled.
 
     Args:
-        data_dir: where sets lie; ``GRAMGAN_DATA`` or the user's data folder by default.
+        data_dir: folder of the sets; ``GRAMGAN_DATA`` or the user's data folder by default.
     """
     return prepare.presence([default_dir() if data_dir is None else Path(data_dir)], scale=4)

@@ -1,4 +1,4 @@
-"""This installation: what it has and lacks, and networks, losses and metrics of the user's own."""
+"""The installation: ``doctor`` and plugins."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["Diagnosis", "add_plugin", "doctor"]
 
 
 def doctor() -> Diagnosis:
-    """Versions, devices, backends and folders, missing dependencies, and what would make gramgan faster here."""
+    """Report versions, devices, backends, folders, missing dependencies and ways to make gramgan faster."""
     return diagnose()
 
 
 def add_plugin(file: AnyPath) -> None:
-    """Add networks, losses and metrics of a Python file, in this process and in those that it starts.
+    """Add the networks, losses and metrics of a Python file, in this process and its child processes.
 
-    The file runs when the first of its names is looked for.
+    The file is executed when one of its names is first needed.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: the file does not exist.
     """
     add_plugin_file(Path(file))

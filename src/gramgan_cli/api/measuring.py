@@ -1,4 +1,4 @@
-"""``gramgan_cli.bench`` and ``compare``: models measured on datasets, and seen side by side on one photo."""
+"""``gramgan_cli.bench`` and ``compare``: measuring models on datasets, and comparing them on one photo."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ __all__ = ["Comparison", "Measured", "bench", "compare"]
 
 
 class BenchArguments(TypedDict, total=False):
-    """How models are measured. Every default is that of ``gramgan bench``."""
+    """Keyword arguments of ``bench``. Defaults are those of ``gramgan bench``."""
 
     metrics: Sequence[str]
-    """What is measured beside PSNR and SSIM: gram, spectrum, lpips, dists, niqe, and plugins' metrics."""
+    """Metrics besides PSNR and SSIM: gram, spectrum, lpips, dists, niqe, and plugins' metrics."""
     lpips_features: AnyPath
-    """The VGG16 that LPIPS looks through, a file in torchvision's names. AlexNet of ImageNet by default."""
+    """VGG16 weights for LPIPS, a file with torchvision's names; ImageNet's AlexNet by default."""
     convention: Literal["modern", "classic", "rgb", "grey"]
-    """How PSNR and SSIM are measured."""
+    """Convention of PSNR and SSIM."""
     scale: int
-    """The factor, for interpolations."""
+    """Scale factor of interpolations."""
     device: str
     """``auto``, ``cpu``, ``cuda``, ``mps`` or ``xpu``."""
     tile: int | Literal["auto"]
-    """Side of a tile in input pixels, 0 for whole pictures."""
+    """Tile side in input pixels; 0 for whole pictures."""
     data_dir: AnyPath
-    """Where named sets lie."""
+    """Folder of named datasets."""
     report: AnyPath
-    """Write a report: .html or .md with pictures, .csv or .tex."""
+    """Report file: .html or .md with pictures, .csv or .tex."""
     save_images: AnyPath
-    """Write every result as ``DIR/DATASET/MODEL/NAME.png``."""
+    """Folder for all results, as ``DIR/DATASET/MODEL/NAME.png``."""
     overwrite: bool
-    """Replace results and reports that exist."""
+    """Replace existing results and reports."""
 
 
 def bench(
@@ -74,22 +74,22 @@ def bench(
     on_note: Callable[[str], None] = ignore,
     **arguments: Unpack[BenchArguments],
 ) -> Measured:
-    """Measure models on datasets: PSNR and SSIM as the papers' tables have them, and more.
+    """Measure models on datasets: PSNR and SSIM by a convention used in papers, and further metrics.
 
     Args:
-        datasets: folders, or names such as ``Set5``; or one of them.
-        models: names, files, mixtures or interpolations. None is bicubic and what ``gramgan upscale`` uses.
-        on_progress: called with the pictures that are done, and all pictures. An exception that it raises stops.
-        on_result: called with each result, for callers that want the pixels.
-        on_note: called with a sentence that the user should know.
+        datasets: one or several folders, or names such as ``Set5``.
+        models: names, files, mixtures or interpolations; bicubic and the default model by default.
+        on_progress: called with (pictures done, total). An exception that it raises stops the run.
+        on_result: called with each result and its pixels.
+        on_note: called with messages for the user.
         **arguments: ``BenchArguments``.
 
     Returns:
-        ``scores`` (for each dataset and model: means, speed, each picture's values) and ``failures``.
+        ``scores`` (per dataset and model: means, speed and each picture's values) and ``failures``.
 
     Raises:
-        GramganError: not one picture could be measured, or a model can't be loaded.
-        UsageError: models of different scales, or one of them twice.
+        GramganError: no picture could be measured, or a model can't be loaded.
+        UsageError: models have different scales, or one is given twice.
     """
     check_known(arguments, BenchArguments)
     output = _Output.of(arguments)
@@ -118,7 +118,7 @@ def bench(
 
 @dataclass
 class _Output:
-    """The files that a measurement writes beside what it returns."""
+    """Files that ``bench`` writes."""
 
     report: Path | None
     images: Path | None
@@ -127,7 +127,7 @@ class _Output:
 
     @classmethod
     def of(cls, arguments: BenchArguments) -> Self:
-        """Those that the arguments ask for; what can't be written is an error."""
+        """Files that the arguments ask for. Raises GramganError if one can't be written."""
         overwrite = arguments.get("overwrite", False)
         report = Path(arguments["report"]) if "report" in arguments else None
         if report:
@@ -135,34 +135,34 @@ class _Output:
         return cls(report, Path(arguments["save_images"]) if "save_images" in arguments else None, overwrite)
 
     def add(self, enlarged: Enlarged) -> None:
-        """One model's result for one picture."""
+        """Add one model's result for one picture."""
         if self.report and self.report.suffix.lower() in WITH_PICTURES:
             self.gallery.add(enlarged)
         if self.images:
             save_image(self.images, enlarged)
 
     def finish(self, measured: Measured) -> list[Path]:
-        """Write the report, if one is asked for."""
+        """Write the report, if requested; return its files."""
         return write_report(self.report, measured, self.gallery.rows) if self.report else []
 
 
 class CompareArguments(TypedDict, total=False):
-    """How models are compared. Every default is that of ``gramgan compare``."""
+    """Keyword arguments of ``compare``. Defaults are those of ``gramgan compare``."""
 
     denoise: float | None
-    """0: the photo is clean, 1: noise, blur and blocks are taken away; where no model is named."""
+    """0 for a clean photo, 1 removes noise, blur and JPEG blocks. Chooses the model if none is named."""
     style: float | None
-    """0: right on average, 1: rich in texture; for the model that is used where none is named, clean and photo."""
+    """0 is accurate, 1 is rich in texture; for the default model, clean and photo."""
     is_hr: bool
-    """The photo is a sharp original: reduce it first, and measure the results against it."""
+    """The photo is HR: downscale it first, and measure the results against it."""
     halve: bool
-    """Make the photo half as wide and high first (Lanczos)."""
+    """Halve the photo's sides first (Lanczos)."""
     device: str
     """``auto``, ``cpu``, ``cuda``, ``mps`` or ``xpu``."""
     tile: int | Literal["auto"]
-    """Side of a tile in input pixels, 0 for the whole photo."""
+    """Tile side in input pixels; 0 for the whole photo."""
     overwrite: bool
-    """Replace a file that exists."""
+    """Replace an existing file."""
 
 
 def compare(
@@ -173,22 +173,22 @@ def compare(
     on_note: Callable[[str], None] = ignore,
     **arguments: Unpack[CompareArguments],
 ) -> Comparison:
-    """See models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom.
+    """Compare models on one photo: a grid with zoomed crops, or a page with a before/after slider and zoom.
 
     Args:
-        photo: the picture to enlarge in several ways.
-        output: a picture (.png, .jpg, .webp) or a page (.html); ``PHOTO_compare.png`` beside the photo by default.
-        models: names, files or mixtures; bicubic is always shown. None is what ``gramgan upscale`` uses.
-        on_note: called with a sentence that the user should know.
+        photo: picture to upscale.
+        output: picture (.png, .jpg, .webp) or page (.html); ``PHOTO_compare.png`` next to the photo by default.
+        models: names, files or mixtures; the default model by default. Bicubic is always included.
+        on_note: called with messages for the user.
         **arguments: ``CompareArguments``.
 
     Returns:
-        The versions, each with its pixels and, with ``is_hr``, its PSNR and SSIM; and the file, as ``output``.
+        The versions with their pixels and, with ``is_hr``, PSNR and SSIM; and the file, as ``output``.
 
     Raises:
-        UsageError: an output of another kind, or a model that needs a reference.
+        UsageError: ``output`` has an unsupported ending, or a model needs a reference.
         TargetExists: ``output`` exists.
-        GramganError: a photo that can't be read or is too small, or a model that can't be loaded.
+        GramganError: the photo can't be read or is too small, or a model can't be loaded.
     """
     check_known(arguments, CompareArguments)
     picture = Path(photo)

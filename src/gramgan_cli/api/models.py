@@ -1,4 +1,4 @@
-"""What can be given as a model's name, and the store of models: list, download, import, export, mix, check."""
+"""Models and their store: list, download, import, export, mix and verify."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["Model", "StoredModel", "models"]
 
 
 def models(on_note: Callable[[str], None] = ignore) -> list[Model]:
-    """The models that are here: those of the package and of the store, then the interpolations.
+    """List the models of the package and the store, then the interpolations.
 
     Args:
-        on_note: called with a sentence for each stored model that can't be listed, because its file is damaged.
+        on_note: called with a message for each stored model whose file is damaged.
 
     Returns:
-        Name, architecture, scale, number of learned values, licence and measured figures of each.
+        Name, architecture, scale, number of parameters, licence and scores of each.
     """
     rows, problems = commands.list_models()
     for problem in problems:
@@ -35,24 +35,24 @@ def models(on_note: Callable[[str], None] = ignore) -> list[Model]:
 
 
 def model_catalogue() -> list[CatalogueEntry]:
-    """The models that can be downloaded and are not here yet."""
+    """List models that can be downloaded and are not in the store yet."""
     return commands.list_catalogue()
 
 
 def model_info(name: str) -> Mapping[str, Any]:
-    """All that is known of one model: what ``gramgan models info NAME --json`` prints.
+    """Describe one model; the content of ``gramgan models info NAME --json``.
 
     Raises:
-        ModelNotFound: no model has that name.
+        ModelNotFound: there is no such model.
     """
     return commands.info(name)
 
 
 def model_path(name: str) -> Path:
-    """The weights file of a model.
+    """Path of a model's weights file.
 
     Raises:
-        ModelNotFound: no model with weights has that name.
+        ModelNotFound: there is no such model with weights.
     """
     return commands.path_of(name)
 
@@ -66,40 +66,40 @@ def pull_model(
     overwrite: bool = False,
     on_progress: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> StoredModel:
-    """Download a model into the store. A download that was cut off continues where it stopped.
+    """Download a model into the store. An interrupted download is resumed.
 
     Args:
-        source: a name of the catalogue, an http(s) URL, or a file.
-        name: its name in the store; by default the catalogue's, or one made of the file's name.
-        sha256: the checksum that the file must have; by default the catalogue's.
+        source: name in the catalogue, http(s) URL, or file.
+        name: name in the store; by default the catalogue's, or one derived from the file name.
+        sha256: expected checksum; by default the catalogue's.
         licence: SPDX identifier of the weights' licence.
-        overwrite: replace a model of that name.
-        on_progress: called with the bytes that have come, and all bytes where that is known.
+        overwrite: replace a model of the same name.
+        on_progress: called with (bytes done, total bytes or None).
 
     Returns:
-        Name, file and checksum.
+        Name, file and checksum of the stored model.
 
     Raises:
-        ModelNotFound: ``source`` is no model, no file and no URL.
-        ModelExists: the store has a model of that name.
-        DownloadFailed, Offline: it could not be downloaded.
-        GramganError: the file is not what the checksum says, or holds no weights that gramgan knows.
+        ModelNotFound: ``source`` is not a known model, file or URL.
+        ModelExists: the store already has a model of that name.
+        DownloadFailed, Offline: the download failed.
+        GramganError: the checksum does not match, or the file has no weights that gramgan knows.
     """
     return commands.pull(fspath(source), name, sha256, licence, overwrite, on_progress)
 
 
 def import_model(file: AnyPath, name: str, *, licence: str | None = None, overwrite: bool = False) -> StoredModel:
-    """Bring a .pth or .safetensors file of another tool into the store.
+    """Import a .pth or .safetensors file of another tool into the store.
 
     Args:
         file: weights of ESRGAN, BasicSR, Real-ESRGAN or Compact; with the extra [interop], of many more networks.
-        name: its name in the store.
+        name: name in the store.
         licence: SPDX identifier of the weights' licence.
-        overwrite: replace a model of that name.
+        overwrite: replace a model of the same name.
 
     Raises:
-        ModelExists: the store has a model of that name.
-        ModelUnsupported: no network is known that these weights fit.
+        ModelExists: the store already has a model of that name.
+        ModelUnsupported: the weights are not of a known network.
     """
     return commands.import_file(Path(file), name, licence, overwrite)
 
@@ -114,24 +114,24 @@ def export_model(
     overwrite: bool = False,
     on_note: Callable[[str], None] = ignore,
 ) -> Path:
-    """Write a model for other tools: safetensors under BasicSR's names, or ONNX.
+    """Export a model for other tools: safetensors with BasicSR's names, or ONNX.
 
     Args:
-        name: a model's name, or a weights file.
-        output: the file to write.
-        format: by default that of the file's suffix.
-        precision: of the stored weights.
-        opset: version of ONNX's operators, 18 to 23; 18 by default.
-        overwrite: replace a file that exists.
-        on_note: called with a sentence that the user should know of the file.
+        name: name of a model, or weights file.
+        output: file to write.
+        format: file format; by default that of the suffix.
+        precision: precision of the stored weights; ONNX files also compute in it.
+        opset: ONNX operator set version, 18 to 23; 18 by default.
+        overwrite: replace an existing file.
+        on_note: called with messages about which tools can load the file.
 
     Returns:
-        The file.
+        The file written.
 
     Raises:
         TargetExists: ``output`` exists.
         ModelUnsupported: the format can't express the network.
-        MissingExtra: ONNX without the extra [onnx].
+        MissingExtra: ONNX needs the extra [onnx].
     """
     options = ExportOptions(file_format=format, overwrite=overwrite, precision=precision, opset=opset)
     return export(name, Path(output), options, on_note)
@@ -147,23 +147,23 @@ def mix_models(
     device: str = "auto",
     overwrite: bool = False,
 ) -> tuple[StoredModel, Path | None]:
-    """Mix two trainings of one network, (1 - alpha) first + alpha second, and store the result.
+    """Interpolate the weights of two models, (1 - alpha) first + alpha second, and store the result.
 
     Args:
-        first: a model's name or file.
-        second: another training of the same network.
-        alpha: 0 to 1.
-        name: the result's name in the store.
-        strip: a photo, of which a picture shows the middle at alpha 0, 0.2, ... 1.
-        device: for the strip.
-        overwrite: replace a model and a picture that exist.
+        first: name or file of a model.
+        second: name or file of a model with the same network.
+        alpha: weight of ``second``, 0 to 1.
+        name: name of the result in the store.
+        strip: photo for a picture that compares its centre at alpha 0, 0.2, ... 1.
+        device: device for the strip.
+        overwrite: replace an existing model and strip.
 
     Returns:
-        The stored model, and the file of the strip where one was made.
+        The stored model, and the strip's file or None.
 
     Raises:
-        UsageError: the models are of different networks.
-        ModelExists, TargetExists: something is there already.
+        UsageError: the models have different networks.
+        ModelExists, TargetExists: the model or the strip exists.
     """
     pair = interpolate.open_pair(first, second)
     photo = None if strip is None else Path(strip)
@@ -175,24 +175,24 @@ def mix_models(
 
 
 def remove_model(name: str) -> None:
-    """Delete a model from the store. Those of the package come back when they are used.
+    """Delete a model from the store. Models of the package are restored when they are used.
 
     Raises:
-        ModelNotFound: no model has that name.
+        ModelNotFound: there is no such model.
     """
     store.remove(name)
 
 
 def verify_models(names: Sequence[str] = ()) -> list[tuple[StoredModel, str | None]]:
-    """Compare stored files with their checksums.
+    """Verify the checksums of stored models.
 
     Args:
-        names: the models; all where there are none.
+        names: names of models; all models by default.
 
     Returns:
-        Each model with a sentence on what is wrong with its file, or None.
+        Pairs of model and error message, or None for an intact file.
 
     Raises:
-        ModelNotFound: no model has such a name.
+        ModelNotFound: one of the models does not exist.
     """
     return commands.verify(list(names))

@@ -1,4 +1,4 @@
-"""What lies in the folders of training runs: their settings, their scores, their curves. Nothing here loads torch."""
+"""Reading training runs: settings, scores and curves. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ __all__ = ["RunSummary", "compare_runs", "plot", "run_settings", "run_summary", 
 
 
 def runs(folder: AnyPath = "runs") -> list[RunSummary]:
-    """The training runs in a folder, and in the folders inside it.
+    """List the training runs in a folder and its subfolders.
 
     Returns:
-        Recipe, network, steps done, best and last values of each.
+        Recipe, network, steps done, and best and last values of each run.
 
     Raises:
-        GramganError: there is no such folder, or a run in it can't be read.
+        GramganError: the folder does not exist, or a run in it can't be read.
     """
     return [read_runs.summarise(path) for path in read_runs.find_runs(Path(folder))]
 
 
 def run_summary(run: AnyPath) -> RunSummary:
-    """How far one run came, and its best and last values.
+    """Summarise one run: steps done, and best and last values.
 
     Raises:
         GramganError: there is no run in the folder.
@@ -38,7 +38,7 @@ def run_summary(run: AnyPath) -> RunSummary:
 
 
 def run_settings(run: AnyPath) -> Mapping[str, Any]:
-    """What a run's recipe sets, by key, such as ``{"loss.texture": 0.5}``.
+    """Recipe settings of a run that differ from the defaults, by key, such as ``{"loss.texture": 0.5}``.
 
     Raises:
         GramganError: there is no run in the folder.
@@ -48,10 +48,10 @@ def run_settings(run: AnyPath) -> Mapping[str, Any]:
 
 
 def compare_runs(runs: Sequence[AnyPath]) -> Mapping[str, Sequence[Any]]:
-    """The recipe keys in which runs differ, with each run's value; None where a run has no such key.
+    """Recipe keys in which runs differ, with each run's value (None if a run lacks the key).
 
     Raises:
-        UsageError: fewer than two runs.
+        UsageError: fewer than two runs were given.
         GramganError: there is no run in one of the folders.
     """
     paths = [Path(run) for run in listed(runs)]
@@ -61,20 +61,20 @@ def compare_runs(runs: Sequence[AnyPath]) -> Mapping[str, Sequence[Any]]:
 
 
 def plot(runs: AnyPath | Sequence[AnyPath], output: AnyPath = "curves.png", *, overwrite: bool = False) -> Path:
-    """Draw losses and validation scores of training runs; needs the extra [plot].
+    """Plot losses and validation scores of training runs; needs the extra [plot].
 
     Args:
-        runs: folders of runs, or one of them; a run that is still going on can be drawn.
-        output: the file to write: .png, .svg or .pdf.
-        overwrite: replace a file that exists.
+        runs: one or several run folders; a run can be plotted while it is training.
+        output: file to write: .png, .svg or .pdf.
+        overwrite: replace an existing file.
 
     Returns:
-        The file.
+        The file written.
 
     Raises:
         TargetExists: ``output`` exists.
         MissingExtra: matplotlib is not installed.
-        GramganError: a folder holds no metrics.
+        GramganError: a folder has no metrics.
     """
     target = Path(output)
     curves.check_output(target, overwrite)

@@ -1,4 +1,4 @@
-"""Banks of texture patches for training, and masks of textured area."""
+"""Texture banks for training, and masks of textured areas."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["Bank", "MaskMade", "bank_info", "build_bank", "mask"]
 
 
 class BankArguments(TypedDict, total=False):
-    """How a bank is built. Every default is that of ``gramgan build-db``."""
+    """Keyword arguments of ``build_bank``. Defaults are those of ``gramgan build-db``."""
 
     max_patches: int
-    """Positions to sample; the bank holds three versions of each."""
+    """Number of positions to sample; the bank has three versions of each patch."""
     patch_size: int
     """Side of a patch in pixels, 4 to 16."""
     seed: int
-    """The same seed and photos give an identical file."""
+    """Seed; the same seed and photos give identical files."""
     workers: int
-    """Photos read at the same time; one per CPU by default."""
+    """Number of photos read in parallel; one per CPU by default."""
 
 
 def build_bank(
@@ -42,23 +42,23 @@ def build_bank(
     on_note: Callable[[str], None] = lambda _text: None,
     **arguments: Unpack[BankArguments],
 ) -> Bank:
-    """Sample a bank of real texture patches from photos, for ``train``.
+    """Build a bank of texture patches from photos, for ``train``.
 
     Args:
-        hr_dir: folder of sharp photos, a .txt list of them, or a known dataset's name.
-        out: the bank's file; ``bank.safetensors`` in the data folder by default, where ``train`` looks for it.
-        valid_dir: photos that training will measure on. Without it, those that ``train`` holds out are left out.
-        overwrite: replace a bank that exists.
-        on_progress: called with the photos that are done, and all photos.
-        on_note: called with a sentence that the user should know.
+        hr_dir: folder of HR photos, .txt file list, or name of a known dataset.
+        out: file of the bank; by default ``bank.safetensors`` in the data folder, where ``train`` looks for it.
+        valid_dir: validation photos of the training. By default, the photos that ``train`` would hold out are left out.
+        overwrite: replace an existing bank.
+        on_progress: called with (photos done, total).
+        on_note: called with messages for the user.
         **arguments: ``BankArguments``.
 
     Returns:
-        The bank: its file, and where its patches come from (``provenance``).
+        The bank, with its file and the origin of its patches (``provenance``).
 
     Raises:
         TargetExists: ``out`` exists.
-        GramganError: photos that are missing or can't be read.
+        GramganError: photos are missing or can't be read.
     """
     check_known(arguments, BankArguments)
     target = default_bank() if out is None else Path(out)
@@ -77,10 +77,10 @@ def build_bank(
 
 
 def bank_info(file: AnyPath) -> Bank:
-    """A bank that exists: its file, and where its patches come from (``provenance``).
+    """Open a bank, to read its file path and the origin of its patches (``provenance``).
 
     Raises:
-        GramganError: the file is not there, or is no bank.
+        GramganError: the file does not exist or is not a bank.
     """
     return load_bank(Path(file))
 
@@ -96,24 +96,24 @@ def mask(
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[MaskMade]:
-    """Write which parts of photos the discriminator sees in training: white where there is texture.
+    """Write the masks of photos that the discriminator is trained with: white where there is texture.
 
     Args:
-        source: a picture, or a folder of pictures.
-        output: a PNG file for one picture, a folder for a folder.
-        mode: ``grid``, GramGAN's aligned cells, or ``sliding``, Beby-GAN's window around each pixel.
-        cell: side of a cell, or of the window, in pixels; 11 by default.
-        delta: standard deviation, on the 0 to 1 scale, from which area counts as textured; by default 0.005 for
+        source: picture, or folder of pictures.
+        output: PNG file for a picture, folder for a folder.
+        mode: ``grid`` (Gram-GAN's cells) or ``sliding`` (Beby-GAN's window around each pixel).
+        cell: side of a cell or window in pixels; 11 by default.
+        delta: standard deviation, of values in [0, 1], from which an area counts as textured; by default 0.005 for
             ``grid`` and 0.025 for ``sliding``.
-        overlay: write the photo with its untextured area covered.
-        overwrite: replace files that exist.
-        on_progress: called with the pictures that are done, and all pictures.
+        overlay: write the photo with its untextured areas covered instead.
+        overwrite: replace existing files.
+        on_progress: called with (pictures done, total).
 
     Returns:
-        Each picture's mask and share of textured area, or its ``error``.
+        Mask file and share of textured area of each picture, or its ``error``.
 
     Raises:
-        UsageError: files that can't be written as named, or an even side for ``sliding``.
+        UsageError: ``output`` can't be written, or ``cell`` is even with ``sliding``.
     """
     pairs = plan_masks(Path(source), Path(output), overwrite)
     sides = {} if cell is None else {"cell": cell}

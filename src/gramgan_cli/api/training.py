@@ -1,4 +1,4 @@
-"""``gramgan_cli.train``: a training run from Python."""
+"""``gramgan_cli.train``: training runs from Python."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ __all__ = ["TrainResult", "check_training", "train"]
 
 
 class TrainArguments(TypedDict, total=False):
-    """What is trained. Every default is that of ``gramgan train``."""
+    """Keyword arguments of ``train``. Defaults are those of ``gramgan train``."""
 
     hr_dir: AnyPath | Sequence[AnyPath]
-    """Sharp photos to learn from: folders, lists, known datasets, tar shards; or one of them."""
+    """HR photos: one or several folders, file lists, known datasets or tar shards."""
     lr_dir: AnyPath | Sequence[AnyPath]
-    """Given LR pictures of ``hr_dir``, one folder for each; without it LR is made."""
+    """Given LR pictures, one folder per entry of ``hr_dir``; by default LR is made from HR."""
     valid_dir: AnyPath
-    """Photos to measure on; without it some of ``hr_dir`` are held out."""
+    """Validation photos; by default some of ``hr_dir`` are held out."""
     valid_lr_dir: AnyPath
-    """Given LR pictures of ``valid_dir``; without it LR is made."""
+    """Given LR pictures of ``valid_dir``; by default LR is made from HR."""
     ref_dir: AnyPath
-    """Reference photos, for networks that take them."""
+    """Reference photos, for networks with a reference."""
     db: AnyPath
-    """Texture bank; the default bank without it."""
+    """Texture bank; the default bank by default."""
     init: str
-    """Start from these weights, a model's name or a file, or ``none``."""
+    """Initial weights: a model's name, a file, or ``none`` for random ones."""
     settings: Mapping[str, Any]
-    """Changes to the recipe, such as ``{"steps": 1000, "loss.texture": 0.5}``: what ``--set`` takes."""
+    """Changes to the recipe, like ``--set``, such as ``{"steps": 1000, "loss.texture": 0.5}``."""
     out: AnyPath
-    """Run folder; its name becomes the model's. Without it: ``runs/RECIPE``."""
+    """Run folder, whose name becomes the model's; ``runs/RECIPE`` by default."""
     resume: bool
     """Continue the run in ``out``."""
     device: str
     """``auto``, ``cpu``, ``cuda``, ``mps`` or ``xpu``."""
     gpus: tuple[int, ...]
-    """Several GPUs, one process each. Callbacks must then be functions that can be pickled."""
+    """CUDA device numbers, one process each. Callbacks must then be picklable."""
     store: bool
-    """Put the trained model into the store; by default it is."""
+    """Put the trained model into the store; True by default."""
 
 
 def train(
@@ -62,35 +62,35 @@ def train(
     should_stop: Callable[[], bool] = bool,
     **arguments: Unpack[TrainArguments],
 ) -> TrainResult:
-    """Train a network on photos. A run lives in one folder, can be stopped, and resumes to the same bits.
+    """Train a network on photos. A run has one folder; it can be stopped and resumed with bit-identical results.
 
     Args:
-        recipe: name of a recipe, or a TOML file.
+        recipe: name or TOML file of a recipe.
         on_metrics: called with each row of metrics: ``step``, ``lr``, ``loss.TERM``, ``psnr_y`` after a validation.
-        on_progress: called after each step with the steps that are done, and all steps.
-        on_note: called with a sentence that the user should know.
-        should_stop: asked after each step; where it returns True, the run saves everything and ends.
+        on_progress: called after each step with (steps done, total).
+        on_note: called with messages for the user.
+        should_stop: called after each step; if it returns True, the run saves everything and ends.
         **arguments: ``TrainArguments``.
 
     Returns:
-        Steps done, whether the run is finished (False: it was stopped), and the file of the weights.
+        Steps done, whether the run is finished (False if it was stopped), and the weights file.
 
     Raises:
-        UsageError: a recipe or arguments that can't work.
-        GramganError: photos or weights that are missing or damaged; a loss that is not finite.
+        UsageError: the recipe or the arguments contradict each other.
+        GramganError: photos or weights are missing or damaged, or a loss is not finite.
     """
     options = train_options(recipe, arguments)
     return run_training(options, partial(_Callbacks, on_metrics, on_progress, on_note, should_stop))
 
 
 def check_training(recipe: AnyPath = "gramgan", **arguments: Unpack[TrainArguments]) -> Mapping[str, Any]:
-    """Check everything that ``train`` would, and train nothing.
+    """Run all checks of ``train`` without training.
 
     Returns:
-        What would be done: run folder, device, network, stages with their steps, numbers of photos.
+        Run folder, device, network, stages with their steps, and numbers of photos.
 
     Raises:
-        UsageError, GramganError: as ``train`` does.
+        UsageError, GramganError: as in ``train``.
     """
     options = train_options(recipe, arguments)
     resolved, folder = resolve_recipe(options)
@@ -98,11 +98,11 @@ def check_training(recipe: AnyPath = "gramgan", **arguments: Unpack[TrainArgumen
 
 
 def train_options(recipe: AnyPath, arguments: TrainArguments) -> TrainOptions:
-    """The options that these arguments mean.
+    """Convert keyword arguments to options.
 
     Raises:
-        TypeError: an argument that does not exist.
-        UsageError: ``gpus`` beside ``device``.
+        TypeError: an argument is unknown.
+        UsageError: both ``gpus`` and ``device`` are given.
     """
     check_known(arguments, TrainArguments)
     gpus, device = arguments.get("gpus", ()), arguments.get("device", "auto")
@@ -120,7 +120,7 @@ def train_options(recipe: AnyPath, arguments: TrainArguments) -> TrainOptions:
 
 
 def _settings(arguments: TrainArguments) -> list[dict[str, Any]]:
-    """Changes to the recipe, ``settings`` last."""
+    """Changes to the recipe from all arguments; ``settings`` override the others."""
     named: dict[str, Any] = {}
     if "hr_dir" in arguments:
         named["data.hr_dir"] = listed(arguments["hr_dir"])
@@ -142,7 +142,7 @@ def _settings(arguments: TrainArguments) -> list[dict[str, Any]]:
 
 @dataclass
 class _Callbacks(TrainCallbacks):
-    """The caller's functions as what the trainer calls."""
+    """Adapts the caller's functions to ``TrainCallbacks``."""
 
     metrics: Callable[[Mapping[str, Any]], None]
     progress: Callable[[int, int], None]
@@ -151,22 +151,22 @@ class _Callbacks(TrainCallbacks):
     total: int = 0
 
     def on_note(self, text: str) -> None:
-        """One line for the user."""
+        """Pass on a line of text for the user."""
         self.note(text)
 
     def on_begin(self, done: int, total: int) -> None:
-        """The loop starts."""
+        """Report progress at the start of the loop."""
         self.total = total
         self.progress(done, total)
 
     def on_step(self, done: int) -> None:
-        """A step is over."""
+        """Report progress after a step."""
         self.progress(done, self.total)
 
     def on_metrics(self, row: Mapping[str, Any]) -> None:
-        """A row was added."""
+        """Pass on a row of metrics."""
         self.metrics(row)
 
     def should_stop(self) -> bool:
-        """Whether the caller wants the run to end."""
+        """Whether the caller asks to stop."""
         return self.stop()

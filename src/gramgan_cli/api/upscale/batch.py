@@ -1,4 +1,4 @@
-"""``gramgan_cli.upscale_batch`` and ``batch_report``: runs over folders, lists and URLs that keep records."""
+"""``gramgan_cli.upscale_batch`` and ``batch_report``: batch runs over folders, lists and URLs, with records."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ __all__ = ["BatchResult", "batch_report", "upscale_batch"]
 
 
 class BatchArguments(UpscaleArguments, total=False):
-    """What decides how a batch run works, beside what decides how pictures are upscaled."""
+    """Keyword arguments of ``upscale_batch``, besides those of ``upscale``."""
 
     records: AnyPath
-    """Folder of the records, path or URL. By default ``OUTPUT/.gramgan-results``."""
+    """Folder of the records, path or URL; ``OUTPUT/.gramgan-results`` by default."""
     shard: tuple[int, int]
-    """(number, count): the fixed part of the pictures that is done, such as (3, 8)."""
+    """(number, count): upscale only this fixed part of the pictures, such as (3, 8)."""
     engine: Literal["local", "ray"]
-    """Where photos are upscaled: here, or on a Ray cluster."""
+    """Where photos are upscaled: in this process or on a Ray cluster."""
     address: str
-    """Ray cluster: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``. By default that of this computer, or a new one."""
+    """Ray cluster: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``; by default this computer's, or a new one."""
     workers: int
-    """Workers on Ray. By default as many as fit."""
+    """Number of Ray workers; as many as fit by default."""
     cores_per_worker: int
-    """CPU cores of each worker on Ray."""
+    """CPU cores per Ray worker."""
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """How a batch run ended."""
+    """Result of a batch run."""
 
     run: str
-    """Its name in the records."""
+    """Name of the run in the records."""
     records: str
-    """The folder of the records."""
+    """Folder of the records."""
     counts: Counts
-    """How many photos there are, were done before, are done now, were done by other runs, and failed."""
+    """Numbers of photos: in total, done before, done now, done by other runs, and failed."""
 
 
 def upscale_batch(
@@ -60,23 +60,23 @@ def upscale_batch(
     on_part: Callable[[float], None] = ignore,
     **arguments: Unpack[BatchArguments],
 ) -> BatchResult:
-    """Enlarge folders, lists and URLs of pictures, and keep records: the same call continues where it was stopped.
+    """Upscale folders, lists and URLs of pictures with records, so that the same call resumes a stopped run.
 
     Args:
-        inputs: pictures, folders and globs, paths or URLs, or lists of them (.txt, .jsonl, .parquet); or one of them.
+        inputs: one or several pictures, folders or globs, as paths or URLs, or lists of them (.txt, .jsonl, .parquet).
         output: folder of the results, path or URL.
-        on_result: called with the result of each picture as it comes. An exception that it raises stops the run and
-            reaches the caller; what was done is recorded.
-        on_progress: called with the counts, after each picture.
-        on_part: called with the pictures of this run that went through the network, with fractions; not on Ray.
-        **arguments: ``BatchArguments`` and ``UpscaleArguments``; every default is the command's.
+        on_result: called with each picture's result. An exception that it raises stops the run and reaches the
+            caller; finished results are recorded.
+        on_progress: called with the counts after each picture.
+        on_part: called with the number of pictures upscaled, including the fraction of the current one; not on Ray.
+        **arguments: ``BatchArguments`` and ``UpscaleArguments``; defaults are the command's.
 
     Returns:
-        The run's name, its records and its counts. A picture that fails is counted and stops no other.
+        Name, records and counts of the run. A failed picture is counted and does not stop the others.
 
     Raises:
-        GramganError: what is wrong before the first picture, such as results of other options in the same folder.
-        UsageError: arguments that contradict each other.
+        GramganError: the run can't start, for example because the folder has results of other options.
+        UsageError: arguments contradict each other.
     """
     names = ("records", "shard", "engine", "address", "workers", "cores_per_worker")
     check_known(arguments, BatchArguments)
@@ -103,30 +103,30 @@ def upscale_batch(
 
 
 def batch_report(manifests: AnyPath | Sequence[AnyPath]) -> Report:
-    """Put the records of all runs and shards together.
+    """Summarise the records of all runs and shards.
 
     Args:
-        manifests: folders of results, folders of records, or Parquet files of them, paths or URLs; or one of them.
+        manifests: one or several results folders, records folders or Parquet files of records, as paths or URLs.
 
     Returns:
-        How many photos there are, are done and are left, which failed and why, and the models.
+        Numbers of photos in total, done and left; failures with their errors; and the models.
 
     Raises:
-        GramganError: something is not there, or holds no records.
+        GramganError: a location does not exist or has no records.
     """
     return make_report(listed(manifests))
 
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """What the user says of the Ray cluster."""
+    """Options of the Ray cluster."""
 
     address: str | None = None
     workers: int | None = None
     cores_per_worker: int = 1
 
     def check(self, engine: str | None) -> None:
-        """Raise UsageError where these options would do nothing."""
+        """Raise UsageError if options of Ray are set for another engine."""
         if engine != "ray" and self != ClusterOptions():
             raise UsageError("Address, workers and cores per worker are for Ray.", "Choose the engine ray.")
 
@@ -139,13 +139,13 @@ def engine_for(
     on_session: Callable[[Session], None] = ignore,
     on_part: Callable[[float], None] = ignore,
 ) -> Iterator[Engine | None]:
-    """What a run works with, for as long as the block lasts; None where nothing is missing.
+    """Context with the engine of a run; None if no pictures are left to do.
 
     Args:
-        work: the run; its options say which engine.
-        cluster: of Ray.
-        on_session: called with the loaded model, where it runs in this process.
-        on_part: called with the pictures that went through the network in this process, with fractions.
+        work: the run, whose options name the engine.
+        cluster: options of the Ray cluster.
+        on_session: called with the session if the model runs in this process.
+        on_part: called with the number of pictures upscaled in this process, including the current one's fraction.
     """
     if not work.missing:
         yield None

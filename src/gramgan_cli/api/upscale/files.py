@@ -1,4 +1,4 @@
-"""``gramgan_cli.upscale`` and ``upscale_all``: picture files; metadata, colours, transparency and depth are kept."""
+"""``gramgan_cli.upscale`` and ``upscale_all``: upscaling files, with metadata, profile, alpha and bit depth kept."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def upscale(
     on_note: Callable[[str], None] = ignore,
     **arguments: Unpack[UpscaleArguments],
 ) -> Result:
-    """Enlarge one picture file, as ``gramgan upscale`` does: the files are equal byte by byte.
+    """Upscale one picture file. The result is byte-identical to that of ``gramgan upscale``.
 
     Args:
         picture: path of the picture.
-        output: path of the result, or a folder for it. None: ``photo_x4.png`` beside ``photo.png``.
-        save_attention: with ``reference``, a folder for pictures of what came from where.
-        on_progress: called with the share that is done, 0 to 1. An exception that it raises stops the work and reaches
-            the caller; nothing unfinished stays.
-        on_note: called with a sentence that the user should know.
-        **arguments: ``UpscaleArguments``; every default is the command's.
+        output: path of the result, or a folder; by default ``photo_x4.png`` next to ``photo.png``.
+        save_attention: with ``reference``, folder for pictures that show where in the reference textures come from.
+        on_progress: called with the fraction done, 0 to 1. An exception that it raises stops the run and reaches the
+            caller; no unfinished file is left.
+        on_note: called with messages for the user.
+        **arguments: ``UpscaleArguments``; defaults are the command's.
 
     Returns:
-        Where the result is, its size, and its warnings.
+        The result with its path, size and warnings.
 
     Raises:
         ImageDamaged: the picture can't be decoded.
-        TargetExists: the result exists; pass ``overwrite=True``.
-        ModelNotFound: no model has that name.
-        GramganError: whatever else went wrong, in one sentence.
+        TargetExists: the result exists and ``overwrite`` is not set.
+        ModelNotFound: there is no such model.
+        GramganError: any other failure.
     """
     path = Path(picture)
     if path.is_dir():
@@ -70,25 +70,25 @@ def upscale_all(
     on_plan: Callable[[list[str]], None] = ignore,
     **arguments: Unpack[UpscaleArguments],
 ) -> Iterator[Result]:
-    """Enlarge many picture files; decoding and encoding run beside the network.
+    """Upscale many picture files, with decoding and encoding in threads.
 
     Args:
-        pictures: picture files, folders and globs, or one of them.
-        output: a folder for the results; None puts each beside its picture.
-        save_attention: with ``reference``, a folder for pictures of what came from where.
-        on_progress: called with the number of pictures that are done, with fractions. An exception that it raises stops
-            the work and reaches the caller.
-        on_note: called with a sentence that the user should know.
-        on_plan: called once, before the first picture, with the paths that there will be results of, in their order.
+        pictures: one or several picture files, folders or globs.
+        output: folder for the results; None puts each next to its picture.
+        save_attention: with ``reference``, folder for pictures that show where in the reference textures come from.
+        on_progress: called with the number of pictures done, including the fraction of the current one. An exception
+            that it raises stops the run and reaches the caller.
+        on_note: called with messages for the user.
+        on_plan: called once, before the first picture, with the paths of all pictures in the order of their results.
         **arguments: ``UpscaleArguments``.
 
     Returns:
-        An iterator of a result for each picture, in order, as it is finished. A picture that fails has its
-        ``error`` set and stops no other. Close the iterator to stop; nothing unfinished stays.
+        Iterator of one result per picture, in order. A failed picture has its ``error`` set and does not stop the
+        others. Close the iterator to stop; no unfinished file is left.
 
     Raises:
-        GramganError: what is wrong before the first picture, such as two results of one name.
-        UsageError: arguments that contradict each other.
+        GramganError: the run can't start, for example because two results would have the same name.
+        UsageError: arguments contradict each other.
     """
     inputs = listed(pictures)
     if STANDARD in inputs:
@@ -108,15 +108,15 @@ def _folder(path: AnyPath | None) -> Path | None:
 
 
 class FileRun:
-    """Upscaling picture files in two steps: what is to be done, and doing it. Commands show what lies between.
+    """Upscales picture files in two steps, planning and running, so that commands can show the plan in between.
 
     Args:
-        options: what the user asks for.
-        on_note: called with a sentence that the user should know.
+        options: options of the run.
+        on_note: called with messages for the user.
 
     Attributes:
-        session: the loaded model.
-        plan: what is to be done, once ``prepare`` was called.
+        session: session of the loaded model.
+        plan: the plan, after ``prepare``.
 
     Raises:
         GramganError: the model can't be loaded.
@@ -129,12 +129,12 @@ class FileRun:
         self._attention: dict[str, dict[str, Path]] = {}
 
     def prepare(self, inputs: Sequence[str], output: str | None, attention: Path | None = None) -> Plan:
-        """Decide where each result goes; see ``engines.upscale.plan.plan_jobs`` for the arguments and errors.
+        """Plan the jobs. Arguments and errors are those of ``engines.upscale.plan.plan_jobs``.
 
         Args:
             inputs: pictures, folders and globs; ``STANDARD`` is standard input.
-            output: a file or folder, ``STANDARD``, or None.
-            attention: a folder for the attention pictures of a model with a reference.
+            output: file or folder, ``STANDARD``, or None.
+            attention: folder for the attention pictures of a model with a reference.
         """
         options = self.options
         self.plan = plan_jobs(inputs, output, options, self.session)
@@ -146,12 +146,12 @@ class FileRun:
         return self.plan
 
     def results(self, on_progress: Callable[[float], None]) -> Iterator[Result]:
-        """Do it: a result for each picture, in order, those of unreadable folders first."""
+        """Run the jobs; yield a result per picture, in order, after failures for unreadable folders."""
         results = upscale_files(self.plan.jobs, self.session, self.options, stopping(on_progress))
         return until_stopped(chain(self.plan.failures(), map(self._with_attention, results)))
 
     def _with_attention(self, result: Result) -> Result:
-        """The result, after its attention pictures were written where the user asks for them."""
+        """Write the attention pictures of a result, if requested; return the result."""
         if self._attention and not result.error and not result.skipped:
             from gramgan_cli.engines.upscale.attention import save_attention
             from gramgan_cli.engines.upscale.reference import ReferenceUpscaler

@@ -1,4 +1,4 @@
-"""Keyword arguments of the Python functions as the options that the engines take."""
+"""Keyword arguments of the Python API, converted to the engines' options."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from gramgan_cli.engines.upscale.options import (
 
 
 class ModelArguments(TypedDict, total=False):
-    """What decides how arrays are enlarged. Every default is that of ``gramgan upscale``."""
+    """Keyword arguments of ``load``. Defaults are those of ``gramgan upscale``."""
 
     denoise: DenoiseChoice
-    """0: the photo is clean, 1: noise, blur and blocks are taken away, ``"auto"``: by what each photo looks like.
-    Chooses the model."""
+    """Chooses the model: 0 for clean photos, 1 removes noise, blur and JPEG blocks, ``"auto"`` estimates it per
+    photo."""
     style: float
-    """0: right on average, 1: crisp and rich in texture, partly invented; chooses the model."""
+    """Chooses the model: 0 is accurate, 1 is crisp and rich in texture, part of it invented."""
     reference: AnyPath
-    """A photo to take texture from, for models that were trained for it."""
+    """Photo to take texture from; only for models trained with references."""
     device: str
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``xpu`` or ``mps``."""
     backend: BackendChoice
-    """What runs the network: ``auto``, ``torch``, ``ncnn``, ``openvino`` or ``onnx``."""
+    """Library that runs the network: ``auto``, ``torch``, ``ncnn``, ``openvino`` or ``onnx``."""
     precision: PrecisionChoice
     """``auto``, ``fp32``, ``fp16`` or ``bf16``."""
     tile: TileChoice
-    """Side of a tile in input pixels; 0: the whole picture; ``auto``."""
+    """Tile side in input pixels; 0 is the whole picture, ``auto`` fits the memory."""
     tta: bool
-    """Average over eight flips and turns."""
+    """Average over the eight flips and rotations of the picture."""
     seamless: bool
-    """Edges wrap around."""
+    """Treat the picture as periodic: edges wrap around."""
     max_memory: int
-    """Bytes that the whole process should stay below."""
+    """Memory limit of the whole process in bytes."""
 
 
 class UpscaleArguments(ModelArguments, total=False):
-    """What decides how files are upscaled, beside the model's arguments."""
+    """Keyword arguments of ``upscale`` and ``upscale_all``."""
 
     model: str
-    """A name in the store, a weights file, a mixture (``a+b@0.5``) or an interpolation (``lanczos``)."""
+    """Name in the store, weights file, mixture (``a+b@0.5``) or interpolation (``lanczos``)."""
     format: FormatChoice
     """Format of results: ``png``, ``jpg``, ``webp``, ``tiff``, ``avif``, ``same`` or ``default``."""
     quality: int
-    """1 to 100, for lossy formats."""
+    """Quality of lossy formats, 1 to 100."""
     outscale: float
     """Final factor, such as 2.5."""
     width: int
@@ -61,25 +61,25 @@ class UpscaleArguments(ModelArguments, total=False):
     height: int
     """Final height in pixels."""
     fit: tuple[int, int]
-    """(width, height) of a box to fit into."""
+    """(width, height) in pixels of a box that the result is fitted into."""
     template: str
-    """Names of results."""
+    """File name template of results; see ``--output-template``."""
     recursive: bool
-    """Folders inside folders too."""
+    """Search subfolders."""
     overwrite: bool
-    """Replace results that exist."""
+    """Replace existing results."""
     skip_existing: bool
-    """Leave results that exist as they are."""
+    """Leave existing results unchanged."""
     allow_truncated: bool
-    """Use what can be read of damaged files."""
+    """Use the readable part of damaged files."""
 
 
 def upscale_options(arguments: UpscaleArguments) -> UpscaleOptions:
-    """The options that these arguments mean.
+    """Convert keyword arguments to options.
 
     Raises:
-        UsageError: arguments that contradict each other.
-        TypeError: an argument that does not exist.
+        UsageError: arguments contradict each other.
+        TypeError: an argument is unknown.
     """
     given = dict(arguments)
     check_known(given, UpscaleArguments)
@@ -93,7 +93,7 @@ def upscale_options(arguments: UpscaleArguments) -> UpscaleOptions:
 
 
 def _check_contradictions(arguments: UpscaleArguments) -> None:
-    """Refuse arguments of which one would do nothing."""
+    """Raise UsageError for arguments that exclude each other, or a factor out of range."""
     if arguments.get("overwrite") and arguments.get("skip_existing"):
         raise UsageError("overwrite and skip_existing contradict each other.", "Pass one of them.")
     sides = "width" in arguments or "height" in arguments

@@ -1,4 +1,4 @@
-"""Pictures in memory of three kinds (numpy, PIL, torch) as arrays for a network, and back to the same kind."""
+"""Conversion of numpy, PIL and torch pictures to arrays for a network, and back to the same type."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from gramgan_cli.core.images.alpha import extend_colours
 Array = NDArray[Any]
 
 Picture = TypeVar("Picture", Array, Image.Image, torch.Tensor)
-"""A picture: numpy (H, W) or (H, W, C), PIL, or torch (C, H, W) or (B, C, H, W)."""
+"""Numpy (H, W) or (H, W, C), PIL, or torch (C, H, W) or (B, C, H, W)."""
 
 DIRECT_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
-"""PIL's modes whose pixels a network takes as they are."""
+"""PIL modes that need no conversion."""
 
 KEPT_INFO = ("icc_profile", "exif", "dpi")
-"""What of a PIL picture's ``info`` its enlargement keeps."""
+"""Keys of a PIL picture's ``info`` that the result keeps."""
 
 COMPUTED = {"uint8": "uint8", "uint16": "uint16", "float16": "float32", "float32": "float32", "float64": "float32"}
-"""Type of the pixels -> type that is computed in."""
+"""Type of computation by the type of the pixels."""
 
 Enlarge = Callable[[Array], Array]
-"""(H, W, C) uint8, uint16 or float32 in [0, 1] -> the same, larger."""
+"""Upscales (H, W, C) uint8, uint16 or float32 in [0, 1] to the same type."""
 
 
 def enlarged(picture: Picture, enlarge: Enlarge) -> Picture:
-    """The picture enlarged, as the same kind, type and number of dimensions.
+    """Upscale a picture; the result has the same type, dtype and number of dimensions.
 
     Args:
-        picture: integers over their full range, floating point in [0, 1]; C is 1 (grey), 2 (grey and alpha), 3 (RGB) or
-            4 (RGB and alpha).
-        enlarge: called with one array, of a batch one after another.
+        picture: integers over their full range, or floating point in [0, 1]; C is 1 (grey), 2 (grey and alpha), 3 (RGB)
+            or 4 (RGB and alpha).
+        enlarge: called with one array at a time.
 
     Raises:
-        UsageError: a shape, type or PIL mode that is no picture of these.
-        TypeError: not a picture at all.
+        UsageError: the shape, dtype or PIL mode is not supported.
+        TypeError: ``picture`` is of another type.
     """
     if isinstance(picture, np.ndarray):
         return _enlarged_array(picture, enlarge)
@@ -53,7 +53,7 @@ def enlarged(picture: Picture, enlarge: Enlarge) -> Picture:
 
 
 def prepared(array: Array) -> Array:
-    """(H, W) or (H, W, C) -> what a network takes: (H, W, C), colours carried outwards under full transparency.
+    """Prepare (H, W) or (H, W, C) for a network: (H, W, C) with colours extended under transparent pixels.
 
     Values that are not finite become 0.
     """
@@ -84,7 +84,7 @@ def _enlarged_pil(picture: Image.Image, enlarge: Enlarge) -> Image.Image:
 
 
 def _direct(picture: Image.Image) -> Image.Image:
-    """The picture in one of ``DIRECT_MODES``: palettes and bits are only ways of storing colours."""
+    """Convert a picture to one of ``DIRECT_MODES``: palettes to RGB or RGBA, 1-bit pictures to grey."""
     if picture.mode in DIRECT_MODES:
         return picture
     if picture.mode in ("P", "PA"):

@@ -1,4 +1,4 @@
-"""``gramgan_cli.load``: a model that stays in memory and enlarges arrays, PIL pictures and tensors."""
+"""``gramgan_cli.load``: a model that stays loaded and upscales arrays, PIL pictures and tensors."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def load(
     on_note: Callable[[str], None] = ignore,
     **arguments: Unpack[ModelArguments],
 ) -> Upscaler:
-    """Load a model once, to enlarge many pictures with it.
+    """Load a model once, to upscale many pictures.
 
     Args:
-        model: a name in the store, a weights file, a mixture (``a+b@0.5``) or an interpolation (``lanczos``). None is
-            what ``gramgan upscale`` uses where no model is named.
-        on_note: called with a sentence that the user should know, such as that tiles became smaller for lack of memory.
+        model: name in the store, weights file, mixture (``a+b@0.5``) or interpolation (``lanczos``); the default model
+            of ``gramgan upscale`` by default.
+        on_note: called with messages for the user, e.g. when tiles become smaller for lack of memory.
         **arguments: ``ModelArguments``.
 
     Raises:
-        ModelNotFound: no model has that name.
-        GramganError: its file can't be used, or its backend is not installed.
-        UsageError: arguments that contradict each other, or a device that is not there.
+        ModelNotFound: there is no such model.
+        GramganError: its file can't be used, or the backend is not installed.
+        UsageError: arguments contradict each other, or the device does not exist.
 
     Example:
         >>> import numpy as np
@@ -53,13 +53,13 @@ def load(
 
 
 class Upscaler:
-    """A loaded model. Call it with a picture; it is not to be called from two threads at once.
+    """A loaded model, called with a picture. It must not be called from two threads at once.
 
     Attributes:
-        name: the model's name.
-        scale: output side over input side.
-        device: where it runs, such as ``cpu`` or ``cuda:0``.
-        backend: what runs it; empty for interpolations.
+        name: name of the model.
+        scale: ratio of output to input side.
+        device: device, such as ``cpu`` or ``cuda:0``.
+        backend: library that runs the network; empty for interpolations.
     """
 
     def __init__(self, session: Session, options: UpscaleOptions) -> None:
@@ -71,37 +71,37 @@ class Upscaler:
         self.backend = session.backend
 
     def __call__(self, picture: Picture, *, on_progress: Callable[[float], None] = ignore) -> Picture:
-        """Enlarge one picture (or a batch of tensors) by ``scale``.
+        """Upscale one picture, or a batch of tensors, by ``scale``.
 
         Args:
             picture: numpy (H, W) or (H, W, C); PIL of any mode of grey or RGB; torch (C, H, W) or (B, C, H, W).
                 Integers use their full range, floating point [0, 1]. C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB,
                 alpha).
-            on_progress: called with the share that is done, 0 to 1, of each picture. An exception that it raises
-                stops the work and reaches the caller.
+            on_progress: called with the fraction done of each picture, 0 to 1. An exception that it raises stops the
+                run and reaches the caller.
 
         Returns:
-            The same kind of picture, of the same type and on the same device.
+            A picture of the same type and dtype, on the same device.
 
         Raises:
-            UsageError: a shape, type or PIL mode that is no picture of these.
+            UsageError: the shape, dtype or PIL mode is not supported.
             OutOfMemory: not even a small tile fits into the device's memory.
         """
         return enlarged(picture, lambda array: self._enlarge(array, on_progress))
 
     def bands(self, array: Array) -> Iterator[Array]:
-        """Enlarge a picture whose result need not fit into memory: finished rows, from top to bottom.
+        """Upscale a picture in bands of rows, from top to bottom, so that the result need not fit into memory.
 
         Args:
             array: (H, W) or (H, W, C) uint8, uint16 or floating point in [0, 1]; also a ``numpy.memmap``.
 
         Yields:
-            (rows, scale W, C), of the type that is computed in: uint8, uint16 or float32. Close the iterator to stop.
+            (rows, scale W, C) in the type of computation: uint8, uint16 or float32. Close the iterator to stop.
         """
         return self.session.source.bands(prepared(array))
 
     def _enlarge(self, array: Array, on_progress: Callable[[float], None]) -> Array:
-        """(H, W, C) -> (scale H, scale W, C)."""
+        """Upscale (H, W, C) to (scale H, scale W, C)."""
         height, width, channels = array.shape
         result = np.empty((height * self.scale, width * self.scale, channels), array.dtype)
         done = 0
