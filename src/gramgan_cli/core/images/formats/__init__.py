@@ -1,1 +1,1 @@
-"""One file per picture format: what it can hold, how it is read and written."""
+"""Readers and writers, one file per image format."""

@@ -1,4 +1,4 @@
-"""Reading BMP: profiles and bit fields, which Pillow passes over (Microsoft: BITMAPV5HEADER)."""
+"""Reading BMP, including profiles and bit fields, which Pillow ignores (Microsoft: BITMAPV5HEADER)."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from gramgan_cli.core.images.samples import EIGHT
 Array = NDArray[Any]
 
 BIT_FIELDS, ALPHA_BIT_FIELDS = 3, 6
-"""Values of the header's compression."""
+"""Values of the header's compression field."""
 
 EMBEDDED, LINKED = b"DEBM", b"KNIL"
-"""Kinds of colour space whose profile lies in the file, or elsewhere."""
+"""Colour space types with a profile that is embedded or in another file."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the header says of pixels in bit fields."""
+    """Header of an image with bit fields."""
 
     width: int
     height: int
     from_top: bool
     bits: int
-    """Of a whole pixel: 16 or 32."""
+    """Bits per pixel: 16 or 32."""
     masks: tuple[int, ...]
-    """Bits of red, green, blue and, where there is one, alpha."""
+    """Bit masks of red, green, blue and, if present, alpha."""
     start: int
-    """Where the pixels begin."""
+    """Offset of the pixels."""
     dpi: tuple[float, float] | None
 
 
 def open_bmp(data: bytes, name: str, lenient: bool) -> Photo:
-    """BMP of any depth."""
+    """Open a BMP of any depth."""
     header = _bit_fields(data)
     metadata, notes = _profile(data)
     if header is not None:
@@ -54,7 +54,7 @@ def open_bmp(data: bytes, name: str, lenient: bool) -> Photo:
 
 
 def _bit_fields(data: bytes) -> Header | None:
-    """The header of a picture whose colours lie in bit fields; None: it has none."""
+    """Return the header of an image with bit fields, or None for other images."""
     if data[:2] != b"BM" or len(data) < 70:
         return None
     start, size = struct.unpack_from("<I", data, 10)[0], struct.unpack_from("<I", data, 14)[0]
@@ -91,7 +91,7 @@ def _in_bit_fields(
 
 
 def _field(rows: Array, mask: int) -> Array:
-    """One colour, stretched to 8 bits and rounded half up."""
+    """Extract one channel, stretched to 8 bits and rounded half up."""
     shift = (mask & -mask).bit_length() - 1
     top = mask >> shift
     value = (rows.astype(np.uint64) & mask) >> shift
@@ -99,7 +99,7 @@ def _field(rows: Array, mask: int) -> Array:
 
 
 def _profile(data: bytes) -> tuple[Metadata, tuple[str, ...]]:
-    """The profile of a BITMAPV5HEADER; of one that lies elsewhere, a warning that names it."""
+    """Return the profile of a BITMAPV5HEADER, or a warning that names a linked profile."""
     if data[:2] != b"BM" or len(data) < 138 or struct.unpack_from("<I", data, 14)[0] < 124:
         return Metadata(), ()
     kind, (at, size) = data[70:74], struct.unpack_from("<II", data, 126)

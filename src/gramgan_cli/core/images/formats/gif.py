@@ -10,42 +10,42 @@ from gramgan_cli.core.images.limits import check_total
 from gramgan_cli.core.images.photo import Metadata, Photo, Unreadable, left_out
 
 IMAGE, EXTENSION, TRAILER = 0x2C, 0x21, 0x3B
-"""What a block begins with."""
+"""First byte of each kind of block."""
 
 COMMENT, PLAIN_TEXT, APPLICATION = 0xFE, 0x01, 0xFF
 """Labels of extensions."""
 
 XMP, PROFILE = b"XMP DataXMP", b"ICCRGBG1012"
-"""Names of applications whose extensions are kept."""
+"""Applications whose extensions are kept."""
 
 KNOWN_APPLICATIONS = (XMP, PROFILE, b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block."""
+    """A block of the file."""
 
     kind: int
     label: int
-    """Of an extension."""
+    """Label of an extension."""
     start: int
-    """Where its sub-blocks begin."""
+    """Offset of its first sub-block."""
     end: int
-    """Behind the empty sub-block that ends it."""
+    """Offset after its terminating empty sub-block."""
 
 
 class _EndsEarly(Exception):
-    """The blocks don't lead to the trailer."""
+    """The file ends before the trailer."""
 
     def __init__(self, within: bool) -> None:
         self.within = within
-        """Whether a block is cut off; else only the trailer is missing."""
+        """Whether the file ends inside a block; else only the trailer is missing."""
 
 
 def _blocks(data: bytes) -> Iterator[Block]:
-    """The blocks up to the trailer; raises _EndsEarly where they don't lead to it.
+    """Yield the blocks up to the trailer; raise _EndsEarly if the file ends before it.
 
-    Bytes between blocks that begin none are passed over, as decoders do.
+    Bytes between blocks that start no block are skipped, as decoders do.
     """
     at = 13 + (3 * 2 ** ((data[10] & 7) + 1) if len(data) > 12 and data[10] & 0x80 else 0)
     within = at > len(data)
@@ -70,7 +70,7 @@ def _blocks(data: bytes) -> Iterator[Block]:
 
 
 def open_gif(data: bytes, name: str, lenient: bool) -> Photo:
-    """A still or animated GIF."""
+    """Open a still or animated GIF."""
     blocks, notes = list[Block](), tuple[str, ...]()
     try:
         blocks.extend(_blocks(data))
@@ -92,7 +92,7 @@ def open_gif(data: bytes, name: str, lenient: bool) -> Photo:
 
 
 def _has_pixels(data: bytes) -> bool:
-    """Whether a file that is cut off holds at least the beginning of an image."""
+    """Return whether a truncated file has at least the start of an image."""
     try:
         return any(block.kind == IMAGE for block in _blocks(data + bytes(300) + b"\0;"))
     except _EndsEarly:
@@ -100,7 +100,7 @@ def _has_pixels(data: bytes) -> bool:
 
 
 def _content(data: bytes, block: Block) -> bytes:
-    """The sub-blocks of a block, joined."""
+    """Return the joined sub-blocks of a block."""
     at, parts = block.start, list[bytes]()
     while data[at]:
         parts.append(data[at + 1 : at + 1 + data[at]])
@@ -113,10 +113,10 @@ def _application(data: bytes, block: Block) -> bytes:
 
 
 def _metadata(data: bytes, blocks: list[Block], metadata: Metadata) -> Metadata:
-    """With XMP, profile and the proportions of pixels, which Pillow passes over."""
+    """Add XMP, profile and pixel aspect ratio, which Pillow ignores, to the metadata."""
     for block in blocks:
         if _application(data, block) == XMP:
-            # The packet is not cut into sub-blocks; 258 bytes follow that lead readers of sub-blocks to the end.
+            # The packet is not split into sub-blocks. 258 bytes follow it, which lead sub-block readers to the end.
             packet = data[block.start + 12 : block.end].partition(b"\x01\xff\xfe")[0]
             metadata = replace(metadata, xmp=packet or None)
         elif _application(data, block) == PROFILE:
@@ -128,7 +128,7 @@ def _metadata(data: bytes, blocks: list[Block], metadata: Metadata) -> Metadata:
 
 
 def _lost(data: bytes, blocks: list[Block]) -> Iterator[str]:
-    """Names of what the file holds beside the picture, and the result will not."""
+    """Yield names of the file's contents that the result will not have."""
     if any(block.label == PLAIN_TEXT for block in blocks):
         yield "text that is to be drawn over the picture"
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Reading AVIF and HEIC, and what their boxes say (ISO/IEC 14496-12, 4.2; ISO/IEC 23008-12, 6.5; AV1-ISOBMFF)."""
+"""Reading AVIF and HEIC and their boxes (ISO/IEC 14496-12, 4.2; ISO/IEC 23008-12, 6.5; AV1-ISOBMFF)."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Array = NDArray[Any]
 
 SRGB_PRIMARIES = (1, 2)
 SRGB_TRANSFERS = (1, 2, 6, 13, 14, 15)
-"""CICP codes (ITU-T H.273) that viewers show as sRGB: BT.709's and its kin, and 'unspecified'."""
+"""CICP codes (ITU-T H.273) that viewers show as sRGB: those of BT.709 and similar, and 'unspecified'."""
 
 
 def open_avif(data: bytes, name: str, lenient: bool) -> Photo:
-    """A still or animated AVIF of 8, 10 or 12 bits; animated ones are reduced to 8."""
+    """Open a still or animated AVIF of 8, 10 or 12 bits; animations are reduced to 8."""
     if not lenient and not boxes_end(data):
         raise Unreadable("the file ends early")
     raster = pillow.opened(data, name, lenient)
@@ -46,7 +46,7 @@ def open_avif(data: bytes, name: str, lenient: bool) -> Photo:
 
 
 def open_heic(data: bytes, name: str, lenient: bool) -> Photo:
-    """The main picture of an HEIC file, of 8, 10 or 12 bits."""
+    """Open the main image of an HEIC file of 8, 10 or 12 bits."""
     cut_off = is_cut_off(data)
     try:
         raster = pillow.opened(data, name, lenient)
@@ -54,7 +54,7 @@ def open_heic(data: bytes, name: str, lenient: bool) -> Photo:
         raise Unreadable("the file ends early" if cut_off else "its header makes no sense") from error
     notes = (*raster.notes, *other_pictures(raster.image), *left_out(_lost(data, still=True)))
     notes += ("It is cut off behind its main picture: what lay there is missing.",) * cut_off
-    # Its reader turns the picture itself.
+    # The decoder applies the rotation itself.
     turned = {b"irot", b"imir"} & _properties(data).keys() != set()
     metadata = replace(_with_cicp(data, raster.metadata), turned=turned)
     raster = replace(raster, metadata=metadata, orientation=1, notes=notes, lossless=False)
@@ -64,7 +64,7 @@ def open_heic(data: bytes, name: str, lenient: bool) -> Photo:
 
 
 def _ending_early(photo: Photo) -> Iterator[Array]:
-    """The pixels of a file that is cut off; what its decoder says where it reaches into them is for its builders."""
+    """Decode a truncated file; if the pixels are affected, replace libheif's error, which is meant for developers."""
     try:
         yield from photo.decode()
     except Exception as error:  # libheif's errors, through Pillow or not
@@ -79,14 +79,14 @@ AUXILIARY = (
     (b"hevc:2015:auxid:2", "the depth map"),
     (b"matte", "the mattes of its parts"),
 )
-"""Parts of the names of auxiliary pictures (ISO/IEC 23008-12, 6.6.2.1; Apple's own), and what they are."""
+"""Parts of the type names of auxiliary images (ISO/IEC 23008-12, 6.6.2.1; Apple's own), with their description."""
 
 C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
-"""The user type of the box that holds a manifest (C2PA 2.1, A.4)."""
+"""User type of the box with a C2PA manifest (C2PA 2.1, A.4)."""
 
 
 def _lost(data: bytes, still: bool) -> Iterator[str]:
-    """Names of what the file holds beside the picture, and the result will not."""
+    """Yield names of the file's contents that the result will not have."""
     if b"tmap" in item_types(data):
         yield "the gain map (HDR)"
     names = [content[4:].split(b"\0")[0].lower() for content in _all_properties(data, b"auxC")]
@@ -109,7 +109,7 @@ def _lost(data: bytes, still: bool) -> Iterator[str]:
 
 
 def _deep(raster: pillow.Raster, samples: Callable[[], Array]) -> Photo:
-    """The picture with samples of 16 bits that Pillow would reduce to 8."""
+    """Return the image with 16-bit samples, which Pillow would reduce to 8."""
     channels, _ = pillow.kind_of(raster.image)
 
     def decode() -> Iterator[Array]:
@@ -127,7 +127,7 @@ def _deep_heic(data: bytes, bits: int) -> Array:
 
 
 def _with_cicp(data: bytes, metadata: Metadata) -> Metadata:
-    """What the file says of its colours by numbers, as PNG's cICP chunk (primaries, transfer, matrix, range)."""
+    """Add the file's CICP colour codes as a PNG cICP chunk (primaries, transfer, matrix, range)."""
     codes = None if metadata.icc else unusual_colours(data)
     if codes is None or max(codes) > 255:
         return metadata
@@ -136,18 +136,18 @@ def _with_cicp(data: bytes, metadata: Metadata) -> Metadata:
 
 
 def boxes_end(data: bytes) -> bool:
-    """Whether the boxes end where the file does, or before."""
+    """Return whether the file contains all its boxes completely."""
     last = max((stop for _, _, stop in walk(data, 0, len(data))), default=0)
     return 0 < last <= len(data) < last + 8
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Whether a box announces more than the file holds."""
+    """Return whether a box exceeds the file."""
     return any(stop > len(data) for _, _, stop in walk(data, 0, len(data)))
 
 
 def _each_property(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and content of each property of the file's items; colr with its own kind."""
+    """Yield type and content of each item property; colr includes its colour type."""
     path = {b"meta": 4, b"iprp": 0, b"ipco": 0}
 
     def descend(at: int, end: int, inside: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -165,7 +165,7 @@ def _all_properties(data: bytes, kind: bytes) -> list[bytes]:
 
 
 def _properties(data: bytes) -> dict[bytes, bytes]:
-    """The first property of each type, by type: colr, av1C, pixi and so on."""
+    """Return the first property of each type: colr, av1C, pixi and so on."""
     found: dict[bytes, bytes] = {}
     for kind, content in _each_property(data):
         found.setdefault(kind, content)
@@ -173,14 +173,14 @@ def _properties(data: bytes) -> dict[bytes, bytes]:
 
 
 def sample_bits(data: bytes) -> int:
-    """Bits per sample of an AVIF picture: 8, 10 or 12."""
+    """Return the bits per sample of an AVIF image: 8, 10 or 12."""
     configuration = _properties(data).get(b"av1C", b"").ljust(4, b"\0")
     high, twelve = configuration[2] & 0x40, configuration[2] & 0x20
     return 12 if high and twelve else 10 if high else 8
 
 
 def unusual_colours(data: bytes) -> tuple[int, int] | None:
-    """CICP primaries and transfer function of a picture without ICC profile; None where they are sRGB's."""
+    """Return CICP primaries and transfer function of an image without ICC profile; None for those of sRGB."""
     properties = _properties(data)
     colour = properties.get(b"colrnclx", b"")
     if b"colrprof" in properties or b"colrrICC" in properties or len(colour) < 10:

@@ -1,4 +1,4 @@
-"""Reading JPEG, and what its segments say of the picture (ITU-T T.81; JFIF 1.02)."""
+"""Reading JPEG and its segments (ITU-T T.81; JFIF 1.02)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from gramgan_cli.core.images.photo import Photo, Unreadable, Unsupported, left_o
 COMMENT, EXIF_SEGMENT, PHOTOSHOP_SEGMENT = 0xFE, 0xE1, 0xED
 """Markers COM, APP1 and APP13."""
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
-"""What a segment begins with that holds more XMP than the first one could (XMP specification, part 3, 1.1.3.1)."""
+"""Prefix of segments with extended XMP (XMP specification, part 3, 1.1.3.1)."""
 
 PIXEL_ASPECT_AT = 13
-"""Where Pillow's files store JFIF's unit and densities."""
+"""Offset of JFIF's unit and densities in files that Pillow writes."""
 
 METADATA = (b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", EXTENDED_XMP)
-"""What segments APP1 begin with whose content is kept."""
+"""Prefixes of APP1 segments whose content is kept."""
 
 SCAN = 0xDA
-"""Marker SOS, which coded pixels follow."""
+"""Marker SOS, which precedes coded pixels."""
 
 END = b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)
@@ -34,18 +34,18 @@ _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)
 
 @dataclass(frozen=True)
 class Structure:
-    """What lies where in the file."""
+    """Structure of a JPEG file."""
 
     segments: tuple[tuple[int, bytes], ...]
-    """Marker and content of each, in order, up to the end of the main picture."""
+    """Marker and content of each segment, in order, up to the end of the main image."""
     end: int | None
-    """Where the main picture ends, behind its last marker; None: that marker is missing."""
+    """Offset after the main image's last marker; None if that marker is missing."""
     coded: bool
-    """Whether anything of its coded pixels is there."""
+    """Whether any coded pixels are present."""
 
 
 def structure_of(data: bytes) -> Structure:
-    """The segments of a JPEG's main picture."""
+    """Parse the segments of a JPEG's main image."""
     segments, at, coded = list[tuple[int, bytes]](), 2, False
     while match := _MARKER.search(data, at):
         marker, body = data[match.start() + 1], match.end()
@@ -59,7 +59,7 @@ def structure_of(data: bytes) -> Structure:
 
 
 def open_jpeg(data: bytes, name: str, lenient: bool) -> Photo:
-    """The main picture of a JPEG or MPO file."""
+    """Open the main image of a JPEG or MPO file."""
     structure, notes = structure_of(data), list[str]()
     if (bits := _sample_bits(structure.segments)) != 8:
         raise Unsupported(f"JPEG, samples of {bits} bits")
@@ -78,16 +78,16 @@ def open_jpeg(data: bytes, name: str, lenient: bool) -> Photo:
 
 
 def _sample_bits(segments: Sequence[tuple[int, bytes]]) -> int:
-    """Bits per sample by the frame header; 8 where there is none to be found (ITU-T T.81, B.2.2)."""
+    """Return the bits per sample in the frame header; 8 if there is none (ITU-T T.81, B.2.2)."""
     frames = (body for marker, body in segments if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC))
     return next((body[0] for body in frames if body), 8)
 
 
 def _with_end(data: bytes) -> bytes | None:
-    """The file with its last marker, where nothing else is missing.
+    """Return the file with its end marker appended if nothing else is missing, else None.
 
-    Decoders fill in what is missing without saying so. Whether they have to is found out by giving them other bits
-    in its place: where the picture is whole, they are not used.
+    Decoders fill in missing data silently. To detect this, the file is also decoded with other bits appended: if the
+    image is complete, both results are equal.
     """
     whole, other = data.rstrip(b"\xff") + END, data.rstrip(b"\xff") + b"\x5a\xa5" * 2048 + END
     try:
@@ -98,7 +98,7 @@ def _with_end(data: bytes) -> bytes | None:
 
 
 def _kept_segments(segments: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Those that pass from JPEG to JPEG as they are; the first comment travels apart."""
+    """Yield the segments that are copied unchanged from JPEG to JPEG. The first comment is handled separately."""
     comments = 0
     for marker, body in segments:
         comments += marker == COMMENT
@@ -108,7 +108,7 @@ def _kept_segments(segments: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int,
 
 
 def _pixel_aspect(segments: Sequence[tuple[int, bytes]]) -> tuple[int, int] | None:
-    """JFIF's densities without a unit, where they differ (JFIF 1.02: X and Y are then the pixel's proportions)."""
+    """Return JFIF's densities without a unit if they differ (JFIF 1.02: they are then the pixel aspect ratio)."""
     for marker, body in segments:
         if marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 12:
             unit, x, y = struct.unpack_from(">BHH", body, 7)
@@ -117,7 +117,7 @@ def _pixel_aspect(segments: Sequence[tuple[int, bytes]]) -> tuple[int, int] | No
 
 
 def _lost(structure: Structure, data: bytes, raster: pillow.Raster) -> Iterator[str]:
-    """Names of what the file holds beside the picture, and the result will not."""
+    """Yield names of the file's contents that the result will not have."""
     segments, xmp = structure.segments, raster.metadata.xmp or b""
     if any(marker == 0xEB and body.startswith(b"JP") for marker, body in segments):
         yield "the C2PA manifest (content credentials)" if b"c2pa" in data else "the JUMBF block (APP11)"
@@ -142,7 +142,7 @@ def _lost(structure: Structure, data: bytes, raster: pillow.Raster) -> Iterator[
 
 
 def _behind(rest: bytes, raster: pillow.Raster) -> Iterator[str]:
-    """What follows the main picture."""
+    """Yield names of the contents after the main image."""
     if not rest.strip(b"\0\xff\n\r "):
         return
     video = re.search(rb"MotionPhoto_Data|....ftyp(?!heic|heix|heim|mif1|avif)|....(?:moov|wide)", rest, re.DOTALL)
@@ -158,6 +158,6 @@ def _behind(rest: bytes, raster: pillow.Raster) -> Iterator[str]:
 
 
 def other_pictures(image: Image.Image) -> list[str]:
-    """A sentence where a photo file holds more than the photo: depth maps, HDR gain maps, other shots."""
+    """Return a note if the file has more images than the main one, such as depth maps, gain maps or other shots."""
     others = getattr(image, "n_frames", 1) - 1
     return [f"Of {others + 1} pictures inside the file, only the main one was enlarged."] if others > 0 else []

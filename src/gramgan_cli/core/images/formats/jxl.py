@@ -1,4 +1,4 @@
-"""Reading JPEG XL, and what its header says before anything is decoded (ISO/IEC 18181-1, annex D; -2)."""
+"""Reading JPEG XL, with a check of its header before decoding (ISO/IEC 18181-1, annex D; -2)."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ CODESTREAM = b"\xff\x0a"
 CONTAINER = b"\0\0\0\x0cJXL \r\n\x87\n"
 
 LARGEST_METADATA = 2**24
-"""Bytes that packed metadata may unpack to."""
+"""Maximum size in bytes of decompressed metadata."""
 
 RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
-"""Width over height where the header gives only the height."""
+"""Aspect ratios (width, height) for headers that store only the height."""
 
 
 class DamagedJxl(ValueError):
-    """The file is not a JPEG XL picture that can be followed."""
+    """The file is not a valid JPEG XL image."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """The beginning of the codestream."""
+    """Header of the codestream."""
 
     width: int
     height: int
-    """As stored, before the orientation is applied."""
+    """Stored size, before the orientation is applied."""
     orientation: int
-    """1 to 8, as EXIF counts."""
+    """1 to 8, as in EXIF."""
     animated: bool
 
 
 class _Bits:
-    """Reads numbers from the least significant bit on."""
+    """Reads numbers, starting at the least significant bit."""
 
     def __init__(self, data: bytes) -> None:
         self._value, self._left = int.from_bytes(data, "little"), 8 * len(data)
@@ -62,7 +62,7 @@ class _Bits:
 
 
 def open_jxl(data: bytes, name: str, lenient: bool) -> Photo:
-    """JPEG XL: Pillow's plug-in knows the profile, imagecodecs all bits and the orientation."""
+    """Open JPEG XL: Pillow's plug-in reads the profile, imagecodecs all bit depths and the orientation."""
     header = read_header(data)
     check_size(name, header.width, header.height, len(data))
     if header.animated:
@@ -71,7 +71,7 @@ def open_jxl(data: bytes, name: str, lenient: bool) -> Photo:
         )
     try:
         metadata = pillow.metadata_of(pillow.image_of(data, lenient))
-    except Exception as error:  # the plug-in raises errors of its own, whose texts are for its builders
+    except Exception as error:  # the plug-in raises its own errors, with texts for developers
         raise Unreadable("its codestream is damaged") from error
     exif, xmp = exif_and_xmp(data)
     _, metadata, notes = pillow.oriented(replace(metadata, exif=exif or metadata.exif, xmp=xmp or metadata.xmp))
@@ -96,7 +96,7 @@ def open_jxl(data: bytes, name: str, lenient: bool) -> Photo:
 
 
 def _lost(data: bytes) -> Iterator[str]:
-    """Names of what the file holds beside the picture, and the result will not."""
+    """Yield names of the file's contents that the result will not have."""
     kinds = {kind for kind, _, _ in walk(data, 0, len(data))} if data.startswith(CONTAINER) else set()
     if b"jumb" in kinds:
         yield "the C2PA manifest (content credentials)"
@@ -105,13 +105,13 @@ def _lost(data: bytes) -> Iterator[str]:
 
 
 def read_header(data: bytes) -> Header:
-    """Size, orientation and whether it moves; raises DamagedJxl and Unsupported."""
+    """Return size, orientation and whether it is animated; raises DamagedJxl and Unsupported."""
     bits = _Bits(_codestream(data)[2:64])
     width, height = _size(bits)
     if bits.take(1) or not bits.take(1):  # all default; no extra fields
         return Header(width, height, 1, False)
     orientation = 1 + bits.take(3)
-    if bits.take(1):  # the size that it should be shown in
+    if bits.take(1):  # the intrinsic display size
         _size(bits)
     if bits.take(1):
         raise Unsupported("JPEG XL with a preview")
@@ -133,7 +133,7 @@ def _side(bits: _Bits, small: int) -> int:
 
 
 def _codestream(data: bytes) -> bytes:
-    """The codestream's beginning: the file itself, or a box of the container."""
+    """Return the start of the codestream, from the file itself or from a box of the container."""
     if data.startswith(CODESTREAM):
         return data
     for kind, at, _ in walk(data, 0, len(data)):
@@ -145,7 +145,7 @@ def _codestream(data: bytes) -> bytes:
 
 
 def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
-    """The EXIF block (a TIFF structure) and the XMP packet of a container, also where Brotli packed them."""
+    """Return the EXIF block (a TIFF structure) and XMP packet of a container, decompressing Brotli."""
     found: dict[bytes, bytes] = {}
     for kind, at, end in walk(data, 0, len(data)) if data.startswith(CONTAINER) else ():
         if kind == b"brob":

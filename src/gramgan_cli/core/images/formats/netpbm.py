@@ -1,4 +1,4 @@
-"""Reading PBM, PGM and PPM, of any depth and number of pictures (Netpbm: pbm(5), pgm(5), ppm(5))."""
+"""Reading PBM, PGM and PPM of any depth, with one or several images (Netpbm: pbm(5), pgm(5), ppm(5))."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ LARGEST_PICTURES = 4096
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the samples of one picture."""
+    """Header of one image."""
 
     width: int
     height: int
     channels: int
     top: int
-    """The value of full intensity."""
+    """Value of full intensity."""
     plain: bool
-    """Samples are written as decimal numbers."""
+    """Whether samples are decimal numbers."""
     bitmap: bool
-    """One bit per sample; 1 is black."""
+    """Whether there is one bit per sample; 1 is black."""
     start: int
-    """Where the samples begin."""
+    """Offset of the samples."""
 
     @property
     def count(self) -> int:
@@ -48,17 +48,17 @@ class Header:
 
     @property
     def byte_count(self) -> int:
-        """Bytes of the samples, where they are not written as numbers."""
+        """Size of the samples in bytes, if they are binary."""
         return self.height * -(-self.width // 8) if self.bitmap else self.count * (2 if self.top > 255 else 1)
 
     @property
     def frame(self) -> Frame:
-        """Its shape in memory."""
+        """Shape in memory."""
         return Frame(self.width, self.height, self.channels, SIXTEEN if self.top > 255 else EIGHT)
 
 
 def read_header(data: bytes, at: int = 0) -> Header | None:
-    """The header that begins at ``at``; None where it is none or can't be read."""
+    """Parse the header at ``at``; return None if it is not a valid one."""
     bitmap = data[at : at + 2] in (b"P1", b"P4")
     match = (_BITS if bitmap else _SAMPLES).match(data, at, at + 4096)
     if match is None:
@@ -69,7 +69,7 @@ def read_header(data: bytes, at: int = 0) -> Header | None:
 
 
 def open_netpbm(data: bytes, name: str, lenient: bool) -> Photo:
-    """PBM, PGM, PPM; several pictures one after another are pages. Grey PFM goes through Pillow."""
+    """Open PBM, PGM or PPM. Several images in one file are pages. Grey PFM is read by Pillow."""
     if data[:2] == b"Pf":
         return pillow.opened(data, name, lenient).photo()
     header = read_header(data)
@@ -93,7 +93,7 @@ def open_netpbm(data: bytes, name: str, lenient: bool) -> Photo:
 
 
 def _all_headers(data: bytes, name: str, first: Header) -> tuple[list[Header], bytes]:
-    """Of each picture that follows the one before, and what is left behind the last one."""
+    """Return the headers of all consecutive images, and the bytes after the last one."""
     headers = [first]
     while True:
         end = headers[-1].start + headers[-1].byte_count
@@ -107,7 +107,7 @@ def _all_headers(data: bytes, name: str, first: Header) -> tuple[list[Header], b
 
 
 def samples_of(data: bytes, header: Header, lenient: bool) -> Array:
-    """Samples stretched to 8 or 16 bits: (H, W, 1 or 3); where ``lenient``, missing ones are 0. Raises Unreadable."""
+    """Return (H, W, 1 or 3), stretched to 8 or 16 bits; if ``lenient``, missing samples are 0. Raises Unreadable."""
     shape = (header.height, header.width, header.channels)
     if header.bitmap:
         return np.where(_bits(data, header, lenient), 0, 255).astype(np.uint8).reshape(shape)
@@ -138,7 +138,7 @@ def _completed(stored: Array, count: int, lenient: bool) -> Array:
 
 
 def _text(data: bytes, header: Header) -> bytes:
-    """What is written behind the header, without comments."""
+    """Return the text after the header, without comments."""
     return re.sub(rb"#[^\n]*", b"", data[header.start :])
 
 
@@ -152,7 +152,7 @@ def _numbers(data: bytes, header: Header) -> Array:
 
 
 def _bits(data: bytes, header: Header, lenient: bool) -> Array:
-    """A bitmap's samples, 1 for black."""
+    """Return a bitmap's samples, 1 for black."""
     if header.plain:
         digits = np.frombuffer(re.sub(rb"\s", b"", _text(data, header)), np.uint8)
         if not np.isin(digits[: header.count], (48, 49)).all():

@@ -1,4 +1,4 @@
-"""What is read through Pillow: eight bits per sample, frames as Pillow composes them."""
+"""Reading through Pillow: eight bits per sample, animations composed by Pillow."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ FORMATS = {
     "HEIF": "heic",
     "JXL": "jxl",
 }
-"""Pillow's names of what is read, and ours."""
+"""Pillow's format names -> ours."""
 
-# Pillow's own limit lies below what a 100-megapixel camera makes; limits.check_size stands in for it.
+# Pillow's own limit is below the size of 100-megapixel photos; limits.check_size replaces it.
 Image.MAX_IMAGE_PIXELS = LARGEST_PIXELS
-# What Pillow finds odd in a file reaches the user as an error or as a warning of ours, or does not matter.
+# Pillow's warnings about files are either replaced by our own errors and warnings, or irrelevant.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def register_optional_readers() -> None:
-    """HEIC and JPEG XL, where the extras [heic] and [jxl] are installed."""
+    """Register HEIC and JPEG XL, if the extras [heic] and [jxl] are installed."""
     with suppress(ImportError):
         import pillow_heif
 
@@ -59,14 +59,14 @@ def register_optional_readers() -> None:
 
 
 def open_image(source: Path | IO[bytes]) -> Image.Image:
-    """Pillow's image of a file, opened by none but the readers of the formats that gramgan reads.
+    """Open a file with Pillow, restricted to the readers of supported formats.
 
-    Pillow chooses a reader by the file's first bytes, whatever its name: some of those readers start other programs
-    (Ghostscript for EPS). Everything that opens a picture with Pillow goes through here.
+    Pillow chooses a reader by the file's first bytes, whatever its name, and some readers start other programs
+    (Ghostscript for EPS). All code that opens an image with Pillow uses this function.
 
     Raises:
-        PIL.UnidentifiedImageError: it is none of these formats.
-        OSError: it can't be read.
+        PIL.UnidentifiedImageError: the file has none of these formats.
+        OSError: the file can't be read.
     """
     register_optional_readers()
     Image.init()
@@ -74,18 +74,18 @@ def open_image(source: Path | IO[bytes]) -> Image.Image:
 
 
 def set_leniency(lenient: bool) -> None:
-    """Whether Pillow's decoders fill in what is missing; it has one switch for all of them."""
+    """Set whether Pillow's decoders fill in missing data. Pillow has one global switch for all of them."""
     ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
 def image_of(data: bytes, lenient: bool) -> Image.Image:
-    """The same of a file's bytes; where ``lenient``, decoders fill in what is missing."""
+    """Open a file's bytes as ``open_image`` does; if ``lenient``, decoders fill in missing data."""
     set_leniency(lenient)
     return open_image(io.BytesIO(data))
 
 
 def kind_of(image: Image.Image) -> tuple[int, np.dtype[Any]]:
-    """Channels and sample type that the image will have as an array."""
+    """Return the channels and sample type of the image as an array."""
     if image.mode in ("1", "L", "LA", "La"):
         return (2 if image.has_transparency_data else 1), EIGHT
     if image.mode.startswith("I"):
@@ -96,7 +96,7 @@ def kind_of(image: Image.Image) -> tuple[int, np.dtype[Any]]:
 
 
 def array_of(image: Image.Image, channels: int, icc: bytes | None) -> Array:
-    """The image's pixels, (H, W, channels); ``icc`` is the profile that CMYK is converted through."""
+    """Return the image's pixels, (H, W, channels); CMYK is converted with the profile ``icc``."""
     if image.mode.startswith("I"):
         deep: Array = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)[:, :, None]
         return deep
@@ -111,7 +111,7 @@ def array_of(image: Image.Image, channels: int, icc: bytes | None) -> Array:
 
 
 def metadata_of(image: Image.Image) -> Metadata:
-    """What Pillow says of the picture's surroundings."""
+    """Return the metadata that Pillow reads."""
     info = image.info
     exif = info.get("exif")
     if isinstance(exif, bytes):
@@ -129,7 +129,7 @@ def metadata_of(image: Image.Image) -> Metadata:
 
 
 def text_of(written: bytes) -> str:
-    """A comment's text, whose encoding no format states: UTF-8, or else Latin-1, which any bytes are."""
+    """Decode a comment, whose encoding no format states, as UTF-8 or else as Latin-1, which accepts any bytes."""
     try:
         return written.decode("utf-8")
     except UnicodeDecodeError:
@@ -137,12 +137,12 @@ def text_of(written: bytes) -> str:
 
 
 def _dpi(value: Any) -> tuple[float, float] | None:
-    """Pillow's resolution, where it is two numbers."""
+    """Return Pillow's resolution, if it is a pair of numbers."""
     return plausible_dpi(float(value[0]), float(value[1])) if isinstance(value, tuple) and len(value) == 2 else None
 
 
 def oriented(metadata: Metadata) -> tuple[int, Metadata, tuple[str, ...]]:
-    """The orientation; an EXIF block that can't be followed is left out with a warning."""
+    """Return orientation, metadata and notes; an invalid EXIF block is dropped with a note."""
     if metadata.exif is None:
         return 1, metadata, ()
     try:
@@ -154,7 +154,7 @@ def oriented(metadata: Metadata) -> tuple[int, Metadata, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Raster:
-    """A file that Pillow has opened, and what is known of it."""
+    """A file opened by Pillow, with its properties."""
 
     data: bytes
     name: str
@@ -168,7 +168,7 @@ class Raster:
     lossless: bool = True
 
     def still(self) -> Photo:
-        """Its only picture, or the first one."""
+        """Return the only image, or the first one."""
         channels, dtype = kind_of(self.image)
         icc = self.image.info.get("icc_profile")
 
@@ -180,10 +180,10 @@ class Raster:
         return Photo(self.name, self.format, frames, self.lossless, decode, self.metadata, warnings=self.notes)
 
     def animated(self) -> Photo:
-        """An animation: each frame as it is seen, composed of those before it.
+        """Return an animation, whose frames are composed on those before.
 
-        Where ``lenient``, the frames are kept: decoding them later, when another picture is being opened, would meet
-        Pillow's global switch set for that one.
+        If ``lenient``, the frames are kept in memory. Pillow's global switch may have been changed for another file
+        when they would be decoded later.
         """
         durations, transparent, kept = list[float](), False, list[Array]()
         for frame in ImageSequence.Iterator(self.image):
@@ -205,19 +205,19 @@ class Raster:
         return Photo(self.name, self.format, frames, self.lossless, decode, self.metadata, timing, self.notes)
 
     def _plays(self) -> int:
-        """How often the animation runs; 0 is for ever."""
+        """Return how many times the animation plays; 0 is for ever."""
         loop = self.image.info.get("loop")
-        if self.format == "gif":  # absent: once; n: n times more
+        if self.format == "gif":  # missing: once; n: n times more
             return 1 if loop is None else (loop + 1 if loop else 0)
         return int(loop or 0)
 
     def photo(self) -> Photo:
-        """The animation where there are several frames, else the picture."""
+        """Return the animation if there are several frames, else the still image."""
         return self.animated() if getattr(self.image, "n_frames", 1) > 1 else self.still()
 
 
 def opened(data: bytes, name: str, lenient: bool) -> Raster:
-    """Open a file and find out what surrounds its pixels.
+    """Open a file and read its metadata.
 
     Raises:
         GramganError: it claims an absurd size.

@@ -1,4 +1,4 @@
-"""Reading WebP, and writing animated WebP from still ones, frame by frame (RFC 9649, sections 2.7 and 3)."""
+"""Reading WebP, and writing animated WebP frame by frame from still images (RFC 9649, sections 2.7 and 3)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ALPHA, ANIMATION, EXIF, ICC, XMP = 0x10, 0x02, 0x08, 0x20, 0x04
 
 PIXELS = frozenset((b"VP8 ", b"VP8L", b"ANMF"))
 KNOWN = PIXELS | {b"VP8X", b"ANIM", b"ALPH", b"ICCP", b"EXIF", b"XMP "}
-"""Chunks of the specification; others are private."""
+"""Chunks in the specification; others are private."""
 
 
 def open_webp(data: bytes, name: str, lenient: bool) -> Photo:
-    """A still or animated WebP."""
+    """Open a still or animated WebP."""
     if lenient:
         if not any(kind in PIXELS and content.strip(b"\0") for kind, content in _chunks(data)):
             raise Unreadable("nothing of its pixels is left")
@@ -46,7 +46,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _chunks(still: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The chunks of a WebP file."""
+    """Yield the chunks of a WebP file."""
     at = 12
     while at + 8 <= len(still):
         kind, length = struct.unpack_from("<4sI", still, at)
@@ -55,16 +55,16 @@ def _chunks(still: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def completed(file: bytes) -> bytes:
-    """A file that was cut off, filled with zeros to the length that it announces: its decoder takes no less.
+    """Pad a truncated file with zeros to its declared length, because the decoder does not accept less.
 
-    At most as much again is added as four times what is there.
+    The padding is limited to four times the existing size.
     """
     length = 8 + int.from_bytes(file[4:8], "little")
     return file.ljust(min(length, 5 * len(file)), b"\0")
 
 
 def is_lossless(file: bytes) -> bool:
-    """Whether no frame was stored with losses."""
+    """Return whether all frames are stored losslessly."""
     kinds = set()
     for kind, content in _chunks(file):
         if kind == b"ANMF":
@@ -74,7 +74,7 @@ def is_lossless(file: bytes) -> bool:
 
 
 def whole_milliseconds(durations: Iterable[float]) -> list[int]:
-    """Durations rounded so that their sums stay true: an animation keeps its length."""
+    """Round durations so that their cumulative sums stay exact and the animation keeps its length."""
     ends = [round(end) for end in accumulate(durations)]
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -84,7 +84,7 @@ def _three_bytes(value: int) -> bytes:
 
 
 class WebpAnimation:
-    """Writes an animated WebP to a seekable stream; only one frame is in memory at a time."""
+    """Writes an animated WebP to a seekable stream, with one frame in memory at a time."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class WebpAnimation:
         file.write(_chunk(b"ANIM", struct.pack("<IH", 0, min(plays, 65535))))
 
     def write_frame(self, still: bytes, milliseconds: int) -> None:
-        """Add one full-size frame, given as a still WebP file; it replaces the one before."""
+        """Add one full-size frame, given as a still WebP file, which replaces the previous frame."""
         image = b"".join(
             _chunk(kind, content) for kind, content in _chunks(still) if kind in (b"ALPH", b"VP8 ", b"VP8L")
         )

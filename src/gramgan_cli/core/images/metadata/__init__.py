@@ -1,1 +1,1 @@
-"""What a picture file says about itself: EXIF, TIFF directories, XMP, colour profiles, orientation."""
+"""Metadata of image files: EXIF, TIFF directories, XMP, colour profiles, orientation."""

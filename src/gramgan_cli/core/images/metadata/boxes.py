@@ -1,4 +1,4 @@
-"""The boxes of AVIF, HEIC and JPEG XL files, and the items that they list (ISO/IEC 14496-12, 4.2, 8.11.3, 8.11.6)."""
+"""Boxes and items of AVIF, HEIC and JPEG XL files (ISO/IEC 14496-12, 4.2, 8.11.3, 8.11.6)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def walk(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Type, begin and end of the content of each box."""
+    """Yield type, start and end of the content of each box."""
     while at + 8 <= end:
         size, kind, body = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8], at + 8
         if size == 1:
@@ -19,7 +19,7 @@ def walk(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def item_types(data: bytes) -> set[bytes]:
-    """The types of the items that a file lists."""
+    """Return the types of a file's items."""
     found = set[bytes]()
     for kind, body, stop in walk(data, 0, len(data)):
         if kind == b"meta":
@@ -28,11 +28,11 @@ def item_types(data: bytes) -> set[bytes]:
 
 
 def item_extents(meta: bytes, kind: bytes) -> list[tuple[int, int]]:
-    """Where the items of a type lie in their file: (offset, length).
+    """Return the extents of all items of a type, as (offset, length) in the file.
 
     Args:
         meta: the content of the box ``meta``.
-        kind: four letters.
+        kind: four-letter item type.
     """
     numbers = {number for number, name in _items(meta).items() if name == kind}
     boxes = {name: meta[body : min(stop, len(meta))] for name, body, stop in walk(meta, 4, len(meta))}
@@ -40,7 +40,7 @@ def item_extents(meta: bytes, kind: bytes) -> list[tuple[int, int]]:
 
 
 def _items(meta: bytes) -> dict[int, bytes]:
-    """Number and type of each item, from the boxes ``infe`` of version 2 (16 bits of number) or 3 (32)."""
+    """Return the type of each item by its number, from ``infe`` boxes of version 2 (16-bit numbers) or 3 (32-bit)."""
     found = {}
     for kind, body, stop in walk(meta, 4, len(meta)):
         if kind != b"iinf":
@@ -53,7 +53,7 @@ def _items(meta: bytes) -> dict[int, bytes]:
 
 
 def _locations(iloc: bytes) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Number of the item, and offset and length of each of its extents that lie in the file itself."""
+    """Yield item number and (offset, length) of each extent that is stored in the file itself."""
     if len(iloc) < 8:
         return
     version, at = iloc[0], 6

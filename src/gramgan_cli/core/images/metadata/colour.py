@@ -1,4 +1,4 @@
-"""Colour models that no network knows (CMYK, Lab) to sRGB, and profiles of grey for files that hold no grey."""
+"""Conversion of CMYK and Lab to sRGB, and of ICC profiles between grey and RGB."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from PIL import Image, ImageCms
 
 
 def srgb_profile() -> bytes:
-    """An ICC profile of sRGB."""
+    """Return an ICC profile of sRGB."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """A CMYK or Lab image as RGB in sRGB: through its own profile where it has a usable one, else by formula.
+    """Convert a CMYK or Lab image to sRGB, through its own profile if that is usable, else by formula.
 
-    Lab's profile is the colour space itself (D50). CMYK without profile: R = 255 - C - K, clipped.
+    Lab's profile is the colour space itself (D50). CMYK without a profile: R = 255 - C - K, clipped.
     """
     target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")) if image.mode == "LAB" else _profile(icc)
@@ -32,7 +32,7 @@ def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
 
 
 def _profile(icc: bytes | None) -> ImageCms.ImageCmsProfile | None:
-    """The profile, if it is one."""
+    """Return the profile, or None if it is invalid."""
     try:
         return ImageCms.ImageCmsProfile(io.BytesIO(icc)) if icc else None
     except OSError:
@@ -40,24 +40,24 @@ def _profile(icc: bytes | None) -> ImageCms.ImageCmsProfile | None:
 
 
 def is_grey_profile(icc: bytes) -> bool:
-    """Whether an ICC profile describes grey values."""
+    """Return whether an ICC profile describes grey values."""
     return icc[16:20] == b"GRAY"
 
 
 def is_profile(icc: bytes) -> bool:
-    """Whether these bytes are an ICC profile at all (ICC.1:2010, 7.2: size and signature)."""
+    """Return whether these bytes are an ICC profile (ICC.1:2010, 7.2: size and signature)."""
     return len(icc) > 132 and icc[36:40] == b"acsp" and int.from_bytes(icc[:4], "big") <= len(icc)
 
 
 def fits_channels(icc: bytes, channels: int) -> bool:
-    """Whether a profile describes pictures of so many channels (alpha among them): grey or RGB."""
+    """Return whether a profile fits images with this number of channels (including alpha): grey or RGB."""
     return icc[16:20] == (b"GRAY" if channels < 3 else b"RGB ")
 
 
 def grey_profile_like(icc: bytes) -> bytes | None:
-    """A profile of grey in which a value looks as three equal ones do in this RGB profile.
+    """Return a grey profile in which a value looks like three equal values in the given RGB profile.
 
-    None where its three curves are not one. (ICC.1:2010, 8.3 to 8.4.)
+    Returns None if the profile's three curves differ. (ICC.1:2010, 8.3 to 8.4.)
     """
     tags = _tags(icc)
     curves = {tags.get(name) for name in (b"rTRC", b"gTRC", b"bTRC")}
@@ -69,9 +69,9 @@ def grey_profile_like(icc: bytes) -> bytes | None:
 
 
 def rgb_profile_like(icc: bytes) -> bytes | None:
-    """An RGB profile in which three equal values look as one value does in this profile of grey.
+    """Return an RGB profile in which three equal values look like one value in the given grey profile.
 
-    Its three curves are the grey one's, its primaries sRGB's. None where the profile has no curve.
+    Its three curves are the grey profile's, its primaries sRGB's. Returns None if the profile has no curve.
     (ICC.1:2010, 7.2 to 7.3 and 8.3 to 8.4.)
     """
     tags = _tags(icc)
@@ -85,7 +85,7 @@ def rgb_profile_like(icc: bytes) -> bytes | None:
 
 
 def _profile_of(made: Mapping[bytes, bytes], space: bytes, icc: bytes) -> bytes:
-    """A profile of these tags, its header like that of ``icc``."""
+    """Return a profile with these tags and the header of ``icc``."""
     at, table, body = 132 + 12 * len(made), b"", b""
     for name, content in made.items():
         table += struct.pack(">4sII", name, at + len(body), len(content))
@@ -98,12 +98,12 @@ _COLUMNS = (b"rXYZ", b"gXYZ", b"bXYZ")
 
 
 def _fixed(*values: float) -> bytes:
-    """Numbers as s15Fixed16."""
+    """Pack numbers as s15Fixed16."""
     return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
 
 
 def _tags(icc: bytes) -> dict[bytes, bytes]:
-    """The contents of a profile's tags that lie inside it."""
+    """Return the contents of a profile's tags, without those that exceed the profile."""
     count = min(int.from_bytes(icc[128:132], "big"), 200)
     rows = [icc[132 + 12 * index : 144 + 12 * index] for index in range(count)]
     places = [struct.unpack(">4sII", row) for row in rows if len(row) == 12]

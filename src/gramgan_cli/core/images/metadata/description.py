@@ -1,4 +1,4 @@
-"""Descriptions of pictures that programs write for programs, with sizes in them (OME-XML 2016-06; tifffile's JSON)."""
+"""Updating machine-written image descriptions that contain sizes (OME-XML 2016-06; tifffile's JSON; ImageJ)."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ DESCRIPTION = 0x010E
 _NUMBER = rb"([\d.eE+-]+)"
 
 ALONG_X, ALONG_Y = (b"X", b"X1", b"X2", b"RadiusX", b"Width"), (b"Y", b"Y1", b"Y2", b"RadiusY", b"Height")
-"""Attributes of the shapes of OME's regions, in pixels."""
+"""Attributes of OME's shapes (regions of interest) in pixels."""
 
 
 def is_ome(exif: bytes | None) -> bool:
-    """Whether the block's description is OME-XML."""
+    """Return whether the block's description is OME-XML."""
     return exif is not None and b"<OME" in exif and b"openmicroscopy.org" in exif
 
 
 def is_imagej(exif: bytes | None) -> bool:
-    """Whether the block's description is ImageJ's, with a unit of length: the resolution is then pixels per unit."""
+    """Return whether the description is ImageJ's with a unit of length; the resolution is then pixels per unit."""
     return exif is not None and b"ImageJ=" in exif and b"\nunit=" in exif
 
 
 def updated_description(exif: bytes, before: tuple[int, int], after: tuple[int, int]) -> bytes:
-    """The EXIF block whose description follows the picture; the block itself where it has no such description.
+    """Return the EXIF block with its description updated; unchanged if the description is of another kind.
 
     Args:
         exif: a TIFF structure.
         before, after: (width, height) of the source and of the result.
 
     Raises:
-        DamagedExif: the block can't be followed.
+        DamagedExif: the block can't be parsed.
     """
     if not is_ome(exif) and not is_imagej(exif) and b'"shape"' not in exif:
         return exif
@@ -59,7 +59,7 @@ def updated_description(exif: bytes, before: tuple[int, int], after: tuple[int, 
 
 
 def _grow(directory: Directory, tag: int, factor: Fraction, layout: Layout) -> None:
-    """Multiply a tag that holds a fraction."""
+    """Multiply a rational tag by ``factor``."""
     if tag in directory and directory[tag].kind == ifd.RATIONAL:
         above, below = layout.unpack("II", directory[tag].data, 0)
         value = (Fraction(above, below or 1) * factor).limit_denominator(2**16)
@@ -68,7 +68,7 @@ def _grow(directory: Directory, tag: int, factor: Fraction, layout: Layout) -> N
 
 
 def updated_ome(xml: bytes, before: tuple[int, int], after: tuple[int, int]) -> bytes:
-    """OME-XML with the sizes of the result: pixels, their physical size, and shapes that are measured in pixels."""
+    """Update OME-XML to the result's size: pixels, physical pixel size, and shapes measured in pixels."""
     scale = after[0] / before[0], after[1] / before[1]
 
     def pixels(match: re.Match[bytes]) -> bytes:
@@ -99,7 +99,7 @@ def _attribute(tag: bytes, name: bytes, change: Callable[[float], float]) -> byt
 
 
 def _points(written: bytes, scale: tuple[float, float]) -> bytes:
-    """'x,y x,y ...'"""
+    """Scale a list of points, 'x,y x,y ...'."""
     try:
         pairs = [tuple(float(number) for number in pair.split(b",")) for pair in written.split()]
         return b" ".join(f"{x * scale[0]:.10g},{y * scale[1]:.10g}".encode() for x, y in pairs)
@@ -108,7 +108,7 @@ def _points(written: bytes, scale: tuple[float, float]) -> bytes:
 
 
 def _updated_json(text: bytes, before: tuple[int, int], after: tuple[int, int]) -> bytes:
-    """tifffile's {"shape": [..., height, width, ...]}."""
+    """Update tifffile's {"shape": [..., height, width, ...]}."""
     try:
         described = json.loads(text)
         shape = list(described["shape"])

@@ -1,7 +1,7 @@
-"""Changing the few EXIF values that a larger, upright picture makes wrong, in place.
+"""In-place updates of EXIF values that are wrong for a larger, upright image.
 
-Nothing is parsed and written anew: makers' notes hold offsets that only stay valid where every byte stays where it is.
-Layout: TIFF 6.0, section 2; tags: EXIF 2.32.
+The block is not parsed and written anew, because maker notes contain offsets that are valid only if every byte stays in
+place. Layout: TIFF 6.0, section 2; tags: EXIF 2.32.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ WIDTHS = {0x0100, 0xA002}
 HEIGHTS = {0x0101, 0xA003}
 """ImageLength and PixelYDimension."""
 INTEROPERABILITY, RELATED_WIDTH, RELATED_HEIGHT = 0xA005, 0x1001, 0x1002
-"""A directory, and the two numbers of pixels in it."""
+"""The interoperability directory, and its two tags with sizes in pixels."""
 SUBJECTS = {0x9214, 0xA214}
 """SubjectArea and SubjectLocation: coordinates in pixels."""
 FOCAL_PLANE = {0xA20E: 0, 0xA20F: 1}
-"""Pixels per length of the sensor, and the axis."""
+"""FocalPlaneX/YResolution (pixels per length on the sensor) -> axis."""
 
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 SOFTWARE = 0x0131
 
 
 class DamagedExif(ValueError):
-    """The block is not a TIFF structure that can be followed."""
+    """The block is not a valid TIFF structure."""
 
 
 class _Block:
-    """A TIFF structure as bytes that can be patched."""
+    """A TIFF structure as mutable bytes."""
 
     def __init__(self, data: bytes) -> None:
         self.data = bytearray(data)
@@ -60,26 +60,26 @@ class _Block:
             yield from ifd.entries(self.data, at, self.layout)
 
     def next_ifd_at(self, at: int) -> int:
-        """Where the offset of the following directory is stored."""
+        """Return the position of the offset of the next directory."""
         with _as_damage():
             return ifd.link_at(self.data, at, self.layout)
 
     def value(self, entry: Entry) -> int:
-        """The number of a SHORT or LONG entry."""
+        """Return the number in a SHORT or LONG entry."""
         return self.read("H" if entry.kind == SHORT else "I", entry.at + 8)
 
     def load(self, entry: Entry, codes: str) -> tuple[int, ...]:
-        """The numbers of an entry (struct codes)."""
+        """Return the numbers of an entry (struct codes)."""
         with _as_damage():
             return self.layout.unpack(codes, self.data, entry.where)
 
     def store(self, entry: Entry, codes: str, *values: int) -> None:
-        """Put numbers in the place of those that ``load`` gives."""
+        """Replace the numbers that ``load`` returns."""
         packed = self.layout.pack(codes, *values)
         self.data[entry.where : entry.where + len(packed)] = packed
 
     def set_value(self, entry: Entry, value: int) -> None:
-        """Store one number; it becomes a LONG where it does not fit a SHORT."""
+        """Store one number. The entry becomes a LONG if the number does not fit a SHORT."""
         kind = SHORT if value <= 0xFFFF and entry.kind == SHORT else LONG
         packed = self.layout.pack("H" if kind == SHORT else "I", value).ljust(4, b"\0")
         self.data[entry.at : entry.at + 12] = self.layout.pack("HHI", entry.tag, kind, 1) + packed
@@ -94,7 +94,7 @@ def _as_damage() -> Iterator[None]:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """The orientation, 1 to 8; 1 where there is none or where it makes no sense. Raises DamagedExif."""
+    """Return the orientation, 1 to 8; 1 if it is missing or invalid. Raises DamagedExif."""
     block = _Block(exif)
     for entry in block.entries(block.first):
         if entry.tag == ORIENTATION and entry.kind in (SHORT, LONG):
@@ -104,12 +104,12 @@ def exif_orientation(exif: bytes) -> int:
 
 
 def updated_exif(exif: bytes, width: int, height: int, scale: tuple[float, float] = (1.0, 1.0)) -> bytes:
-    """The block for an upright picture of this size: orientation 1, all in pixels new, thumbnail gone.
+    """Update the block for an upright image of this size: orientation 1, pixel values scaled, thumbnail removed.
 
     Args:
         exif: the block.
-        width, height: of the result, in pixels.
-        scale: result's width and height over the source's (upright).
+        width, height: size of the result in pixels.
+        scale: the result's width and height over the source's (upright).
 
     Raises DamagedExif.
     """
@@ -142,7 +142,7 @@ def _grown(fraction: Sequence[int], factor: float) -> tuple[int, int]:
 
 
 def _with_children(block: _Block, ifd: int, pending: list[int]) -> Iterator[tuple[int, Entry]]:
-    """The entries of a directory; those that it and the EXIF directory point to are added to ``pending``."""
+    """Yield a directory's entries, appending the EXIF and interoperability directories it points to to ``pending``."""
     children = (EXIF_IFD, INTEROPERABILITY)
     for entry in block.entries(ifd):
         if len(pending) < 3 and pending[-1] == ifd and entry.tag == children[len(pending) - 1]:
@@ -151,7 +151,7 @@ def _with_children(block: _Block, ifd: int, pending: list[int]) -> Iterator[tupl
 
 
 def _drop_thumbnail(block: _Block, first: int) -> None:
-    """Unlink the second directory, blank the thumbnail's bytes, and cut them off where they are the block's end."""
+    """Unlink the second directory, zero the thumbnail's bytes, and truncate the block if they are at its end."""
     link = block.next_ifd_at(first)
     second = block.read("I", link) if link + 4 <= len(block.data) else 0
     if not second:
@@ -168,7 +168,7 @@ def _drop_thumbnail(block: _Block, first: int) -> None:
 
 
 def without_orientation(exif: bytes) -> bytes:
-    """The block without an orientation: the entries behind it move up, all else stays where it is.
+    """Remove the orientation from the block: later entries of the directory move up, all other bytes stay.
 
     Raises DamagedExif.
     """
@@ -185,9 +185,9 @@ def without_orientation(exif: bytes) -> bytes:
 
 
 def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
-    """The block with a resolution in pixels per inch, where it has none yet; a new block where there is none.
+    """Add a resolution in pixels per inch to the block if it has none; without a block, create one.
 
-    The first directory is written anew behind the block's end, so that all else stays where it is. Raises DamagedExif.
+    The first directory is rewritten at the end of the block, so that all other bytes stay. Raises DamagedExif.
     """
     block = _Block(exif or b"II*\0" + (8).to_bytes(4, "little") + bytes(6))
     first = block.first
@@ -210,7 +210,7 @@ def with_resolution(exif: bytes | None, dpi: tuple[float, float]) -> bytes:
 
 
 def exif_software(exif: bytes) -> str:
-    """The software that the block names; nothing where it names none. Raises DamagedExif."""
+    """Return the block's Software tag, or an empty string. Raises DamagedExif."""
     block = _Block(exif)
     for entry in block.entries(block.first):
         if entry.tag == SOFTWARE and entry.kind == ASCII:
@@ -219,16 +219,16 @@ def exif_software(exif: bytes) -> str:
 
 
 def with_software(exif: bytes | None, text: str) -> bytes:
-    """The block with this software in the place of another; a new block where there is none.
+    """Set the block's Software tag; without a block, create one.
 
-    The first directory is written anew behind the block's end, so that all else stays where it is. Raises DamagedExif.
+    The first directory is rewritten at the end of the block, so that all other bytes stay. Raises DamagedExif.
     """
     block = _Block(exif or b"II*\0" + (8).to_bytes(4, "little") + bytes(6))
     entries = {
         entry.tag: bytes(block.data[entry.at : entry.at + 12].ljust(12, b"\0")) for entry in block.entries(block.first)
     }
     for entry in block.entries(block.first):
-        if entry.tag == SOFTWARE:  # what it said would be found by a search through the bytes
+        if entry.tag == SOFTWARE:  # zero the old value, which a search through the bytes would still find
             end = min(entry.where + entry.length, len(block.data))
             block.data[entry.where : end] = bytes(max(0, end - entry.where))
     value = text.encode("utf-8", "replace") + b"\0"
@@ -242,7 +242,7 @@ def with_software(exif: bytes | None, text: str) -> bytes:
 def _with_entries(
     block: _Block, entries: dict[int, bytes], new_entries: Callable[[int], dict[int, bytes]], values: bytes
 ) -> bytes:
-    """The block with a first directory of old and new entries behind its end, and the new entries' values behind it."""
+    """Append a first directory with old and new entries to the block, followed by the new entries' values."""
     link = block.next_ifd_at(block.first)
     following = block.read("I", link) if link + 4 <= len(block.data) else 0
     block.data += b"\0" * (len(block.data) % 2)

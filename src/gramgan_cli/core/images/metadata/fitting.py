@@ -1,4 +1,4 @@
-"""Metadata as a format can hold it: what has no place there is left out, and named."""
+"""Reducing metadata to what an output format supports, with notes about losses."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from gramgan_cli.core.images.metadata.xmp import IN_EXTENSION, without_manifest,
 from gramgan_cli.core.images.photo import Metadata
 
 LARGEST_SEGMENT = 65533
-"""Bytes that a JPEG segment holds."""
+"""Maximum content of a JPEG segment in bytes."""
 
 LARGEST_EXIF = LARGEST_SEGMENT - len(b"Exif\0\0")
-"""Bytes of EXIF that fit a JPEG segment."""
+"""Maximum size in bytes of an EXIF block in a JPEG segment."""
 
 COMMENT, EXTENSION, PHOTOSHOP = 0xFE, 0xE1, 0xED
 """Markers of the JPEG segments that are kept."""
@@ -32,14 +32,14 @@ KNOWN_CHUNKS = TEXT_CHUNKS | COLOUR_CHUNKS | {b"tIME", b"pHYs"}
 
 
 def fitting(metadata: Metadata, source: str, form: Format, channels: int, notes: list[str]) -> Metadata:
-    """The metadata without what the format has no place for; each loss is a sentence in ``notes``.
+    """Return the metadata that the format supports; each loss adds a sentence to ``notes``.
 
     Args:
-        metadata: already that of the larger picture.
+        metadata: metadata, already updated to the result.
         source: the source's format, as ``Photo.format``.
         form: the result's format.
-        channels: of the result.
-        notes: is added to.
+        channels: channels of the result.
+        notes: list to append to.
     """
     lost: list[str] = []
     metadata = _png_only(metadata, form, lost)
@@ -48,7 +48,7 @@ def fitting(metadata: Metadata, source: str, form: Format, channels: int, notes:
     metadata = _tiff_only(metadata, form, lost)
     metadata = _profile(metadata, form, channels, notes)
     metadata = _resolution(metadata, form, lost)
-    if form.name == "avif" and metadata.exif:  # Pillow writes a block anew, damaging it, to take an orientation out
+    if form.name == "avif" and metadata.exif:  # to remove the orientation, Pillow would rewrite and damage the block
         metadata = replace(metadata, exif=without_orientation(metadata.exif))
     if form.name == "jpg":
         metadata = _within_segments(metadata, lost)
@@ -105,11 +105,11 @@ def _tiff_only(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
 
 
 def _profile(metadata: Metadata, form: Format, channels: int, notes: list[str]) -> Metadata:
-    """A profile that the picture's colours can be read in; PNG's decoders reject any other."""
+    """Return the metadata with a profile that fits the image's channels; PNG decoders reject any other."""
     icc = metadata.icc
     if icc is None:
         return metadata
-    channels = max(channels, 3) if form.name in ("webp", "avif") else channels  # they hold no grey
+    channels = max(channels, 3) if form.name in ("webp", "avif") else channels  # these formats have no grey
     if form.name == "png" and not is_profile(icc):
         notes.append("Its ICC profile is damaged and was left out.")
         return replace(metadata, icc=None)
@@ -130,13 +130,13 @@ def _resolution(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
         return metadata
     if metadata.pixel_aspect:
         lost.append("the proportions of its pixels, which are not square")
-    if metadata.dpi:  # no place but EXIF
+    if metadata.dpi:  # can be stored in EXIF only
         metadata = replace(metadata, exif=with_resolution(metadata.exif, metadata.dpi))
     return replace(metadata, pixel_aspect=None)
 
 
 def _within_segments(metadata: Metadata, lost: list[str]) -> Metadata:
-    """Without what is larger than a JPEG segment."""
+    """Remove metadata that exceeds the size of a JPEG segment."""
     if metadata.comment and len(metadata.comment.encode()) > LARGEST_SEGMENT:
         lost.append("the comment (longer than JPEG allows)")
         metadata = replace(metadata, comment=None)

@@ -1,4 +1,4 @@
-"""GeoTIFF and GDAL tags: where on the earth a picture lies, and what its values mean (OGC 19-008r4, GeoTIFF 1.1)."""
+"""GeoTIFF and GDAL tags: georeferencing, and the meaning of values (OGC 19-008r4, GeoTIFF 1.1)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ GDAL_METADATA, GDAL_NODATA = 42112, 42113
 TAGS = frozenset(
     (PIXEL_SCALE, TIE_POINTS, TRANSFORM, INTERGRAPH_TRANSFORM, KEYS, 34736, 34737, RPC, GDAL_METADATA, GDAL_NODATA)
 )
-"""What is carried from TIFF to TIFF."""
+"""Tags that are copied from TIFF to TIFF."""
 
 POSITIONS = TAGS - {GDAL_METADATA, GDAL_NODATA}
 
 RASTER_TYPE, PIXEL_IS_POINT = 1025, 2
-"""The key that says whether coordinates mean a pixel's upper left corner or its centre."""
+"""Key that states whether coordinates refer to a pixel's upper left corner or its centre."""
 
 
 def nodata_of(directory: Directory) -> float | None:
-    """The value that GDAL's tag declares to be no data."""
+    """Return the no-data value in GDAL's tag, or None."""
     if GDAL_NODATA not in directory:
         return None
     with suppress(ValueError):
@@ -32,23 +32,23 @@ def nodata_of(directory: Directory) -> float | None:
 
 
 def has_position(block: bytes) -> bool:
-    """Whether a block of these tags says where the picture lies."""
+    """Return whether a block of these tags contains a position."""
     directory, _ = _read(block)
     return bool(POSITIONS & directory.keys())
 
 
 def scaled_geo(block: bytes, scale: tuple[float, float]) -> bytes:
-    """The tags for a larger picture of the same ground: pixels are smaller, so they are more.
+    """Update the tags for an enlarged image of the same area, whose pixels are smaller.
 
     Args:
-        block: a TIFF structure that holds nothing but these tags.
-        scale: result's width and height over the source's.
+        block: a TIFF structure with these tags only.
+        scale: the result's width and height over the source's.
 
     Raises:
-        DamagedTiff: a tag can't be followed.
+        DamagedTiff: a tag can't be parsed.
     """
     directory, layout = _read(block)
-    # Where coordinates mean the centre of a pixel, the first pixel's centre moves when it is divided.
+    # If coordinates refer to pixel centres, the centre of the first pixel moves when pixels are divided.
     shift = 0.5 if _is_point(directory, layout) else 0.0
     if PIXEL_SCALE in directory:
         x, y, *z = _doubles(directory[PIXEL_SCALE], layout)
@@ -71,7 +71,7 @@ def scaled_geo(block: bytes, scale: tuple[float, float]) -> bytes:
 
 
 def _scaled_matrix(matrix: list[float], scale: tuple[float, float], shift: float) -> list[float]:
-    """Row by row: x = a i + b j + c k + d. With i = (i' + shift) / scale - shift."""
+    """Scale a row-major matrix x = a i + b j + c k + d, with i = (i' + shift) / scale - shift."""
     made = list(matrix)
     for row in range(0, 12, 4):
         for axis in (0, 1):

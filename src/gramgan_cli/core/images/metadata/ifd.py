@@ -1,4 +1,4 @@
-"""TIFF's image file directories as raw entries, of TIFF files and of EXIF blocks (TIFF 6.0, section 2)."""
+"""Raw TIFF image file directories, in TIFF files and EXIF blocks (TIFF 6.0, section 2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Bytes of one value by TIFF type; 16 to 18 are BigTIFF's."""
+"""Size of one value in bytes by TIFF type; 16 to 18 are BigTIFF's."""
 
 NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 """struct codes of the plain number types."""
@@ -20,12 +20,12 @@ SUB_DIRECTORIES = (EXIF_IFD, GPS_IFD)
 
 
 class DamagedTiff(ValueError):
-    """The structure can't be followed."""
+    """The structure can't be parsed."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """One tag's content."""
+    """Content of a tag."""
 
     kind: int
     """TIFF type."""
@@ -40,16 +40,16 @@ Directory = dict[int, Value]
 
 @dataclass(frozen=True)
 class Layout:
-    """How numbers and offsets are stored."""
+    """Encoding of numbers and offsets."""
 
     order: str
     """'<' little-endian, '>' big-endian."""
     big: bool = False
-    """BigTIFF: offsets of eight bytes."""
+    """BigTIFF, with offsets of eight bytes."""
 
     @property
     def header(self) -> int:
-        """Bytes before the first offset."""
+        """Number of bytes before the first offset."""
         return 8 if self.big else 4
 
     @property
@@ -64,15 +64,15 @@ class Layout:
 
     @property
     def entry(self) -> int:
-        """Bytes of an entry."""
+        """Size of an entry in bytes."""
         return 20 if self.big else 12
 
     def pack(self, codes: str, *values: float) -> bytes:
-        """struct.pack in this byte order."""
+        """Return struct.pack in this byte order."""
         return struct.pack(self.order + codes, *values)
 
     def unpack(self, codes: str, data: bytes | bytearray, at: int) -> tuple[int, ...]:
-        """struct.unpack_from in this byte order; raises DamagedTiff outside the data."""
+        """Return struct.unpack_from in this byte order; raise DamagedTiff outside the data."""
         try:
             return struct.unpack_from(self.order + codes, data, at)
         except (struct.error, OverflowError) as error:
@@ -80,7 +80,7 @@ class Layout:
 
 
 def layout_of(data: bytes | bytearray) -> Layout:
-    """The layout that a structure's first bytes declare; raises DamagedTiff where they are no TIFF header."""
+    """Return the layout that a structure's header declares; raise DamagedTiff if it is not a TIFF header."""
     order = {b"II": "<", b"MM": ">"}.get(bytes(data[:2]))
     if order is None or len(data) < 8:
         raise DamagedTiff("no TIFF header")
@@ -91,15 +91,15 @@ def layout_of(data: bytes | bytearray) -> Layout:
 
 
 def first_directory(data: bytes | bytearray, layout: Layout) -> int:
-    """Offset of the first directory."""
+    """Return the offset of the first directory."""
     return layout.unpack(layout.offset, data, layout.header)[0]
 
 
 def read_directory(data: bytes, at: int, layout: Layout) -> tuple[Directory, int]:
-    """The directory at offset ``at`` with its EXIF and GPS children, and the offset of the next one (0: none).
+    """Read the directory at offset ``at`` with its EXIF and GPS children; also return the next offset (0: none).
 
-    Entries of unknown type, and values and children that lie outside the data, are left out. Raises DamagedTiff where
-    the directory itself does.
+    Entries of unknown type are skipped, as are values and children outside the data. Raises DamagedTiff if the
+    directory itself is outside.
     """
     directory, following = _values(data, at, layout)
     for tag in SUB_DIRECTORIES:
@@ -116,7 +116,7 @@ def read_directory(data: bytes, at: int, layout: Layout) -> tuple[Directory, int
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a directory, as it lies in the data."""
+    """One entry of a directory, with its position in the data."""
 
     tag: int
     kind: int
@@ -124,18 +124,18 @@ class Entry:
     count: int
     """Number of values."""
     at: int
-    """Where the entry begins."""
+    """Offset of the entry."""
     where: int
-    """Where its values begin: in the entry itself, or elsewhere."""
+    """Offset of its values, in the entry itself or elsewhere."""
 
     @property
     def length(self) -> int:
-        """Bytes of its values; 0 for an unknown type."""
+        """Size of its values in bytes; 0 for an unknown type."""
         return SIZES.get(self.kind, 0) * self.count
 
 
 def entries(data: bytes | bytearray, at: int, layout: Layout) -> Iterator[Entry]:
-    """The entries of the directory at offset ``at``; raises DamagedTiff where it runs past the end."""
+    """Yield the entries of the directory at offset ``at``; raise DamagedTiff if it exceeds the data."""
     (count,) = layout.unpack(layout.count, data, at)
     start = at + struct.calcsize("=" + layout.count)
     head = 4 + struct.calcsize("=" + layout.offset)
@@ -148,12 +148,12 @@ def entries(data: bytes | bytearray, at: int, layout: Layout) -> Iterator[Entry]
 
 
 def link_at(data: bytes | bytearray, at: int, layout: Layout) -> int:
-    """Where the directory at offset ``at`` stores the offset of the next one."""
+    """Return the position at which the directory at offset ``at`` stores the offset of the next one."""
     return at + struct.calcsize("=" + layout.count) + layout.unpack(layout.count, data, at)[0] * layout.entry
 
 
 def _values(data: bytes, at: int, layout: Layout) -> tuple[Directory, int]:
-    """The values of one directory, and the offset of the next one."""
+    """Return the values of one directory, and the offset of the next one."""
     end = link_at(data, at, layout)
     if end > len(data):
         raise DamagedTiff("a directory runs past the end")
@@ -166,7 +166,7 @@ def _values(data: bytes, at: int, layout: Layout) -> tuple[Directory, int]:
 
 
 def numbers(value: Value, layout: Layout) -> tuple[int, ...]:
-    """The values of an integer tag; raises DamagedTiff for other types."""
+    """Return the values of an integer tag; raise DamagedTiff for other types."""
     code = NUMBERS.get(value.kind)
     if code is None:
         raise DamagedTiff("a number is not a number")
@@ -174,14 +174,14 @@ def numbers(value: Value, layout: Layout) -> tuple[int, ...]:
 
 
 def number(value: int, layout: Layout, kind: int = LONG) -> Value:
-    """A tag's content that is one number."""
+    """Return the content of a tag with one number."""
     return Value(kind, layout.pack(NUMBERS[kind], value))
 
 
 def pack_directory(directory: Mapping[int, Value], at: int, layout: Layout) -> bytes:
-    """The bytes of a directory that will lie at offset ``at``, its long values and its children behind it.
+    """Pack a directory to be stored at offset ``at``, followed by its long values and children.
 
-    The offset of the next directory is 0 and lies at ``at + next_link(directory, layout)``.
+    The offset of the next directory is 0, and is stored at ``at + next_link(directory, layout)``.
     """
     inline = layout.entry - 4 - struct.calcsize("=" + layout.offset)
     head = layout.pack(layout.count, len(directory))
@@ -205,12 +205,12 @@ def pack_directory(directory: Mapping[int, Value], at: int, layout: Layout) -> b
 
 
 def pack_block(directory: Mapping[int, Value], layout: Layout) -> bytes:
-    """A TIFF structure of one directory, in classic layout; values that only BigTIFF has are left out."""
+    """Pack a classic TIFF structure with one directory; BigTIFF-only values are dropped."""
     layout, start = Layout(layout.order), 8
     head = {"<": b"II", ">": b"MM"}[layout.order] + layout.pack("HI", 42, start)
     return head + pack_directory({tag: v for tag, v in directory.items() if v.kind < LONG8}, start, layout)
 
 
 def next_link(directory: Mapping[int, Value], layout: Layout) -> int:
-    """How far behind a directory's start the offset of the next one is stored."""
+    """Return the distance from a directory's start to its offset of the next one."""
     return struct.calcsize("=" + layout.count) + len(directory) * layout.entry

@@ -1,4 +1,4 @@
-"""The eight ways in which a camera may have been held (EXIF 2.32, tag 0x0112)."""
+"""The eight image orientations (EXIF 2.32, tag 0x0112)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """(H, W, C) as stored -> as it is to be seen. Values outside 2..8 mean upright already."""
+    """Rotate and flip a stored image (H, W, C) upright. Orientations outside 2..8 change nothing."""
     if orientation in (5, 6, 7, 8):
         image = image.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -21,20 +21,20 @@ def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def upright_size(width: int, height: int, orientation: int) -> tuple[int, int]:
-    """(width, height) after ``upright``."""
+    """Return (width, height) after ``upright``."""
     return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
 
 
 def moved_subject(
     values: Sequence[int], size: tuple[int, int], scale: tuple[float, float], orientation: int
 ) -> list[int]:
-    """Where the main subject is (EXIF 2.32, tags 0x9214 and 0xA214) in a larger, upright picture.
+    """Return the position of the main subject in a larger, upright image (EXIF 2.32, tags 0x9214 and 0xA214).
 
     Args:
-        values: centre (x, y) in the stored pixels, and nothing, a diameter, or width and height.
+        values: centre (x, y) in stored pixels, optionally followed by a diameter, or by width and height.
         size: (width, height) of the result, upright.
-        scale: result's width and height over the source's, upright.
-        orientation: the one that the source was stored in.
+        scale: the result's width and height over the source's, upright.
+        orientation: orientation of the stored source.
     """
     x, y, *extent = values
     width, height = size[0] / scale[0], size[1] / scale[1]

@@ -1,4 +1,4 @@
-"""The parts of a picture file that texts about it stand in, found without reading its pixels.
+"""Reading the parts of an image file that contain text, without decoding its pixels.
 
 Sources: ITU-T T.81, B.1.1; PNG (third edition), 5.3; RFC 9649, 2.7; TIFF 6.0, section 2; ISO/IEC 14496-12, 8.11.
 """
@@ -13,23 +13,23 @@ from gramgan_cli.core.images.metadata import ifd
 from gramgan_cli.core.images.metadata.boxes import item_extents, walk
 
 SOFTWARE = 0x0131
-"""TIFF's tag."""
+"""TIFF tag Software."""
 
 LARGEST_PART = 2**24
-"""Bytes of one part; what is longer is no text about a picture."""
+"""Maximum number of bytes read of one part."""
 
 MOST_PARTS = 100_000
-"""Chunks or segments that are looked at."""
+"""Maximum number of chunks or segments that are examined."""
 
 
 def metadata_parts(file: BinaryIO) -> Iterator[bytes]:
-    """The contents of PNG's texts, JPEG's EXIF and comments, WebP's and AVIF's EXIF, TIFF's tag Software.
+    """Yield PNG's text chunks, JPEG's EXIF and comments, WebP's and AVIF's EXIF, and TIFF's Software tag.
 
     Args:
         file: seekable, at its start.
 
     Raises:
-        DamagedTiff: a TIFF's first directory can't be followed.
+        DamagedTiff: a TIFF's first directory can't be parsed.
         OSError: the file can't be read.
     """
     head = file.read(16)
@@ -51,7 +51,7 @@ def _part(file: BinaryIO, at: int, length: int) -> bytes:
 
 
 def _chunks(file: BinaryIO, at: int, order: str, kinds: tuple[bytes, ...], behind: int) -> Iterator[bytes]:
-    """PNG: length, type, content, four bytes behind; RIFF: type, length, content, filled to an even number."""
+    """Yield chunks. PNG: length, type, content, four more bytes. RIFF: type, length, content, padded to even size."""
     big = order == "big"
     for _ in range(MOST_PARTS):
         file.seek(at)
@@ -81,7 +81,7 @@ def _segments(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _software(file: BinaryIO, head: bytes) -> Iterator[bytes]:
-    """The tag of the first directory."""
+    """Yield the Software tag of the first directory."""
     layout = ifd.layout_of(head)
     size, number, wide = (20, "Q", 8) if layout.big else (12, "H", 4)
     first = min(ifd.first_directory(head, layout), 2**62)
@@ -96,7 +96,7 @@ def _software(file: BinaryIO, head: bytes) -> Iterator[bytes]:
 
 
 def _exif_items(file: BinaryIO) -> Iterator[bytes]:
-    """The EXIF items that the box ``meta`` lists."""
+    """Yield the EXIF items that the box ``meta`` lists."""
     at, end = 0, file.seek(0, os.SEEK_END)
     for _ in range(64):
         file.seek(at)

@@ -1,4 +1,4 @@
-"""The XMP properties that a larger picture makes wrong, changed in place; everything else stays byte for byte.
+"""In-place updates of XMP properties that are wrong for a larger image; all other bytes stay the same.
 
 Sources: XMP specification, part 2 (tiff:, exif:); Photo Sphere XMP (GPano:); Google's dynamic depth, motion photo and
 Ultra HDR formats (GCamera:, Container:, Item:, GDepth:, hdrgm:); MWG guidelines 2.0, 5.9 (mwg-rs:); C2PA 2.1, 11.3.
@@ -27,7 +27,7 @@ USUAL = {
     DIMENSIONS: b"stDim",
     IPTC: b"Iptc4xmpExt",
 }
-"""The prefix that a namespace has by custom; a packet may choose others."""
+"""Conventional prefix of each namespace; a packet may use others."""
 
 WIDTHS = ((TIFF, b"ImageWidth"), (EXIF, b"PixelXDimension"))
 HEIGHTS = ((TIFF, b"ImageLength"), (EXIF, b"PixelYDimension"))
@@ -46,7 +46,7 @@ ALONG_Y = (
     b"LargestValidInteriorRectTop",
     b"LargestValidInteriorRectHeight",
 )
-"""A panorama's numbers of pixels, which grow with the picture."""
+"""A panorama's sizes in pixels, which scale with the image."""
 
 GONE = {
     b"http://ns.adobe.com/hdr-gain-map/1.0/": None,
@@ -59,8 +59,8 @@ GONE = {
     b"http://ns.oppo.com/photos/1.0/camera/": rb"(?:MotionPhoto|MicroVideo|VideoLength)\w*",
     b"http://ns.xiaomi.com/photos/1.0/camera/": rb"(?:MotionPhoto|MicroVideo)\w*",
 }
-"""Namespaces of properties that announce what lies behind the main picture, which no result has: gain maps, videos,
-depth maps. With a pattern: only the properties of these names."""
+"""Namespaces of properties that describe additional content of the file, such as gain maps, videos and depth maps,
+which no result has. With a pattern: only the properties of matching names."""
 
 IN_EXTENSION = {
     b"http://ns.google.com/photos/1.0/depthmap/": None,
@@ -68,11 +68,11 @@ IN_EXTENSION = {
     b"http://ns.google.com/photos/1.0/audio/": None,
     b"http://ns.adobe.com/xmp/note/": rb"HasExtendedXMP",
 }
-"""The same of properties whose data lies in JPEG's extension of the packet."""
+"""The same for properties whose data is in JPEG's extended XMP."""
 
 _NUMBER = rb"-?\d+(?:\.\d+)?"
 _UNICODE = {b"\0\0\0<": "utf-32-be", b"<\0\0\0": "utf-32-le", b"\0<\0?": "utf-16-be", b"<\0?\0": "utf-16-le"}
-"""What packets of other encodings begin with; those that are embedded in pictures should be UTF-8."""
+"""First bytes of packets in other encodings; embedded packets should be UTF-8."""
 
 
 def updated_xmp(
@@ -83,15 +83,14 @@ def updated_xmp(
     turned: bool = True,
     orientation: int | None = 1,
 ) -> bytes:
-    """The packet for a larger, upright picture, in UTF-8.
+    """Update the packet for a larger, upright image; returns UTF-8.
 
     Args:
         xmp: the packet.
-        width, height: of the result, in pixels.
-        scale: result's width and height over the source's (upright).
-        turned: the pixels were turned upright, so that the orientation becomes 1; otherwise it stays as it is, as the
-            pixels do.
-        orientation: the one that the pixels were stored in; None: not known.
+        width, height: size of the result in pixels.
+        scale: the result's width and height over the source's (upright).
+        turned: whether the pixels were rotated upright, so that the orientation becomes 1; otherwise it is kept.
+        orientation: orientation of the stored pixels; None if unknown.
     """
     xmp = _as_utf8(xmp)
     if turned:
@@ -108,7 +107,7 @@ def updated_xmp(
 
 
 def _as_utf8(xmp: bytes) -> bytes:
-    """The packet in UTF-8; one that can't be decoded stays as it is."""
+    """Convert the packet to UTF-8; return it unchanged if it can't be decoded."""
     encoding = _UNICODE.get(xmp[:4]) or ("utf-16" if xmp[:2] in (b"\xfe\xff", b"\xff\xfe") else None)
     try:
         return xmp.decode(encoding).encode() if encoding else xmp
@@ -117,14 +116,14 @@ def _as_utf8(xmp: bytes) -> bytes:
 
 
 def _name(xmp: bytes, space: bytes, *names: bytes) -> bytes:
-    """A pattern of properties' names with every prefix that the namespace has in the packet."""
+    """Return a pattern of property names with every prefix that the packet declares for the namespace."""
     declared = set(re.findall(rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(space) + rb"[\"']", xmp))
     prefixes = b"|".join(map(re.escape, sorted(declared | {USUAL[space]})))
     return rb"(?:" + prefixes + rb"):(?:" + b"|".join(names) + rb")"
 
 
 def _set(xmp: bytes, name: bytes, change: Callable[[float], float]) -> bytes:
-    """Change properties (a pattern), whether they are written as attributes or as elements."""
+    """Change the values of properties (a pattern), as attributes or as elements."""
 
     def changed(match: re.Match[bytes]) -> bytes:
         return match[1] + _text(change(float(match[2])), match[2]) + match[3]
@@ -134,12 +133,12 @@ def _set(xmp: bytes, name: bytes, change: Callable[[float], float]) -> bytes:
 
 
 def _text(value: float, old: bytes) -> bytes:
-    """The number as the old one was written: whole, or with a fraction."""
+    """Format the number like the old one: as an integer or with decimals."""
     return b"%d" % round(value) if b"." not in old or value == round(value) else repr(round(value, 6)).encode()
 
 
 def _grown_fraction(xmp: bytes, name: bytes, factor: float) -> bytes:
-    """A property that is written as '4000/1', times ``factor``."""
+    """Multiply a property of the form '4000/1' by ``factor``."""
 
     def grown(match: re.Match[bytes]) -> bytes:
         value = Fraction(int(match[2]), int(match[3]) or 1) * Fraction(factor).limit_denominator(10_000)
@@ -151,7 +150,7 @@ def _grown_fraction(xmp: bytes, name: bytes, factor: float) -> bytes:
 
 
 def _subject(xmp: bytes, size: tuple[int, int], scale: tuple[float, float], orientation: int | None) -> bytes:
-    """Where the main subject is: a list of the coordinates of a point, of a circle or of a box, as in EXIF."""
+    """Update the position of the main subject: the coordinates of a point, circle or box, as in EXIF."""
     name = _name(xmp, EXIF, b"SubjectArea", b"SubjectLocation")
 
     def moved(match: re.Match[bytes]) -> bytes:
@@ -165,7 +164,7 @@ def _subject(xmp: bytes, size: tuple[int, int], scale: tuple[float, float], orie
 
 
 def _regions(xmp: bytes, scale: tuple[float, float]) -> bytes:
-    """IPTC's regions, where they are measured in pixels (Photo Metadata Standard 2023.2, RegionBoundary)."""
+    """Scale IPTC regions that are measured in pixels (Photo Metadata Standard 2023.2, RegionBoundary)."""
     boundary = _name(xmp, IPTC, b"RegionBoundary")
     unit = _name(xmp, IPTC, b"rbUnit")
 
@@ -180,7 +179,7 @@ def _regions(xmp: bytes, scale: tuple[float, float]) -> bytes:
 
 
 def _applied_dimensions(xmp: bytes, scale: tuple[float, float]) -> bytes:
-    """The size in pixels that regions of faces were marked in (the regions themselves are parts of 1)."""
+    """Scale the image size that face regions refer to (the regions themselves are relative)."""
     unit = _name(xmp, DIMENSIONS, b"unit")
 
     def scaled(match: re.Match[bytes]) -> bytes:
@@ -195,11 +194,11 @@ def _applied_dimensions(xmp: bytes, scale: tuple[float, float]) -> bytes:
 
 
 def without_properties(xmp: bytes, namespaces: Mapping[bytes, bytes | None]) -> bytes:
-    """The packet without the properties of these namespaces, whatever prefix they have there.
+    """Remove the properties of these namespaces, whatever their prefix.
 
     Args:
         xmp: the packet.
-        namespaces: address, and a pattern of the properties' names (None: all).
+        namespaces: namespace URI -> pattern of property names (None: all).
     """
     for address, names in namespaces.items():
         for prefix in set(re.findall(rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(address) + rb"[\"']", xmp)):
@@ -210,13 +209,13 @@ def without_properties(xmp: bytes, namespaces: Mapping[bytes, bytes | None]) -> 
 
 
 def without_manifest(xmp: bytes) -> bytes:
-    """The packet without the link to a C2PA manifest that lay in the same file."""
+    """Remove the link to a C2PA manifest in the same file."""
     return re.sub(
         rb"\s+dcterms:provenance\s*=\s*([\"'])self#.*?\1|<dcterms:provenance>\s*self#.*?</dcterms:provenance>", b"", xmp
     )
 
 
 def _without(xmp: bytes, name: bytes) -> bytes:
-    """The packet without properties of this name (a pattern), as attributes or as elements."""
+    """Remove properties of this name (a pattern), as attributes or as elements."""
     xmp = re.sub(rb"\s+" + name + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", xmp)
     return re.sub(rb"<(" + name + rb")(?:\s[^>]*)?(?:(?<=/)>|>.*?</\1\s*>)\s*", b"", xmp, flags=re.DOTALL)

@@ -1,1 +1,1 @@
-"""PNG: its chunks, animation, reading and writing (PNG 3rd edition, W3C 2025)."""
+"""PNG: chunks, animation, reading and writing (PNG 3rd edition, W3C 2025)."""

@@ -1,4 +1,4 @@
-"""Animated PNG: its frames as they are seen, each composed on those before it (PNG 3rd edition, 4.9 and 11.3.4)."""
+"""Animated PNG: reading frames and composing each on the frames before it (PNG 3rd edition, 4.9 and 11.3.4)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gramgan_cli.core.images.formats.png.chunks import INFLATION, Chunk, Damaged
 Array = NDArray[Any]
 
 TO_BACKGROUND, TO_PREVIOUS = 1, 2
-"""What becomes of a frame's place before the next one (dispose_op)."""
+"""How a frame's area is disposed of before the next frame (dispose_op)."""
 OVER = 1
-"""The frame is laid over what is there (blend_op); otherwise it replaces it."""
+"""Composite the frame over the canvas (blend_op); otherwise it replaces its area."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One frame as stored: a small picture, its place on the canvas, and what is done with it."""
+    """One frame as stored: an image, its position on the canvas, its duration, and how it is composed."""
 
     header: Header
     x: int
@@ -34,15 +34,15 @@ class Part:
     """Contents of its IDAT chunks."""
 
     def file(self, palette: Sequence[Chunk]) -> bytes:
-        """The small picture as a PNG of its own; ``palette`` are the PLTE and tRNS chunks of the whole."""
+        """Return the frame as a PNG file; ``palette`` are the PLTE and tRNS chunks of the animation."""
         return rebuilt([(b"IHDR", pack_header(self.header)), *palette, (b"IDAT", b"".join(self.data)), (b"IEND", b"")])
 
 
 def read_parts(chunks: Sequence[Chunk], header: Header, lenient: bool = False) -> list[Part]:
-    """The frames of an animated PNG, in order; none where it is not animated.
+    """Return the frames of an animated PNG, in order; none if it is not animated.
 
-    The image of IDAT is among them only where a frame control stands before it. Raises DamagedPng where a frame is
-    damaged, or is not the one that its number says; where ``lenient``, the frames before that one are returned instead.
+    The IDAT image is a frame only if a frame control precedes it. Raises DamagedPng if a frame is damaged or out of
+    sequence; if ``lenient``, the frames before it are returned instead.
     """
     kinds = [kind for kind, _ in chunks]
     if b"acTL" not in kinds or b"IDAT" not in kinds or kinds.index(b"acTL") > kinds.index(b"IDAT"):
@@ -58,7 +58,7 @@ def read_parts(chunks: Sequence[Chunk], header: Header, lenient: bool = False) -
 
 
 def _parts(chunks: Sequence[Chunk], header: Header) -> Iterator[Part]:
-    """Each frame once it is whole (section 11.3.4: fcTL and fdAT share one count)."""
+    """Yield each frame once it is complete (section 11.3.4: fcTL and fdAT share one sequence number)."""
     part: Part | None = None
     count = 0
     for kind, content in chunks:
@@ -83,18 +83,18 @@ def _whole(part: Part) -> Part:
 
 
 def announced_frames(chunks: Sequence[Chunk]) -> int | None:
-    """The number of frames by the animation control; None where there is none."""
+    """Return the number of frames in the animation control, or None if there is none."""
     return next((int.from_bytes(content[:4], "big") for kind, content in chunks if kind == b"acTL"), None)
 
 
 def still_apart(chunks: Sequence[Chunk]) -> bool:
-    """Whether the image of IDAT is no frame of the animation: programs that show animations never show it."""
+    """Return whether the IDAT image is not a frame of the animation; viewers of the animation do not show it."""
     kinds = [kind for kind, _ in chunks]
     return b"fcTL" in kinds and kinds.index(b"IDAT") < kinds.index(b"fcTL")
 
 
 def plays(chunks: Sequence[Chunk]) -> int:
-    """How often it runs, 0 for ever."""
+    """Return how many times the animation plays; 0 is for ever."""
     content = next(content for kind, content in chunks if kind == b"acTL")
     if len(content) != 8:
         raise DamagedPng("its animation control makes no sense")
@@ -112,12 +112,12 @@ def _part(content: bytes, canvas: Header) -> Part:
 
 
 def composed(canvas: Header, parts: Sequence[Part], decode: Callable[[Part], Array], white: int) -> Iterator[Array]:
-    """Each frame as it is seen: (H, W, 2 or 4) with straight alpha, of the samples that ``decode`` gives.
+    """Yield each composed frame, (H, W, 2 or 4) with straight alpha, in the sample type of ``decode``.
 
     Args:
-        canvas: the header of the whole.
+        canvas: header of the animation.
         parts: from ``read_parts``.
-        decode: a part's own pixels, (h, w, 1 to 4).
+        decode: decodes a part's own pixels, (h, w, 1 to 4).
         white: full intensity of the samples.
     """
     screen: Array | None = None
@@ -142,7 +142,7 @@ def _with_alpha(pixels: Array, white: int) -> Array:
 
 
 def _over(above: Array, below: Array, white: int) -> Array:
-    """Porter and Duff's 'over' with straight alpha, rounded half up; exact where ``above`` is opaque or absent."""
+    """Porter-Duff 'over' with straight alpha, rounded half up; exact if ``above`` is opaque or transparent."""
     a, b = (layer[:, :, -1:] / white for layer in (above, below))
     alpha = a + b * (1 - a)
     colours = above[:, :, :-1] * a + below[:, :, :-1] * b * (1 - a)

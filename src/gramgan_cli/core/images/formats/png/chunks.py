@@ -1,4 +1,4 @@
-"""PNG's chunks, and repairing a file that was cut off (PNG 3rd edition, W3C 2025)."""
+"""PNG chunks, and repair of truncated files (PNG 3rd edition, W3C 2025)."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples per pixel by colour type."""
 INFLATION = 1032
-"""Deflate's largest ratio of unpacked to packed."""
+"""Largest compression ratio of deflate."""
 LARGEST_PROFILE = 2**24
-"""Bytes that an ICC profile may unpack to; real ones reach a few MB."""
+"""Maximum decompressed size of an ICC profile in bytes; real ones have up to a few MB."""
 
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""First column and row, column and row step of each interlacing pass."""
+"""First column and row, and column and row step, of each interlacing pass."""
 
 
 class DamagedPng(ValueError):
-    """The file is not a whole PNG."""
+    """The file is not a complete PNG."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """IHDR."""
+    """Content of IHDR."""
 
     width: int
     height: int
@@ -40,7 +40,7 @@ class Header:
     interlaced: bool
 
     def raw_size(self) -> int:
-        """Bytes of the filtered image data, before compression."""
+        """Return the size of the filtered image data in bytes, before compression."""
         if not self.interlaced:
             return self.height * (1 + self._row_bytes(self.width))
         total = 0
@@ -55,21 +55,21 @@ class Header:
 
 
 ANCILLARY = 0x20
-"""Bit of a type's first letter: pictures can be shown without such a chunk (section 5.4)."""
+"""Bit of a type's first letter: the image can be shown without the chunk (section 5.4)."""
 
 SAFE_TO_COPY = 0x20
-"""Bit of a type's fourth letter: the chunk stays true of a changed picture."""
+"""Bit of a type's fourth letter: the chunk stays valid for a modified image."""
 
 NEEDED = frozenset((b"tRNS", b"acTL", b"fcTL", b"fdAT"))
-"""Ancillary chunks without which another picture would be seen."""
+"""Ancillary chunks that change how the image looks."""
 
 
 def read_chunks(data: bytes, whole: bool = True) -> tuple[list[Chunk], tuple[str, ...]]:
-    """All chunks up to IEND, in order, and the types of those left out because their checksum is wrong.
+    """Return all chunks up to IEND, in order, and the types of chunks dropped because of a wrong checksum.
 
-    Those can only be ancillary chunks that don't change the picture. Raises DamagedPng where the file ends before its
-    picture does or another checksum is wrong; with ``whole`` false, what came before is returned instead, and wrong
-    checksums are overlooked.
+    Only ancillary chunks that do not change the image are dropped. Raises DamagedPng if the file ends before the image
+    is complete or if another checksum is wrong. If ``whole`` is false, the chunks before the end are returned instead,
+    and wrong checksums are ignored.
     """
     chunks, wrong = list[Chunk](), list[str]()
     at = len(SIGNATURE)
@@ -93,7 +93,7 @@ def read_chunks(data: bytes, whole: bool = True) -> tuple[list[Chunk], tuple[str
 
 
 def end_of(data: bytes) -> int:
-    """Where the picture ends, behind IEND; the file's length where that chunk is missing."""
+    """Return the offset after IEND, or the file's length if that chunk is missing."""
     at = len(SIGNATURE)
     while at + 8 <= len(data):
         kind = data[at + 4 : at + 8]
@@ -104,7 +104,7 @@ def end_of(data: bytes) -> int:
 
 
 def _is_whole(chunks: Sequence[Chunk]) -> bool:
-    """Whether all of a still picture is there, down to the checksum of its compressed data."""
+    """Return whether a still image is complete, including the checksum of its compressed data."""
     header = header_of(chunks)
     packed = b"".join(content for kind, content in chunks if kind == b"IDAT")
     if any(kind == b"acTL" for kind, _ in chunks) or header.raw_size() > INFLATION * len(packed):
@@ -120,7 +120,7 @@ def _is_whole(chunks: Sequence[Chunk]) -> bool:
 
 
 def header_of(chunks: Sequence[Chunk]) -> Header:
-    """IHDR, checked; raises DamagedPng and Unsupported."""
+    """Parse and check IHDR; raises DamagedPng and Unsupported."""
     if chunks and chunks[0][0] == b"CgBI":
         raise Unsupported(
             "CgBI, Apple's own form of PNG", "Convert it with Xcode: pngcrush -revert-iphone-optimizations."
@@ -135,25 +135,25 @@ def header_of(chunks: Sequence[Chunk]) -> Header:
 
 
 def pack_header(header: Header) -> bytes:
-    """The content of IHDR."""
+    """Return the content of IHDR."""
     kind = (header.depth, header.colour, 0, 0, int(header.interlaced))
     return struct.pack(">IIBBBBB", header.width, header.height, *kind)
 
 
 def pack_chunk(kind: bytes, content: bytes) -> bytes:
-    """Length, type, content, checksum."""
+    """Return a chunk: length, type, content, checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def rebuilt(chunks: Iterable[Chunk]) -> bytes:
-    """A PNG file of these chunks."""
+    """Return a PNG file with these chunks."""
     return SIGNATURE + b"".join(pack_chunk(kind, content) for kind, content in chunks)
 
 
 def repaired(chunks: Sequence[Chunk]) -> bytes:
-    """A whole PNG of what a damaged one still holds; what is missing of the image data becomes zero.
+    """Return a complete PNG from the chunks of a damaged one; missing image data is set to zero.
 
-    Raises DamagedPng where nothing of the pixels is left.
+    Raises DamagedPng if no pixels are left.
     """
     header = header_of(chunks)
     raw = _unpack_what_is_there(b"".join(content for kind, content in chunks if kind == b"IDAT"), header.raw_size())
@@ -164,9 +164,9 @@ def repaired(chunks: Sequence[Chunk]) -> bytes:
 
 
 def interlacing_passes(chunks: Sequence[Chunk]) -> Iterator[tuple[tuple[int, int, int, int], bytes]]:
-    """The seven small pictures of an interlaced PNG, each as a file of its own, with its place in ADAM7.
+    """Yield the seven reduced images of an interlaced PNG, each as a PNG file with its entry of ADAM7.
 
-    Raises DamagedPng where the image data is not whole.
+    Raises DamagedPng if the image data is incomplete.
     """
     header = header_of(chunks)
     raw = _unpack_what_is_there(b"".join(content for kind, content in chunks if kind == b"IDAT"), header.raw_size())
@@ -187,7 +187,7 @@ def interlacing_passes(chunks: Sequence[Chunk]) -> Iterator[tuple[tuple[int, int
 
 def _unpack_what_is_there(packed: bytes, length: int) -> bytes:
     unpacker, raw = zlib.decompressobj(), bytearray()
-    for start in range(0, len(packed), 512):  # small steps: an error loses one of them, not all
+    for start in range(0, len(packed), 512):  # in small steps, because an error loses the whole step
         try:
             raw += unpacker.decompress(packed[start : start + 512], max(1, length - len(raw)))
         except zlib.error:
@@ -198,7 +198,7 @@ def _unpack_what_is_there(packed: bytes, length: int) -> bytes:
 
 
 def unpack_profile(content: bytes) -> bytes | None:
-    """The ICC profile of an iCCP chunk; None where it is damaged or absurdly large."""
+    """Return the ICC profile of an iCCP chunk; None if it is damaged or absurdly large."""
     packed = content.partition(b"\0")[2][1:]
     unpacker = zlib.decompressobj()
     try:
@@ -209,17 +209,17 @@ def unpack_profile(content: bytes) -> bytes | None:
 
 
 def pack_profile(profile: bytes) -> bytes:
-    """The content of an iCCP chunk."""
+    """Return the content of an iCCP chunk."""
     return b"ICC profile\0\0" + zlib.compress(profile, 9)
 
 
 def pack_xmp(xmp: bytes) -> bytes:
-    """The content of the iTXt chunk that holds XMP."""
+    """Return the content of an iTXt chunk with XMP."""
     return b"XML:com.adobe.xmp\0\0\0\0\0" + xmp
 
 
 def unpack_xmp(content: bytes) -> bytes | None:
-    """The XMP of an iTXt chunk; None where the chunk is another text, or damaged."""
+    """Return the XMP of an iTXt chunk; None if the chunk is another text or damaged."""
     keyword, _, rest = content.partition(b"\0")
     if keyword != b"XML:com.adobe.xmp" or len(rest) < 2:
         return None

@@ -45,16 +45,16 @@ from gramgan_cli.core.images.samples import EIGHT, SIXTEEN
 Array = NDArray[Any]
 
 PASSED_CHUNKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tIME"))
-"""Chunks that stay true of a larger picture, whatever its colour type."""
+"""Chunks that stay valid for a larger image of any colour type."""
 
 KEPT_CHUNKS = PASSED_CHUNKS | {b"pHYs", b"eXIf", b"iCCP", b"bKGD"}
-"""Chunks whose content goes into the result."""
+"""Chunks whose content is kept in the result."""
 
 IMAGE_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
-"""Chunks that make the (still) picture itself."""
+"""Chunks of the (still) image itself."""
 
 UNTRUE_CHUNKS = frozenset((b"acTL", b"fcTL", b"fdAT", b"sBIT", b"hIST", b"sPLT", b"iDOT"))
-"""Chunks that say how this file stores its pixels: the result says it of its own."""
+"""Chunks about the storage of this file's pixels, which the result has of its own."""
 
 NAMED_CHUNKS = {
     b"oFFs": "the offset on a page (oFFs)",
@@ -65,11 +65,11 @@ NAMED_CHUNKS = {
     b"sTER": "the kind of stereo picture (sTER)",
     b"dSIG": "the signature (dSIG)",
 }
-"""Chunks that are lost, by what they say."""
+"""Chunks that are lost -> their description."""
 
 
 def open_png(data: bytes, name: str, lenient: bool) -> Photo:
-    """A still or animated PNG."""
+    """Open a still or animated PNG."""
     chunks, wrong = read_chunks(data, whole=not lenient)
     header = header_of(chunks)
     chunks = [_scaled_key(chunk, header) for chunk in chunks]
@@ -93,7 +93,7 @@ def open_png(data: bytes, name: str, lenient: bool) -> Photo:
     notes += _other_count(announced_frames(chunks), len(parts))
     if len(parts) > 1 or (parts and still_apart(chunks)):
         return _animated_png(chunks, header, parts, name, metadata, orientation, notes)
-    # Text and profiles may unpack to gigabytes, at which decoders balk: they get what makes the picture.
+    # Text and profiles may decompress to gigabytes, which decoders reject; pass only the chunks of the image.
     essential = [chunk for chunk in chunks if chunk[0] in IMAGE_CHUNKS]
     if not any(kind == b"IDAT" for kind, _ in essential):
         raise DamagedPng("it has no picture data")
@@ -116,7 +116,7 @@ def open_png(data: bytes, name: str, lenient: bool) -> Photo:
 
 
 def _scaled_key(chunk: Chunk, header: Header) -> Chunk:
-    """The transparent grey of 2 or 4 bits as Pillow compares it: with samples stretched to 8 bits."""
+    """Convert a transparent grey of 2 or 4 bits to 8 bits, which Pillow compares with stretched samples."""
     kind, content = chunk
     if kind != b"tRNS" or header.colour != 0 or header.depth not in (2, 4):
         return chunk
@@ -152,7 +152,7 @@ def _animated_png(
 
 
 def _part_decoder(chunks: Sequence[Chunk]) -> Callable[[Part], Array]:
-    """What gives the pixels of one frame as it is stored."""
+    """Return a function that decodes the pixels of a stored frame."""
     palette = [chunk for chunk in chunks if chunk[0] in (b"PLTE", b"tRNS")]
     key = next((content for kind, content in palette if kind == b"tRNS"), None)
 
@@ -167,18 +167,18 @@ def _part_decoder(chunks: Sequence[Chunk]) -> Callable[[Part], Array]:
 
 
 def _decodable(chunks: Sequence[Chunk], parts: Sequence[Part]) -> Iterator[Part]:
-    """The frames before the first one that can't be decoded."""
+    """Yield the frames before the first one that can't be decoded."""
     pixels = _part_decoder(chunks)
     for part in parts:
         try:
             pixels(part)
-        except Exception:  # Pillow and imagecodecs raise whatever comes to them on damaged data
+        except Exception:  # Pillow and imagecodecs may raise anything for damaged data
             return
         yield part
 
 
 def _other_count(announced: int | None, found: int) -> list[str]:
-    """A warning where an animation has not as many frames as it announces."""
+    """Return a warning if an animation's number of frames differs from the announced one."""
     if announced is None or announced == found:
         return []
     frames = f"{announced} frame{'s' * (announced != 1)}"
@@ -188,9 +188,9 @@ def _other_count(announced: int | None, found: int) -> list[str]:
 
 
 def _deep_png(data: bytes, header: Header, key: bytes | None) -> Array:
-    """16-bit samples, (H, W, C); a transparent colour (tRNS) becomes an alpha channel."""
+    """Decode 16-bit samples, (H, W, C); a transparent colour (tRNS) becomes an alpha channel."""
     essential = [chunk for chunk in read_chunks(data)[0] if chunk[0] in (b"IHDR", b"IDAT", b"IEND")]
-    # Without tRNS: the decoder swaps the bytes of pictures that have it. Pass by pass: it grumbles at interlaced ones.
+    # Without tRNS, with which the decoder would swap bytes; and pass by pass, because it warns about interlacing.
     array = np.empty((header.height, header.width, SAMPLES[header.colour]), np.uint16)
     if header.interlaced:
         for (first_x, first_y, step_x, step_y), part in interlacing_passes(essential):
@@ -206,7 +206,7 @@ def _deep_png(data: bytes, header: Header, key: bytes | None) -> Array:
 
 
 def _background(chunks: Sequence[Chunk], header: Header) -> Iterator[Chunk]:
-    """The colour that the picture is to be shown on (bKGD), in the samples of the result: no palette, 8 or 16 bits."""
+    """Yield the background colour (bKGD), converted to the result's samples: no palette, 8 or 16 bits."""
     first = dict(reversed(chunks))
     content, palette = first.get(b"bKGD", b""), first.get(b"PLTE", b"")
     if header.colour == 3 and len(content) == 1 and len(palette) >= 3 * content[0] + 3:
@@ -220,7 +220,7 @@ def _background(chunks: Sequence[Chunk], header: Header) -> Iterator[Chunk]:
 
 
 def _lost(chunks: Sequence[Chunk], data: bytes) -> Iterator[str]:
-    """Names of what the file holds beside the picture, and the result will not."""
+    """Yield names of the file's contents that the result will not have."""
     kinds = dict.fromkeys(kind for kind, _ in chunks)
     if b"caBX" in kinds:
         yield "the C2PA manifest (content credentials)"
@@ -263,14 +263,14 @@ def _png_metadata(chunks: Sequence[Chunk]) -> tuple[Metadata, list[str]]:
 
 
 def _png_resolution(content: bytes) -> tuple[float, float] | None:
-    """pHYs with the metre as its unit, in pixels per inch."""
+    """Return the resolution of a pHYs chunk in metres, in pixels per inch."""
     if len(content) != 9 or content[8] != 1:
         return None
     return plausible_dpi(*(int.from_bytes(content[at : at + 4], "big") * 0.0254 for at in (0, 4)))
 
 
 def _pixel_aspect(content: bytes) -> tuple[int, int] | None:
-    """pHYs without a unit, where pixels are not square."""
+    """Return the pixel aspect ratio of a pHYs chunk without a unit, if pixels are not square."""
     if len(content) != 9 or content[8] != 0:
         return None
     x, y = int.from_bytes(content[:4], "big"), int.from_bytes(content[4:8], "big")
@@ -278,11 +278,11 @@ def _pixel_aspect(content: bytes) -> tuple[int, int] | None:
 
 
 def _is_square(kind: bytes, content: bytes) -> bool:
-    """Whether a pHYs says no more than that pixels are square."""
+    """Return whether a pHYs chunk only states that pixels are square."""
     return kind == b"pHYs" and _png_resolution(content) is None and _pixel_aspect(content) is None
 
 
 def _is_safe_to_copy(kind: bytes) -> bool:
-    """Whether an unknown chunk may pass to a changed picture (PNG 3rd edition, 5.4 and 14.2)."""
+    """Return whether an unknown chunk may be copied to a modified image (PNG 3rd edition, 5.4 and 14.2)."""
     known = IMAGE_CHUNKS | KEPT_CHUNKS | UNTRUE_CHUNKS | NAMED_CHUNKS.keys() | {b"caBX"}
     return kind not in known and bool(kind[3] & SAFE_TO_COPY) and bool(kind[0] & ANCILLARY)

@@ -1,1 +1,1 @@
-"""TIFF: its directories, samples, reading and writing (TIFF 6.0)."""
+"""TIFF: directories, samples, reading and writing (TIFF 6.0)."""

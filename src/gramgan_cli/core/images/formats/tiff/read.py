@@ -27,7 +27,7 @@ LEFT_OUT = "Samples that are neither colour nor alpha were left out."
 
 
 def open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
-    """Every full-size page of a TIFF."""
+    """Open a TIFF with all its full-size pages."""
     pages, layout, masks = tiff.read_pages(data)
     for page in pages:
         check_size(name, page.width, page.height, len(data))
@@ -63,7 +63,7 @@ def open_tiff(data: bytes, name: str, lenient: bool) -> Photo:
 
 
 def _tiff_metadata(page: tiff.Page, layout: Layout) -> Metadata:
-    """What surrounds the pixels of one page."""
+    """Return the metadata of one page."""
     directory = page.directory
     nodata = samples.as_read(page, nodata_of(directory))
     return Metadata(
@@ -83,7 +83,7 @@ def _data(directory: Directory, tag: int) -> bytes | None:
 
 
 def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) -> tuple[int, np.dtype[Any]]:
-    """Channels and sample type of a page; what reading it loses is added to ``notes``."""
+    """Return the channels and sample type of a page; add what reading loses to ``notes``."""
     if not samples.is_deep(page):
         image = _tiff_page(data, page, lenient)
         if image is None:
@@ -108,11 +108,11 @@ def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) ->
 
 
 def _tiff_page(data: bytes, page: tiff.Page, lenient: bool) -> Image.Image | None:
-    """One page through Pillow; None where only libtiff has it. Raises Unsupported where neither does."""
+    """Open one page with Pillow; None if only libtiff can read it. Raises Unsupported if neither can."""
     try:
         image = pillow.image_of(data, lenient)
         image.seek(page.index)
-        image.info.pop("xmp", None)  # an orientation that stands there alone would be applied; the tag's is
+        image.info.pop("xmp", None)  # Pillow would apply an orientation that is only in XMP; the tag's is used
     except UnidentifiedImageError as error:
         if samples.channels_as_rgb(page):
             return None

@@ -1,4 +1,4 @@
-"""Decoding the samples of a TIFF page that Pillow can't hold (TIFF 6.0)."""
+"""Decoding TIFF pages whose samples Pillow can't represent (TIFF 6.0)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Array = NDArray[Any]
 
 
 JPEG = 7
-"""The compression that brings YCbCr to RGB by itself."""
+"""Compression that converts YCbCr to RGB by itself."""
 
 PILLOW_LACKS = (34887, 50001)
-"""Compressions that Pillow's wheels don't have: LERC, WebP."""
+"""Compressions that Pillow's wheels do not include: LERC, WebP."""
 
 
 def is_deep(page: Page) -> bool:
-    """Whether Pillow would lose values (more than eight bits of grey or RGB), or lacks the depth or compression."""
+    """Return whether Pillow would lose precision (grey or RGB above 8 bits), or lacks the depth or compression."""
     odd = page.bits not in (1, 2, 4, 8) or (page.bits == 8 and page.compression in PILLOW_LACKS)
     return page.photometric in (0, 1, 2) and odd
 
 
 def check_known(page: Page) -> None:
-    """Raise Unsupported for sample types that have no place in a picture in memory, or that no decoder gets right."""
+    """Raise Unsupported for sample types that can't be represented, or that no decoder reads correctly."""
     name = {2: "int", 3: "float", 5: "complex int", 6: "complex"}.get(page.format, "uint")
     floats = page.format == 3
     read = page.bits in (16, 32, 64) if floats else page.bits <= 32 and page.bits != 24 and page.format in (0, 1, 4)
@@ -39,10 +39,10 @@ def check_known(page: Page) -> None:
 
 
 def decode_deep(data: bytes, page: Page) -> Array:
-    """A page's samples as stored: (H, W, samples) uint8, uint16 or float32.
+    """Decode a page's samples: (H, W, samples) uint8, uint16 or float32.
 
-    Those of 9 to 15 bits are stretched to 16. White-is-zero is inverted; premultiplied alpha is divided out; samples of
-    unknown meaning are dropped. Raises DamagedTiff and Unsupported.
+    Samples of 9 to 15 bits are stretched to 16. White-is-zero is inverted, premultiplied alpha is divided out, and
+    samples of unknown meaning are dropped. Raises DamagedTiff and Unsupported.
     """
     try:
         array = imagecodecs.tiff_decode(data, index=page.index)
@@ -52,7 +52,7 @@ def decode_deep(data: bytes, page: Page) -> Array:
         array = with_axis(array)
     if array.ndim != 3 or array.shape[:2] != (page.height, page.width):
         if array.ndim == 3 and array.shape[1:] == (page.height, page.width):
-            array = np.moveaxis(array, 0, 2)  # planes one after another
+            array = np.moveaxis(array, 0, 2)  # planar samples
         else:
             raise DamagedTiff(f"its pixels have the shape {array.shape}")
     array = _to_known_dtype(array, page.bits)
@@ -65,7 +65,7 @@ def decode_deep(data: bytes, page: Page) -> Array:
 
 
 def channels_as_rgb(page: Page) -> int:
-    """Channels that ``decode_as_rgb`` gives; 0: it does not decode such pages."""
+    """Return the channels that ``decode_as_rgb`` gives; 0 for unsupported pages."""
     if page.bits not in (1, 2, 4, 8) or page.photometric not in (0, 1, 2, 3, 6):
         return 0
     colours = 1 if page.photometric in (0, 1) else 3
@@ -73,18 +73,18 @@ def channels_as_rgb(page: Page) -> int:
 
 
 def decode_as_rgb(data: bytes, page: Page) -> Array:
-    """A page of up to eight bits through libtiff, which brings every colour model to RGB: (H, W, 1 to 4) uint8.
+    """Decode a page of up to eight bits with libtiff, which converts all colour models to RGB: (H, W, 1 to 4) uint8.
 
     Raises DamagedTiff.
     """
     try:
-        # As it is stored: what makes RGB of it would turn it, and multiply colours by alpha.
+        # Without RGB conversion where possible, because it would also rotate, and multiply colours by alpha.
         raw = page.bits == 8 and (page.photometric in (0, 1, 2) or page.compression == JPEG)
         array = with_axis(imagecodecs.tiff_decode(data, index=page.index, asrgb=not raw))
     except Exception as error:  # imagecodecs raises its own TiffError, ValueError, RuntimeError and more
         raise DamagedTiff(str(error)) from error
     if array.shape[:2] != (page.height, page.width):
-        array = np.moveaxis(array, 0, 2)  # planes one after another
+        array = np.moveaxis(array, 0, 2)  # planar samples
     if raw and page.photometric == 0:
         array[:, :, :1] = 255 - array[:, :, :1]
     channels = channels_as_rgb(page)
@@ -94,7 +94,7 @@ def decode_as_rgb(data: bytes, page: Page) -> Array:
 
 
 def as_read(page: Page, value: float | None) -> float | None:
-    """A value of a page's samples as they are in memory: stretched, reduced and inverted; None where it can't be."""
+    """Convert a value of a page's samples to its value in memory: stretched, reduced, inverted; None if impossible."""
     if value is None or page.format == 3:
         return value
     top = 2**page.bits - 1
@@ -106,7 +106,7 @@ def as_read(page: Page, value: float | None) -> float | None:
 
 
 def _to_known_dtype(array: Array, bits: int) -> Array:
-    """Integers of up to 8 bits as uint8, of up to 32 as uint16, floats as float32; Unsupported for the rest."""
+    """Convert integers of up to 8 bits to uint8, of up to 32 to uint16, floats to float32; else raise Unsupported."""
     if array.dtype in (np.float16, np.float32, np.float64):
         with np.errstate(invalid="ignore", over="ignore"):
             return array.astype(np.float32)
@@ -119,7 +119,7 @@ def _to_known_dtype(array: Array, bits: int) -> Array:
 
 
 def _straight(array: Array) -> Array:
-    """Premultiplied to straight alpha."""
+    """Convert premultiplied to straight alpha."""
     white = WHITE[array.dtype]
     alpha = array[:, :, -1:].astype(np.float32) / white
     with np.errstate(invalid="ignore", over="ignore"):

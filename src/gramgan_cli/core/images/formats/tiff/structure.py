@@ -1,4 +1,4 @@
-"""What the directories of a TIFF say (TIFF 6.0)."""
+"""Reading the directories of a TIFF (TIFF 6.0)."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ DESCRIPTIVE = frozenset(
     {269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 318, 319, 529, 532, 700, 33432, 33723, 34377}
     | {34675, 18246, 18249, 37510, 40091, 40092, 40093, 40094, 40095, *ifd.SUB_DIRECTORIES}
 )
-"""Tags that describe the picture, not how this file stores it: they go along."""
+"""Tags that describe the image rather than its storage, which are copied to the result."""
 
 STORAGE = frozenset(
     {*range(254, 269), *range(273, 282), 284, 288, 289, 290, 291, 292, 293, 297, 301, 317, 320, *range(321, 331), 332}
     | {334, 336, 338, 339, 340, 341, 342, 346, 347, *range(512, 522), 530, 531, 532, 559}
 )
-"""Tags that say how this file stores the picture; the result says it of its own."""
+"""Tags about the storage of the image, which the result has of its own."""
 
 IMAGE_SOURCE_DATA, DNG_VERSION, SUB_DIRECTORIES, IMAGE_DEPTH = 37724, 50706, 330, 32997
 
 RAW_COMPRESSIONS = frozenset((32767, 32769, 32770, 34713, 65535))
-"""Of Sony's, Epson's, Samsung's, Nikon's and Pentax's raw files."""
+"""Compressions of Sony's, Epson's, Samsung's, Nikon's and Pentax's raw files."""
 
 LARGEST_PAGES = 4096
 
@@ -54,7 +54,7 @@ COLOUR_MODELS = {
 
 @dataclass(frozen=True)
 class Page:
-    """What one directory says of its picture."""
+    """One image of the file, as its directory describes it."""
 
     index: int
     """Position in the chain of directories."""
@@ -74,10 +74,10 @@ class Page:
 
 
 def read_pages(data: bytes) -> tuple[list[Page], Layout, int]:
-    """The full-size pictures of the file, in order, without reduced copies (thumbnails) and masks; the masks' number.
+    """Return the file's full-size images, in order and without thumbnails and masks, its layout, and the mask count.
 
-    Raises DamagedTiff: a directory that can't be followed, one that repeats, or pixels that lie outside the file; and
-    Unsupported: it is a camera raw file.
+    Raises DamagedTiff for an invalid directory, a loop of directories, or a file without images; Unsupported for a
+    camera raw file.
     """
     layout = ifd.layout_of(data)
     at, seen, pages, raw, masks = ifd.first_directory(data, layout), set[int](), list[Page](), False, 0
@@ -91,7 +91,7 @@ def read_pages(data: bytes) -> tuple[list[Page], Layout, int]:
         masks += kind & 5 == 4
         if kind & 5 == 0 and WIDTH in directory:
             pages.append(_page(len(seen) - 1, directory, layout))
-        elif not pages and SUB_DIRECTORIES in directory:  # a thumbnail first, the sensor's values apart
+        elif not pages and SUB_DIRECTORIES in directory:  # a thumbnail first, with the sensor data in a sub-directory
             raw = True
     if raw:
         raise Unsupported("a camera raw picture", DEVELOP_RAW)
@@ -101,13 +101,13 @@ def read_pages(data: bytes) -> tuple[list[Page], Layout, int]:
 
 
 def check_complete(data: bytes, pages: Iterable[Page], layout: Layout) -> None:
-    """Raise DamagedTiff where a page's strips or tiles lie outside the file."""
+    """Raise DamagedTiff if a page's strips or tiles exceed the file."""
     if any(_end(page, layout) > len(data) for page in pages):
         raise DamagedTiff("the file ends early")
 
 
 def check_something_left(data: bytes, pages: Iterable[Page], layout: Layout) -> None:
-    """Raise DamagedTiff where a file that is cut off holds nothing of any page's pixels."""
+    """Raise DamagedTiff if a truncated file has no pixel data of any page."""
     starts = (
         numbers(page.directory[tag], layout)
         for page in pages
@@ -119,7 +119,7 @@ def check_something_left(data: bytes, pages: Iterable[Page], layout: Layout) -> 
 
 
 def completed(data: bytes, pages: Iterable[Page], layout: Layout) -> bytes:
-    """A file that was cut off, with zeros for the samples that are missing where they were stored uncompressed."""
+    """Pad a truncated file with zeros for missing samples, if they are stored uncompressed."""
     for page in pages:
         size = page.width * page.height * page.samples * page.bits // 8
         if page.compression == 1 and _end(page, layout) <= len(data) + size + 2**16:
@@ -128,7 +128,7 @@ def completed(data: bytes, pages: Iterable[Page], layout: Layout) -> bytes:
 
 
 def _end(page: Page, layout: Layout) -> int:
-    """Where the last strip or tile of a page ends."""
+    """Return the offset of the end of a page's last strip or tile."""
     end = 0
     for offsets, counts in ((STRIP_OFFSETS, STRIP_COUNTS), (TILE_OFFSETS, TILE_COUNTS)):
         if offsets in page.directory and counts in page.directory:
@@ -139,7 +139,7 @@ def _end(page: Page, layout: Layout) -> int:
 
 
 def integer(directory: Mapping[int, Value], tag: int, layout: Layout, default: int) -> int:
-    """The first number of a tag; ``default`` where the directory lacks it. Raises DamagedTiff."""
+    """Return the first number of a tag, or ``default`` if it is missing. Raises DamagedTiff."""
     return numbers(directory[tag], layout)[0] if tag in directory else default
 
 
@@ -168,7 +168,7 @@ def _page(index: int, directory: Directory, layout: Layout) -> Page:
 
 
 def resolution(directory: Mapping[int, Value], layout: Layout) -> tuple[float, float] | None:
-    """Pixels per inch, where the file says so in inches or centimetres."""
+    """Return the resolution in pixels per inch, if its unit is inches or centimetres."""
     unit = integer(directory, RESOLUTION_UNIT, layout, 2)
     if unit not in (2, 3) or X_RESOLUTION not in directory or Y_RESOLUTION not in directory:
         return None
@@ -180,7 +180,7 @@ def resolution(directory: Mapping[int, Value], layout: Layout) -> tuple[float, f
 
 
 def pixel_aspect(directory: Mapping[int, Value], layout: Layout) -> tuple[int, int] | None:
-    """Resolutions without a unit, where pixels are not square."""
+    """Return the ratio of resolutions without a unit, if pixels are not square."""
     if integer(directory, RESOLUTION_UNIT, layout, 2) != 1:
         return None
     pair = [_ratio(directory, tag, layout) for tag in (X_RESOLUTION, Y_RESOLUTION)]
@@ -199,7 +199,7 @@ def _ratio(directory: Mapping[int, Value], tag: int, layout: Layout) -> Fraction
 
 
 def descriptive_exif(directory: Mapping[int, Value], layout: Layout) -> bytes | None:
-    """The directory's descriptive tags as an EXIF block (ICC profile and XMP travel apart); None: there are none."""
+    """Return the directory's descriptive tags as an EXIF block, without ICC profile and XMP; None if there are none."""
     kept = {tag: value for tag, value in directory.items() if tag in DESCRIPTIVE and tag not in (ICC, XMP)}
     if not kept:
         return None
@@ -207,11 +207,11 @@ def descriptive_exif(directory: Mapping[int, Value], layout: Layout) -> bytes | 
 
 
 def geo_block(directory: Mapping[int, Value], layout: Layout, nodata: float | None) -> bytes | None:
-    """The directory's tags of GeoTIFF and GDAL, as a TIFF structure; None: there are none.
+    """Return the directory's GeoTIFF and GDAL tags as a TIFF structure, or None if there are none.
 
     Args:
-        directory, layout: of the page.
-        nodata: the value that is no data in the pixels as they are read.
+        directory, layout: those of the page.
+        nodata: the no-data value in the decoded pixels.
     """
     kept = {tag: value for tag, value in directory.items() if tag in geo.TAGS}
     if geo.GDAL_NODATA in kept and nodata is not None and integer(directory, SAMPLE_FORMAT, layout, 1) != 3:
@@ -220,7 +220,7 @@ def geo_block(directory: Mapping[int, Value], layout: Layout, nodata: float | No
 
 
 def is_raw(directory: Mapping[int, Value], layout: Layout) -> bool:
-    """Whether a directory is that of a camera raw file."""
+    """Return whether a directory belongs to a camera raw file."""
     photometric = integer(directory, PHOTOMETRIC, layout, 1)
     return (
         DNG_VERSION in directory
@@ -230,7 +230,7 @@ def is_raw(directory: Mapping[int, Value], layout: Layout) -> bool:
 
 
 def lost_parts(data: bytes, directory: Mapping[int, Value], layout: Layout) -> Iterator[str]:
-    """Names of what a directory holds beside the picture, and the result will not."""
+    """Yield names of a directory's contents that the result will not have."""
     if IMAGE_SOURCE_DATA in directory:
         yield "the layers (Photoshop)"
     if further := sum(1 for _ in _further_pictures(data, directory, layout)):
@@ -242,7 +242,7 @@ def lost_parts(data: bytes, directory: Mapping[int, Value], layout: Layout) -> I
 
 
 def _further_pictures(data: bytes, directory: Mapping[int, Value], layout: Layout) -> Iterator[int]:
-    """Offsets of sub-directories that hold another picture than a smaller copy of this one."""
+    """Yield offsets of sub-directories with other images than reduced copies."""
     with suppress(DamagedTiff):
         for at in numbers(directory[SUB_DIRECTORIES], layout)[:LARGEST_PAGES] if SUB_DIRECTORIES in directory else ():
             below, _ = ifd.read_directory(data, at, layout)

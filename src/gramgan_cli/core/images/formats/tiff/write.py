@@ -1,4 +1,4 @@
-"""Writing TIFF in deflated strips, row bands as they come (TIFF 6.0)."""
+"""Writing TIFF in deflated strips from row bands (TIFF 6.0)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Array = NDArray[Any]
 
 DEFLATE = 8
 ROWS = 64
-"""Rows per strip when writing."""
+"""Rows per strip."""
 
 
 class TiffWriter:
-    """Writes a TIFF page by page, in deflated strips as the rows come; BigTIFF where 4 GB might not do.
+    """Writes a TIFF page by page, in deflated strips; as BigTIFF if the file might exceed 4 GB.
 
     Args:
         file: seekable, at its start.
-        byte_count: bytes of all pixels, uncompressed.
-        exif: of any page; the file takes its byte order, which the blocks of all pages must have.
+        byte_count: size of all pixels in bytes, uncompressed.
+        exif: block of any page; it sets the file's byte order, which the blocks of all pages must have.
     """
 
     def __init__(self, file: IO[bytes], byte_count: int, exif: bytes | None) -> None:
@@ -53,9 +53,9 @@ class TiffWriter:
         dtype: np.dtype[Any],
         metadata: Metadata,
     ) -> None:
-        """Write one page from bands of (rows, width, channels) that follow one another from top to bottom.
+        """Write one page from bands (rows, width, channels), from top to bottom.
 
-        Of ``metadata`` profile, tags.XMP, resolution and the descriptive tags of EXIF go into its directory.
+        Profile, XMP, resolution and the descriptive tags of EXIF in ``metadata`` go into its directory.
         """
         offsets, counts = [], []
         predictor = 1 if dtype == np.float32 else 2
@@ -100,7 +100,7 @@ class TiffWriter:
         self._append(directory)
 
     def _resolution(self, metadata: Metadata) -> Directory:
-        """Pixels per inch, or the proportions of pixels that are not square."""
+        """Return tags for the resolution in pixels per inch, or for the aspect ratio of non-square pixels."""
         if metadata.dpi:
             unit, pairs = 2, [(round(value * 10000), 10000) for value in metadata.dpi]
         elif metadata.pixel_aspect:
@@ -113,7 +113,7 @@ class TiffWriter:
         return made | {tags.RESOLUTION_UNIT: Value(ifd.SHORT, layout.pack("H", unit))}
 
     def _append(self, directory: Directory) -> None:
-        """Write the directory at the end and link it from the one before."""
+        """Write the directory at the end and link it from the previous one."""
         layout = self._layout
         if self._file.tell() % 2:
             self._file.write(b"\0")
@@ -126,7 +126,7 @@ class TiffWriter:
         self._link = at + ifd.next_link(directory, layout)
 
     def _strip_bytes(self, strip: Array, predictor: int) -> bytes:
-        """Rows in the file's byte order; predictor 2 stores differences to the pixel on the left (section 14)."""
+        """Encode rows in the file's byte order; predictor 2 stores differences to the left pixel (section 14)."""
         if predictor == 2:
             strip = np.concatenate((strip[:, :1], strip[:, 1:] - strip[:, :-1]), axis=1)
         stored = strip.dtype.newbyteorder("<" if self._layout.order == "<" else ">")
@@ -134,7 +134,7 @@ class TiffWriter:
 
 
 def _tags_of(block: bytes | None, kept: Collection[int]) -> Directory:
-    """The tags of a block that go into a TIFF's directory."""
+    """Return the tags of a block that go into a TIFF directory."""
     if block is None:
         return {}
     source = ifd.layout_of(block)
@@ -143,7 +143,7 @@ def _tags_of(block: bytes | None, kept: Collection[int]) -> Directory:
 
 
 def _strips(bands: Iterable[Array]) -> Iterator[Array]:
-    """Rows regrouped into strips of one height (the last may be lower)."""
+    """Regroup rows into strips of equal height, except the last."""
     rest: Array | None = None
     for band in bands:
         rows = band if rest is None or not len(rest) else np.concatenate((rest, band))
