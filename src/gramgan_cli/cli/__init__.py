@@ -1,1 +1,1 @@
-"""The command line: parse, call a function of ``api``, print. Functions are imported inside the command bodies."""
+"""The command line: parse options, call the Python API, print. Commands import what they need when they run."""

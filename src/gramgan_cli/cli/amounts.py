@@ -1,4 +1,4 @@
-"""``--denoise`` and ``--style``: the position in the square of weights, and how ``--denoise`` is read."""
+"""Options ``--denoise`` and ``--style``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USUAL = read_square()
 
 
 def denoise_of(text: str | None) -> DenoiseChoice | None:
-    """'auto', or the number."""
+    """Parse ``--denoise``: 'auto' or a number from 0 to 1."""
     if text is None:
         return None
     if text == "auto":

@@ -1,4 +1,4 @@
-"""The one assembly of the command line, and the one boundary where errors become messages and exit codes."""
+"""The command line application; all errors become messages and exit codes here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gramgan_cli.core.errors import GramganError
 
 
 class _Group(TyperGroup):
-    """The commands. With --json an error that the parser finds is a document, too."""
+    """Command group that also prints the parser's errors as JSON with ``--json``."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         with _parser_errors_explained():
@@ -44,7 +44,7 @@ class _Group(TyperGroup):
 def _parser_errors_explained() -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # of the parser's own kinds, which typer names otherwise in each version
+    except Exception as error:  # the parser's exceptions, whose classes differ between typer's versions
         said = getattr(error, "format_message", None)
         if said is not None and type(error).__name__ != "NoArgsIsHelpError":
             error.message = plain(error.message)  # type: ignore[attr-defined]
@@ -53,7 +53,7 @@ def _parser_errors_explained() -> Iterator[None]:
 
 
 def _print_error(said: str) -> None:
-    """The error as the one document of --json, where none was printed."""
+    """Print an error as the JSON document of ``--json``, unless one has been printed."""
     if "--json" in sys.argv and not documents.printed:
         print_json({"error": said})
 
@@ -87,7 +87,7 @@ app.add_typer(batch.batch, name="batch")
 
 
 def _let_help_flow(group: typer.Typer) -> None:
-    """Help texts in paragraphs that fit any terminal: typer would keep the line breaks of the docstrings."""
+    """Join the lines of help paragraphs to fit any terminal width; typer would keep the docstrings' line breaks."""
     for command in group.registered_commands:
         text = command.help or inspect.getdoc(command.callback) or ""
         command.help = "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
@@ -136,10 +136,10 @@ INTERRUPTED = 130
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM, by which batch systems and shutdowns end a process, does what Ctrl-C does: nothing unfinished stays."""
+    """Handle SIGTERM, sent by batch systems and at shutdown, like Ctrl-C, so that unfinished files are removed."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut the tidying short
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal would interrupt the cleanup
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
@@ -153,14 +153,14 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 
 def main() -> None:
-    """Run the command line; ``GRAMGAN_DEBUG=1`` lets tracebacks through."""
+    """Run the command line. With ``GRAMGAN_DEBUG=1``, tracebacks are shown."""
     documents.printed = 0
     try:
         with _terminated_like_interrupted():
             app()
-    except KeyboardInterrupt:  # before the parser's own handling begins, or behind it
+    except KeyboardInterrupt:  # outside of the parser's own handling
         sys.exit(INTERRUPTED)
-    except Exception as error:  # the one place that catches everything: a user gets a sentence
+    except Exception as error:  # the one place that catches everything, so that users get a message
         if os.environ.get("GRAMGAN_DEBUG"):
             raise
         _print_error(sentence(error))
@@ -169,10 +169,10 @@ def main() -> None:
 
 
 def sentence(error: Exception) -> str:
-    """What a user reads of an error of any kind."""
+    """Message for an exception of any type."""
     if isinstance(error, GramganError):
         return explain(error)
-    if isinstance(error, OSError):  # the system's own words, for what nothing closer to it explains
+    if isinstance(error, OSError):  # system errors that no other code has explained
         name = f"{error.filename}: " if error.filename else ""
         return f"{name}{error.strerror or error}. Check that it is there and that you may read and write it."
     said = " ".join(str(error).split())[:200]

@@ -52,7 +52,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
 
 def _section(title: str, lines: list[tuple[str, str]]) -> None:
-    """A title and its lines, names aligned; nothing where there are no lines."""
+    """Print a title and its lines with aligned names; nothing if there are no lines."""
     if not lines:
         return
     output.print_line(title)

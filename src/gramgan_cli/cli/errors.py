@@ -1,4 +1,4 @@
-"""What a user of the command line can do about each kind of error: the one place where hints name options."""
+"""Hints for each type of error. Only this module names command-line options in hints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HINTS: dict[type[GramganError], Callable[[GramganError], str]] = {
     ),
     errors.OutOfMemory: lambda _: "The options for that are --tile, --model and --device cpu.",
 }
-"""The class of an error -> one more sentence. Of an error's classes the most special one counts."""
+"""Extra hint by error class; the most derived class applies."""
 
 FLAGS = {
     "allow_truncated": "--allow-truncated",
@@ -33,19 +33,19 @@ FLAGS = {
     "settings": "--set",
     "style": "--style",
 }
-"""What messages of the core call an option, in backquotes -> what the command line calls it."""
+"""Command-line flags by the names that the core's messages give options, in backquotes."""
 
 _OPTION = re.compile("`([a-z_.]+)`")
 
 
 def explain(error: GramganError) -> str:
-    """Message, hint and, where there is one for this kind of error, the options or the command that help."""
+    """Text for the user: message, hint and extra hint of an error."""
     special = next((HINTS[kind](error) for kind in type(error).__mro__ if kind in HINTS), "")
     return with_flags(" ".join(part for part in (error.message, error.hint, special) if part))
 
 
 def with_flags(text: str) -> str:
-    """A message with the options that it names as flags: "Use `format` png" as "Use --format png"."""
+    """Replace option names by flags: "Use `format` png" becomes "Use --format png"."""
     return _OPTION.sub(lambda match: FLAGS.get(match[1], match[0]), text)
 
 
@@ -61,11 +61,11 @@ _LIBRARY_WORDS = (
     (r"Input should be (.*?)\.?$", r"It must be \1."),
     (r"(?:Value|Assertion) error, (.*)", r"\1"),
 )
-"""What the library that reads values says of wrong ones, and the same in plain words."""
+"""Patterns of the parsing library's messages, and plain replacements."""
 
 
 def plain(message: str) -> str:
-    """What the parser of options says, without library wording."""
+    """Reword a message of the option parser in plain English."""
     for pattern, words in _LIBRARY_WORDS:
         changed = re.sub(rf"^{pattern}", words, message, flags=re.DOTALL)
         if changed != message:

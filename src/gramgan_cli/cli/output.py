@@ -1,4 +1,4 @@
-"""Where output goes: results to stdout (people, ``--json`` or ``--quiet``), everything else to stderr."""
+"""Output: results go to stdout (tables, ``--json`` or ``--quiet``), everything else to stderr."""
 
 from __future__ import annotations
 
@@ -19,47 +19,47 @@ from gramgan_cli.cli.errors import explain, with_flags
 from gramgan_cli.core.errors import GramganError
 
 stderr = Console(stderr=True, highlight=False)
-"""Progress, notes and errors. Rich honours NO_COLOR and falls silent on colour where it is not a terminal."""
+"""Console for progress, notes and errors. Rich honours NO_COLOR and uses colour only on a terminal."""
 
 stdout = Console(highlight=False, soft_wrap=True)
-"""Results for people."""
+"""Console for tables of results."""
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udc7f\udd00-\udfff]")
-"""Characters that steer a terminal (C0 but tab and newline, DEL, C1), turn the direction of text, or are halves of one
-(surrogates, but those that stand for a byte of a file's name)."""
+"""Control characters (C0 but tab and newline, DEL, C1), bidirectional text controls, and surrogates, except those that
+stand for bytes of a file name."""
 
 
 def printable(text: str) -> str:
-    """``text`` with control characters written as \\x1b: files and servers choose names and headers as they like."""
+    """Escape control characters, like \\x1b, since files and servers can have any names and headers."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def fail(message: str) -> None:
-    """One sentence on stderr."""
+    """Print an error to stderr."""
     stderr.print(f"[bold red]Error:[/bold red] {escape(printable(with_flags(message)))}", soft_wrap=True)
 
 
 def note(message: str) -> None:
-    """Something worth knowing that is neither result nor error."""
+    """Print a note to stderr, which is neither result nor error."""
     stderr.print(escape(printable(with_flags(message))), soft_wrap=True)
 
 
 def warn(message: str) -> None:
-    """Something that the user may want to change."""
+    """Print a warning to stderr."""
     stderr.print(f"[yellow]Warning:[/yellow] {escape(printable(with_flags(message)))}", soft_wrap=True)
 
 
 def print_fact(text: str) -> None:
-    """One plain line of result for people, never wrapped or coloured; control characters are written as \\x1b."""
+    """Print one plain line of result, never wrapped or coloured, with control characters escaped."""
     print_line(printable(text))
 
 
 def print_line(text: str) -> None:
-    """One plain line of result, never wrapped or coloured (paths that scripts read).
+    """Print one plain line of result, such as a path for scripts, never wrapped or coloured.
 
-    File names are bytes: what the terminal's encoding can't show is written as the file system stores it. Only on a
-    terminal are control characters escaped, as ``ls`` does.
+    Text that stdout's encoding can't represent is written as the bytes of the file system. Control characters are
+    escaped only on a terminal, like in ``ls``.
     """
     if sys.stdout.isatty():
         text = printable(text)
@@ -75,14 +75,14 @@ def print_line(text: str) -> None:
 @dataclass
 class _Documents:
     printed: int = 0
-    """How many the command has printed; there is to be one."""
+    """Number of JSON documents that the command has printed; at most one is expected."""
 
 
 documents = _Documents()
 
 
 def print_json(document: Any) -> None:
-    """The one document of ``--json``. Non-finite numbers are not JSON and raise ValueError."""
+    """Print the JSON document of ``--json``. Raises ValueError for non-finite numbers, which JSON lacks."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     try:
@@ -95,11 +95,11 @@ def print_json(document: Any) -> None:
 
 @contextmanager
 def errors_in_document(json: bool, empty: Mapping[str, Any]) -> Iterator[None]:
-    """Known failures of a command, where ``json``, as the one document that it promises; the error goes on.
+    """Context that prints a GramganError as the JSON document, if ``json``, and re-raises it.
 
     Args:
         json: whether the command prints JSON.
-        empty: the document's usual keys, without results; ``error`` is added.
+        empty: the document without results, to which ``error`` is added.
     """
     try:
         yield
@@ -110,17 +110,17 @@ def errors_in_document(json: bool, empty: Mapping[str, Any]) -> Iterator[None]:
 
 
 NAME_WIDTH = 24
-"""Characters that the first column of a table keeps before it is broken."""
+"""Least width of a table's first column in characters, before its text is wrapped."""
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]], texts: int = 1) -> None:
-    """A table for people. The first column names things and is narrowed last.
+    """Print a table to stdout. The first column is narrowed last.
 
     Args:
-        title: a line above it, or nothing.
-        columns: the columns' heads.
-        rows: the cells.
-        texts: how many columns, from the left, are left-aligned; the others hold numbers.
+        title: line above the table; may be empty.
+        columns: headings.
+        rows: cells.
+        texts: number of left-aligned columns, from the left; the others are right-aligned.
     """
     table = Table(title=title or None, title_justify="left")
     widest = max((len(row[0]) for row in rows), default=0)

@@ -21,7 +21,7 @@ from gramgan_cli.cli.output import stderr
 
 @contextmanager
 def counting(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for things done one by one; gives a callback for (done, in all)."""
+    """Context with a progress bar for countable work; yields a callback that takes (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
         task = bar.add_task(label, total=None)
@@ -34,7 +34,7 @@ def counting(label: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def fetching() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar for each download, from its first bytes on; gives a callback for (label, bytes so far, bytes in all)."""
+    """Context with a progress bar per download; yields a callback that takes (label, bytes done, total or None)."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

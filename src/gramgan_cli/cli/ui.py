@@ -34,7 +34,7 @@ def ui(
 
     def on_address(address: str) -> None:
         output.print_line(address)
-        sys.stdout.flush()  # whoever reads a pipe waits for this line
+        sys.stdout.flush()  # for programs that wait for the URL in a pipe
         output.note("Open this address in a browser on this computer. Ctrl-C ends the page.")
 
     serve(port, not no_browser, on_address)

@@ -1,1 +1,1 @@
-"""The page in the browser: one user, on this computer, over the package's own upscaling."""
+"""Web interface for one local user, served on this computer."""

@@ -1,4 +1,4 @@
-"""The page's addresses: what the browser asks for, and what it gets."""
+"""HTTP routes of the web interface."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(folder: Path) -> tuple[Starlette, Callable[[], None]]:
-    """The application, and what ends its work, to be called before the process ends.
+    """Create the application, and a function to call before the process ends, which stops all work.
 
     Args:
-        folder: for uploads and results that are downloaded; the caller deletes it at the end.
+        folder: folder for uploads and results for download; the caller deletes it at the end.
     """
     pages = _Pages(folder)
     routes = [
@@ -61,7 +61,7 @@ def create_app(folder: Path) -> tuple[Starlette, Callable[[], None]]:
 
 
 def _spoken(handler: Handler) -> Handler:
-    """Known failures as one sentence for the user, with status 400."""
+    """Wrap a handler so that known errors become a message for the user, with status 400."""
 
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
@@ -91,7 +91,7 @@ class _Pages:
         self._enlarger.warm_up()
 
     def end(self) -> None:
-        """Cancel the runs, and wait until no thread is at work."""
+        """Cancel all runs and wait for the threads to end."""
         self.runs.close()
         self._enlarger.close()
 
@@ -120,7 +120,7 @@ class _Pages:
         return JSONResponse(await run_in_threadpool(listing, request.query_params.get("path", "")))
 
     async def upload(self, request: Request) -> Response:
-        """One photo as the request's body; broken ones are refused and leave nothing."""
+        """Store one photo from the request's body. A photo that can't be read is refused and deleted."""
         name = request.query_params.get("name", "photo")
         key, path = self._library.upload_path(name)
         try:
@@ -139,7 +139,7 @@ class _Pages:
             raise
 
     async def open(self, request: Request) -> Response:
-        """A photo that lies on this computer."""
+        """Open a photo on this computer."""
         path = absolute(str((await request.json())["path"]))
         return JSONResponse(_facts(await run_in_threadpool(self._library.add, path)))
 
@@ -154,7 +154,7 @@ class _Pages:
         return Response(await run_in_threadpool(made), media_type="image/jpeg")
 
     async def crop(self, request: Request) -> Response:
-        """The square that is previewed, as it is."""
+        """The previewed square before upscaling, as PNG."""
 
         def made() -> bytes:
             image, icc = self._library.pixels(request.path_params["key"])
@@ -164,7 +164,7 @@ class _Pages:
         return Response(await run_in_threadpool(made), media_type="image/png")
 
     async def preview(self, request: Request) -> Response:
-        """The same square, enlarged. Of one tab's requests only the newest is answered; older ones get status 409."""
+        """The previewed square, upscaled. Only a tab's newest request is answered; older ones get status 409."""
         tab, number = request.query_params.get("tab", ""), int(request.query_params.get("number", 0))
         self._newest[tab] = max(number, self._newest.get(tab, 0))
 
@@ -184,7 +184,7 @@ class _Pages:
         return Response(result[0], media_type="image/png", headers={"X-Seconds": f"{result[1]:.2f}"})
 
     async def start(self, request: Request) -> Response:
-        """Runs over open photos, or over a folder. Results of uploads are downloaded, others go beside their photos."""
+        """Start runs over open photos or a folder. Uploads' results are downloaded; others go next to their photos."""
         wanted = await request.json()
         arguments = _arguments(wanted)
         output = absolute(wanted["output"]) if wanted.get("output") else None
@@ -192,7 +192,7 @@ class _Pages:
         if folder := wanted.get("folder"):
             runs.append(self.runs.start(Path(folder).name, [str(absolute(folder))], output, arguments))
         photos = [self._library.get(key) for key in wanted.get("photos", [])]
-        for photo in photos:  # each upload is a run of its own: two of one name would want one result's name
+        for photo in photos:  # one run per upload, since uploads of the same name would collide
             if photo.uploaded:
                 runs.append(self.runs.start_download(photo.name, photo.path, arguments))
         if named := [str(photo.path) for photo in photos if not photo.uploaded]:
@@ -205,7 +205,7 @@ class _Pages:
         return JSONResponse({})
 
     async def result(self, request: Request) -> Response:
-        """A finished file: to be saved, or with ``?show`` to be looked at."""
+        """A finished file, as a download or, with ``?show``, to be displayed."""
         items = self.runs.get(request.path_params["key"]).items
         index = request.path_params["index"]
         output = items[index].output if index < len(items) else None
@@ -232,7 +232,7 @@ def _facts(photo: PhotoFacts) -> dict[str, Any]:
 
 
 def _corner(request: Request, width: int, height: int) -> tuple[int, int]:
-    """Where the square begins, moved so that it lies inside the photo."""
+    """(x, y) of the square's top left corner, moved so that the square lies inside the photo."""
     x, y = (int(float(request.query_params.get(name, 0))) for name in ("x", "y"))
     return max(0, min(x, width - PREVIEW_SIDE)), max(0, min(y, height - PREVIEW_SIDE))
 
@@ -245,7 +245,7 @@ def _knobs(values: Any) -> Knobs:
 
 
 def _arguments(wanted: dict[str, Any]) -> UpscaleArguments:
-    """Arguments of ``upscale_all``. Results that are there are skipped, unless the user wants them replaced."""
+    """Arguments of ``upscale_all``. Existing results are skipped unless the user asks to replace them."""
     form = wanted.get("format") or "default"
     quality = wanted.get("quality")
     if form not in get_args(FormatChoice) or not (quality is None or 1 <= int(quality) <= 100):
@@ -267,7 +267,7 @@ def _arguments(wanted: dict[str, Any]) -> UpscaleArguments:
 
 
 def _size(wanted: dict[str, Any]) -> UpscaleArguments:
-    """At most one of a factor, a width and a height."""
+    """Size arguments of ``upscale_all``: at most one of factor, width and height."""
     factor, width, height = (wanted.get(name) for name in ("factor", "width", "height"))
     if factor is not None and not 0 < float(factor) <= 64:
         raise GramganError(f"The factor {factor} is not between 0 and 64.", "Choose another size.")

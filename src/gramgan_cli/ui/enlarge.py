@@ -1,6 +1,6 @@
-"""The one module of the page that upscales, by the Python API: previews of crops, and whole photos into files.
+"""Upscaling for the web interface through the Python API: previews of crops, and whole photos into files.
 
-torch takes seconds to load, so it is imported where it is used: the page is there before it.
+torch takes seconds to import, so it is imported on first use, after the page is served.
 """
 
 from __future__ import annotations
@@ -25,70 +25,70 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 PREVIEW_SIDE = 192
-"""Input pixels of a preview's side: enlarged in well under a second on two cores, with the embedded models."""
+"""Side of a preview in input pixels: takes well under a second on two cores with the embedded models."""
 
 AROUND = 32
-"""Input pixels around it that are computed with it: more than the embedded models see."""
+"""Margin of input pixels around a preview, larger than the embedded models' receptive radius."""
 
 
 class Cancelled(Exception):
-    """The user cancelled a run."""
+    """Raised from a callback when the user cancels a run."""
 
 
 @dataclass(frozen=True)
 class Knobs:
-    """The two settings that decide how a result looks, each from 0 to 1."""
+    """The two settings of a result's look, each from 0 to 1."""
 
     denoise: float
-    """How much noise, blur and JPEG blocks are taken away."""
+    """How much noise, blur and JPEG blocking is removed."""
     texture: float
-    """How much texture is invented: what the command line calls ``--style``."""
+    """How much texture is invented; ``--style`` on the command line."""
 
 
 def usual_knobs() -> Knobs:
-    """What ``gramgan upscale`` uses by default."""
+    """Defaults of ``gramgan upscale``."""
     usual = read_square()
     return Knobs(usual.denoise, usual.style)
 
 
 class Enlarger:
-    """Keeps the network of the last preview, so that the next one starts at once."""
+    """Upscales previews and files; keeps the last preview's network loaded."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._preview: tuple[Knobs, Upscaler] | None = None
         self._loading = threading.Lock()
-        """Held during imports: two threads that import torch at once may each see half of it."""
+        """Held during imports, since threads that import torch at the same time may see it partially initialised."""
         self._closed = False
         self._warm_up = threading.Thread(target=self._load_usual, name="warm-up", daemon=True)
 
     def warm_up(self) -> None:
-        """Load torch and the usual network in a thread, before the user asks for them."""
+        """Load torch and the default network in a thread, before the first preview."""
         self._warm_up.start()
 
     def _load_usual(self) -> None:
-        with self._lock, suppress(GramganError):  # the first preview says what is wrong
+        with self._lock, suppress(GramganError):  # the first preview reports the error
             self._preview_upscaler(usual_knobs())
 
     def close(self) -> None:
-        """Wait for what is being computed, and begin nothing more: Python must not end below a thread that imports."""
+        """Wait for the current computation and refuse new ones. Python must not exit while a thread is importing."""
         self._closed = True
         with self._lock:
             pass
         self._warm_up.join()
 
     def preview(self, image: Array, x: int, y: int, side: int, knobs: Knobs) -> Array:
-        """Enlarge one square of a photo, with the same values that the whole photo's result has there.
+        """Upscale one square of a photo, with the same pixels as in the whole photo's result.
 
         Args:
             image: (H, W, C), as decoded.
             x: left edge of the square, in pixels of the photo.
-            y: top edge.
-            side: its side in pixels; cut where the photo ends.
-            knobs: how it shall look.
+            y: top edge of the square.
+            side: side of the square in pixels; cropped at the photo's edges.
+            knobs: denoise and texture settings.
 
         Returns:
-            (4 h, 4 w, C) of the image's sample type.
+            (4 h, 4 w, C) in the image's dtype.
         """
         with self._lock:
             if self._closed:
@@ -109,7 +109,7 @@ class Enlarger:
             from gramgan_cli import load
 
         if self._preview is None or self._preview[0] != knobs:
-            # torch, since a converted network for every position of the knobs would take longer than the preview.
+            # The torch backend, since converting a network for each knob position would take longer than the preview.
             self._preview = knobs, load(denoise=knobs.denoise, style=knobs.texture, backend="torch")
         return self._preview[1]
 
@@ -124,21 +124,21 @@ class Enlarger:
         """Start a run over photos or folders.
 
         Args:
-            inputs: paths.
-            output: a folder for the results; None puts them beside the photos.
-            arguments: how they are made.
-            on_progress: called with the number of photos done, with fractions. It may raise ``Cancelled``: nothing
-                unfinished stays then.
+            inputs: paths of photos or folders.
+            output: folder for the results; None puts them next to the photos.
+            arguments: arguments of ``upscale_all``.
+            on_progress: called with the number of photos done, including the fraction of the current one. It may raise
+                ``Cancelled``; no unfinished file is left then.
             on_plan: called with the photos' paths.
 
         Returns:
-            An iterator that does the work and gives a result for each photo, in their order.
+            Iterator that upscales the photos and yields their results in order.
 
         Raises:
-            GramganError: what can be known before the work.
+            GramganError: the run can't start.
         """
         with self._loading:
             from gramgan_cli import upscale_all
 
-        with self._lock:  # conversion traces the network, and while torch traces, no other thread may run one
+        with self._lock:  # conversion traces the network; no other thread may run one meanwhile
             return upscale_all(inputs, output, on_progress=on_progress, on_plan=on_plan, **arguments)

@@ -1,4 +1,4 @@
-"""Folders of this computer as the page lists them, for users who don't know a path by heart."""
+"""Folder listings for the web interface's file dialog."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.capabilities import READ_SUFFIXES
 
 MOST_NAMES = 500
-"""Folders, and photos, that are listed at most."""
+"""Most folders, and most photos, in a listing."""
 
 
 def listing(text: str) -> dict[str, Any]:
-    """Folders and photos inside a folder; hidden ones are left out.
+    """List the folders and photos in a folder, without hidden ones.
 
     Args:
-        text: a path; empty is the user's home folder, and ``~`` stands for it.
+        text: path, which may begin with ``~``; empty means the user's home folder.
 
     Raises:
-        GramganError: there is no such folder, or it can't be read.
+        GramganError: the folder does not exist or can't be read.
     """
     folder = absolute(text)
     if not folder.is_dir():
@@ -45,7 +45,7 @@ def listing(text: str) -> dict[str, Any]:
 
 
 def absolute(text: str) -> Path:
-    """The path that a user typed, absolute. Raises GramganError where ``~name`` is nobody's home."""
+    """Make a path that the user typed absolute. Raises GramganError for ``~name`` of an unknown user."""
     try:
         path = Path(text.strip() or "~").expanduser()
     except RuntimeError as error:

@@ -1,7 +1,7 @@
-"""Who may talk to the page's server: the browser that opened the printed address, and nobody else.
+"""Access control: only the browser that opened the printed URL may use the server.
 
-The server listens on 127.0.0.1 only. That alone does not keep out other users of the computer, other websites (which
-can send requests to 127.0.0.1) or names that resolve to it (DNS rebinding), so every request is checked.
+The server listens on 127.0.0.1 only. This does not keep out other users of the computer, other websites (which can
+send requests to 127.0.0.1) or host names that resolve to it (DNS rebinding), so every request is checked.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""Of every response: nothing is loaded from elsewhere, shown inside another page, or kept."""
+"""Headers of all responses: no external resources, no embedding in other pages, no caching."""
 
 SAFE_METHODS = {"GET", "HEAD"}
 
 
 class Guard:
-    """Lets requests through that carry the cookie which the one-time token was exchanged for.
+    """Middleware that passes on requests with a secret cookie, which is set in exchange for a one-time token.
 
     Args:
-        app: what is guarded.
-        port: that the server listens on; the Host and Origin headers must name it.
+        app: the application.
+        port: the server's port; the Host and Origin headers must name it.
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:
@@ -47,7 +47,7 @@ class Guard:
         self.address = f"http://127.0.0.1:{port}/?token={self._token}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer what does not get through; pass on the rest. All responses get ``HEADERS``."""
+        """Answer or pass on a request. All responses get ``HEADERS``."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -64,7 +64,7 @@ class Guard:
         await (self._answer(HTTPConnection(scope)) or self._app)(scope, receive, send_with_headers)
 
     def _answer(self, request: HTTPConnection) -> ASGIApp | None:
-        """The response to a request that does not get through, or that brings the token; None lets it through."""
+        """Response to a refused request or one with the token; None passes the request on."""
         if request.headers.get("host") not in self._hosts:
             return PlainTextResponse("This server answers to 127.0.0.1 only.", 421)
         method, path = request.scope["method"], request.url.path
@@ -90,7 +90,7 @@ class Guard:
         return origin is not None and origin.removeprefix("http://") in self._hosts and origin.startswith("http://")
 
     def _take(self, token: str) -> bool:
-        """Whether it is the token; it works once."""
+        """Whether ``token`` is the one-time token, which is then used up."""
         if self._token is None or not hmac.compare_digest(self._token.encode(), token.encode()):
             return False
         self._token = None

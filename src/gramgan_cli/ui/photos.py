@@ -1,4 +1,4 @@
-"""The photos that the page shows: uploads in a folder that goes at the end, and files that lie on this computer."""
+"""Photos open in the web interface: uploads in a temporary folder, and files on this computer."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ from gramgan_cli.core.metrics.damage import Damage, estimate_damage
 Array = NDArray[Any]
 
 LARGEST_UPLOAD = 2**31
-"""Bytes of one dropped photo. Larger files are opened where they lie, which copies nothing."""
+"""Largest upload in bytes. Larger files can be opened from their folder, without a copy."""
 
 OVERVIEW_SIDE = 1200
-"""Pixels of the longer side of the picture that the crop is chosen in."""
+"""Longer side, in pixels, of the overview in which the crop is chosen."""
 
 DECODED = 2
-"""Decoded photos that are kept: the one that is shown and the one before."""
+"""Number of decoded photos kept in memory: the current one and the one before."""
 
 LONGEST_NAME = 200
-"""Characters that are kept of an upload's name."""
+"""Most characters kept of an upload's name."""
 
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """One photo that is open in the page."""
+    """A photo that is open in the web interface."""
 
     key: str
-    """What addresses call it."""
+    """Identifier in URLs."""
     name: str
-    """Its file name."""
+    """File name."""
     path: Path
     uploaded: bool
-    """Whether it is a copy that is deleted at the end."""
+    """Whether it is an uploaded copy, which is deleted at the end."""
     width: int
     height: int
     format: str
     frames: int
     warnings: tuple[str, ...]
     damage: Damage
-    """Noise and blocks, estimated."""
+    """Estimated noise, blocking and sharpness."""
 
 
 class Library:
-    """All photos that are open, by key.
+    """All open photos, by key.
 
     Args:
-        folder: where uploads are kept, each in a folder of its own, so that they keep their names.
+        folder: folder for uploads, each in its own subfolder to keep its name.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,18 +69,18 @@ class Library:
         self._lock = threading.Lock()
 
     def all(self) -> list[PhotoFacts]:
-        """The photos, in the order in which they were opened."""
+        """All photos, in the order in which they were opened."""
         return list(self._photos.values())
 
     def get(self, key: str) -> PhotoFacts:
-        """The photo of that key. Raises GramganError where it has been closed."""
+        """The photo with a key. Raises GramganError if it is not open."""
         try:
             return self._photos[key]
         except KeyError:
             raise GramganError("This photo is not open any more.", "Open it again.") from None
 
     def upload_path(self, name: str) -> tuple[str, Path]:
-        """A key and an empty place for a file of that name; whatever folders the name has are left out."""
+        """A new key, and a path in a new folder for an upload of that name; folders in the name are dropped."""
         key = secrets.token_hex(8)
         own = Path(name.replace("\\", "/")).name.replace("\0", "").strip() or "photo"
         stem, suffix = Path(own).stem[:LONGEST_NAME], Path(own).suffix[:10]
@@ -89,7 +89,7 @@ class Library:
         return key, folder / (stem.lstrip(".") + suffix)
 
     def add(self, path: Path, key: str | None = None) -> PhotoFacts:
-        """Open a photo; with the key of ``upload_path``, an upload. Raises GramganError for what can't be read."""
+        """Open a photo, or an upload with its key from ``upload_path``. Raises GramganError if it can't be read."""
         uploaded = key is not None
         try:
             photo = open_photo(path.read_bytes(), path.name if uploaded else str(path))
@@ -114,7 +114,7 @@ class Library:
         return facts
 
     def close(self, key: str) -> None:
-        """Forget a photo; an upload's file goes."""
+        """Close a photo; an upload is deleted."""
         facts = self._photos.pop(key, None)
         self._decoded.pop(key, None)
         if facts is not None and facts.uploaded:
@@ -125,7 +125,7 @@ class Library:
         shutil.rmtree(self._folder / key, ignore_errors=True)
 
     def pixels(self, key: str) -> tuple[Array, bytes | None]:
-        """(H, W, C) of the first frame, and its colour profile."""
+        """Pixels (H, W, C) of the first frame, and its ICC profile."""
         facts = self.get(key)
         with self._lock:
             if key in self._decoded:
@@ -143,7 +143,7 @@ class Library:
 
 
 def shown(image: Array) -> Image.Image:
-    """(H, W, C) of any sample type as a picture of 8 bits, for the screen."""
+    """Convert (H, W, C) of any dtype to an 8-bit picture for the screen."""
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
     elif image.dtype == np.float32:
@@ -152,14 +152,14 @@ def shown(image: Array) -> Image.Image:
 
 
 def as_png(image: Array, icc: bytes | None) -> bytes:
-    """A PNG for the screen, with the photo's colour profile."""
+    """Encode an 8-bit PNG for the screen, with the photo's ICC profile."""
     file = io.BytesIO()
     shown(image).save(file, "PNG", compress_level=1, icc_profile=icc)
     return file.getvalue()
 
 
 def as_overview(image: Array, icc: bytes | None) -> bytes:
-    """A small JPEG of the whole photo; transparency is laid on white."""
+    """Encode a small JPEG of the whole photo, with transparency on white."""
     picture = shown(image[:: _step(image), :: _step(image)])
     picture.thumbnail((OVERVIEW_SIDE, OVERVIEW_SIDE))
     if picture.mode in ("RGBA", "LA"):
@@ -171,5 +171,5 @@ def as_overview(image: Array, icc: bytes | None) -> bytes:
 
 
 def _step(image: Array) -> int:
-    """Every how manieth pixel is enough for the overview, with twice its size left to average over."""
+    """Subsampling step for the overview that leaves at least twice its size to average over."""
     return max(1, int(max(image.shape[:2])) // (2 * OVERVIEW_SIDE))

@@ -1,4 +1,4 @@
-"""Runs over whole photos: one after another in a thread, with progress, and cancelled when the user says so."""
+"""Queue of runs over whole photos, in a thread, with progress and cancellation."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ class Item:
 
 @dataclass
 class Run:
-    """One press of the button."""
+    """A run that the user started."""
 
     key: str
     title: str
     inputs: tuple[str, ...]
     output: Path | None
-    """The folder of its results; None: beside each photo."""
+    """Folder of its results; None means next to each photo."""
     arguments: UpscaleArguments
     download: bool
-    """Whether results lie in the temporary folder, to be saved through the browser."""
+    """Whether results go to the temporary folder, for download by the browser."""
     state: State = "waiting"
     progress: float = 0.0
-    """0 to 1."""
+    """Fraction done, 0 to 1."""
     items: list[Item] = field(default_factory=list)
     error: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
     def facts(self) -> dict[str, Any]:
-        """What the page shows of it."""
+        """The run's state as JSON for the page."""
         return {
             "key": self.key,
             "title": self.title,
@@ -80,11 +80,11 @@ class Run:
 
 
 class Runs:
-    """The queue of runs and the thread that does them.
+    """The queue of runs and its worker thread.
 
     Args:
-        enlarger: does the work.
-        folder: where results that are to be downloaded are kept, each run's in a folder of its own.
+        enlarger: upscales the photos.
+        folder: folder for results for download, with a subfolder per run.
     """
 
     def __init__(self, enlarger: Enlarger, folder: Path) -> None:
@@ -95,21 +95,21 @@ class Runs:
         self._thread.start()
 
     def all(self) -> list[Run]:
-        """The runs, the newest first."""
+        """All runs, newest first."""
         return list(reversed(self._runs.values()))
 
     def get(self, key: str) -> Run:
-        """The run of that key. Raises GramganError for an unknown one."""
+        """The run with a key. Raises GramganError if it is unknown."""
         if key not in self._runs:
             raise GramganError("There is no such run.", "Start it again.")
         return self._runs[key]
 
     def start(self, title: str, inputs: Sequence[str], output: Path | None, arguments: UpscaleArguments) -> Run:
-        """Put a run over files of this computer at the end of the queue."""
+        """Queue a run over files on this computer."""
         return self._start(Run(secrets.token_hex(8), title, tuple(inputs), output, arguments, download=False))
 
     def start_download(self, title: str, upload: Path, arguments: UpscaleArguments) -> Run:
-        """Put a run over an upload at the end of the queue; its result gets a folder of its own."""
+        """Queue a run over an upload, whose result gets its own folder."""
         key = secrets.token_hex(8)
         (self._folder / key).mkdir(parents=True)
         return self._start(Run(key, title, (str(upload),), self._folder / key, arguments, download=True))
@@ -120,14 +120,14 @@ class Runs:
         return run
 
     def cancel(self, key: str) -> None:
-        """Stop a run; results that are finished stay."""
+        """Cancel a run; finished results are kept."""
         run = self.get(key)
         run.stop.set()
         if run.state == "waiting":
             run.state = "cancelled"
 
     def close(self) -> None:
-        """Cancel everything, and wait until nothing unfinished is left on the disk."""
+        """Cancel all runs, and wait until unfinished files are removed."""
         for run in self._runs.values():
             run.stop.set()
         self._queue.put(None)

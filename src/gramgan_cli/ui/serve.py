@@ -1,4 +1,4 @@
-"""Serving the page: a port on this computer, the address with its token, and the end that leaves nothing behind."""
+"""Serving the web interface on a local port, and cleaning up at the end."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from gramgan_cli.ui.app import create_app
 from gramgan_cli.ui.guard import Guard
 
 PREFIX = "gramgan-ui-"
-"""How the temporary folders of uploads begin."""
+"""Prefix of the temporary folders of uploads."""
 
 LOCK = "in-use"
-"""A file in such a folder that its process holds locked."""
+"""File in a temporary folder that its process keeps locked."""
 
 GRACE_SECONDS = 2
-"""How long open connections may take to end after Ctrl-C."""
+"""Seconds that open connections may take to end after Ctrl-C."""
 
 
 def serve(port: int, open_browser: bool, on_address: Callable[[str], None]) -> None:
     """Serve the page until Ctrl-C, then delete the uploads.
 
     Args:
-        port: 0 for a free one.
-        open_browser: open the address in the user's browser, where there is a screen.
-        on_address: called with the address once it answers.
+        port: port number; 0 for any free port.
+        open_browser: open the URL in the user's browser, if there is a display.
+        on_address: called with the URL once the server answers.
 
     Raises:
-        GramganError: the port is taken.
+        GramganError: the port can't be used.
     """
     _clear_old_folders()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
@@ -63,7 +63,7 @@ def serve(port: int, open_browser: bool, on_address: Callable[[str], None]) -> N
                 target=_announce, args=(server, guard.address, open_browser, on_address), daemon=True
             ).start()
             try:
-                with suppress(KeyboardInterrupt):  # uvicorn raises the signal again that ended it
+                with suppress(KeyboardInterrupt):  # uvicorn raises the signal that ended it again
                     server.run(sockets=[listener])
             finally:
                 end()
@@ -73,7 +73,7 @@ def serve(port: int, open_browser: bool, on_address: Callable[[str], None]) -> N
 
 def _listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if sys.platform != "win32":  # there it would let two servers share the port
+    if sys.platform != "win32":  # on Windows, this option would let two servers share the port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
@@ -96,14 +96,14 @@ def _announce(server: uvicorn.Server, address: str, open_browser: bool, on_addre
 
 
 def _has_screen() -> bool:
-    """Whether a browser can show itself: text browsers would take over the terminal."""
+    """Whether there is a display for a graphical browser; a text browser would take over the terminal."""
     if sys.platform in ("win32", "darwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _clear_old_folders() -> None:
-    """Delete the uploads that killed processes left."""
+    """Delete the folders of uploads that killed processes left behind."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError, GramganError):
             if not is_held(folder / LOCK):

@@ -96,7 +96,7 @@ def build_db(
 
 
 def _show(bank: Bank, json: bool, quiet: bool) -> None:
-    """Print the bank's provenance, as the options want it."""
+    """Print the bank's provenance, in the format of the options."""
     provenance = bank.provenance
     if json:
         print_json({"file": str(bank.path), "entries": provenance.entries, **asdict(provenance)})

@@ -28,14 +28,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 class BorderChoice(StrEnum):
-    """How a picture goes on outside while it is reduced."""
+    """Border handling when downscaling."""
 
     symmetric = "symmetric"
     replicate = "replicate"
 
 
 class Level(StrEnum):
-    """How badly a picture is damaged."""
+    """Severity of a degradation."""
 
     mild = "mild"
     medium = "medium"
@@ -121,7 +121,7 @@ def degrade(
 def _say_written(
     written: list[Path], folder: Path, how: Mapping[str, str | int | None], quiet: bool, json: bool
 ) -> None:
-    """The LR files, in the form that was asked for."""
+    """Print the LR files written, in the format of the options."""
     if json:
         print_json({**how, "written": [str(path) for path in written]})
     elif quiet:

@@ -14,7 +14,7 @@ from gramgan_cli.cli.progress import counting
 
 
 class ModeChoice(StrEnum):
-    """Which mask."""
+    """Kind of mask."""
 
     grid = "grid"
     sliding = "sliding"

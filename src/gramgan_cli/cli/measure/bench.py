@@ -21,7 +21,7 @@ MEASURE, WRITE, RUN = "What is measured", "Pictures", "How it runs"
 
 
 class Convention(StrEnum):
-    """How PSNR and SSIM are measured."""
+    """Convention of PSNR and SSIM."""
 
     modern = "modern"
     classic = "classic"
@@ -157,7 +157,7 @@ def bench(
 
 
 def _print(measured: Measured, json: bool) -> None:
-    """What was found, on stdout; how, and what could not be measured, on stderr."""
+    """Print results to stdout; conventions and failures to stderr."""
     from gramgan_cli.engines.measure import tables
 
     for failure in measured.failures:

@@ -36,14 +36,14 @@ Licence = Annotated[str | None, typer.Option("--licence", help="SPDX identifier 
 
 
 class WeightsFormat(StrEnum):
-    """What ``export`` writes."""
+    """File format of ``export``."""
 
     safetensors = "safetensors"
     onnx = "onnx"
 
 
 class WeightsPrecision(StrEnum):
-    """How exactly ``export`` stores weights."""
+    """Precision of the weights that ``export`` writes."""
 
     fp32 = "fp32"
     fp16 = "fp16"
@@ -274,14 +274,14 @@ def _size(bytes_: int) -> str:
 
 
 SUMMARY = ("name", "trained_for", "arch", "scale", "parameters", "licence", "path", "url", "size", "sha256", "pull")
-"""The facts of a summary, in their order."""
+"""Keys shown in a summary, in order."""
 MOST_LINES = 6
-"""Scores, and facts of the training record, that a summary shows."""
+"""Most score lines, and most training record lines, in a summary."""
 LONGEST_LINE = 160
 
 
 def _summary(facts: Mapping[str, Any]) -> Iterator[str]:
-    """About twenty lines: what fits a screen."""
+    """Summarise a model in about twenty lines, to fit a screen."""
     for key in SUMMARY:
         value = facts.get(key)
         if value not in (None, "", 0):

@@ -1,4 +1,4 @@
-"""How a training run looks in the terminal."""
+"""Display of a training run in the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gramgan_cli.engines.train.callbacks import TrainCallbacks
 
 
 class TrainDisplay(TrainCallbacks):
-    """A progress bar with ETA and rate on a terminal; a line per row of metrics elsewhere."""
+    """Shows a progress bar on a terminal, and a line per row of metrics elsewhere."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
@@ -54,29 +54,29 @@ class TrainDisplay(TrainCallbacks):
             self._task = None
 
     def on_prepare(self, done: int, total: int) -> None:
-        """Photos decoded so far."""
+        """Show the number of decoded photos."""
         self.bar.update(self._track("Preparing photos", 0, total), completed=done)
         if done == total:
             self._drop()
 
     def on_note(self, text: str) -> None:
-        """One line worth reading."""
+        """Print a note unless quiet."""
         if not self.quiet:
             note(text)
 
     def on_begin(self, done: int, total: int) -> None:
-        """The loop starts."""
+        """Start the progress bar."""
         self._began, self._first = time.monotonic(), done
         self._track("Training", done, total)
 
     def on_step(self, done: int) -> None:
-        """A step is over."""
+        """Update steps and rate."""
         assert self._task is not None
         rate = (done - self._first) / max(1e-9, time.monotonic() - self._began)
         self.bar.update(self._task, completed=done, rate=f"{rate:.2f} steps/s")
 
     def on_metrics(self, row: Mapping[str, Any]) -> None:
-        """A row went into the metrics."""
+        """Show a row of metrics."""
         parts = [f"{key.removeprefix('loss.')} {value:.5g}" for key, value in row.items() if key != "step"]
         text = "  ".join(parts)
         if self.bar.disable:
@@ -87,5 +87,5 @@ class TrainDisplay(TrainCallbacks):
                 self.bar.console.print(f"step {row['step']}  {text}")
 
     def on_end(self) -> None:
-        """The loop is over."""
+        """Remove the progress bar."""
         self._drop()

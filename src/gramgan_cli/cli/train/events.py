@@ -1,4 +1,4 @@
-"""``gramgan train --json``: what a run reports, one JSON object a line on stdout."""
+"""``gramgan train --json``: events of a run on stdout, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gramgan_cli.engines.train.callbacks import TrainCallbacks
 
 
 def print_event(event: str, **values: Any) -> None:
-    """One line. Numbers that are not finite become null: JSON has none."""
+    """Print one event. Non-finite numbers become null, since JSON lacks them."""
     plain = {key: value if _is_json(value) else None for key, value in values.items()}
     sys.stdout.write(json.dumps({"event": event, **plain}, allow_nan=False) + "\n")
     sys.stdout.flush()
@@ -23,20 +23,20 @@ def _is_json(value: Any) -> bool:
 
 
 class TrainEvents(TrainCallbacks):
-    """Events ``note``, ``begin``, ``metrics`` and ``end``; the command adds ``result`` as the last one."""
+    """Prints the events ``note``, ``begin``, ``metrics`` and ``end``; the command adds ``result`` at the end."""
 
     def on_note(self, text: str) -> None:
-        """One line for the user."""
+        """Print the event ``note``."""
         print_event("note", text=text)
 
     def on_begin(self, done: int, total: int) -> None:
-        """The loop starts."""
+        """Print the event ``begin``."""
         print_event("begin", step=done, steps=total)
 
     def on_metrics(self, row: Mapping[str, Any]) -> None:
-        """A row was added to the metrics."""
+        """Print the event ``metrics``."""
         print_event("metrics", **row)
 
     def on_end(self) -> None:
-        """The loop is over."""
+        """Print the event ``end``."""
         print_event("end")

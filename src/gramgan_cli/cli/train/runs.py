@@ -1,4 +1,4 @@
-"""``gramgan runs``: what lies in run folders."""
+"""``gramgan runs``: list, show and compare training runs."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def train(
 
 
 def _settings(named: Mapping[str, Any], chosen: Sequence[str]) -> dict[str, Any]:
-    """What options say of the recipe, by key; ``--set`` comes last and wins, and of one key the last one."""
+    """Recipe settings from the options, by key. ``--set`` overrides the others; the last one of a key applies."""
     from gramgan_cli.recipes.convert import split_setting
 
     settings = {key: value for key, value in named.items() if value is not None}
@@ -209,7 +209,7 @@ def _settings(named: Mapping[str, Any], chosen: Sequence[str]) -> dict[str, Any]
 
 
 def _print_recipes(json: bool) -> None:
-    """The recipes, one line each, or as a JSON document."""
+    """Print all recipes as a table or a JSON document."""
     from gramgan_cli.cli.output import print_table
     from gramgan_cli.recipes.load import list_recipes
 

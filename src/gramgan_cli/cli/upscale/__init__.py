@@ -1,1 +1,1 @@
-"""``gramgan upscale``: its options, and what it shows."""
+"""``gramgan upscale``: options and output."""

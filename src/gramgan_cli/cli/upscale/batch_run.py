@@ -1,4 +1,4 @@
-"""``gramgan upscale`` with records: what is asked, and what is shown while and after it runs."""
+"""``gramgan upscale`` with records: options and output of batch runs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from gramgan_cli.engines.upscale.session import Session
 
 LINE_EVERY = 30.0
-"""Seconds between two lines of progress where standard error is no terminal (logs of batch systems)."""
+"""Seconds between progress lines if stderr is not a terminal (logs of batch systems)."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The options of batch runs as they were given."""
+    """The command's options of batch runs, as given."""
 
     engine: Literal["local", "ray"] | None
     address: str | None
@@ -48,13 +48,13 @@ class BatchCall:
     options: BatchOptions
     asked: Asked
     plain: bool
-    """Whether nothing in the call speaks of a batch run: it is a folder, and shown as single pictures are."""
+    """Whether the call has no sign of a batch run but a folder; its output is then that of single pictures."""
 
 
 def batch_call(inputs: tuple[str, ...], output: str | None, upscale: UpscaleOptions, asked: Asked) -> BatchCall | None:
-    """What the call says of a batch run; None where it is about single pictures, or records are not wanted.
+    """Options of a batch run; None if the call is for single pictures, or without records.
 
-    It is a batch run by an option of batch runs, a list, a URL, or a folder whose results go into another.
+    A call is a batch run if it has an option of batch runs, a list, a URL, or a folder with another output folder.
     """
     if (asked.address or asked.workers or asked.cores_per_worker != 1) and asked.engine != "ray":
         raise UsageError("--address, --workers and --cores-per-worker are for Ray.", "Add --engine ray.")
@@ -95,7 +95,7 @@ def _speaks_of_batch(inputs: Sequence[str], output: str | None) -> bool:
 
 
 def _into_folder(inputs: Sequence[str], output: str) -> bool:
-    """Whether the results of a folder go into a folder."""
+    """Whether a folder is upscaled into a folder."""
     if "-" in (*inputs, output):
         return False
     as_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
@@ -105,7 +105,7 @@ def _into_folder(inputs: Sequence[str], output: str) -> bool:
 
 
 def run(call: BatchCall, json: bool, quiet: bool) -> None:
-    """Run, show, and exit with 1 where photos failed."""
+    """Run the batch and show it. Exits with 1 if photos failed."""
     from gramgan_cli.api.upscale.batch import ClusterOptions, engine_for
     from gramgan_cli.engines.batch.run import Run
 
@@ -135,7 +135,7 @@ def run(call: BatchCall, json: bool, quiet: bool) -> None:
 
 
 class _Display:
-    """What a user, a log or a script sees of a run."""
+    """Shows a batch run on a terminal, in a log or as JSON."""
 
     def __init__(self, call: BatchCall, json: bool, quiet: bool) -> None:
         self._json, self._quiet, self._plain = json, quiet, call.plain
@@ -150,12 +150,12 @@ class _Display:
 
     @contextmanager
     def showing(self, work: Run) -> Iterator[None]:
-        """The bar, while the run lasts."""
+        """Context that shows the progress bar during the run."""
         with PhotoBar(work.counts.photos, work.counts.settled) as self._bar:
             yield
 
     def found(self, work: Run) -> None:
-        """The photos that need nothing."""
+        """Report the photos that are left out or done already."""
         from gramgan_cli.engines.upscale.result import Result
 
         if work.plan.results and not self._quiet:
@@ -172,7 +172,7 @@ class _Display:
                 self._print(line_of(result, self._quiet))
 
     def result(self, result: Result) -> None:
-        """One photo's result."""
+        """Report one photo's result."""
         result = in_flags(result)
         if self._written:
             result = replace(
@@ -196,22 +196,22 @@ class _Display:
             self._print(line_of(result, self._quiet))
 
     def _print(self, line: str) -> None:
-        with redirect_stdout(self._stdout):  # Ray's own is turned away
+        with redirect_stdout(self._stdout):  # standard output is redirected while Ray runs
             self._bar.print(line)
 
     def _worded(self, text: str) -> str:
-        """Paths as the user wrote them."""
+        """Replace absolute paths by paths as the user wrote them."""
         for path, written in self._written:
             below = "" if written == "." else written + os.sep
             text = written if text == path else text.replace(path + os.sep, below)
         return text
 
     def part(self, through: float) -> None:
-        """How many photos of this run went through the network, in parts."""
+        """Update the bar; ``through`` is the number of photos upscaled in this run, with the current one's fraction."""
         self._bar.advance(self._before + through)
 
     def progress(self, counts: Counts) -> None:
-        """Photos done; a line now and then where there is no bar."""
+        """Update the bar; without one, print a line every ``LINE_EVERY`` seconds."""
         self._before = counts.before
         self._bar.advance(counts.settled)
         now = time.monotonic()
@@ -222,7 +222,7 @@ class _Display:
             out.note(f"{counts.settled} of {counts.photos} photos, {counts.failed} failed, {rate:.2f} photos/s{left}")
 
     def summary(self, work: Run, counts: Counts) -> None:
-        """The end of it: one document, or a line."""
+        """Print the JSON document or the summary line at the end of the run."""
         if self._json:
             header = work.weights.header
             facts = {
@@ -250,7 +250,7 @@ class _Display:
 
 
 def _as_written(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """(whole path, as the user wrote it) of each, where these differ; the longest first."""
+    """(absolute path, path as the user wrote it) of the texts where these differ; longest first."""
     pairs = ((os.path.abspath(text), str(Path(text))) for text in texts)  # noqa: PTH100
     return sorted(((path, text) for path, text in pairs if path != text), key=lambda pair: -len(pair[0]))
 

@@ -1,4 +1,4 @@
-"""Contradictions between options of ``gramgan upscale`` that show before any file is looked at."""
+"""Checks of ``gramgan upscale``'s options that need no file access."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_options(
     size: SizeChoice,
     json: bool,
 ) -> None:
-    """Contradictions that need no look at any file."""
+    """Raise UsageError for options that contradict each other."""
     factor, width, height, fit = size.factor, size.width, size.height, size.fit
     if overwrite and skip_existing:
         raise UsageError("--overwrite and --skip-existing contradict each other.", "Give one of them.")
@@ -32,7 +32,7 @@ def check_options(
 
 
 def check_attention(ref: Path | None, save_attention: Path | None, inputs: list[str]) -> None:
-    """``--save-attention`` needs something to look at, twice."""
+    """Raise UsageError if ``--save-attention`` is used without a reference, or with input that can't be read twice."""
     if save_attention and ref is None:
         raise UsageError("--save-attention shows what came from a reference.", "Name one with --ref.")
     if save_attention and "-" in inputs:

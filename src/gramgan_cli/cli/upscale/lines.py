@@ -1,4 +1,4 @@
-"""What ``gramgan upscale`` shows while it runs and prints of each picture, the same for pictures and for folders."""
+"""Output lines and the progress bar of ``gramgan upscale``, for pictures and batch runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def runs(session: Session) -> str:
-    """The line that says what runs: 'Running photo and photo-gan (denoise 1, style 0.8) on cpu with ncnn.'"""
+    """Describe the session: 'Running photo and photo-gan (denoise 1, style 0.8) on cpu with ncnn.'"""
     from gramgan_cli.core.weights.mixing.mixture import Mixture
     from gramgan_cli.core.weights.mixing.square import CORNERS, automatic_style, position_of
 
@@ -35,18 +35,18 @@ def runs(session: Session) -> str:
 
 
 def in_flags(result: Result) -> Result:
-    """The result with the options that its messages name as flags."""
+    """The result with option names in its messages replaced by flags."""
     warnings = [*map(with_flags, result.warnings)]
     return replace(result, error=result.error and with_flags(result.error), warnings=warnings)
 
 
 def _listed(names: Sequence[str]) -> str:
-    """'a', 'a and b', 'a, b and c'."""
+    """Join names: 'a', 'a and b', 'a, b and c'."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 class DamageNote:
-    """Once a run, the note that a photo looks clean, or damaged beyond what was asked for."""
+    """Prints, once per run, advice that ``--denoise`` does not suit a photo."""
 
     def __init__(self, model: str) -> None:
         from gramgan_cli.core.weights.mixing.square import automatic_style
@@ -54,7 +54,7 @@ class DamageNote:
         self._given = automatic_style(model) is not None
 
     def __call__(self, result: Result) -> None:
-        """Look at one result; the first one that there is advice for is noted."""
+        """Check one result; print the advice if it is the first."""
         from gramgan_cli.core.metrics.damage import Damage, advice
 
         if self._given or None in (result.denoise, result.noise, result.blocking, result.sharpness):
@@ -68,18 +68,18 @@ class DamageNote:
 
 
 def left_out(results: Sequence[str]) -> str:
-    """The line that says how many pictures are not enlarged again."""
+    """Line about results of earlier runs that are left out."""
     if len(results) == 1:
         return f"Left out {results[0]}, a result of an earlier run."
     return f"Left out {len(results)} pictures, results of earlier runs. To enlarge one again, name it."
 
 
 NAMED = 5
-"""Files of other kinds that are named one by one."""
+"""Most files in unsupported formats that are named."""
 
 
 def foreign(found: Sequence[tuple[str, str]]) -> str:
-    """The line that counts and names pictures of kinds that are not read."""
+    """Line that counts and names pictures in unsupported formats."""
     files = ", ".join(f"{path} ({kind})" for path, kind in found[:NAMED])
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     what = "1 file of a kind" if len(found) == 1 else f"{len(found)} files of kinds"
@@ -87,7 +87,7 @@ def foreign(found: Sequence[tuple[str, str]]) -> str:
 
 
 def line_of(result: Result, quiet: bool = False) -> str:
-    """The line of a result: with its sizes and, where it is known, the time."""
+    """Line of a result: path, sizes and time, if known; only the path if ``quiet``."""
     assert result.output is not None
     if quiet:
         return result.output
@@ -100,28 +100,28 @@ def line_of(result: Result, quiet: bool = False) -> str:
 
 
 def summarise(done: int, skipped: int, failed: Sequence[str], more: str = "") -> None:
-    """Counts, and the failures once more by name."""
+    """Print the counts, and the failed pictures by name."""
     out.note(f"{done} upscaled, {skipped} skipped, {len(failed)} failed.{more}")
     for name in failed:
         out.note(f"  failed: {name}")
 
 
 class _Count(ProgressColumn):
-    """Photos that are done, of all."""
+    """Column with photos done and in total."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{int(task.completed)}/{task.total:.0f}")
 
 
 class _Rate(ProgressColumn):
-    """Photos per second."""
+    """Column with photos per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.2f} photos/s" if task.speed else "")
 
 
 class PhotoBar:
-    """One progress bar on stderr: photos, photos per second, time left. Off where stderr is no terminal."""
+    """Progress bar on stderr with photos, photos per second and time left; hidden if stderr is not a terminal."""
 
     def __init__(self, total: int, completed: float = 0) -> None:
         self._progress = Progress(
@@ -151,12 +151,12 @@ class PhotoBar:
         self._progress.stop()
 
     def advance(self, completed: float) -> None:
-        """Show how many photos are done, with fractions; never fewer than before."""
+        """Set the number of photos done, including fractions; it never decreases."""
         self._completed = min(max(completed, self._completed), self._total)
         self._progress.update(self._task, completed=self._completed)
 
     def print(self, line: str) -> None:
-        """Print a line of result to stdout; above the bar, where both are shown on one terminal."""
+        """Print a line of result to stdout, above the bar if both are on the same terminal."""
         if self._shared and self._running:
             encoding = sys.stdout.encoding or "utf-8"
             shown = line.encode(encoding, "backslashreplace").decode(encoding)

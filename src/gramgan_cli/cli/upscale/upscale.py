@@ -264,7 +264,7 @@ def upscale(
 
 @contextmanager
 def _document_of_errors(json: bool) -> Iterator[None]:
-    """With ``--json``, errors found before the work are a document, too."""
+    """Context that prints a GramganError as the JSON document, if ``json``, and re-raises it."""
     try:
         yield
     except GramganError as error:
@@ -276,12 +276,12 @@ def _document_of_errors(json: bool) -> Iterator[None]:
 def _run_files(
     inputs: list[str], output: str | None, options: UpscaleOptions, save_attention: Path | None, json: bool, quiet: bool
 ) -> None:
-    """Upscale pictures without records, show each result, and exit with 1 where one failed."""
+    """Upscale pictures without records and show the results. Exits with 1 if one failed."""
     from gramgan_cli.api.upscale.files import FileRun
     from gramgan_cli.engines.upscale.inputs import STANDARD
 
     work = FileRun(options, out.note)
-    if not quiet and work.session.backend:  # an interpolation is what its name says
+    if not quiet and work.session.backend:  # interpolations have no backend to report
         out.note(runs(work.session))
     plan = work.prepare(inputs, output, save_attention)
     jobs = plan.jobs
@@ -311,7 +311,7 @@ def _run_files(
 
 
 def _refuse(where: str, options: dict[str, Any]) -> None:
-    """Options that would do nothing in this kind of run."""
+    """Raise UsageError for options that have no effect in this kind of run."""
     for name, value in options.items():
         if value is not None:
             raise UsageError(f"{name} does nothing in {where}.", "Leave it out.")
@@ -319,7 +319,7 @@ def _refuse(where: str, options: dict[str, Any]) -> None:
 
 @contextmanager
 def _stopped_at(jobs: list[Job], overwrite: bool) -> Iterator[None]:
-    """After Ctrl-C, how many results there are, and how to go on."""
+    """Context that reports, after Ctrl-C, how many results there are and how to resume."""
     from gramgan_cli.engines.upscale.plan import finished_since
 
     began = time.time()
@@ -332,7 +332,7 @@ def _stopped_at(jobs: list[Job], overwrite: bool) -> Iterator[None]:
 
 
 def _show(result: Result, bar: PhotoBar, quiet: bool, json: bool, to_stdout: bool) -> None:
-    """One picture's result to stdout, everything else to stderr."""
+    """Print one picture's result to stdout, errors and warnings to stderr."""
     if result.error:
         out.fail(result.error)
         return
@@ -344,7 +344,7 @@ def _show(result: Result, bar: PhotoBar, quiet: bool, json: bool, to_stdout: boo
 
 
 def _model_facts(session: Session) -> dict[str, Any]:
-    """What the results were made with."""
+    """Description of the model for the JSON document."""
     header = session.header
     return {
         "name": session.name,

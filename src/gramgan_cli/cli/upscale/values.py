@@ -1,4 +1,4 @@
-"""What values of ``gramgan upscale``'s options mean: boxes, formats, tiles and sizes of memory."""
+"""Parsing option values of ``gramgan upscale``: boxes, formats, tiles and memory sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def box_of(text: str | None) -> tuple[int, int] | None:
-    """'3840x2160' as numbers."""
+    """Parse '3840x2160' into (width, height)."""
     if text is None:
         return None
     match = re.fullmatch(r"([1-9]\d{0,6})[xX×]([1-9]\d{0,6})", text)
@@ -23,13 +23,13 @@ def box_of(text: str | None) -> tuple[int, int] | None:
 
 
 def format_of(name: str | None) -> FormatChoice:
-    """A format by any of its names."""
+    """Normalise a format's name: 'jpeg' to 'jpg', 'tif' to 'tiff', None to 'default'."""
     named: dict[str | None, FormatChoice] = {None: "default", "jpeg": "jpg", "tif": "tiff"}
     return named[name] if name in named else cast("FormatChoice", name)
 
 
 def tile_of(text: str) -> TileChoice:
-    """'auto', or the number."""
+    """Parse a tile side: 'auto', 0 or at least 16."""
     if text == "auto":
         return "auto"
     if not re.fullmatch(r"\d{1,6}", text) or 0 < int(text) < 16:
@@ -38,7 +38,7 @@ def tile_of(text: str) -> TileChoice:
 
 
 def bytes_of(text: str | None) -> int | None:
-    """'4G' as bytes."""
+    """Parse a memory size such as '4G' into bytes."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)i?B?", text, re.IGNORECASE)
