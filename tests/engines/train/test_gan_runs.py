@@ -14,30 +14,15 @@ import torch
 from safetensors.torch import load_file
 from tiny_gan import free_port, make_training, tiny
 from torch.distributed.elastic.multiprocessing.api import SignalException
-from train_photos import blurred_noise
 
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.weights import store
-from gramgan_cli.engines.data.bank import build_bank
 from gramgan_cli.engines.train.check_recipe import check_recipe
 from gramgan_cli.engines.train.options import TrainResult
 from gramgan_cli.engines.train.parallel.processes import parse_gpus, start
 from gramgan_cli.engines.train.warm_start import find_content_weights
 from gramgan_cli.recipes.load import load_recipe
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return blurred_noise(tmp_path_factory.mktemp("photos"), 5, (100, 80), by=2)
-
-
-@pytest.fixture(scope="module")
-def bank(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small texture bank of these photos."""
-    path = tmp_path_factory.mktemp("bank") / "bank.safetensors"
-    build_bank(photos, path, max_patches=300)
-    return path
 
 
 def command(*words: object) -> list[str]:

@@ -13,13 +13,11 @@ import torch.multiprocessing as mp
 from gan_reference import plain_gram, plain_step
 from safetensors.torch import load_file
 from tiny_gan import CPU, free_port, gradients, make_batch, make_training, tiny
-from train_photos import blurred_noise
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
 from gramgan_cli.core.archs.discriminators.gramgan import DiscriminatorVGGStyle
 from gramgan_cli.core.data.crops import Batch
-from gramgan_cli.engines.data.bank import build_bank
 from gramgan_cli.engines.train.parallel.group import Group, TorchGroup
 from gramgan_cli.engines.train.steps.content import ContentTraining
 from gramgan_cli.engines.train.steps.gan import recipe_mask
@@ -28,19 +26,6 @@ from gramgan_cli.engines.train.steps.step_seed import step_seed
 from gramgan_cli.engines.train.steps.texture_term import TextureTerm
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.schema import Recipe
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return blurred_noise(tmp_path_factory.mktemp("photos"), 5, (100, 80), by=2)
-
-
-@pytest.fixture(scope="module")
-def bank(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small texture bank of these photos."""
-    path = tmp_path_factory.mktemp("bank") / "bank.safetensors"
-    build_bank(photos, path, max_patches=300)
-    return path
 
 
 def full_grams(bank: Path, centered: bool) -> torch.Tensor:

@@ -11,11 +11,16 @@ CHROMA = 0.3
 """Weight of the two chroma planes relative to luma. The eye resolves chroma less, and papers measure luma only."""
 
 
-def luma_and_differences(rgb: Tensor) -> Tensor:
-    """Convert RGB (B, 3, H, W) in [0, 1] to (Y, 0.3 Cb, 0.3 Cr): ITU-R BT.601, full range, chroma centred on 0."""
+def luma_and_differences(rgb: Tensor, chroma: float = CHROMA) -> Tensor:
+    """Convert RGB (B, 3, H, W) in [0, 1] to (Y, Cb, Cr): ITU-R BT.601, full range, chroma centred on 0.
+
+    Args:
+        rgb: the images.
+        chroma: weight of the two chroma planes.
+    """
     red, green, blue = rgb.unbind(1)
     of_red, of_green, of_blue = LUMA
     luma = of_red * red + of_green * green + of_blue * blue
     return torch.stack(
-        (luma, CHROMA * 0.5 * (blue - luma) / (1 - of_blue), CHROMA * 0.5 * (red - luma) / (1 - of_red)), dim=1
+        (luma, chroma * 0.5 * (blue - luma) / (1 - of_blue), chroma * 0.5 * (red - luma) / (1 - of_red)), dim=1
     )

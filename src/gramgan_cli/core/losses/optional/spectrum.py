@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gramgan_cli.core.losses.colours import CHROMA, luma_and_differences
+from gramgan_cli.core.losses.colours import luma_and_differences
 
 WINDOW, STEP = 16, 8
 """Side and stride of the transformed windows in pixels. A grid of 4 px falls on the fifth of nine frequencies."""
@@ -36,7 +36,7 @@ def local_power(image: Tensor) -> Tensor:
         (B, 3, 144, rows, columns). The 144 entries are the 16 x 9 frequencies of a mean-free, Hann-weighted window.
     """
     line = torch.hann_window(WINDOW, dtype=image.dtype, device=image.device)
-    planes = luma_and_differences(image) / torch.tensor([1.0, CHROMA, CHROMA]).to(image).view(1, 3, 1, 1)
+    planes = luma_and_differences(image, chroma=1.0)
     windows = planes.unfold(2, WINDOW, STEP).unfold(3, WINDOW, STEP)
     windows = (windows - windows.mean((-1, -2), keepdim=True)) * line.outer(line)
     power = torch.fft.rfft2(windows).abs().square().flatten(-2).movedim(-1, 2)
