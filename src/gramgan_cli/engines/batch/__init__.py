@@ -1,1 +1,1 @@
-"""Upscaling archives: runs over any number of photos that keep records, can be stopped, joined and divided."""
+"""Batch runs over any number of photos, with records: they can be stopped, resumed, sharded and run in parallel."""

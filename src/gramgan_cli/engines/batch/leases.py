@@ -1,9 +1,9 @@
-"""Leases: of several workers, of one run or of many, exactly one works on a result.
+"""Leases, which ensure that only one worker of all runs works on a result.
 
-A lease is a file that exactly one worker can create. What its owner leaves behind when it dies is taken over: by a
-second lease of the same result with the next number, which again exactly one can create. The lease of an owner on this
-computer expires when the lock that it held is free; that of one elsewhere when its heartbeat is older than
-``EXPIRES_AFTER`` (clocks may differ by a minute). A lease goes when the photo's record is written.
+A lease is a file that exactly one worker can create. If its owner dies, another worker takes over by creating the
+lease with the next number, which again only one can create. A lease of an owner on this computer expires when the
+owner's lock is free; that of an owner elsewhere, when its heartbeat is older than ``EXPIRES_AFTER`` (clocks may differ
+by a minute). A lease is released when the photo's record is written.
 """
 
 from __future__ import annotations
@@ -29,57 +29,57 @@ from gramgan_cli.core.io.locations import Location, Missing
 from gramgan_cli.core.io.locks import exclusive, is_held
 
 FOLDER, WORKERS = "_leases", "_workers"
-"""Folders inside the folder of records."""
+"""Subfolders of the records folder."""
 
 HEARTBEAT_EVERY = 30.0
-"""Seconds between two heartbeats."""
+"""Seconds between heartbeats."""
 
 EXPIRES_AFTER = 180.0
-"""Seconds after the last heartbeat at which an owner's leases expire."""
+"""Seconds from the last heartbeat until an owner's leases expire."""
 
 _LOOKS = 5
-"""How often a lease that can neither be made nor read is looked at again."""
+"""Number of retries for a lease that can neither be created nor read."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A result that is ours to make."""
+    """A lease held by this worker."""
 
     key: str
     number: int
-    """1, or one more than the expired leases before it."""
+    """1 plus the number of expired leases before it."""
     existed: bool
-    """Whether something that is not known as ours was at the result's location before anybody worked on it."""
+    """Whether a file that may not be a result of these runs was at the result's location before any worker started."""
 
     @property
     def deaths(self) -> int:
-        """How many owners died over the photo."""
+        """Number of owners that died while working on the photo."""
         return self.number - 1
 
 
 def key_of(result: str) -> str:
-    """A file name for the lease of a result, which is named as in ``Job.key``."""
+    """File name of the lease for a result, given its ``Job.key``."""
     return hashlib.sha256(result.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def leased_keys(records: Location) -> set[str]:
-    """The keys of all leases that are there, valid and expired."""
+    """Keys of all existing leases, valid and expired."""
     return {file.name.partition(".")[0] for file in (records / FOLDER).files()}
 
 
 def release(records: Location, leases: Iterable[tuple[str, int]]) -> None:
-    """Delete leases, (key, number), with those before them."""
+    """Delete leases, given as (key, number), and their predecessors."""
     (records / FOLDER).remove(f"{key}.{number}" for key, last in leases for number in range(last, 0, -1))
 
 
 def _lock_file(owner: str) -> Path:
-    """In a folder of the user's own, since one that another made can't be written to: others tell by heartbeats."""
+    """Lock file of an owner, in a folder per user, since others' folders aren't writable; others use heartbeats."""
     user = f"-{os.getuid()}" if sys.platform != "win32" else ""
     return Path(tempfile.gettempdir()) / f"gramgan-workers{user}" / f"{owner}.lock"
 
 
 class Heartbeat:
-    """The heartbeat of a worker, or of the run that speaks for workers; until it is closed or its process ends."""
+    """Heartbeat of a worker, or of a run on behalf of its workers, until it is closed or its process ends."""
 
     def __init__(self, records: Location) -> None:
         self._records = records
@@ -92,7 +92,7 @@ class Heartbeat:
         self._thread.start()
 
     def close(self) -> None:
-        """Let all leases of the owner expire."""
+        """Stop the heartbeat, so that all leases of the owner expire."""
         self._closing.set()
         self._thread.join(HEARTBEAT_EVERY)
         self._held.close()
@@ -107,19 +107,18 @@ class Heartbeat:
             try:
                 self._beat()
             except GramganError:
-                # A store that is away for a moment: the next beat comes soon, and leases outlast several.
+                # Storage may be unavailable for a moment. The next heartbeat follows soon, and leases outlast several.
                 continue
 
 
 class Holder:
-    """One worker that takes leases.
+    """Takes leases for one worker.
 
     Args:
-        records: folder of records.
-        run: the owner of the run's own heartbeat. While the run lives, its workers' leases are valid for all other
-            runs, whether the workers live or not: it repeats what they left, and its records of what they finished may
-            still be on their way.
-        made_with: what this worker's results are made with, as text.
+        records: records folder.
+        run: owner of the run's own heartbeat. While the run is alive, other runs treat its workers' leases as valid
+            even if the workers died: the run repeats their photos, and records of finished ones may not be written yet.
+        made_with: model and options of this worker's results, as text.
     """
 
     def __init__(self, records: Location, run: str, made_with: str = "") -> None:
@@ -127,18 +126,18 @@ class Holder:
         self._mine = Heartbeat(records)
 
     def close(self) -> None:
-        """Let whatever is still leased expire, as far as the run does not speak for it."""
+        """Let the remaining leases expire, unless the run keeps them valid."""
         self._mine.close()
 
     def take(self, key: str, existed: bool) -> Lease | None:
-        """The lease of a result, or None where a living worker has it.
+        """Take the lease of a result; None if a living worker has it.
 
         Args:
-            key: from ``key_of``.
-            existed: whether something is at the result's location now.
+            key: key from ``key_of``.
+            existed: whether there is a file at the result's location now.
 
         Raises:
-            GramganError: what is at the lease's location can't be read.
+            GramganError: the lease's file can't be read.
         """
         number, unreadable = 1, 0
         while True:
@@ -150,35 +149,35 @@ class Holder:
                 before = content_of(file)
             except Missing as error:
                 unreadable += 1
-                if unreadable > _LOOKS:  # a link to nothing
+                if unreadable > _LOOKS:  # a dangling link
                     raise GramganError(
                         f"{file.text} can't be read.", "Delete it: it only says who works on a photo."
                     ) from error
-                number = 1  # released this moment
+                number = 1  # released meanwhile
                 continue
-            except GramganError as error:  # a folder, a pipe
+            except GramganError as error:  # not a regular file
                 raise GramganError(error.message, "Delete it: it only says who works on a photo.") from error
             if before.get("owner") != self._mine.owner and is_valid(self._records, before, self._run):
                 return None
-            # What one with other weights or options began is nothing that we may take for our own.
+            # A result begun with other weights or options must not be taken for this run's.
             existed = bool(before.get("existed", True)) if before.get("made_with") == self._made_with else existed
             number += 1
 
 
 def clear_old_heartbeats(records: Location) -> None:
-    """Delete the heartbeats of workers that have long ended."""
+    """Delete heartbeats that are older than a day."""
     folder = records / WORKERS
     day_ago = time.time() - 86_400
     old = []
     for file in folder.files():
-        with suppress(Missing):  # its owner has just ended
+        with suppress(Missing):  # its owner ended meanwhile
             if _time(content_of(file)) < day_ago:
                 old.append(file.name)
     folder.remove(old)
 
 
 def is_leased(records: Location, key: str) -> bool:
-    """Whether a living worker has the result."""
+    """Whether a living worker has the lease of a result."""
     last: dict[str, Any] | None = None
     number = 1
     while True:
@@ -190,7 +189,7 @@ def is_leased(records: Location, key: str) -> bool:
 
 
 def content_of(file: Location) -> dict[str, Any]:
-    """What a lease or a heartbeat says. One that stays empty was left by an owner that died over it: {}."""
+    """Read a lease or heartbeat; {} if it stays empty because its owner died while writing it."""
     for pause in (0.0, 1.0):
         time.sleep(pause)
         try:
@@ -202,20 +201,20 @@ def content_of(file: Location) -> dict[str, Any]:
 
 
 def _time(heartbeat: dict[str, Any]) -> float:
-    """Seconds since 1970; 0 for a damaged one."""
+    """Time of a heartbeat in seconds since 1970; 0 if damaged."""
     value = heartbeat.get("time", 0)
     return float(value) if isinstance(value, int | float) else 0.0
 
 
 def is_valid(records: Location, lease: dict[str, Any], run: str | None = None) -> bool:
-    """Whether a lease is held, by its owner or, for all but the workers of its own ``run``, by the run."""
+    """Whether the lease's owner is alive or, unless it belongs to ``run``, the owner's run."""
     speakers = [lease.get("owner"), lease.get("run") if lease.get("run") != run else None]
     return any(lives(records, speaker) for speaker in speakers if isinstance(speaker, str))
 
 
 def lives(records: Location, owner: str) -> bool:
-    """Whether the owner of a heartbeat lives, as far as can be told from here."""
-    if not re.fullmatch(r"[\w.-]+", owner):  # a damaged note
+    """Whether the owner of a heartbeat is alive, by its lock on this computer or its last heartbeat."""
+    if not re.fullmatch(r"[\w.-]+", owner):  # a damaged lease
         return False
     if owner.startswith(f"{socket.gethostname()}-") and _lock_file(owner).is_file():
         return is_held(_lock_file(owner))

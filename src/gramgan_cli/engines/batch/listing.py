@@ -1,4 +1,4 @@
-"""Which photos a batch run is about: what ``find`` finds, and what manifests list; and which shard they belong to."""
+"""Finding the photos of a batch run, from inputs and manifests, and dividing them into shards."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gramgan_cli.engines.upscale.inputs import Found, Search, find
 from gramgan_cli.engines.upscale.plan import Job
 
 MANIFESTS = (".txt", ".jsonl", ".parquet")
-"""Endings of files that list photos."""
+"""Endings of manifests: files that list photos."""
 
 
 def find_photos(inputs: Sequence[str], search: Search) -> Iterator[Found]:
-    """All photos that the inputs name: pictures, folders, globs and manifests, here or elsewhere.
+    """Yield all photos that the inputs name: pictures, folders, globs and manifests, local or at URLs.
 
     Raises:
-        GramganError: an input that is not there or names no picture.
+        GramganError: an input does not exist or names no picture.
     """
     for text in inputs:
         if is_manifest(text):
@@ -31,7 +31,7 @@ def find_photos(inputs: Sequence[str], search: Search) -> Iterator[Found]:
 
 
 def _listed(manifest: Location) -> Iterator[Found]:
-    """The photos of a manifest; their results mirror the folders below their longest common one."""
+    """Photos of a manifest. Their results mirror the folders below the longest common folder."""
     files = [_entry(entry, manifest) for entry in _entries(manifest)]
     common = _common([file.parts[:-1] for file in files])
     for file in files:
@@ -44,17 +44,17 @@ def _listed(manifest: Location) -> Iterator[Found]:
 
 
 def is_manifest(text: str) -> bool:
-    """Whether an input is a list of photos, by its ending."""
+    """Whether an input is a manifest, by its ending."""
     return PurePosixPath(text).suffix.lower() in MANIFESTS
 
 
 def of_shard(jobs: Iterable[Job], number: int, count: int) -> list[Job]:
-    """The jobs of one of ``count`` fixed parts. A photo's part depends on its own name only, not on the others."""
+    """Jobs of shard ``number`` of ``count``. A photo's shard depends only on its own name."""
     return [job for job in jobs if _hash(job.key) % count == number % count]
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:
-    """'3/8' as (3, 8); (0, 1), which is everything, for None. Numbers may start at 0 or at 1: 8/8 is 0/8."""
+    """Parse '3/8' into (3, 8), and None into (0, 1), which is everything. Numbers start at 0 or 1: 8/8 is 0/8."""
     if text is None:
         return 0, 1
     number, _, count = text.partition("/")
@@ -68,7 +68,7 @@ def _hash(text: str) -> int:
 
 
 def _entries(manifest: Location) -> Iterator[str]:
-    """The paths that a manifest lists."""
+    """Yield the paths in a manifest."""
     content = manifest.read()
     kind = manifest.suffix.lower()
     if kind == ".parquet":
@@ -115,14 +115,14 @@ def _parquet_paths(content: bytes, name: str) -> Iterator[str]:
 
 
 def _entry(path: str, manifest: Location) -> Location:
-    """What a line of a manifest names; a relative path is relative to the manifest's folder."""
+    """Location of a manifest's entry. Relative paths are relative to the manifest's folder."""
     if is_url(path) or Path(path).is_absolute():
         return locate(path)
     return manifest.parent / path if not isinstance(manifest, LocalPath) else locate(str(manifest.parent.path / path))
 
 
 def _common(folders: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """The longest beginning that all have."""
+    """Longest common prefix of the folders."""
     first, last = min(folders), max(folders)
     length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return first[:length]

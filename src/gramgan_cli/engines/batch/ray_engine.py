@@ -1,8 +1,8 @@
-"""The engine that spreads a run over a Ray cluster: workers are actors of Ray Data, which load the weights once.
+"""Engine that runs a batch on a Ray cluster: workers are Ray Data actors that load the weights once.
 
-Only names of photos and their records travel through Ray; pictures go from their location to the worker and from
-there to their result's, so Ray's memory stays flat whatever their number. Ray starts actors anew that died and
-repeats what they had in work; leases see to it that nothing is written twice.
+Only jobs and records go through Ray. Workers read photos from and write results to their locations, so that Ray's
+memory use does not grow with the number of photos. Ray restarts actors that died and repeats their tasks; leases
+ensure that nothing is written twice.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ from gramgan_cli.engines.upscale.plan import Job
 from gramgan_cli.engines.upscale.session import open_session
 
 FEWEST_PER_TASK = 16
-"""Photos of one task, where there are enough: the start of a task costs some milliseconds."""
+"""Photos per task, if there are enough, since starting a task takes some milliseconds."""
 
 TASKS_PER_WORKER = 8
-"""At least so many tasks for each worker, so that none is idle for long at the end."""
+"""Least number of tasks per worker, so that workers are not idle for long at the end."""
 
 MOST_TASKS = 20_000
-"""Tasks of one run; more slow Ray's own bookkeeping down. More photos have larger tasks, of ``CHUNK`` at most."""
+"""Most tasks per run, since more slow Ray down. More photos make larger tasks, up to ``CHUNK``."""
 
 MODELS = "_models"
-"""Folder inside the folder of records with the weights that workers load."""
+"""Subfolder of the records folder with the weights that workers load."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the user says of the cluster."""
+    """Options of the cluster."""
 
     address: str | None
-    """As ``ray.init`` takes it; None: the one of this computer if it runs one, else one of our own."""
+    """Address for ``ray.init``; None means this computer's cluster if it runs one, else a new one."""
     workers: int | None
-    """None: as many as there is room for."""
+    """Number of workers; None means as many as fit."""
     cores: int
     """CPU cores per worker."""
 
 
 class _Actor:
-    """A worker behind the interface of Ray Data."""
+    """A worker with the interface of a Ray Data actor."""
 
     def __init__(self, options: WorkerOptions, weights: str | None, upscale: UpscaleOptions, cores: int) -> None:
         import torch
@@ -69,7 +69,7 @@ class _Actor:
             self._worker = Worker(options, replace(open_session(upscale), name=name))
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """{"job": [Job, ...]} -> {"settled": [Settled, ...]}."""
+        """Process {"job": [Job, ...]}; return {"settled": [Settled, ...]}."""
         import numpy as np
 
         settled = list(self._worker.process(list(batch["job"])))
@@ -80,9 +80,9 @@ class _Actor:
 
 @contextmanager
 def ray_engine(run: Run, cluster: Cluster) -> Iterator[Engine]:
-    """Connect to the cluster, or start one here, for as long as the block lasts.
+    """Context that connects to the cluster or starts one on this computer, and yields the engine.
 
-    Raises GramganError where there is none, or no room for a worker.
+    Raises GramganError if there is no cluster or no room for a worker.
     """
     ray = _ray(cluster.address)
     ours = not ray.is_initialized()
@@ -113,7 +113,7 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
         needs["memory"] = upscale.max_memory
     upscale = replace(upscale, device="auto" if on_gpus else "cpu")
     if weights.content is None:
-        open_session(upscale)  # says here, not in every worker, which options it does not take
+        open_session(upscale)  # raises for invalid options here instead of in every worker
     shipped = _shipped(run.records, weights)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -139,7 +139,7 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
 
 
 def _shipped(records: Location, weights: Weights) -> str | None:
-    """Put the weights where all workers find them: nodes need no model store, and all work with the very same file."""
+    """Write the weights into the records folder, so that all nodes load the same file and need no model store."""
     if weights.content is None:
         return None
     where = records / f"{MODELS}/{weights.sha256}.safetensors"
@@ -149,13 +149,13 @@ def _shipped(records: Location, weights: Weights) -> str | None:
 
 
 def _ray(address: str | None) -> Any:
-    # Where we start the cluster it sends no usage reports, and leaves CUDA_VISIBLE_DEVICES alone. Its C++ parts print
-    # to the terminal; all that matters of it comes as exceptions.
+    # A cluster started here sends no usage reports and does not change CUDA_VISIBLE_DEVICES. Its C++ parts would print
+    # to the terminal; everything that matters also arrives as an exception.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address is not None and _is_here(address) and (Path.home() / ".ray" / "auth_token").is_file():
-        # A cluster of this computer asks for the user's token; Ray itself shows it only where no address is named.
+        # A cluster on this computer requires the user's token, which Ray sends by itself only if no address is given.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
@@ -166,7 +166,7 @@ def _ray(address: str | None) -> Any:
 
 
 def _is_here(address: str) -> bool:
-    """Whether a cluster's address is one of this computer."""
+    """Whether a cluster's address is on this computer."""
     host = address.rpartition("://")[2].rpartition(":")[0]
     try:
         return host in ("localhost", "127.0.0.1", socket.gethostname(), socket.gethostbyname(socket.gethostname()))
@@ -190,17 +190,17 @@ def _connect(ray: Any, address: str | None) -> None:
 
 
 def _join_or_start(ray: Any, quiet: Mapping[str, Any]) -> None:
-    """Join the cluster that this computer runs, or start one that lasts as long as the run.
+    """Join this computer's cluster, or start one for the run.
 
-    Ray would write a token for the latter into the home folder: it gets one of its own through the environment.
+    For a new cluster, Ray would write a token into the home folder; it gets one through the environment instead.
     """
     try:
         ray.init("auto", **quiet)
     except ConnectionError:
         if not (Path.home() / ".ray" / "auth_token").is_file() and "RAY_AUTH_TOKEN_PATH" not in os.environ:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        # Without a dashboard its process has one duty left, usage reports. It asks the cloud's metadata server where it
-        # runs even where reports are off, and no option keeps it from starting.
+        # Without a dashboard, the API server only sends usage reports. Even with reports off, it queries the cloud's
+        # metadata server, and no option prevents it from starting.
         with mock.patch.object(ray._private.services, "start_api_server", return_value=("", None)):
             ray.init("local", **quiet)
 
@@ -217,7 +217,7 @@ def _wants_gpus(device: str, weights: Weights, resources: Mapping[str, float]) -
 
 
 def _task_count(photos: int, workers: int) -> int:
-    """Into how many tasks the photos are cut."""
+    """Number of tasks that the photos are divided into."""
     size = max(min(FEWEST_PER_TASK, -(-photos // (TASKS_PER_WORKER * workers))), -(-photos // MOST_TASKS))
     return -(-photos // min(CHUNK, size))
 

@@ -1,4 +1,4 @@
-"""Recording a run's results: rows are written now and then, and leases go once their rows are safe."""
+"""Recording a run's results. Rows are written in batches; a lease is released once its row is on disk."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from gramgan_cli.engines.batch.leases import release
 from gramgan_cli.engines.batch.records import RecordWriter, Row
 
 FLUSH_ROWS, FLUSH_SECONDS = 1_000, 15.0
-"""How many rows, and for how long, may wait before they are written."""
+"""Most rows to buffer, and most seconds between flushes."""
 
 
 class RecordBuffer:
-    """The rows that wait to be written, with their leases: these go once the rows are safe."""
+    """Buffers rows and their leases; leases are released once their rows are on disk."""
 
     def __init__(self, writer: RecordWriter, records: Location) -> None:
         self._writer, self._records = writer, records
@@ -21,7 +21,7 @@ class RecordBuffer:
         self._flushed = time.monotonic()
 
     def add(self, row: Row, lease: tuple[str, int]) -> None:
-        """Take a row and its lease; write them if it is time."""
+        """Add a row and its lease; flush if the buffer is full or old."""
         self._writer.add(row)
         self._leases.append(lease)
         if self._writer.waiting >= FLUSH_ROWS or time.monotonic() - self._flushed > FLUSH_SECONDS:
@@ -35,6 +35,6 @@ class RecordBuffer:
         self._flushed = time.monotonic()
 
     def close(self) -> None:
-        """Flush, and put the run's files together."""
+        """Flush, and merge the run's files."""
         self.flush()
         self._writer.close()

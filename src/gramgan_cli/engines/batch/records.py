@@ -1,7 +1,7 @@
-"""The records of batch runs: a folder of Parquet files, one row for every photo that a run is done with.
+"""The records of batch runs: a folder of Parquet files with one row per finished or failed photo.
 
-Only whole files are ever added, so that several runs can write beside each other and anybody can read meanwhile.
-Names that begin with ``_`` are not records; readers of Parquet folders (pyarrow, Spark, DuckDB) leave them out too.
+Only complete files are added, so that several runs can write at once while others read. Names that begin with ``_``
+are not records; readers of Parquet folders (pyarrow, Spark, DuckDB) also skip them.
 Paths are relative, so that photos, results and records can be moved together.
 """
 
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = RECORDS
-"""Name of the folder of records inside the folder of results."""
+"""Name of the records folder inside the results folder."""
 
 RUNS = "_runs"
-"""Folder inside it with a JSON file per run: what it was asked."""
+"""Subfolder of the records folder with a JSON file per run: its options."""
 
 LOST = "Delete it: results that it recorded are known by their marks, their times are lost."
 
 
 @dataclass(frozen=True)
 class Row:
-    """One photo's record: its result, and what it is known by wherever the folders are moved."""
+    """Record of one photo: its result, and paths that stay valid if the folders are moved together."""
 
     job: Job
     result: Result
     output: str | None
-    """Path of the result relative to the folder of results; None where it failed."""
+    """Path of the result relative to the results folder; None if it failed."""
 
     def columns(self) -> dict[str, Any]:
-        """The row as it is stored."""
+        """Values of the row by column, as stored."""
         result = self.result
         sizes = {"input": result.input_size or (None, None), "output": result.output_size or (None, None)}
         found: dict[str, Any] = {
@@ -65,7 +65,7 @@ class Row:
 
 
 def pyarrow_parquet() -> Any:
-    """pyarrow's Parquet module; a clear error where it is not installed."""
+    """Import pyarrow's Parquet module. Raises GramganError if it is not installed."""
     try:
         import pyarrow.parquet
     except ImportError as error:
@@ -77,7 +77,7 @@ def pyarrow_parquet() -> Any:
 
 
 def schema() -> pa.Schema:
-    """Columns and their types."""
+    """Columns of the records and their types."""
     import pyarrow as pa
 
     text, count = pa.string(), pa.int64()
@@ -114,7 +114,7 @@ def schema() -> pa.Schema:
 
 
 def check_folder(records: Location) -> None:
-    """Raise GramganError where something else than a folder has the name of the records."""
+    """Raise GramganError if ``records`` exists and is not a folder."""
     if isinstance(records, LocalPath) and not records.path.is_dir() and os.path.lexists(records.path):
         what = "a link to nothing" if records.path.is_symlink() else "a file"
         raise GramganError(
@@ -123,15 +123,15 @@ def check_folder(records: Location) -> None:
 
 
 def storable(text: str) -> str:
-    """Each path as another text that Parquet can hold.
+    """Escape a path to text that Parquet can hold; different paths give different texts.
 
-    Bytes that are no UTF-8 are written out as \\xff, and a backslash twice.
+    Bytes that are not UTF-8 become \\xff, and a backslash is doubled.
     """
     return text.replace("\\", "\\\\").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def restored(text: str) -> str:
-    """The path that ``storable`` was given."""
+    """Inverse of ``storable``."""
     parts = re.split(r"(\\\\|\\x[0-9a-f]{2})", text)
     stored = b"".join(
         b"\\" if part == "\\\\" else bytes.fromhex(part[2:]) if part.startswith("\\x") else part.encode()
@@ -141,14 +141,14 @@ def restored(text: str) -> str:
 
 
 def _text(value: Any) -> Any:
-    """Texts for people as Parquet can hold them."""
+    """Escape text, or a list of texts, for Parquet; not reversible."""
     if isinstance(value, list):
         return [_text(one) for one in value]
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def encoded(rows: Iterable[Row]) -> bytes:
-    """The rows as a Parquet file."""
+    """Encode rows as a Parquet file."""
     import pyarrow as pa
 
     content = io.BytesIO()
@@ -157,19 +157,19 @@ def encoded(rows: Iterable[Row]) -> bytes:
 
 
 def part_names(folder: Location) -> list[str]:
-    """The Parquet files of a folder of records."""
+    """Names of the Parquet files in a records folder."""
     return [file.name for file in folder.files() if file.suffix == ".parquet" and file.name[0] not in "._"]
 
 
 def read_table(content: bytes) -> pa.Table:
-    """A Parquet file's table, read in this thread: pyarrow's own may still run when the process ends, and abort it."""
+    """Read a Parquet file in this thread, since pyarrow's threads can abort the process if it ends meanwhile."""
     import pyarrow as pa
 
     return pyarrow_parquet().ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
 
 
 def read_part(file: Location, columns: Sequence[str] | None = None) -> pa.Table:
-    """One Parquet file of records (or of these columns of them). A file that holds none is an error that names it."""
+    """Read one Parquet file of records, or some of its columns. Raises GramganError if it has no records."""
     try:
         content = file.read()
         table = read_table(content)
@@ -187,19 +187,19 @@ def _first_line(error: Exception) -> str:
 
 
 class MadeWith(NamedTuple):
-    """What results are made with: those of equal values are equal for one picture."""
+    """Model and options of results. Results with equal values are identical for the same picture."""
 
     model: str | None
-    """None where the result was there before any run."""
+    """Name of the model; None if the result existed before any run."""
     model_sha256: str | None
     settings: str
 
 
 class Recorded(NamedTuple):
-    """What the records say of a result."""
+    """Recorded facts of a result."""
 
     output: str | None
-    """Relative to the folder of results."""
+    """Path relative to the results folder."""
     error: str | None
     finished: datetime
     made_with: MadeWith
@@ -214,7 +214,7 @@ class Recorded(NamedTuple):
 
     @property
     def source(self) -> str:
-        """The photo, as far as it is where it was."""
+        """Path or URL of the photo at the time of the record."""
         return f"{self.root.rstrip('/')}/{self.below}" if self.root else self.below
 
 
@@ -225,11 +225,11 @@ _VALUES = (
 
 
 class Merged:
-    """All that a folder of records (or some Parquet files) says of each result, read again as files are added.
+    """Merged records of a folder or of Parquet files, by result; ``read`` again adds new files.
 
-    Of several records of one result one that says it is done wins, then the latest.
+    Of several records of a result, successful ones win, then the latest.
 
-    ``seen`` are names of files that ``read`` leaves out.
+    ``seen`` are names of files that ``read`` skips.
     """
 
     COLUMNS = ("key", *_VALUES)
@@ -238,11 +238,11 @@ class Merged:
         self.seen = set(seen)
         self.by_key: dict[str, Recorded] = {}
         self.refused: dict[str, Recorded] = {}
-        """Failures of photos whose result would be that of another, by photo."""
+        """Failures of photos whose result path is taken by another photo, by photo."""
         self._kinds: dict[MadeWith, MadeWith] = {}
 
     def read(self, folder: Location) -> None:
-        """Read what a folder of records holds and was not read yet; the folder need not be there."""
+        """Read the files of a records folder that were not read yet; the folder may not exist."""
         for pause in (0.0, 0.05, 0.2, 1.0, None):
             try:
                 for name in part_names(folder):
@@ -251,13 +251,13 @@ class Merged:
                         self.seen.add(name)
                 return
             except Missing as error:
-                # A run that ends puts its files together into one: look again. A link to nothing stays.
+                # A run that ends merges its files, so list them again. Only a dangling link stays missing.
                 if pause is None:
                     raise GramganError(f"{folder.text} holds a link to nothing: {error.message}", LOST) from error
                 time.sleep(pause)
 
     def add(self, table: pa.Table) -> None:
-        """Take the rows of one file in."""
+        """Add the rows of one file."""
         columns = [table.column(name).to_pylist() for name in self.COLUMNS]
         for key, output, error, finished, model, sha256, settings, run, root, below, *facts in zip(
             *columns, strict=True
@@ -280,7 +280,7 @@ class Merged:
 
 
 class RecordWriter:
-    """Writes one run's rows: a new file now and then, put together at the end."""
+    """Writes the rows of a run: one file per flush, merged at the end."""
 
     def __init__(self, folder: Location, run: str) -> None:
         self._folder, self._run = folder, run
@@ -288,16 +288,16 @@ class RecordWriter:
         self._waiting: list[Row] = []
 
     def add(self, row: Row) -> None:
-        """Take a row; it is safe after the next ``flush``."""
+        """Add a row, to be written by the next ``flush``."""
         self._waiting.append(row)
 
     @property
     def waiting(self) -> int:
-        """Rows that are not safe yet."""
+        """Number of rows that are not written yet."""
         return len(self._waiting)
 
     def flush(self) -> None:
-        """Write all rows that wait."""
+        """Write all waiting rows as a new file."""
         if not self._waiting:
             return
         name = f"{self._run}-{len(self._parts):06}.parquet"
@@ -306,7 +306,7 @@ class RecordWriter:
         self._waiting.clear()
 
     def close(self) -> None:
-        """Write what waits and put the run's files together; a reader may see rows twice meanwhile, never none."""
+        """Flush and merge the run's files. A reader may see rows twice meanwhile, but never misses any."""
         self.flush()
         if len(self._parts) < 2:
             return
@@ -322,14 +322,14 @@ class RecordWriter:
 
 
 def note_run(folder: Location, run: str, facts: dict[str, Any]) -> None:
-    """Write down what a run was asked, and, once it is through, when that was."""
+    """Write the JSON file of a run: its options and, once it has ended, the time."""
     (folder / f"{RUNS}/{run}.json").write(json.dumps(facts, indent=1).encode())
 
 
 def noted_runs(folder: Location) -> Iterator[dict[str, Any]]:
-    """What the runs of a folder of records were asked, oldest first."""
+    """Yield the facts of all runs of a records folder, oldest first."""
     for file in (folder / RUNS).files():
-        if file.suffix != ".json" or file.name.startswith("."):  # being written, or left over
+        if file.suffix != ".json" or file.name.startswith("."):  # unfinished files
             continue
         hint = "Delete it: it only says what a run was asked, so that reports know how many photos are left."
         try:
@@ -344,4 +344,4 @@ def noted_runs(folder: Location) -> Iterator[dict[str, Any]]:
 
 
 FACTS: dict[str, type] = {"run": str, "photos": int, "shard": str, "inputs": list, "output": str}
-"""What every note of a run says, and as what."""
+"""Required keys of a run's JSON file, and their types."""

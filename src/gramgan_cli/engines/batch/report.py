@@ -1,4 +1,4 @@
-"""What the records of batch runs say when they are put together."""
+"""Report over the records of batch runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gramgan_cli.engines.batch.records import FOLDER, RUNS, Merged, Recorded, no
 
 @dataclass(frozen=True)
 class Failure:
-    """A photo that has no result."""
+    """A failed photo."""
 
     input: str
     error: str
@@ -23,29 +23,29 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """How far the photos are."""
+    """Summary of records."""
 
     photos: int | None
-    """How many there are, as the latest runs counted them; None where only single record files were named."""
+    """Total number of photos, as counted by the latest runs; None if only single record files were given."""
     done: int
     failures: tuple[Failure, ...]
     models: tuple[str, ...]
-    """What the results were made with; 'unknown' for those that were there before."""
+    """Models of the results; 'unknown' for results that existed before any run."""
 
     @property
     def left(self) -> int:
-        """Photos that no record speaks of yet."""
+        """Number of photos without a record."""
         return max(0, (self.photos or 0) - self.done - len(self.failures))
 
 
 def make_report(manifests: Sequence[str]) -> Report:
-    """Put records together.
+    """Make a report over records.
 
     Args:
-        manifests: Parquet files of records, folders of them, or folders of results with their records inside; paths or
-            URLs. A photo that several speak of counts once: done if any says so.
+        manifests: Parquet files of records, records folders, or results folders with records inside; paths or URLs. A
+            photo with several records counts once, as done if any of them is.
 
-    Raises GramganError where something is not there or holds no records.
+    Raises GramganError if a location does not exist or has no records.
     """
     merged = Merged()
     totals: dict[str, list[dict[str, Any]]] = {}
@@ -67,20 +67,20 @@ def make_report(manifests: Sequence[str]) -> Report:
 
 
 def _by_photo(merged: Merged) -> list[Recorded]:
-    """One record for each photo, though it may have several results: one that is done, before one that failed."""
+    """One record per photo, which may have several results; successful ones are preferred."""
     photos: dict[str, Recorded] = {}
     for row in merged.by_key.values():
         before = photos.get(row.source)
         if before is None or (row.error is None, row.finished) > (before.error is None, before.finished):
             photos[row.source] = row
     for row in merged.refused.values():
-        if row.source not in photos and _are_here([row.source]):  # else it was moved, and its record with it
+        if row.source not in photos and _are_here([row.source]):  # otherwise it was moved, along with its record
             photos[row.source] = row
     return list(photos.values())
 
 
 def _count(runs: list[dict[str, Any]], run: dict[str, Any]) -> None:
-    """Note how many photos a run's inputs hold; it stands for earlier runs over some of them, and before they moved."""
+    """Add a run's photo count. It replaces earlier runs over a part of its inputs, or over inputs that were moved."""
     inputs = set(run["inputs"])
     here = _are_here(inputs)
     runs[:] = [
@@ -94,12 +94,12 @@ def _count(runs: list[dict[str, Any]], run: dict[str, Any]) -> None:
 
 
 def _are_here(inputs: Iterable[str]) -> bool:
-    """Whether any of a run's inputs is where it was, as far as that can be told: at a URL, it is."""
+    """Whether any of the inputs still exists; URLs and globs always count as existing."""
     return any(is_url(text) or glob.has_magic(text) or Path(text).exists() for text in inputs)
 
 
 def _records_in(where: Location, text: str) -> Location:
-    """The folder of records that a user means."""
+    """The records folder at, or inside, a location that the user gave."""
     for folder in (where / FOLDER, where):
         if part_names(folder) or (folder / RUNS).is_folder():
             return folder

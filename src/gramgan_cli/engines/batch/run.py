@@ -1,4 +1,4 @@
-"""One batch run: what is missing, the engine that does it, the records that say what was done."""
+"""A batch run: finds missing results, has an engine upscale them, and records the results."""
 
 from __future__ import annotations
 
@@ -62,68 +62,68 @@ from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import Session
 
 CHUNK = 256
-"""Photos that a worker is given at once; what failed among them is tried again after them."""
+"""Photos given to a worker at once; failed ones are retried after the others."""
 
 POLL_SECONDS = 2.0
-"""Between two looks at photos that another run has in work."""
+"""Seconds between checks of photos that another run is working on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """One call of ``gramgan upscale`` over folders, lists or URLs, with records."""
+    """Options of a batch run over folders, lists or URLs, with records."""
 
     inputs: Sequence[str]
     output: str
-    """Folder of results, path or URL."""
+    """Results folder, path or URL."""
     upscale: UpscaleOptions
     records: str | None = None
-    """Folder of records; None: inside the folder of results."""
+    """Records folder; None means inside the results folder."""
     shard: tuple[int, int] = (0, 1)
-    """Number and count of the fixed parts of which one is done."""
+    """(number, count): this run does shard ``number`` of ``count``."""
     engine: Literal["local", "ray"] = "local"
 
 
 class Engine(Protocol):
-    """What brings photos to workers."""
+    """Distributes photos to workers."""
 
     def __call__(self, options: WorkerOptions, jobs: Sequence[Job]) -> Iterator[Settled]:
-        """What became of each photo, in any order."""
+        """Process the jobs; yield what became of each, in any order."""
 
 
 @dataclass
 class Counts:
-    """How far a run is."""
+    """Progress of a run, in photos."""
 
     photos: int
-    """In this run's part of the archive."""
+    """Photos in this run's shard."""
     before: int
-    """Of them, done by earlier runs."""
+    """Photos done by earlier runs."""
     done: int = 0
     elsewhere: int = 0
-    """Done by other runs meanwhile."""
+    """Photos done by other runs meanwhile."""
     failed: int = 0
 
     @property
     def settled(self) -> int:
-        """Photos that nothing more happens to."""
+        """Photos that are done or failed, in total."""
         return self.before + self.done + self.elsewhere + self.failed
 
 
 class Run:
-    """One batch run.
+    """A batch run.
 
     Args:
-        options: what is wanted.
-        on_result: called with every photo's result as it comes.
-        on_progress: called with the counts, now and then.
+        options: options of the run.
+        on_result: called with each photo's result.
+        on_progress: called with the counts, at the start and after each photo.
 
-    Raises GramganError for everything that can be known before the work.
+    Raises GramganError if the run can't start.
     """
 
     def __init__(
         self, options: BatchOptions, on_result: Callable[[Result], None], on_progress: Callable[[Counts], None]
     ) -> None:
-        pyarrow_parquet()  # says what is missing before the work
+        pyarrow_parquet()  # raises here, before the work, if pyarrow is missing
         self.options, self._on_result, self._on_progress = options, on_result, on_progress
         self._began = time.time()
         if options.engine == "local":
@@ -151,7 +151,7 @@ class Run:
         self._in_all = len(jobs) - sum(is_copy(job, merged.by_key.get(job.key)) for job in jobs)
 
     def _planned(self) -> Plan:
-        """The photos that the inputs name, without results of earlier runs, and where their results go."""
+        """Plan the photos that the inputs name, without results of earlier runs."""
         options, plan = self.options, Plan()
         recorded: set[str] = set()
         target = locate(options.output).text + ("/" if options.output.endswith(("/", os.sep)) else "")
@@ -167,7 +167,7 @@ class Run:
         return plan
 
     def _locations(self, jobs: list[Job]) -> tuple[Location, Location, list[Job]]:
-        """The folder of results, that of records, and the jobs; where records lie elsewhere, keys name the results."""
+        """Results folder, records folder and jobs. If records lie outside the results folder, keys are full paths."""
         output = locate(self.options.output)
         if jobs and jobs[0].named:
             output = locate(jobs[0].folder)
@@ -179,7 +179,7 @@ class Run:
         return output, records, [replace(job, key=(output / job.key).text) for job in jobs]
 
     def _sort_out(self, jobs: Sequence[Job], merged: Merged) -> None:
-        """Which photos are done, which are missing, and which were replaced since their result was made."""
+        """Sort the photos into done, missing (new, failed or replaced since their result) and conflicting ones."""
         results = results_in(self.output) if merged.by_key else {}
         stopped, others = self._noted()
         self.missing, self.there, self._conflicts = list[Job](), list[tuple[Job, str]](), list[Result]()
@@ -199,21 +199,21 @@ class Run:
                 continue
             outdated = not own and known.made_with.model is not None and is_successor(job, known)
             if not own and not outdated and there is not None and there.size and self.options.upscale.skip_existing:
-                # Else the worker refuses it, and records that.
+                # Otherwise the worker refuses and records it.
                 self._conflict(
                     job, f"{output} exists already: it is the result of {known.source}. Name another --output."
                 )
             else:
                 self.missing.append(replace(job, outdated=outdated))
         dangerous = leased_keys(self.records)
-        # What a worker may have died over comes last: should it happen again, everything else is done.
+        # Photos that a worker may have died of come last, so that everything else is done if it happens again.
         self.missing.sort(key=lambda job: key_of(job.key) in dangerous if dangerous else False)
 
     def _conflict(self, job: Job, error: str) -> None:
         self._conflicts.append(Result(job.source, error=error, run=self.name))
 
     def _is_done(self, known: Recorded, output: str, there: There, stopped: set[str]) -> bool:
-        """Whether nothing is left to do. To overwrite is to do all again, but what a run did that was stopped at it."""
+        """Whether a result needs no work. With overwrite, only results of a stopped overwriting run count as done."""
         if not there.size or not same_result(output, known, there):
             return False
         options, made_with = self.options.upscale, self.worker_options.made_with
@@ -222,7 +222,7 @@ class Run:
         return known.made_with == made_with or (known.made_with.model is None and options.skip_existing)
 
     def _noted(self) -> tuple[set[str], set[str]]:
-        """Runs over this part that were to overwrite and were stopped, since one such ended; and runs that go on."""
+        """Overwriting runs of this shard that were stopped since the last one that ended; and runs still going on."""
         stopped: set[str] = set()
         going_on: set[str] = set()
         for run in noted_runs(self.records):
@@ -233,7 +233,7 @@ class Run:
         return stopped, going_on
 
     def _check_same_work(self, merged: Merged, keys: set[str]) -> None:
-        """Results of another model or of other options are replaced only where the user says so."""
+        """Raise GramganError if there are results of another model or options and the user did not say what to do."""
         if self.options.upscale.overwrite or self.options.upscale.skip_existing:
             return
         wanted = self.worker_options.made_with
@@ -245,7 +245,7 @@ class Run:
                 )
 
     def _check_writable(self, jobs: Sequence[Job]) -> None:
-        """Failures to write show before the work."""
+        """Check that results and records can be written. Raises GramganError before any work."""
         for folder in sorted({job.folder for job in jobs if not is_url(job.folder)}):
             check_writable(Path(folder))
         probe = f"_probe-{self.name}"
@@ -254,9 +254,9 @@ class Run:
         clear_old_heartbeats(self.records)
 
     def go(self, engine: Engine | None) -> Counts:
-        """Do what is missing (with no engine if nothing is).
+        """Upscale the missing photos; ``engine`` is None if there are none.
 
-        Whatever ends it, what was done is recorded as far as it was heard of.
+        However the run ends, all results received from workers are recorded.
         """
         heartbeat = Heartbeat(self.records)
         facts = {**self._facts(), "heartbeat": heartbeat.owner}
@@ -285,16 +285,16 @@ class Run:
         return self.counts
 
     def finished(self) -> int:
-        """How many photos have their result: as counted, or, where more were written than was heard of, on the disk."""
+        """Number of photos with a result: as counted, or as found on disk if that is more."""
         began = self._began if self.options.upscale.overwrite else None
         return max(self.counts.before + self.counts.done, len(self.there) + finished_since(self.missing, began))
 
     def _unreadable(self) -> list[Result]:
-        """A failure for each folder inside that can't be read."""
+        """A failed result for each unreadable subfolder."""
         return [replace(result, run=self.name) for result in self.plan.failures()]
 
     def _clear_leftovers(self) -> None:
-        """Delete what workers that died during the run left unfinished."""
+        """Delete unfinished files of workers that died during the run."""
         for folder in {job.folder for job in self.missing if not is_url(job.folder)}:
             clear_leftovers(Path(folder))
         if isinstance(self.records, LocalPath):
@@ -315,15 +315,15 @@ class Run:
         self._on_progress(self.counts)
 
     def _relative(self, output: str | None) -> str | None:
-        """A result's path as records say it: relative to the folder of results, where they lie in it."""
+        """Path of a result for the records: relative to the results folder if the records lie inside it."""
         if output is None or self._below is None:
             return output
         return "/".join(locate(output).parts[len(self._below.parts) :])
 
     def _freed(self, held: Sequence[Job]) -> tuple[list[Job], list[Job]]:
-        """Wait until other runs have given up or finished some of the photos that they had in work; those, the rest.
+        """Wait until other runs finish or give up some of the held photos; return the freed and the remaining ones.
 
-        What was finished the workers find recorded; what was given up they do.
+        Workers then find finished photos recorded, and upscale the others.
         """
         while held:
             taken = {job for job in held if is_leased(self.records, key_of(job.key))}
@@ -339,7 +339,7 @@ class Run:
             "photos": self._in_all,
             "digest": self._digest.hexdigest(),
             "shard": "{}/{}".format(*options.shard),
-            "inputs": [locate(text).text for text in options.inputs],  # however a folder is written, it is one
+            "inputs": [locate(text).text for text in options.inputs],  # in normalised form
             "output": "" if self._below else self.output.text,
             "model": self.weights.name,
             "model_sha256": self.weights.sha256,
@@ -352,7 +352,7 @@ class Run:
 
 
 def local_engine(session: Session, on_part: Callable[[float], None] = lambda _through: None) -> Engine:
-    """Everything in this process, one photo after the other; ``on_part`` is called with how many, in parts."""
+    """Engine in this process, one photo at a time. ``on_part`` gets the number of photos upscaled, with fractions."""
 
     def settled(options: WorkerOptions, jobs: Sequence[Job]) -> Iterator[Settled]:
         worker = Worker(options, session, on_part)

@@ -1,4 +1,4 @@
-"""The model of a batch run, as every worker shall load it."""
+"""The model of a batch run, identical for all workers."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from gramgan_cli.engines.upscale.session import weights_content
 
 @dataclass(frozen=True)
 class Weights:
-    """A model as all workers of a run shall load it."""
+    """A model for all workers of a run."""
 
     name: str
     scale: int
     content: bytes | None
-    """The file; None for interpolations, and where each photo's amount of denoising is chosen by itself."""
+    """Content of the weights file; None for interpolations and with ``--denoise auto``."""
     sha256: str | None
     header: WeightsHeader | None
 
 
 def look_up(model: str) -> Weights:
-    """A model's weights with their checksum; those of a mixture as the file that they would make."""
+    """Load a model's weights and checksum; for a mixture, those of the file that saving it would give."""
     if model in baselines.BASELINES:
         return Weights(model, baselines.SCALE, None, None, None)
     style = automatic_style(model)
-    if style is not None:  # every node has the embedded models
+    if style is not None:  # all nodes have the embedded models
         header = automatic_header(style)
         return Weights(model, header.scale, None, automatic_sha256(), header)
     loaded = load_model(model)

@@ -1,6 +1,6 @@
-"""One worker of a batch run: takes leases, fetches photos, upscales them, stores the results.
+"""A worker of a batch run: takes leases, fetches photos, upscales them and stores the results.
 
-The network runs in the calling thread; fetching the next photos and storing the last results run in threads beside it.
+The network runs in the calling thread; the next photos are fetched and the last results stored in other threads.
 """
 
 from __future__ import annotations
@@ -32,67 +32,68 @@ from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import Session
 
 AHEAD = 3
-"""Photos that are fetched while the network works, and results that may wait to be stored."""
+"""Photos fetched ahead of the network, and results that may wait to be stored."""
 
 MOST_DEATHS = 3
-"""A photo over which so many workers died is given up: it is what kills them. Only the first may have had company."""
+"""Deaths of workers after which a photo counts as their cause and fails. Only at the first death could other photos
+have been in work."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerOptions:
-    """What all workers of a run work by."""
+    """Options of all workers of a run."""
 
     run: str
     """Name of the run."""
     records: str
-    """Folder of records."""
+    """Records folder."""
     made_with: MadeWith
-    """The model and the options that decide how results look."""
+    """Model and options that affect results."""
     upscale: UpscaleOptions
     heartbeat: str = ""
     """Owner of the run's heartbeat."""
     seen: tuple[str, ...] = ()
-    """Files of records that were taken into account when the run began."""
+    """Record files that were already read when the run began."""
 
 
 @dataclass
 class Settled:
-    """What a worker says of one photo."""
+    """What became of one photo in a worker."""
 
     job: Job
     state: Literal["done", "busy", "elsewhere"]
-    """A result for the records; or: a living worker of another run has it; or: another run recorded it."""
+    """'done': there is a result to record; 'busy': another run's worker has it; 'elsewhere': another run did it."""
     result: Result | None = None
     leases: int = 0
-    """Leases of the photo that are to be released once the record is safe."""
+    """Number of leases of the photo, to be released once the record is on disk."""
 
 
 @dataclass
 class _Task:
-    """A photo on its way through the worker."""
+    """A photo being processed by the worker."""
 
     job: Job
     result: Result
     tries: int = 1
     alone: bool = False
-    """Whether nothing else is in work beside it, so that a death is its own."""
+    """Whether no other photo is in work, so that a death is caused by this one."""
     lease: Lease | None = None
     local: Job | None = None
-    """The job for the pipeline, whose files are all on this computer."""
+    """Job for the pipeline, with local files only."""
     scratch: tempfile.TemporaryDirectory[str] | None = None
-    """Where a copy of the photo and its result lie, for photos or results that are elsewhere."""
+    """Folder for local copies of a photo or result at a URL."""
     state: Literal["ready", "done", "busy", "elsewhere", "later"] = "ready"
 
     @property
     def failed(self) -> bool:
-        """Whether it is done, without a result."""
+        """Whether it is done and has an error."""
         return self.state == "done" and self.result.error is not None
 
 
 class Worker:
-    """Upscales photos by the options, in one session; calls ``on_part`` with how many went through, in parts."""
+    """Upscales photos in one session; calls ``on_part`` with the number of photos upscaled, including fractions."""
 
     def __init__(
         self, options: WorkerOptions, session: Session, on_part: Callable[[float], None] = lambda _through: None
@@ -105,15 +106,15 @@ class Worker:
         self._open: dict[Job, Lease] = {}
 
     def close(self) -> None:
-        """Give up the photos that were begun and not finished; where a result is there, its lease says whose it is."""
+        """Release the leases of unfinished photos. Where a result exists, the lease stays to show whose it is."""
         unfinished = [lease for job, lease in self._open.items() if not locate(job.expected).exists()]
         release(self._records, [(lease.key, lease.number) for lease in unfinished])
         self._holder.close()
 
     def process(self, jobs: Sequence[Job]) -> Iterator[Settled]:
-        """Work through ``jobs``; one result for each, as they are finished.
+        """Process ``jobs``; yield what became of each, as they are finished.
 
-        A photo that fails is tried once more, by itself, after the others; so is one over which a worker died.
+        A failed photo is retried once, alone, after the others; so is one during which a worker died.
         """
         again: list[_Task] = []
         for task in self._pass([self._task(job) for job in jobs]):
@@ -162,7 +163,7 @@ class Worker:
         return Settled(task.job, "busy" if task.state == "busy" else "elsewhere")
 
     def _pass(self, tasks: Sequence[_Task]) -> Iterator[_Task]:
-        """Every task with its result, or with the reason why there is none."""
+        """Process the tasks; yield each with its result or error."""
         working: deque[_Task] = deque()
         settled: deque[_Task] = deque()
         storing: deque[Future[_Task]] = deque()
@@ -190,7 +191,7 @@ class Worker:
                         yield settled.popleft()
                     while storing and (storing[0].done() or len(storing) > AHEAD):
                         yield storing.popleft().result()
-            except Exception as error:  # of a million photos one may find a fault that nobody knew: the others go on
+            except Exception as error:  # an unknown fault in one photo must not stop the others
                 settled.extend(_failed(task, error) for task in working)
                 settled.extend(task if task.local is None else _failed(task, error) for task in begun)
             for stored in storing:
@@ -198,10 +199,10 @@ class Worker:
             yield from settled
 
     def _begin(self, task: _Task) -> _Task:
-        """Take the lease, look whether the result is there, fetch."""
+        """Take the lease, check for an existing result and fetch the photo."""
         try:
             self._begin_leased(task)
-        except Exception as error:  # as above: nothing about one photo ends the run
+        except Exception as error:  # as in _pass
             return _failed(task, error)
         return task
 
@@ -232,7 +233,7 @@ class Worker:
         self._fetch(task, content)
 
     def _look_at_existing(self, task: _Task, result: Location, content: bytes) -> None:
-        """Something is at the result's location: another run's, that of a worker that died, or something foreign."""
+        """Handle an existing file at the result's location, of another run, a worker that died or unknown origin."""
         lease, options = task.lease, self._options.upscale
         assert lease is not None
         recorded = self._recorded_meanwhile(task.job)
@@ -248,7 +249,7 @@ class Worker:
         there = result.read()
         mark = mark_in(there)
         own = self._session.mark(task.result.input_sha256 or "")
-        unmarked = mark is None and not lease.existed  # in formats without room for a mark the lease says whose it is
+        unmarked = mark is None and not lease.existed  # for formats without marks, the lease shows whose it is
         began = lease.deaths > 0 or task.tries > 1
         if (mark == own and (began or not options.overwrite)) or (unmarked and began and not task.job.outdated):
             self._adopt(task, result, content, there)
@@ -264,14 +265,14 @@ class Worker:
             raise GramganError(f"{result.text} exists already{_of_another(mark)}.", _REPLACE)
 
     def _recorded_meanwhile(self, job: Job) -> Recorded | None:
-        """What another run has recorded of the result since this one began, where it was done."""
+        """Successful record of the result that another run has written since this one began, or None."""
         with self._reading:
             self._merged.read(self._records)
         known = self._merged.by_key.get(job.key)
         return known if known is not None and known.error is None else None
 
     def _adopt(self, task: _Task, location: Location, before: bytes, after: bytes) -> None:
-        """Record a result that is there already. It was renamed into its location, so it is whole."""
+        """Record an existing result. It is complete, since results are renamed into place."""
         lenient = self._options.upscale.allow_truncated
         frame = open_photo(before, task.job.source, lenient).frames[0]
         larger = open_photo(after, location.text, lenient).frames[0]
@@ -281,7 +282,7 @@ class Worker:
         result.output, task.state = location.text, "done"
 
     def _fetch(self, task: _Task, content: bytes) -> None:
-        """The job for the pipeline; where the photo or its result is elsewhere, by way of a scratch folder."""
+        """Set the job for the pipeline, with a scratch folder if the photo or its result is at a URL."""
         job = task.job
         if not is_url(job.source) and not is_url(job.folder):
             task.local = job
@@ -295,7 +296,7 @@ class Worker:
         task.local = replace(job, source=source, folder=folder)
 
     def _finish(self, task: _Task, result: Result) -> _Task:
-        """Bring the result to its location where it is not there yet, and note what it is."""
+        """Store the result at its location, if it is at a URL, and complete its record."""
         task.state = "done"
         kept = {name: getattr(task.result, name) for name in ("input", "model", "model_sha256", "settings")}
         changed = result.input_modified if not is_url(task.job.source) else None
@@ -307,7 +308,7 @@ class Worker:
                 task.result.model = task.result.model_sha256 = None
             elif result.error is None:
                 self._store(task)
-        except Exception as error:  # as above
+        except Exception as error:  # as in _pass
             _failed(task, error)
         self._name_locations(task)
         if task.scratch is not None:
@@ -326,7 +327,7 @@ class Worker:
         task.result.output = target.text
 
     def _name_locations(self, task: _Task) -> None:
-        """Messages name the photo and its result where they are, not their copies."""
+        """Replace the paths of local copies in messages by the real locations."""
         if task.scratch is None or task.local is None:
             return
         result = task.result
@@ -343,14 +344,14 @@ def _of_another(mark: object) -> str:
 
 
 def _exists(location: Location) -> bool:
-    """Whether something is there; an empty file is what a full disk or a lost link leaves."""
+    """Whether there is a non-empty file. A full disk or a lost connection leaves empty ones."""
     if isinstance(location, LocalPath) and location.path.is_file():
         return location.path.stat().st_size > 0
     return location.exists()
 
 
 def _by_content(job: Job, content: bytes, options: UpscaleOptions) -> str:
-    """Where the result goes, whose ending may follow from the content alone."""
+    """Path of the result, whose ending can depend on the photo's content."""
     if job.named:
         return job.expected
     try:
@@ -360,7 +361,7 @@ def _by_content(job: Job, content: bytes, options: UpscaleOptions) -> str:
 
 
 def _failed(task: _Task, error: Exception) -> _Task:
-    """The task with the failure in its result."""
+    """Record an error in the task's result; return the task."""
     task.result.error = str(error) if isinstance(error, GramganError) else f"{task.job.source}: {error!r}"
     task.result.output, task.state = None, "done"
     return task
@@ -368,7 +369,7 @@ def _failed(task: _Task, error: Exception) -> _Task:
 
 @contextmanager
 def _pool(name: str) -> Iterator[ThreadPoolExecutor]:
-    """Threads beside the network; what waits for them is given up where the block is left by Ctrl-C."""
+    """Thread pool as a context. On an exception such as Ctrl-C, waiting work is cancelled."""
     pool = ThreadPoolExecutor(AHEAD, name)
     try:
         yield pool
@@ -379,7 +380,7 @@ def _pool(name: str) -> Iterator[ThreadPoolExecutor]:
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Callable[[Any], T], items: Sequence[Any]) -> Iterator[T]:
-    """``work`` on every item, in order, a few ahead of what is taken."""
+    """Yield ``work(item)`` for all items, in order, computed up to ``AHEAD`` items ahead."""
     waiting: deque[Future[T]] = deque()
     for item in items:
         waiting.append(pool.submit(work, item))
