@@ -1,8 +1,7 @@
 """Errors that a user can act on, one class per kind.
 
-The message says what happened and to which file; the hint says what to do next. Both call an option by its name in
-Python, or by a recipe's key, in backquotes: ``cli/errors.py`` makes a flag of it, and adds by the class what else the
-command line offers.
+The message says what happened and to which file; the hint says what to do next. Both name options as in Python or in a
+recipe, in backquotes. ``cli/errors.py`` replaces these by flags, and adds hints about other commands by class.
 """
 
 from __future__ import annotations

@@ -15,9 +15,8 @@ class Uninitialised(TorchFunctionMode):
 
     Drawing the numbers of a large network takes longer than reading them. The meta device would avoid that, but makes
     torch import its compiler, which takes seconds. Tensors that would be drawn directly are filled with one value of
-    the
-    distribution instead: ``torch.nn.init.trunc_normal_`` redraws until all numbers are within bounds, and might never
-    return on uninitialised memory.
+    the distribution instead: ``torch.nn.init.trunc_normal_`` redraws until all numbers are within bounds, and might
+    never return on uninitialised memory.
     """
 
     def __torch_function__(

@@ -192,7 +192,7 @@ def _match(hr_files: Sequence[Path], lr_files: Sequence[Path], suffix: str, scal
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Read an image as 8-bit RGB (H, W, 3), upright. Raises GramganError if missing, unreadable or a bomb."""
+    """Read an image as 8-bit RGB (H, W, 3), upright. Raises GramganError if it is missing, unreadable or too large."""
     _check_there(path)
     return read_rgb(path)
 

@@ -1,8 +1,7 @@
 """Resumable downloads, which are verified before they replace the target.
 
 The partial content is stored beside the target as ``NAME.part``. ``NAME.part.tag`` holds the version of the file that
-it
-belongs to: the server's ETag or date, sent back as ``If-Range`` (RFC 9110, section 13.1.5). A response that does not
+it belongs to: the server's ETag or date, sent back as ``If-Range`` (RFC 9110, section 13.1.5). A response that does not
 confirm that version is not appended, so parts of two different files are never joined.
 """
 

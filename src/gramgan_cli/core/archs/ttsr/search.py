@@ -58,8 +58,8 @@ def _patch_products(query: Tensor, key: Tensor) -> Tensor:
     """Return the inner products of all 3x3 patches of two small maps.
 
     A patch product is the sum of nine pixel products. Each pixel product, a sum over C channels, is computed once
-    instead
-    of nine times: first for all pairs of pixels, then summed along the shared x offset, then along the shared y offset.
+    instead of nine times: first for all pairs of pixels, then summed along the shared x offset, then along the shared
+    y offset.
 
     Args:
         query: (B, C, a + 2, b + 2).

@@ -1,1 +1,1 @@
-"""The bank of real texture patches, and the exact search for the patch whose Gram matrix fits best."""
+"""The bank of real texture patches, and the search for the patch with the most similar Gram matrix."""
