@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,13 @@ def test_the_python_reference_names_what_is_there() -> None:
     for name in named:
         module, _, member = name.rpartition(".")
         assert hasattr(importlib.import_module(module), member), name
+
+
+EXTRAS = re.compile(r"(?:\.|gramgan-cli|\.whl)\[([a-z0-9,]+)\]")
+
+
+def test_every_extra_that_a_page_names_exists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for page in PAGES:
+        named = EXTRAS.findall(page.read_text(encoding="utf-8"))
+        assert {extra for names in named for extra in names.split(",")} <= set(project["optional-dependencies"]), page
