@@ -1,4 +1,4 @@
-"""``gg.bench`` finds what the command finds."""
+"""``gg.bench`` gives the same results as the command."""
 
 from __future__ import annotations
 

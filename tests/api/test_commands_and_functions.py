@@ -1,4 +1,4 @@
-"""What a command can do, a Python function can: every command has one, and every option an argument."""
+"""Every command has a Python function, and every option an argument."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FUNCTIONS: dict[str, tuple[list[str], type | None, dict[str, str]]] = {
             "ref": "reference",
             "output_template": "template",
             "results": "records",
-            "records": "",  # by the choice of the function
+            "records": "",  # set by calling upscale_batch
         },
     ),
     "batch report": (["batch_report"], None, {}),
@@ -73,11 +73,11 @@ FUNCTIONS: dict[str, tuple[list[str], type | None, dict[str, str]]] = {
     "data list": (["datasets"], None, {}),
     "doctor": (["doctor"], None, {}),
 }
-"""Command -> its functions, the TypedDict of their keyword arguments, and options whose argument has another name."""
+"""Functions, TypedDict of keyword arguments, and options with a differently named argument, by command."""
 
 
 def commands() -> dict[str, click.Command]:
-    """The commands by their words."""
+    """All commands, by name."""
     found: dict[str, click.Command] = {}
 
     def collect(command: Any, words: str) -> None:

@@ -1,4 +1,4 @@
-"""The examples of docs/python-api.md run."""
+"""The examples in docs/python-api.md run."""
 
 from __future__ import annotations
 

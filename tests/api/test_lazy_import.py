@@ -1,4 +1,4 @@
-"""``import gramgan_cli`` loads nothing that is heavy, and offers what it says."""
+"""``import gramgan_cli`` imports no heavy modules and has all public names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loaded model takes numpy arrays, PIL pictures and tensors, and gives back the same kind."""
+"""A loaded model takes numpy arrays, PIL pictures and tensors, and returns the same type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE = (12, 17)
 
 
 def picture(channels: int = 3, dtype: Any = np.uint8) -> np.ndarray:
-    # Nothing is fully transparent: colours that no one sees are replaced.
+    # No pixel is fully transparent, since colours of such pixels are replaced.
     values = 0.1 + 0.9 * np.random.default_rng(channels).random((*SIZE, channels))
     if np.issubdtype(dtype, np.integer):
         return (values * np.iinfo(dtype).max).astype(dtype)
@@ -24,7 +24,7 @@ def picture(channels: int = 3, dtype: Any = np.uint8) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def nearest() -> gg.Upscaler:
-    """An interpolation whose result can be written down: each pixel sixteen times."""
+    """An interpolation with a known result: each pixel is repeated 4 x 4 times."""
     return gg.load("nearest")
 
 

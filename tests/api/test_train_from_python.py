@@ -1,4 +1,4 @@
-"""``gg.train`` trains, reports, stops where it is asked to, and resumes to the same weights."""
+"""``gg.train`` trains, reports, stops on request, and resumes to the same weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gg.upscale`` and ``gg.upscale_all`` write what the command writes, and raise what went wrong."""
+"""``gg.upscale`` and ``gg.upscale_all`` write the same files as the command, and raise errors."""
 
 from __future__ import annotations
 

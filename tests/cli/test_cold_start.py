@@ -1,4 +1,4 @@
-"""Help must come at once: no sub-command's help imports torch or anything else that is heavy."""
+"""Help must be fast: no command's help imports torch or other heavy modules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ print(json.dumps(found))
 
 
 def commands() -> list[list[str]]:
-    """Every command and group of the application, as words."""
+    """Every command and group of the application, as lists of words."""
 
     def below(command: object, words: list[str]) -> list[list[str]]:
         children = getattr(command, "commands", {})
@@ -49,7 +49,7 @@ def test_there_are_commands() -> None:
 
 @pytest.fixture(scope="module")
 def helped() -> dict[str, list[object]]:
-    """What each command's help gave and imported, all in one fresh process: exit code, heavy modules, usage."""
+    """Exit code, heavy modules imported and usage of each command's help, from one fresh process."""
     probe = [sys.executable, "-c", PROBE.format(heavy=HEAVY), json.dumps(commands())]
     done = subprocess.run(probe, capture_output=True, text=True, check=True)
     return {" ".join(words): row for words, row in zip(commands(), json.loads(done.stdout), strict=True)}
@@ -82,11 +82,11 @@ NEEDLESS = ("torch._dynamo", "torch._inductor", "sympy", "torchvision", "scipy",
 
 @pytest.mark.parametrize("backend", ["torch", "auto"])
 def test_upscaling_imports_nothing_needless(tmp_path: Path, backend: str) -> None:
-    """torch's compiler above all: it takes longer than torch itself, and creeps in where tensors are initialised."""
+    """In particular not torch's compiler, which imports slower than torch and is pulled in by tensor initialisation."""
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "a.png")
     words = ["upscale", str(tmp_path / "a.png"), "--device", "cpu", "--backend", backend]
     probe = UPSCALE_PROBE.format(needless=NEEDLESS)
-    for _ in range(2):  # with a network that is converted now, and with one that was converted before
+    for _ in range(2):  # first with a new conversion, then with a stored one
         result = subprocess.run(
             [sys.executable, "-c", probe, *words, "--overwrite"], capture_output=True, text=True, check=False
         )

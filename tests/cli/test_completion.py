@@ -1,4 +1,4 @@
-"""What the shell offers for names, asked as bash, zsh and fish ask."""
+"""Shell completion of names, through the protocols of bash, zsh and fish."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def offered(shell: str, line: str) -> set[str]:
-    """The words that completion gives for the last word of a line."""
+    """Completions of the last word of a line."""
     words = line.split(" ")
     asked = {
         "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)},

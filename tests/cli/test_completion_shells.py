@@ -1,4 +1,4 @@
-"""Completion in the shells themselves: their own script is loaded, and Tab's function called."""
+"""Completion in real shells: the completion script is loaded and its function called."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LINES = [
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """A PATH on which ``gramgan`` is this checkout's command."""
+    """A PATH where ``gramgan`` is this checkout's command."""
     program = tmp_path / "bin" / "gramgan"
     program.parent.mkdir()
     starts = "import sys; sys.argv[0] = 'gramgan'; from gramgan_cli.cli.app import main; main()"

@@ -1,4 +1,4 @@
-"""``--denoise auto``, and the note on photos that the setting does not suit."""
+"""``--denoise auto``, and the note about photos that a setting does not suit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TORCH = ("--device", "cpu", "--backend", "torch")
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder with a sharp photo and the same one blurred."""
+    """A folder with a sharp photo and a blurred copy of it."""
     folder = tmp_path / "photos"
     folder.mkdir()
     sharp = Image.open(EXAMPLE).convert("RGB").resize((150, 100), Image.Resampling.BICUBIC).crop((0, 0, 64, 64))

@@ -80,7 +80,7 @@ def test_a_missing_gpu_is_said() -> None:
 
 
 def test_it_ends_with_what_would_make_it_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a computer without a GPU, without ncnn, and with one thread of four allowed."""
+    """On a computer without a GPU, without ncnn, and limited to one of four threads."""
     real = importlib.metadata.version
 
     def without_ncnn(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The one boundary of errors: whatever fails, a user gets a sentence and an exit code, and a developer a traceback."""
+"""Error handling: users get a message and an exit code, developers a traceback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gramgan_cli.core.errors import BankUnreadable, DeviceNotFound, GramganError
 
 
 def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The exit code of a command that raises ``error``."""
+    """Exit code of a command that raises ``error``."""
 
     def fail() -> None:
         raise error
@@ -66,7 +66,7 @@ def test_a_developer_gets_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs links")
 def test_links_that_lead_to_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the cache folder, which every command looks at."""
+    """Circular links as the cache folder, which every command uses."""
     (tmp_path / "b").symlink_to(tmp_path / "a")
     (tmp_path / "a").symlink_to(tmp_path / "b")
     monkeypatch.setenv("GRAMGAN_CACHE", str(tmp_path / "a" / "cache"))
@@ -95,7 +95,7 @@ def test_links_that_lead_to_each_other(tmp_path: Path, monkeypatch: pytest.Monke
     ],
 )
 def test_errors_found_before_the_work_are_a_document_too(arguments, said, monkeypatch, capsys) -> None:
-    """And no library's wording reaches a user."""
+    """Also, no library's wording reaches a user."""
     monkeypatch.setattr(sys, "argv", ["gramgan", *arguments, "--json"])
     with pytest.raises(SystemExit) as caught:
         app.main()

@@ -1,4 +1,4 @@
-"""What every command's help promises: examples first, panels, short options that mean the same, words explained."""
+"""Requirements for every command's help: examples first, panels, consistent short options, terms explained."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHORT = {
     "-r": "--recursive",
     "-s": "--style",
 }
-"""The one meaning of each short option."""
+"""Long form of each short option."""
 
 MOST_WITHOUT_PANELS = 8
 
@@ -45,7 +45,7 @@ EXPLAINED = {
     "Y": r"Y, the brightness|Y \(brightness\)",
     "Gram": r"Gram matri(?:x|ces)\b.*colours|colour covariances \(Gram matrices\)|gram: colour covariance",
 }
-"""Words of the field, and how a help text that has them says what they are."""
+"""Technical terms, and patterns of their explanations in a help text."""
 
 
 def paragraphs(command: Any) -> list[str]:
@@ -62,7 +62,7 @@ def options(command: Any) -> list[Any]:
 
 
 def told(command: Any) -> str:
-    """All that the help says, without the names of options and commands."""
+    """All text of a help page, without the names of options and commands."""
     texts = [command.help or "", *(getattr(one, "help", None) or "" for one in command.params)]
     return re.sub(r"\[/?bold\]|--[a-z-]+", "", " ".join(texts))
 
@@ -86,7 +86,7 @@ def test_examples_are_what_their_parsers_take(words: str) -> None:
         name = max((name for name in EVERY if line == name or line.startswith(f"{name} ")), key=len)
         arguments = shlex.split(line)[len(name.split()) :]
         if arguments != ["--help"]:
-            EVERY[name].make_context(name, arguments)  # raises for what the command does not take
+            EVERY[name].make_context(name, arguments)  # raises for invalid arguments
 
 
 @pytest.mark.parametrize("words", EVERY)

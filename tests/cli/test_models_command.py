@@ -1,4 +1,4 @@
-"""``gramgan models`` as a person calls it."""
+"""``gramgan models`` as users call it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ METRICS = {"Set5": {"psnr_y": 30.5, "ssim_y": 0.87}}
 
 
 def run(*arguments: str) -> Result:
-    """Run a command; its stdout is in ``stdout``, its GramganError, as main() would print it, in ``exception``."""
+    """Run a command. The result's ``stdout`` is its output, ``exception`` its GramganError as main() would print it."""
     return CliRunner().invoke(app, ["models", *arguments])
 
 
@@ -51,7 +51,7 @@ def model_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """A web server of tmp_path; yields its address."""
+    """A web server for tmp_path; yields its URL."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def __init__(self, *args: Any) -> None:
@@ -175,7 +175,7 @@ def test_pull_from_an_address(model_file: Path, server: str) -> None:
 
 
 def test_two_that_pull_one_model_wait_for_each_other(model_file: Path, server: str) -> None:
-    """Two threads stand for two processes: the lock is of the open file, not of the process."""
+    """Two threads stand in for two processes, since the lock belongs to the open file, not the process."""
     sha256 = hashlib.sha256(model_file.read_bytes()).hexdigest()
     address = f"{server}/My%20Model.safetensors"
 
@@ -238,7 +238,7 @@ def test_offline_never_touches_the_network(model_file: Path, server: str, monkey
 def test_an_address_cannot_write_outside_the_store(
     model_file: Path, server: str, last: str, tmp_path: Path, private_folders: Path
 ) -> None:
-    # The server answers with a good model whatever folder the address names.
+    # The server answers with a valid model for any path in the URL.
     model_file.rename(tmp_path / "evil.safetensors")
     (tmp_path / "..\\evil.safetensors").write_bytes((tmp_path / "evil.safetensors").read_bytes())
     others = {path for path in tmp_path.parent.rglob("*") if path.is_file()}
@@ -258,7 +258,7 @@ def test_pull_of_nothing_known_names_the_nearest_and_lists_what_there_is() -> No
 
 @pytest.mark.parametrize("cap", ["catalogue", "default"])
 def test_pull_stops_at_a_size(cap: str, model_file: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The catalogue's size where there is one, a stated default otherwise; for file URLs as well."""
+    """At the catalogue's size if known, else at a documented default; also for file URLs."""
     size = model_file.stat().st_size
     if cap == "catalogue":
         entry = replace(read_catalogue()["realesrgan-x4plus"], url=f"{server}/My%20Model.safetensors", size=size - 1)
@@ -296,7 +296,7 @@ def test_pull_stops_at_a_size(cap: str, model_file: Path, server: str, monkeypat
     ids=str,
 )
 def test_an_odd_header_does_not_break_the_list(changes: dict[str, Any], model_file: Path, tmp_path: Path) -> None:
-    """A file that another program put into the store under a right checksum."""
+    """A file that another program put into the store, with a matching checksum."""
     tensors = archs.build("compact", TINY).state_dict()
     fields = {"arch": "compact", "hyperparameters": TINY, "scale": 4, **changes}
     save_file(tensors, tmp_path / "odd", metadata={"gramgan": json.dumps({"format": 1, **fields})})

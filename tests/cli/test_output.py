@@ -1,4 +1,4 @@
-"""What reaches the terminal: no control characters, whatever a file or a server put into a text."""
+"""No control characters from files or servers reach the terminal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Nothing tells anyone anything: no command opens a connection unasked, or writes into the home folder.
+"""No command opens a connection unasked or writes into the home folder.
 
-Commands run in processes of their own, in which an audit hook (PEP 578) notes every look-up and connection, also in the
-processes that they start.
+Commands run in separate processes, in which an audit hook (PEP 578) records every DNS query and connection, also in
+child processes.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ Run = Callable[[list[list[str]]], list[str]]
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Run:
-    """Runs commands one after the other in a new process; gives what it connected to. All must succeed."""
+    """Run commands one after the other in a new process; return its connections. All commands must succeed."""
     hooks, home = tmp_path / "hooks", tmp_path / "home"
     hooks.mkdir()
     home.mkdir()
@@ -105,7 +105,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_the_hook_sees_a_connection(watched: Run, tmp_path: Path) -> None:
-    """The other tests can fail: a download from a host outside is noted."""
+    """Checks that the other tests can fail: a download from an external host is recorded."""
     with pytest.raises(AssertionError, match="pull"):
         watched([["models", "pull", "http://192.0.2.1:9/x.pth"]])
     assert "192.0.2.1" in (tmp_path / "seen").read_text()

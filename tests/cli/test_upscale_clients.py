@@ -1,6 +1,6 @@
-"""The results in programs that people use: exiftool, ImageMagick, libvips, Chromium.
+"""Results opened in common programs: exiftool, ImageMagick, libvips, Chromium.
 
-Where a program is missing, and this is a Debian system and the tests may install packages, it is installed first.
+A missing program is installed first, on Debian systems where the tests may install packages.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORMATS = ["png", "jpg", "webp", "tiff", "avif"]
 
 
 def need(program: str) -> str:
-    """Path of the program, installed where that is possible; skips the test where it is not."""
+    """Path of a program, installed if possible; skips the test otherwise."""
     if shutil.which(program) is None and shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         command = ["apt-get", "install", "-y", "--no-install-recommends", PACKAGES[program]]
         subprocess.run(command, capture_output=True, timeout=900)
@@ -48,7 +48,7 @@ def run(*command: object) -> str:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A photo in Display P3, lying on its side, with EXIF, XMP and a resolution, upscaled into every format."""
+    """A photo in Display P3, rotated by EXIF, with EXIF, XMP and a resolution, upscaled into every format."""
     folder = tmp_path_factory.mktemp("clients")
     data = with_pillow(
         scene(3, height=40, width=60),
@@ -129,7 +129,7 @@ def browser(tmp_path: Path) -> Iterator[Chromium]:
 
 
 def test_chromium_shows_them(results, browser, tmp_path):
-    """Each picture in a page, its pixels read back through a canvas: upright, and in Display P3's colours."""
+    """Each picture in a page, with pixels read back through a canvas: upright and in Display P3's colours."""
     shown = {form: path for form, path in results.items() if form != "tiff"}
 
     def embedded(name: str, kind: str, path: Path) -> str:
@@ -156,4 +156,4 @@ def test_chromium_shows_them(results, browser, tmp_path):
     corners = np.rot90(scene(3, height=40, width=60), -1)[[0, 0, -1, -1], [0, -1, 0, -1]].astype(int)
     for form in shown:
         seen = np.array(browser.run(f"{read}('{form}')"))[:, :3]
-        assert np.abs(seen - corners).max() <= 16, form  # our test profile's curve is a plain gamma, Chromium's sRGB's
+        assert np.abs(seen - corners).max() <= 16, form  # the test profile has a plain gamma, Chromium sRGB's curve

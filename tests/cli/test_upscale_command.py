@@ -1,4 +1,4 @@
-"""``gramgan upscale`` as a person calls it: what is printed where, exit codes, pipes."""
+"""``gramgan upscale`` as users call it: stdout and stderr, exit codes, pipes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Done:
 
 @pytest.fixture
 def gramgan(monkeypatch, capfdbinary):
-    """The command in this process: its exit code and what it prints."""
+    """Run the command in this process; return its exit code and output."""
 
     def call(*arguments: object, stdin: bytes = b"") -> Done:
         monkeypatch.setattr(sys, "argv", ["gramgan", "upscale", *map(str, arguments)])
@@ -123,7 +123,7 @@ def test_pipes(gramgan, tmp_path):
 
 
 def test_without_a_model_the_catalogue_s_is_used(gramgan, tmp_path):
-    """Most people's photos are not clean; the catalogue says which model is for them."""
+    """Most users' photos are not clean; the catalogue names the default model for them."""
     (tmp_path / "a.png").write_bytes(PNG)
     done = gramgan(tmp_path / "a.png", "--json", "--device", "cpu")
     assert json.loads(done.stdout)["model"]["name"] == chosen_model()
@@ -212,7 +212,7 @@ def test_json_is_a_document_for_errors_before_the_work_too(gramgan, tmp_path):
 
 @pytest.mark.parametrize("folder", [False, True], ids=["a picture", "a folder"])
 def test_hints_name_flags(gramgan, folder, tmp_path):
-    """As the terminal and the document give them; in Python they name arguments."""
+    """On the terminal and in JSON; in Python hints name arguments."""
     (tmp_path / "in").mkdir()
     frames = [Image.fromarray(scene(3)), Image.fromarray(255 - scene(3))]
     (tmp_path / "in/a.gif").write_bytes(with_pillow(frames[0], "GIF", save_all=True, append_images=frames[1:]))
@@ -249,7 +249,7 @@ def test_a_device_that_is_not_there_is_refused_everywhere(gramgan, tmp_path):
 
 @pytest.fixture
 def interrupted(tmp_path, monkeypatch):
-    """Three photos, at the second of which Ctrl-C is pressed."""
+    """A run over three photos with Ctrl-C during the second."""
     for index in range(3):
         (tmp_path / f"{index}.png").write_bytes(PNG)
     real, calls = Interpolator.bands, []
@@ -291,7 +291,7 @@ def test_an_unknown_model_names_the_nearest(gramgan, tmp_path):
 
 
 def test_every_option_of_the_model_run_changes_what_it_says_it_does(gramgan, weights, tmp_path):
-    """No switch does nothing."""
+    """No option is without effect."""
     (tmp_path / "a.png").write_bytes(
         with_pillow(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8), "PNG")
     )
@@ -324,7 +324,7 @@ def test_a_seamless_result_laid_twice_shows_no_edge(gramgan, weights, tmp_path):
 
 @pytest.mark.parametrize("side", [96, 120, 500])
 def test_a_seamless_result_of_another_size_goes_on_across_its_edges(gramgan, weights, side, tmp_path):
-    """It is the middle of the larger result, repeated, brought to that size."""
+    """It equals the middle of a repeated result, resized."""
     texture = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
     (tmp_path / "a.png").write_bytes(with_pillow(texture, "PNG"))
     for name, size in (("whole", []), ("sized", ["--width", side])):

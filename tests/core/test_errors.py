@@ -1,4 +1,4 @@
-"""Typed errors: they pass between processes, and the command line adds the hint of their kind."""
+"""Typed errors: they can be pickled, and the command line adds a hint for their type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The install hint is a command that works for how gramgan itself was installed."""
+"""The install hint is a command that suits gramgan's own installation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REQUIRES = [
 
 
 class Installed:
-    """A distribution whose metadata files are given."""
+    """A distribution with given metadata files."""
 
     def __init__(self, **files: str) -> None:
         self.files = {"INSTALLER": "pip\n", **files}

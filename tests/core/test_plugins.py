@@ -1,4 +1,4 @@
-"""Plugins of installed packages: entry points, and names that two of them offer."""
+"""Plugins of installed packages: entry points, and name conflicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gramgan_cli.core.errors import GramganError
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package with entry points, as pip would leave it."""
+    """An installed package with entry points."""
     (tmp_path / "my_package.py").write_text(
         "from gramgan_cli.core.archs import Architecture, ARCHITECTURES\n"
         "compact = ARCHITECTURES['compact']\n"

@@ -1,8 +1,8 @@
-"""The commands of the documentation, on small pictures.
+"""The documentation's commands, run on small pictures.
 
-Blocks below a line ``<!-- run -->`` run as they stand. In the other blocks trainings run as they stand with
-``--dry-run`` (everything is checked but the training itself), and what needs a network, a cluster or models of one's
-own is read by the command's parser. Blocks below ``<!-- train -->`` are those of test_training_commands.py.
+Blocks below a line ``<!-- run -->`` run unchanged. In other blocks, trainings run with ``--dry-run`` (all checks but
+no training), and commands that need the internet, a cluster or the user's models are only parsed. Blocks below
+``<!-- train -->`` are run by test_training_commands.py.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ NOT_HERE = {
     "mine.py": "the page's own plugin, which runs in tests/engines/train/test_plugin_training.py",
     "ttsr": "references beside the photos",
 }
-"""Trainings with these need more than small pictures: they are only parsed."""
+"""Trainings with these words need more than small pictures and are only parsed."""
 
 NOT_IN_HELP = ("gramgan ui", "Set5", " pull ", " import ", " rm ", "onnx", "gramgan plot", ">")
-"""Examples of help texts with these need a browser, a network, a file of another tool, an extra or a shell."""
+"""Examples in help texts with these words need a browser, the internet, another tool's file, an extra or a shell."""
 
 
 def pages_with(wanted: str) -> list[Path]:
@@ -56,7 +56,7 @@ def pages_with(wanted: str) -> list[Path]:
 
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the pages speak of: pictures, all small, and runs."""
+    """A folder with the files that the pages name: small pictures, and runs."""
     random = np.random.default_rng(1)
 
     def photo(name: str, channels: int = 3, side: int = 24) -> None:
@@ -88,26 +88,26 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def lines(block: str) -> Iterator[str]:
-    """The commands of a block."""
+    """Commands in a block."""
     for line in block.replace("\\\n", " ").splitlines():
         if line.strip() and not line.startswith("#"):
             yield line.strip()
 
 
 def words_of(line: str) -> list[str]:
-    """A command's words after ``gramgan``, globs expanded."""
+    """Words of a command after ``gramgan``, with globs expanded."""
     words = shlex.split(line, comments=True)[1:]
     return [found for word in words for found in (sorted(glob.glob(word)) or [word])]  # noqa: PTH207
 
 
 def run_here(words: list[str]) -> None:
-    """One command without a shell, in this process: it needs no second start of torch."""
+    """Run one command in this process, which avoids importing torch again."""
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, (words, result.output, result.exception)
 
 
 def run_in_shell(line: str, folder: Path) -> None:
-    """One command that needs a shell, with ``gramgan`` as a program."""
+    """Run one command in a shell, with ``gramgan`` as a program."""
     program = folder / "bin" / "gramgan"
     program.parent.mkdir(exist_ok=True)
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m gramgan_cli "$@"\n')
@@ -118,7 +118,7 @@ def run_in_shell(line: str, folder: Path) -> None:
 
 
 def parse(words: list[str]) -> None:
-    """Let the command's parser read the words; what it does not take is an error."""
+    """Parse the words with the command's parser, which raises for invalid ones."""
     command: Any = typer.main.get_command(app)
     if words[0] == "--plugin":
         words = words[2:]
@@ -143,7 +143,7 @@ def test_commands_run_as_they_stand(page: Path, pictures: Path) -> None:
 def test_the_others_are_what_their_commands_take(page: Path) -> None:
     blocks = [block for mark, block in BLOCK.findall(page.read_text(encoding="utf-8")) if mark == UNMARKED]
     for line in dict.fromkeys(line for block in blocks for line in lines(block)):
-        if line.startswith("gramgan "):  # the others are pip, make, torchrun and loops of the shell
+        if line.startswith("gramgan "):  # others are pip, make, torchrun and shell loops
             words = words_of(line)
             if words[0] == "build-db" and "/data/" not in line:
                 run_here(words)

@@ -1,4 +1,4 @@
-"""Links of the documentation: to pages, headings, pictures and files that are there."""
+"""The documentation's links lead to existing pages, headings, pictures and files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 
 
 def headings(page: Path) -> set[str]:
-    """The anchors that GitHub and the site give a page's headings."""
+    """Anchors of a page's headings on GitHub and the site."""
     found: set[str] = set()
     prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     for title in re.findall(r"^#+ (.*)$", prose, re.MULTILINE):

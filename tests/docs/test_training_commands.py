@@ -1,4 +1,4 @@
-"""The commands of docs/training.md below a line ``<!-- train -->``: run on small photos, for a step."""
+"""Commands in docs/training.md below a line ``<!-- train -->``, run on small photos for one step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL = ["--batch-size", "2", "--hr-crop", "48", "--device", "cpu", "--quiet"]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """All that the page speaks of."""
+    """A folder with the files that the page names."""
     for name in ("photos", "held-out", "faces", "streets", "scans/hr", "DIV2K/DIV2K_train_HR", "DIV2K/DIV2K_valid_HR"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         blurred_noise(tmp_path / name, 2, (96, 72), by=3)
@@ -53,7 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """A training of one step (two where it goes on); large networks are checked and planned alone."""
+    """Shorten a training to one step (two if resumed); large networks are only checked, with --dry-run."""
     if words[0] != "train":
         return words
     if "--resume" in words:

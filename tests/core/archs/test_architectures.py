@@ -1,4 +1,4 @@
-"""The table of architectures: parameter counts, descriptors, errors."""
+"""Architectures: parameter counts, descriptors, errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_parameter_counts(arch: str, hyperparameters: dict[str, Any], count: int
 
 
 def random_network(arch: str, hyperparameters: dict[str, Any]) -> torch.nn.Module:
-    """In float64 with every parameter random, so that no path through the network is closed."""
+    """A float64 network with random parameters, so that every path through it has an effect."""
     torch.manual_seed(0)
     network = archs.build(arch, hyperparameters).double().eval()
     for parameter in network.parameters():
@@ -63,7 +63,7 @@ def test_the_receptive_radius_is_what_gradients_reach(arch: str, hyperparameters
     side = 2 * centre + block
     x = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
     reached = 0
-    # Every output position has its own reach: all those of one block of input pixels, along one axis, are tried.
+    # The receptive field differs between output positions, so all positions of one input block are tried, on one axis.
     for offset in range(block * scale):
         row = centre * scale + offset
         (gradient,) = torch.autograd.grad(network(x)[0, :, row, centre * scale].sum(), x)
@@ -71,7 +71,7 @@ def test_the_receptive_radius_is_what_gradients_reach(arch: str, hyperparameters
         pixel = row // scale
         reached = max(reached, pixel - int(rows.min()), int(rows.max()) - pixel)
     assert reached <= radius
-    # Not generous either: a halo costs time. Unshuffled networks may see a block less on one side.
+    # It must not be too large either, since a halo costs time. Unshuffled networks may see one block less on one side.
     assert reached > radius - max(2, block)
 
 

@@ -1,4 +1,4 @@
-"""Gram-GAN's discriminator: its table of layers."""
+"""Gram-GAN's discriminator against its table of layers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_shapes_of_logit_and_maps() -> None:
 
 
 def plain(network: DiscriminatorVGGStyle, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The table of layers in functional form; every intermediate is kept apart."""
+    """The table of layers in functional form, with all intermediate results."""
     maps = []
     for conv, stride in zip(network.convs, STRIDES, strict=True):
         x = torch.nn.functional.conv2d(x, conv.weight, conv.bias, stride, 1)

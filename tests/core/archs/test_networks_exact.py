@@ -1,6 +1,6 @@
-"""Every network against a second, plain version: functions written layer by layer from the systems' tables.
+"""Every network against a plain reimplementation, written layer by layer from the papers' tables.
 
-The plain versions know nothing of the modules: they take the weights as a list in the order of the tables, in float64.
+The plain versions share no code with the modules: they take float64 weights as a list in the order of the tables.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gramgan_cli.core.errors import GramganError
 
 
 def plain_rrdbnet(w: Weights, x: Tensor, nb: int, scale: int, upsampler: str) -> Tensor:
-    """Section 1.1, and section 3 for ``nearest`` and scales 1 and 2."""
+    """RRDBNet with either upsampler; scales 1 and 2 unshuffle the input."""
     if scale < 4:
         x = unshuffle(x, 4 // scale)
     first = w.conv("conv_first", x)
@@ -49,7 +49,7 @@ def test_rrdbnet(scale: int, upsampler: str) -> None:
 
 
 def plain_srresnet(w: Weights, x: Tensor, nb: int, tutorial: bool) -> Tensor:
-    """Section 2; ``tutorial`` is write-up B: ImageNet-normalised input, tanh output."""
+    """SRResNet; ``tutorial`` is write-up B's, with ImageNet-normalised input and tanh output."""
     if tutorial:
         mean = torch.tensor([0.485, 0.456, 0.406], dtype=x.dtype).view(1, 3, 1, 1)
         deviation = torch.tensor([0.229, 0.224, 0.225], dtype=x.dtype).view(1, 3, 1, 1)
@@ -78,7 +78,7 @@ def test_srresnet(tutorial: bool) -> None:
 
 
 def plain_compact(w: Weights, x: Tensor, nc: int, scale: int) -> Tensor:
-    """3x3 convolutions and PReLU at LR size, PixelShuffle, plus the nearest-enlarged input."""
+    """Compact: 3x3 convolutions and PReLU at LR size, PixelShuffle, plus the input upscaled by nearest neighbour."""
     features = x
     for layer in range(nc + 1):
         features = w.prelu(f"body.{2 * layer + 1}", w.conv(f"body.{2 * layer}", features))
@@ -93,7 +93,7 @@ def test_compact(scale: int) -> None:
 
 
 def pooled(x: Tensor, side: int) -> Tensor:
-    """Means over the cells floor(i n / side) .. ceil((i + 1) n / side), as adaptive pooling is defined."""
+    """Adaptive pooling by its definition: means over the cells floor(i n / side) .. ceil((i + 1) n / side)."""
     height, width = x.shape[-2:]
     cells = [
         x[..., i * height // side : -(-(i + 1) * height // side), j * width // side : -(-(j + 1) * width // side)]

@@ -1,4 +1,4 @@
-"""PLKSR against spandrel's version with the same weights, and how far it sees."""
+"""PLKSR against spandrel's version with the same weights, and its receptive radius."""
 
 from __future__ import annotations
 

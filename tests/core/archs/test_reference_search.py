@@ -1,4 +1,4 @@
-"""The tiled texture search and the block-wise transfer against their direct forms."""
+"""The tiled texture search and block-wise transfer against direct implementations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gramgan_cli.core.resize.torch_matlab import imresize
 
 
 def direct_search(query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-    """The paper's form: unfold both, normalise, one big product, maximum. Patches of the reference are not padded."""
+    """As in the paper: unfold both, normalise, multiply, take the maximum. Reference patches are not padded."""
     batch, _, height, width = query.shape
     queries = F.normalize(F.unfold(F.pad(query, (1, 1, 1, 1), mode="replicate"), 3), dim=1)
     keys = F.normalize(F.unfold(key, 3), dim=1)
@@ -26,7 +26,7 @@ def direct_search(query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def direct_transfer(value: Tensor, match: Match) -> Tensor:
-    """The paper's form: gather unfolded patches, fold, divide by the number of patches that overlap."""
+    """As in the paper: gather unfolded patches, fold, divide by the number of overlapping patches."""
     wk = match.reference_size[1]
     factor = value.shape[-1] // wk
     height, width = match.positions.shape[1:]
@@ -67,7 +67,7 @@ def test_search_equals_the_direct_form(
 
 
 def test_search_on_features_of_photos() -> None:
-    """Real features are positive and alike, so the margins between candidates are small; fp32 must stand that."""
+    """Real features are positive and similar, so candidates differ little; fp32 must be precise enough."""
     torch.manual_seed(0)
     extractor = TextureExtractor()
     photo = torch.from_numpy(data.astronaut()).permute(2, 0, 1)[None].float() / 255
@@ -78,11 +78,11 @@ def test_search_on_features_of_photos() -> None:
         match = search(query, key, 100_000)
     scores, positions = direct_search(query.double(), key.double())
     torch.testing.assert_close(match.scores.double(), scores, rtol=0, atol=1e-6)
-    # Another position than float64's is only taken where the two are alike to fp32's last digits: few, and harmless.
+    # A position may differ from float64's only if the scores are equal within fp32's precision.
     search64 = search(query.double(), key.double(), 100_000)
     assert torch.equal(search64.positions, positions)
     assert (match.positions == positions).double().mean() > 0.995
-    # The LR is cut from the reference at (40, 12), on its grid of 4: inside, each patch finds its own place.
+    # The LR is cut from the reference at (40, 12), on its grid of 4. Inside, each patch finds its own position.
     y, x = match.positions[0] // 65, match.positions[0] % 65
     rows, columns = torch.meshgrid(torch.arange(40), torch.arange(45), indexing="ij")
     own = (y == rows + 10) & (x == columns + 3)

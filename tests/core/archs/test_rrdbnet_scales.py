@@ -1,4 +1,4 @@
-"""RRDBNet at x3 and x8: against plain versions of the upsampling, spandrel, and a round through files."""
+"""RRDBNet at x3 and x8: against plain upsampling, spandrel, and saving and loading."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {"nf": 8, "nb": 1, "gc": 32}
 @pytest.mark.parametrize(("scale", "factors"), [(3, (3,)), (8, (2, 2, 2))])
 @pytest.mark.parametrize("upsampler", ["nearest", "pixelshuffle"])
 def test_the_steps_of_other_scales(scale: int, factors: tuple[int, ...], upsampler: str) -> None:
-    """The tail written out over the tensors, in float64."""
+    """The layers after the trunk, written out in float64."""
     torch.manual_seed(0)
     network = archs.build("rrdbnet", {**SMALL, "scale": scale, "upsampler": upsampler}).double().eval()
     weights = network.state_dict()

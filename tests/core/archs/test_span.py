@@ -1,4 +1,4 @@
-"""SPAN against spandrel's version with the same weights, its merged convolutions, and how far it sees."""
+"""SPAN against spandrel's version with the same weights, its merged convolutions and its receptive radius."""
 
 from __future__ import annotations
 

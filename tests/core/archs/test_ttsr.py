@@ -1,4 +1,4 @@
-"""TTSR as a whole: references of all kinds, gradients, the descriptor, VGG19's weights, memory."""
+"""TTSR: references of all sizes, gradients, descriptor, VGG19's weights, memory."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_run_killed_before_its_first_saved_state_begins_again_with_vgg19(
     run = RunFolder(tmp_path / "run")
     settings = {"network": {"arch": "ttsr", **SMALL}, "data": {"hr_dir": [str(tmp_path)], "hr_crop": 48}}
     recipe = merge(load_recipe("ttsr-rec"), settings)
-    run.record(recipe)  # and no state: the kill came before it
+    run.record(recipe)  # without a state, as if killed before the first save
     resumed = set_up(recipe, run, torch.device("cpu"), TrainCallbacks(), Group(), resume=True)
     assert isinstance(resumed.generator, TTSR)
     for name, tensor in resumed.generator.extractor.state_dict().items():
@@ -144,7 +144,7 @@ def test_a_run_killed_before_its_first_saved_state_begins_again_with_vgg19(
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 def test_256_pixels_with_a_1024_reference_stay_under_3_gb() -> None:
-    """In a process of its own: the peak of a process never goes down again."""
+    """In a separate process, since a process's peak memory never decreases."""
     script = (
         "import resource, sys, torch\n"
         "from gramgan_cli.core import archs\n"

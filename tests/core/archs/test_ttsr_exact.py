@@ -1,4 +1,4 @@
-"""TTSR against a second, plain version, written from the paper's equations and tables (Yang et al., CVPR 2020)."""
+"""TTSR against a plain reimplementation from the paper's equations and tables (Yang et al., CVPR 2020)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gramgan_cli.core.resize import matlab as resize
 
 
 def cubic(distance: float) -> float:
-    """Keys' kernel with a = -0.75, the one of PyTorch's bicubic resize."""
+    """Keys' kernel with a = -0.75, as in PyTorch's bicubic resize."""
     a, x = -0.75, abs(distance)
     if x <= 1:
         return (a + 2) * x**3 - (a + 3) * x**2 + 1
@@ -23,7 +23,7 @@ def cubic(distance: float) -> float:
 
 
 def up(x: Tensor, factor: int) -> Tensor:
-    """Bicubic enlargement as a matrix per axis, with the edge repeated."""
+    """Bicubic upscaling as a matrix per axis, with repeated edges."""
 
     def matrix(length: int) -> Tensor:
         out = torch.zeros(factor * length, length, dtype=torch.float64)
@@ -37,7 +37,7 @@ def up(x: Tensor, factor: int) -> Tensor:
 
 
 def plain_lte(w: Weights, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Section 4: ReLU after each of VGG19's convolutions 0, 2, 5, 7, 10; pools before 5 and 10."""
+    """Texture extractor: VGG19's convolutions 0, 2, 5, 7 and 10, each with ReLU; pooling before 5 and 10."""
     mean = torch.tensor([0.485, 0.456, 0.406], dtype=image.dtype).view(1, 3, 1, 1)
     deviation = torch.tensor([0.229, 0.224, 0.225], dtype=image.dtype).view(1, 3, 1, 1)
 
@@ -51,7 +51,7 @@ def plain_lte(w: Weights, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def plain_texture(q: Tensor, k: Tensor, v: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """Search and hard attention for one picture, patch by patch: S (h, w) and T of the three levels."""
+    """Search and hard attention for one picture, patch by patch: S (h, w) and T at three levels."""
     height, width = q.shape[1:]
     border = np.pad(q.numpy(), ((0, 0), (1, 1), (1, 1)), mode="edge")
     places = [(y, x) for y in range(1, k.shape[1] - 1) for x in range(1, k.shape[2] - 1)]
@@ -76,7 +76,7 @@ def plain_texture(q: Tensor, k: Tensor, v: tuple[Tensor, Tensor, Tensor]) -> tup
 
 
 def plain_main(w: Weights, lr: Tensor, t1: Tensor, t2: Tensor, t3: Tensor, s: Tensor, blocks: list[int]) -> Tensor:
-    """Section 4's main net, in its order."""
+    """The main network, layer by layer."""
 
     def conv(name: str, *parts: Tensor, stride: int = 1) -> Tensor:
         return w.conv(f"main.{name}", torch.cat(parts, 1), stride)
@@ -141,13 +141,13 @@ def test_ttsr() -> None:
     for mine, expected in zip(texture.levels, (t1, t2, t3), strict=True):
         check(mine[0], expected, w)
     check(2 * sr - 1, plain, w)
-    # Outside [0, 1] is cut in evaluation only.
+    # Values are clipped to [0, 1] in evaluation mode only.
     assert float(sr.min()) < 0 or float(sr.max()) > 1
     assert torch.equal(network.eval()(lr, ref), sr.clamp(0, 1))
 
 
 def layers(*rows: tuple[int, int, int]) -> Iterator[int]:
-    """Parameters of convolutions with bias, given as (side, in, out)."""
+    """Number of parameters of convolutions with bias, given as (side, in, out)."""
     return (side * side * i * o + o for side, i, o in rows)
 
 

@@ -1,4 +1,4 @@
-"""The U-Net discriminator: its size, its spectral norms, what each logit sees."""
+"""The U-Net discriminator: parameter count, spectral norms, receptive field of each logit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gramgan_cli.core.errors import GramganError
 
 
 def test_it_has_the_papers_parameters() -> None:
-    """4 376 897, as Real-ESRGAN's published discriminators have."""
+    """4 376 897, as in Real-ESRGAN's published discriminators."""
     assert sum(parameter.numel() for parameter in UNetDiscriminator().parameters()) == 4_376_897
 
 
@@ -20,7 +20,7 @@ def test_one_logit_per_pixel_and_spectral_norms_of_one() -> None:
     torch.manual_seed(0)
     network = UNetDiscriminator(nf=8)
     picture = torch.rand(2, 3, 32, 24)
-    for _ in range(50):  # power iteration, once a pass
+    for _ in range(50):  # power iteration, once per pass
         answer = network(picture)
     assert answer.shape == (2, 1, 32, 24)
     normed = [conv for conv in network.modules() if isinstance(conv, nn.Conv2d) and conv.bias is None]

@@ -1,4 +1,4 @@
-"""Networks that are built to be filled from a file."""
+"""Building networks without initialisation, for weights from a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every backend and precision gives what torch gives in fp32; converted networks are kept; what can't be is said."""
+"""All backends and precisions match torch in fp32; conversions are cached; unsupported combinations are errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NETWORKS = {
 
 @pytest.fixture(params=["ncnn", "openvino", "onnx"])
 def backend(request: pytest.FixtureRequest) -> str:
-    """Each of them, as far as it is installed."""
+    """Each installed backend."""
     if not backends.is_installed(request.param):
         pytest.skip(f"the extra [{request.param}] is not installed")
     if not BACKENDS[request.param].precisions():
@@ -57,12 +57,12 @@ def conversions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def kept(conversions: Path, private_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Conversions are shared by the tests that ask for this: torch's ONNX exporter takes seconds for each."""
+    """Shares converted networks between tests, since torch's ONNX exporter takes seconds for each."""
     monkeypatch.setenv("GRAMGAN_CACHE", str(conversions))
 
 
 def model(name: str) -> LoadedModel:
-    """A random network whose batch norms are not the identity and whose output is not just its input enlarged."""
+    """A random network whose batch norms are not the identity and whose output is not just an upscaled input."""
     arch, hyperparameters = NETWORKS[name]
     torch.manual_seed(0)
     network = archs.build(arch, hyperparameters)
@@ -109,7 +109,7 @@ def test_a_converted_network_equals_torch(name: str, backend: str, kept: None) -
 
 @pytest.mark.parametrize("shape", [(45, 70, 3), (45, 70, 1), (33, 50, 4), (16, 16, 3), (5, 3, 3)], ids=str)
 def test_pictures_are_within_a_level(shape: tuple[int, ...], backend: str, kept: None) -> None:
-    """Tiled with a halo smaller than the picture, so that windows of one size run several times, and of several."""
+    """Tiled with a halo smaller than the picture, so that windows of several sizes run, some more than once."""
     loaded, image = model("compact"), noise(*shape)
     expected = upscaler(loaded, "torch").upscale(image)
     assert apart(upscaler(loaded, backend, tile=16).upscale(image), expected) <= 1
@@ -138,7 +138,7 @@ def test_the_default_model_on_a_photo(photo: np.ndarray, backend: str, kept: Non
     [("torch", "bf16", 4, 0.3), ("torch", "fp16", 1, 0.05), ("openvino", "bf16", 4, 0.3)],
 )
 def test_half_precisions_stay_near(photo: np.ndarray, name: str, precision: str, most: int, mean: float) -> None:
-    """Greatest and mean difference in 8-bit levels, as docs/performance.md states them."""
+    """Largest and mean difference in 8-bit levels, as stated in docs/performance.md."""
     if name in BACKENDS and not backends.is_installed(name):
         pytest.skip(f"the extra [{name}] is not installed")
     if name in BACKENDS and precision not in BACKENDS[name].precisions():
@@ -241,7 +241,7 @@ def test_what_can_not_be_converted_runs_in_torch(network: nn.Module, name: str) 
 def test_auto_takes_the_fastest(
     monkeypatch: pytest.MonkeyPatch, installed: set[str], bf16: bool, precision: str, expected: str
 ) -> None:
-    """Also on processors of the other kind: whether OpenVINO computes in bf16 here is set by the test."""
+    """On both kinds of processors: the test sets whether OpenVINO can compute in bf16."""
     monkeypatch.setattr(backends, "is_installed", lambda name: name in installed)
     stand_in: Callable[..., nn.Module] = lambda *_: nn.Identity()  # noqa: E731
     for name, entry in list(BACKENDS.items()):
@@ -269,7 +269,7 @@ def test_contradictions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_openvino_claims_to_compute_in_it_computes_in(photo: np.ndarray) -> None:
-    """bf16 keeps 8 bits of a number: a picture computed in it is never that of fp32, bit by bit."""
+    """bf16 has 8 significant bits, so its result always differs from that of fp32."""
     if not backends.is_installed("openvino"):
         pytest.skip("the extra [openvino] is not installed")
     loaded = load_model("clean")
@@ -305,7 +305,7 @@ def test_the_command_refuses_what_a_backend_can_not(picture: Path, words: list[s
 
 
 def test_openvino_is_refused_where_it_computes_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On x86 processors without AVX2; 'auto' takes another one."""
+    """On x86 processors without AVX2; 'auto' chooses another backend."""
     if not backends.is_installed("openvino"):
         pytest.skip("the extra [openvino] is not installed")
     openvino_precisions.cache_clear()

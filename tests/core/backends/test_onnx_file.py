@@ -1,4 +1,4 @@
-"""ONNX files: sizes that hold, precisions, operator sets, and exporters that crash."""
+"""ONNX files: input sizes, precisions, operator sets, and exporters that crash."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytest.importorskip("onnxscript", reason="needs the extra onnx")
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> str:
-    """A stored network of ours."""
+    """A stored network that gramgan builds."""
     torch.manual_seed(0)
     hyperparameters = {"nf": 8, "nc": 1}
     network = archs.build("compact", hyperparameters)
@@ -74,7 +74,7 @@ def test_operator_sets_that_can_not_be_are_refused(suffix: str, opset: int, tiny
 
 
 def test_an_exporter_that_crashes_is_a_sentence(span: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As by signal 11, a segmentation fault."""
+    """For example with signal 11, a segmentation fault."""
     asked: list[list[str]] = []
 
     def crash(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
@@ -108,7 +108,7 @@ def test_growth_channels_that_others_do_not_take_are_said(gc: int, tmp_path: Pat
 @pytest.mark.slow
 @pytest.mark.parametrize("design", ["SPAN", "SwinIR", "OmniSR"])
 def test_a_foreign_network_is_right_at_the_sizes_that_its_file_takes(design: str, tmp_path: Path) -> None:
-    """Or is refused; the process lives in any case."""
+    """Or it is refused; in any case the process survives."""
     architectures = pytest.importorskip(f"spandrel.architectures.{design}", reason="needs the extra interop")
     torch.manual_seed(0)
     network = {

@@ -1,4 +1,4 @@
-"""Finding and pairing benchmark pictures, on folders made for each test."""
+"""Finding and pairing benchmark pictures, in generated folders."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_file_without_its_pair_is_named(tmp_path: Path) -> None:
 
 
 def test_two_pictures_of_one_name_are_named(tmp_path: Path) -> None:
-    """Results and reports tell pictures apart by their names."""
+    """Results and reports identify pictures by their names."""
     picture(tmp_path / "a.png")
     picture(tmp_path / "a.webp")
     with pytest.raises(GramganError, match=r"a\.png and .*a\.webp are both called 'a'"):

@@ -1,4 +1,4 @@
-"""LR as real photos are: each operation measured on its own, crops aligned, shares kept, the same for one seed."""
+"""Degraded LR: each operation measured alone, aligned crops, shares, and repeatability by seed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 
 QUIET = Degradation(share=1.0, chance=1.0, blur=0.0, shrink=1.0, noise=0.0, quality=BEST_QUALITY)
-"""Every operation happens, none does more than it must: JPEG at its best quality is all that is left."""
+"""All operations at their weakest, so that only JPEG at its best quality is left."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def photo() -> PreparedPhoto:
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Root mean square, in levels."""
+    """Root mean square difference in levels."""
     return float(np.sqrt(np.mean((a.astype(float) - b.astype(float)) ** 2)))
 
 
@@ -67,11 +67,11 @@ def test_each_operation_degrades_the_more_the_stronger_it_is(
 
 
 def test_noise_has_the_deviation_that_was_drawn(photo: PreparedPhoto) -> None:
-    """On flat grey, after the last reduction, noise of U(0, s / 2) has a mean deviation of s / 4."""
+    """On flat grey, after the last downscaling, noise of U(0, s / 2) has a mean deviation of s / 4."""
     flat = np.full((256, 256, 3), 128, np.uint8)
     only = Degradation(chance=1.0, blur=0.0, shrink=1.0, noise=32.0, quality=BEST_QUALITY)
     found = [float(degrade(flat, 4, only, np.random.default_rng(i)).astype(float).std()) for i in range(60)]
-    # The first round's noise is averaged by the reduction: U(0, 32) over 16 pixels adds at most 8 in square.
+    # Downscaling averages the first round's noise: U(0, 32) over 16 pixels adds at most 8 in quadrature.
     assert 0.8 * 8 < np.mean(found) < 1.35 * 8
 
 
@@ -84,7 +84,7 @@ def test_equal_states_give_equal_pictures(photo: PreparedPhoto) -> None:
 
 @pytest.mark.parametrize(("top", "left"), [(0, 0), (20, 31), (27, 64)])
 def test_a_degraded_crop_lies_where_the_plain_one_does(photo: PreparedPhoto, top: int, left: int) -> None:
-    """Blurred noise aside, no shift fits better than none."""
+    """No shift matches better than none, apart from blurred noise."""
     plain = photo.lr.astype(float).mean(-1)
     for seed in range(8):
         crop = degraded_crop(photo.hr, top, left, 48, 4, Degradation(), np.random.default_rng(seed)).astype(float)
@@ -103,7 +103,7 @@ def test_a_share_of_the_crops_is_degraded_and_hr_never_is(photo: PreparedPhoto) 
     a, b = plain.batch(3), mixed.batch(3)
     assert a.hr.equal(b.hr)
     same = sum(bool(one.equal(two)) for one, two in zip(a.lr, b.lr, strict=True))
-    assert 0.25 * 200 - 4 * 6.2 < same < 0.25 * 200 + 4 * 6.2  # binomial, four deviations
+    assert 0.25 * 200 - 4 * 6.2 < same < 0.25 * 200 + 4 * 6.2  # binomial, four standard deviations
     assert b.lr.equal(mixed.batch(3).lr)
 
 

@@ -1,4 +1,4 @@
-"""Prepared photos lie in a cache: what is damaged there is made again."""
+"""The cache of prepared photos: damaged entries are made again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_damaged_cache_is_made_again(suffix: str, content: bytes, tmp_path: Pa
     paths = [tmp_path / "a.png", tmp_path / "b.png"]
     first = prepare_photos(paths, 4, tmp_path / "cache")
     expected = [np.array(photo.hr) for photo in first]
-    del first  # Windows writes no file that is mapped
+    del first  # Windows can't write to a mapped file
     (damaged,) = (tmp_path / "cache").glob(f"*.{suffix}")
     damaged.write_bytes(content)
     again = prepare_photos(paths, 4, tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""Second crops as references: they show the same thing, elsewhere, in another size and light."""
+"""Second crops as references: the same content, shifted, rescaled and relit."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_relighting_is_a_tone_curve_for_each_channel() -> None:
     for seed in range(40):
         lit = relight(ramp, np.random.default_rng(seed))[0].astype(float) / 255
         assert (np.diff(lit, axis=0) >= 0).all()
-        # From two points of the curve: log(lit) = log(gain) + gamma log(x), away from rounding and clipping.
+        # log(lit) = log(gain) + gamma log(x) at two points of the curve, away from rounding and clipping.
         x = np.array([100, 160]) / 255
         gamma = np.diff(np.log(lit[[100, 160]]), axis=0)[0] / np.diff(np.log(x))
         assert (gamma > 1 / GAMMA - 0.05).all()

@@ -1,4 +1,4 @@
-"""Training photos from tar shards: every photo in its turn, batches that depend on seed and step only, exact resume."""
+"""Training photos from tar shards: every photo is used, batches depend on seed and step only, exact resume."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from gramgan_cli.core.errors import GramganError
 pytest.importorskip("webdataset", reason="needs the extra shards")
 
 SIZES = (5, 3, 7)
-"""Photos in each shard."""
+"""Number of photos in each shard."""
 
 
 def picture(number: int) -> bytes:
-    """A flat photo whose colour is its number, so that any crop tells where it comes from."""
+    """A flat photo whose colour is its number, so that any crop identifies its photo."""
     content = io.BytesIO()
     Image.fromarray(np.full((40, 44, 3), number * 10, np.uint8)).save(content, "PNG")
     return content.getvalue()
@@ -40,7 +40,7 @@ def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
-    """Three shards, written by tarfile alone; each photo with a caption, and a sample without a picture."""
+    """Three shards, written by tarfile; each photo has a caption, and one sample has no picture."""
     folder, number = tmp_path / "shards", 0
     folder.mkdir()
     for index, size in enumerate(SIZES):
@@ -83,7 +83,7 @@ def test_windows_walk_through_every_photo_once_an_epoch(shards):
         assert sorted(seen) == list(range(15))
         first = {0: range(5), 5: range(5, 8), 8: range(8, 15)}
         position = 0
-        while position < 15:  # whole shards, in some order, each in its own
+        while position < 15:  # whole shards in random order, with their photos in order
             row = list(first[seen[position]])
             assert seen[position : position + len(row)] == row
             position += len(row)

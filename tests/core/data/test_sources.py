@@ -1,4 +1,4 @@
-"""What training takes for its photos: a set's halves, nested folders, lists, given pairs, weights, rotation."""
+"""Sources of training photos: dataset halves, nested folders, file lists, given pairs, weights, rotation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def save(path: Path, width: int = 48, height: int = 40, level: int = 128) -> Pat
 
 @pytest.fixture
 def div2k(tmp_path: Path) -> Path:
-    """DIV2K's folders, with LR given for the training half."""
+    """DIV2K's folders, with given LR for the training half."""
     for half, names in (("train", ("0001", "0002")), ("valid", ("0801",))):
         for name in names:
             save(tmp_path / "DIV2K" / f"DIV2K_{half}_HR" / f"{name}.png")
@@ -130,7 +130,7 @@ def flat_photo(level: int, side: int = 16) -> PreparedPhoto:
 
 
 def test_shares_decide_how_often_each_photo_is_seen() -> None:
-    """1 000 crops of two photos of one size, asked for three to one: a deviation of 5 % is more than three sigma."""
+    """1 000 crops of two equally large photos with weights 3 : 1; 5 % tolerance is more than three sigma."""
     sampler = CropSampler([flat_photo(10), flat_photo(20)], 4, 32, 1000, seed=0, shares=[3.0, 1.0])
     first = sampler.batch(0).names.count("10.png")
     assert abs(first - 750) < 50
@@ -151,8 +151,8 @@ def test_augmentation_flips_as_much_as_it_is_asked_to() -> None:
 
 
 def test_rotation_turns_hr_about_the_middle_and_lr_with_it() -> None:
-    """A plane a x + b y, rotated, is the plane with its gradient rotated. The photo's levels are rounded (0.5), and
-    Pillow cuts its results off to whole levels (1)."""
+    """Rotating a plane a x + b y rotates its gradient. The photo's levels are rounded (error 0.5), and Pillow truncates
+    its results to integers (error 1)."""
     degrees = 10.0
     y, x = np.mgrid[0:96, 0:96].astype(np.float64)
     photo = np.rint(np.clip(1.2 * x + 0.8 * y, 0, 255)).astype(np.uint8)[..., None].repeat(3, 2)
@@ -160,7 +160,7 @@ def test_rotation_turns_hr_about_the_middle_and_lr_with_it() -> None:
     assert (lr.shape, hr.shape) == ((8, 8, 3), (32, 32, 3))
     theta = np.deg2rad(degrees)
     dx, dy = x[32:64, 32:64] - 47.5, y[32:64, 32:64] - 47.5
-    # counterclockwise on a screen whose y goes down: what is seen at (dx, dy) lay at the clockwise-turned place
+    # counterclockwise with y pointing down: the pixel at (dx, dy) comes from the clockwise-rotated position
     source_x, source_y = dx * np.cos(theta) - dy * np.sin(theta), dx * np.sin(theta) + dy * np.cos(theta)
     expected = 1.2 * (source_x + 47.5) + 0.8 * (source_y + 47.5)
     assert np.abs(hr[..., 0] - expected).max() <= 2

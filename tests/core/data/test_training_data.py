@@ -1,4 +1,4 @@
-"""Crops: aligned, from the LR of the whole photo, uniform, the same however many processes share them."""
+"""Crops: aligned, from the LR of the whole photo, uniform, and the same for any number of processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gramgan_cli.core.resize.matlab import make_lr
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three photos of different sizes, one with an odd side and one stored turned."""
+    """Three photos of different sizes, one with an odd side and one rotated by EXIF."""
     rng = np.random.default_rng(1)
     for name, size in (("a.png", (67, 90)), ("b.png", (120, 64))):
         Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(tmp_path / name)
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_prepared_photos_are_the_photos(folder: Path, tmp_path: Path) -> None:
     paths = sorted(folder.glob("*.png"))
-    for _ in range(2):  # made, then found made
+    for _ in range(2):  # made, then read from the cache
         photos = prepare_photos(paths, 4, tmp_path / "cache")
         assert [photo.hr.shape for photo in photos] == [(64, 88, 3), (120, 64, 3), (100, 64, 3)]
         original = np.asarray(Image.open(paths[0]))
@@ -62,7 +62,7 @@ def test_an_unreadable_photo_is_named(folder: Path, tmp_path: Path) -> None:
 
 
 def _numbered(height: int, width: int) -> PreparedPhoto:
-    """A photo whose LR pixels carry their own place, and whose HR pixels carry the place of their LR pixel."""
+    """A photo whose LR pixels encode their own position, and HR pixels the position of their LR pixel."""
     rows, columns = np.mgrid[:height, :width]
     lr = np.stack((rows, columns, np.zeros_like(rows)), -1).astype(np.uint8)
     return PreparedPhoto("numbered.png", lr, lr.repeat(4, 0).repeat(4, 1))

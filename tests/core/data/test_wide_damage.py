@@ -1,4 +1,4 @@
-"""The wide model of damage: its kernels against SciPy, its severity, its levels by name."""
+"""The wide degradation model: kernels against SciPy, severity, named levels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LR = make_lr(HR, 4)
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Root mean square, in levels."""
+    """Root mean square difference in levels."""
     return float(np.sqrt(np.mean((a.astype(float) - b.astype(float)) ** 2)))
 
 
@@ -93,7 +93,7 @@ def test_equal_states_give_equal_pictures() -> None:
 
 
 def test_a_crop_lies_where_the_plain_one_does() -> None:
-    """No shift fits better than none, whatever was cut, shifted and resized on the way."""
+    """No shift matches better than none, whatever was cropped, shifted and resized in between."""
     plain = LR.astype(float).mean(-1)
     mild = replace(WIDE, severity=LEVELS["mild"])
     for seed in range(12):

@@ -1,4 +1,4 @@
-"""Numbers and texts about a picture that must follow it, however a file writes them."""
+"""Metadata that must change with the picture's size or orientation."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_regions_in_pixels_follow_and_relative_ones_stay():
 
 
 def exif_with_pixels(orientation: int, x: int, y: int, order: str = "<") -> bytes:
-    """EXIF with the numbers that are measured in pixels: subject, sensor's pixels, related picture."""
+    """EXIF with all values in pixels: subject, sensor resolution, related picture."""
 
     def pack(codes: str, *values: int) -> bytes:
         return struct.pack(order + codes, *values)
@@ -83,7 +83,7 @@ def exif_with_pixels(orientation: int, x: int, y: int, order: str = "<") -> byte
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_subject_is_where_the_picture_shows_it(orientation, order, tmp_path):
-    """A white square at the subject's place, in each way of holding the camera."""
+    """A white square at the subject's position, in each orientation."""
     x, y = 9, 6
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[y - 1 : y + 1, x - 1 : x + 1] = 255
@@ -142,7 +142,7 @@ def test_a_volume_is_refused_by_name():
 def test_no_data_among_integers_stays_apart(dtype, channels, value, nodata, model, tmp_path):
     image = np.full((24, 24, channels), value, dtype)
     image[8:12, 4:9] = nodata
-    image[20, 20, 0] = nodata if channels > 1 else value  # one channel alone is a value
+    image[20, 20, 0] = nodata if channels > 1 else value  # a single channel with that value is valid data
     declared = [(42113, 2, 0, str(nodata), True)]
     data = with_tifffile(image if channels > 1 else image[:, :, 0], extratags=declared)
     (tmp_path / "a.tif").write_bytes(data)
@@ -151,7 +151,7 @@ def test_no_data_among_integers_stays_apart(dtype, channels, value, nodata, mode
     found = tifffile.imread(result.output).reshape(96, 96, channels).astype(int)
     assert (found[32:48, 16:36] == nodata).all()
     far = found[:16]
-    near = found[30:32, 16:36]  # beside the gap: nothing of its value is in there
+    near = found[30:32, 16:36]  # next to the gap: not affected by its value
     spread = 1 if model == "bicubic" else max(3, 0.5 * value)
     assert np.abs(far - value).max() <= spread
     assert np.abs(near - value).max() <= spread

@@ -1,4 +1,4 @@
-"""Thousands of mutated pictures: each is read and written, or refused in one sentence; no crash, hang or bomb."""
+"""Thousands of mutated pictures: each is upscaled or refused with one message, without a crash, hang or bomb."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is, by its content: kinds that are read, and kinds that are called what they are."""
+"""Detecting formats by content: supported ones, and unsupported ones that are named."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_jpeg_of_any_name_is_one(name, tmp_path):
 
 
 def raw_tiff() -> bytes:
-    """A thumbnail with a sub-directory, as camera raw files begin."""
+    """A thumbnail with a sub-directory, like the start of camera raw files."""
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
         writer.write(scene(3), photometric="rgb", metadata=None, subfiletype=1, subifds=1)
@@ -108,7 +108,7 @@ def test_what_is_no_picture_has_no_kind(head):
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.eps", "a.tif"])
 def test_training_starts_no_other_program_over_a_picture(name, tmp_path, monkeypatch):
-    """Pillow hands EPS to Ghostscript, whatever the file is called."""
+    """Pillow passes EPS to Ghostscript, whatever the file's name."""
     import subprocess
 
     def started(*_args: object, **_options: object) -> None:
@@ -182,7 +182,7 @@ def test_an_heic_that_is_cut_off_says_so():
     for cut in (1, 60, 400):
         with pytest.raises(GramganError, match="the file ends early"):
             list(open_photo(whole[:-cut], "a.heic").decode())
-    behind = whole + struct.pack(">I4s", 4000, b"mdat") + bytes(90)  # where phones keep maps and copies
+    behind = whole + struct.pack(">I4s", 4000, b"mdat") + bytes(90)  # where phones store depth maps and copies
     assert open_photo(behind, "a.heic").warnings == (
         "It is cut off behind its main picture: what lay there is missing.",
     )
@@ -209,7 +209,7 @@ def test_a_folder_names_what_it_leaves_out_and_reads_jpegs_of_any_name(tmp_path,
 
 
 def test_pictures_under_other_names_are_named_and_backups_are_not_read(tmp_path):
-    """exiftool leaves ``photo.jpg_original`` beside ``photo.jpg``: to read both would be one result for two."""
+    """exiftool leaves ``photo.jpg_original`` next to ``photo.jpg``; reading both would give two results one name."""
     for name, form in (("photo.jpg", "JPEG"), ("photo.jpg_original", "JPEG"), ("scan", "PNG"), ("b.dat", "WEBP")):
         (tmp_path / name).write_bytes(with_pillow(scene(3), form))
     named: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""What a file holds beside its picture: kept, or named in a warning."""
+"""Parts of a file besides its picture are kept or named in a warning."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_an_ordinary_jpeg_gives_no_warning(tmp_path):
 
 
 def comments(file: bytes) -> list[bytes]:
-    """The content of every COM segment before the coded data."""
+    """Contents of the COM segments before the coded data."""
     at, found = 2, []
     while file[at + 1] != 0xDA:
         length = int.from_bytes(file[at + 2 : at + 4], "big")
@@ -87,7 +87,7 @@ def test_every_comment_of_a_jpeg_is_kept_or_named(tmp_path):
 
 
 def with_aspect(data: bytes, x: int, y: int) -> bytes:
-    """JFIF densities without a unit."""
+    """A JPEG with JFIF densities without a unit."""
     assert data[6:11] == b"JFIF\0"
     return data[:13] + struct.pack(">BHH", 0, x, y) + data[18:]
 
@@ -134,7 +134,7 @@ def test_the_frame_that_browsers_show_is_the_picture(tmp_path):
     [(b"prVt", True), (b"prVT", False), (b"caBX", False), (b"bKGD", True), (b"sCAL", False), (b"sBIT", None)],
 )
 def test_private_chunks_of_png_are_kept_where_the_standard_allows_it(kind, kept, tmp_path):
-    """A lower-case fourth letter: safe to copy, whatever was done to the picture (PNG 3rd edition, 14.2)."""
+    """A lower-case fourth letter marks a chunk as safe to copy after any change (PNG 3rd edition, 14.2)."""
     content = b"\x08\x08\x08" if kind == b"sBIT" else bytes(6)
     data = make_png(scene(3), 8, 2, before=chunk(kind, content))
     record = upscale_one(data, tmp_path, "a.png")
@@ -146,7 +146,7 @@ def test_private_chunks_of_png_are_kept_where_the_standard_allows_it(kind, kept,
 
 
 def test_the_background_colour_is_that_of_the_result(tmp_path):
-    """A palette's index becomes its colour, grey of 4 bits grey of 8."""
+    """A palette index becomes its colour, 4-bit grey becomes 8-bit."""
     palette = bytes(range(48))
     indices = scene(1).astype(int) * 16 // 256
     before = chunk(b"PLTE", palette) + chunk(b"bKGD", b"\5")
@@ -169,7 +169,7 @@ def test_a_wrong_checksum_of_a_chunk_that_is_no_part_of_the_picture(tmp_path):
 
 
 def gif_with(extension: bytes) -> bytes:
-    """A GIF with an extension behind its colour table."""
+    """A GIF with an extension after its colour table."""
     data = with_pillow(Image.fromarray(scene(3)).quantize(64), "GIF")
     at = 13 + 3 * 2 ** ((data[10] & 7) + 1)
     return data[:at] + extension + data[at:]
@@ -243,7 +243,7 @@ def test_layers_and_private_tags_of_a_tiff_are_named(tmp_path):
 
 @pytest.mark.parametrize(("subfile", "said"), [(0, "1 picture in sub-directories"), (1, None)])
 def test_pictures_in_sub_directories_of_a_tiff_are_named(subfile, said, tmp_path):
-    """Smaller copies of the picture (pyramids) are none that are lost."""
+    """Smaller copies of the picture (pyramids) do not count as lost."""
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
         writer.write(scene(3), photometric="rgb", metadata=None, subifds=1)
@@ -272,7 +272,7 @@ AVIF = {"tmap": "the gain map", "depth": "the depth map", "uuid": "the C2PA mani
 
 @pytest.mark.parametrize("what", sorted(AVIF))
 def test_what_lies_beside_an_avif_is_named(what, tmp_path):
-    """Boxes are added behind those of a whole file: all that a reader of the list of items can see."""
+    """Boxes are added after those of a complete file; that is all that a reader of the item list sees."""
     data = with_pillow(scene(3), "AVIF")
     if what == "tmap":
         item = box(b"infe", b"\2\0\0\0" + b"\0\x09\0\0tmap\0")

@@ -1,4 +1,4 @@
-"""What moves: frames, timing, loop, disposal and transparency of GIF, APNG and WebP."""
+"""Animations: frames, timing, loop, disposal and transparency of GIF, APNG and WebP."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_transparency_of_animations_is_kept(tmp_path):
 
 
 def frames_of(data: bytes) -> np.ndarray:
-    """Frame by frame as Pillow composes them, RGBA."""
+    """RGBA frames, as Pillow composes them."""
     with Image.open(io.BytesIO(data)) as image:
         return np.stack([_seen(image, index) for index in range(image.n_frames)])
 
@@ -83,7 +83,7 @@ def test_frames_of_apng_are_composed_as_others_compose_them(channels, colour, se
     frames = drawn_frames(channels, seed)
     times = [(1, 10)] * len(frames)
     data = make_apng(frames, 8, colour, times)
-    # Pillow lays frames without alpha on black; to the specification, what is disposed of is transparent.
+    # Pillow composes frames without alpha on black; by the specification, disposed areas are transparent.
     expected = frames_of(make_apng([(_as_rgba(frame[0]), *frame[1:]) for frame in frames], 8, 6, times))
     found = np.stack([_as_rgba(frame) for frame in open_photo(data, "x").decode()])
     assert np.array_equal(found[..., 3], expected[..., 3])
@@ -140,7 +140,7 @@ def test_a_still_picture_that_is_not_part_of_the_animation_is_no_frame(tmp_path)
 
 
 def controls(file: bytes) -> list[Fraction]:
-    """The seconds of each frame, by the fcTL chunks."""
+    """Duration of each frame in seconds, from the fcTL chunks."""
     at, found = 8, []
     while at < len(file):
         length, kind = struct.unpack_from(">I4s", file, at)

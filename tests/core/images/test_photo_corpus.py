@@ -1,4 +1,4 @@
-"""The table: every kind of picture goes in, the same picture comes out, four times larger."""
+"""Every picture of the corpus comes out unchanged, four times larger."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gramgan_cli.core.images.formats.jxl import Header, read_header
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_every_value_is_kept(case: Case, tmp_path: Path) -> None:
-    """Upscaled by repeating pixels, every fourth pixel is the source's."""
+    """After upscaling by nearest neighbour, every fourth pixel is the source's."""
     expected = case.expected()
     record = upscale_one(case.make(), tmp_path, case.file)
     assert record.error is None
@@ -30,7 +30,7 @@ def test_every_value_is_kept(case: Case, tmp_path: Path) -> None:
     found = decoded(output)
     assert found.shape == (4 * expected.shape[0], 4 * expected.shape[1], expected.shape[2])
     assert found.dtype == expected.dtype
-    if expected.shape[2] in (2, 4):  # colours that no one sees may change
+    if expected.shape[2] in (2, 4):  # colours of transparent pixels may change
         hidden = expected[:, :, -1] == 0
         assert np.array_equal(found[::4, ::4, -1], expected[:, :, -1])
         found, expected = found.repeat(1, 0), expected.copy()
@@ -79,7 +79,7 @@ def test_jpeg_xl_keeps_16_bits(tmp_path):
 
 
 def test_jpeg_xl_comes_out_upright_with_exif(tmp_path):
-    """A JPEG that lay on its side, packed without loss as JPEG XL: the codestream turns it, EXIF says so too."""
+    """A rotated JPEG, recompressed losslessly as JPEG XL: both the codestream and EXIF have the orientation."""
     pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
     (tmp_path / "a.jpg").write_bytes(oriented_jpeg(6))
     with Image.open(tmp_path / "a.jpg") as photo, warnings.catch_warnings():
@@ -110,7 +110,7 @@ def test_samples_that_are_no_colours_are_left_out_and_said(dtype, tmp_path):
 
 
 def test_kinds_that_are_not_read_are_named(tmp_path):
-    """They are neither damaged, nor does --allow-truncated help."""
+    """They are not called damaged, and --allow-truncated is not suggested."""
     pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
     moving = imagecodecs.jpegxl_encode(np.zeros((2, 8, 8, 3), np.uint8), lossless=True)
     lab = with_tifffile(scene(3, np.uint16), photometric="cielab")
@@ -179,7 +179,7 @@ def test_formats_of_eight_bits_say_what_they_lose(form, tmp_path):
 
 
 def test_a_ramp_of_16_bits_goes_through_a_network_without_steps_of_8_bits(tmp_path):
-    """4096 neighbouring levels between two 8-bit ones: the nearest-neighbour skip of the network must keep them."""
+    """4096 neighbouring levels span only 16 of 8 bits; the nearest-neighbour skip of the network must keep them."""
     import torch
     from photo_corpus import make_png
     from upscale_helpers import session_of

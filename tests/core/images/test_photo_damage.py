@@ -1,4 +1,4 @@
-"""Damaged, lying and absurd files: one clear sentence, nothing written, no memory filled."""
+"""Damaged, inconsistent and absurd files: one clear message, nothing written, little memory used."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def error_of(data: bytes, **options: bool) -> str:
 
 
 def helps(data: bytes) -> bool:
-    """Whether anything of a damaged file can be read."""
+    """Whether a part of a damaged file can be read."""
     try:
         list(open_photo(data, "x.png", allow_truncated=True).decode())
     except GramganError:
@@ -86,7 +86,7 @@ def test_allow_truncated_recovers_the_upper_part_and_warns(kind, tmp_path):
 
 
 def test_the_reason_is_no_internal_text():
-    """Nothing of struct, and nothing that is meant for those who build a library."""
+    """No text of struct or of other libraries that is meant for developers."""
     pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
     tiff, jxl = with_tifffile(noise()), imagecodecs.jpegxl_encode(noise(), lossless=True)
     at_the_end = tiff[:4] + struct.pack("<I", len(tiff) + 50) + tiff[8:]
@@ -175,7 +175,7 @@ def test_the_smallest_and_the_thinnest(width, height, tmp_path):
 
 
 def assert_result_or_sentence(data: bytes, allow_truncated: bool = False) -> bool:
-    """Whether the file gave a picture; anything but a picture or one sentence is a failure."""
+    """Assert that a file gives a picture or one message; return whether it gave a picture."""
     said = None
     try:
         frames = list(open_photo(data, "x", allow_truncated).decode())
@@ -216,7 +216,7 @@ def test_a_name_that_lies_about_the_format_does_not_matter(tmp_path):
 
 
 def test_frames_of_a_cut_animation_don_t_wait_for_pillow_s_switch() -> None:
-    """The next picture is opened, strictly, before this one's frames are used."""
+    """The next picture is opened in strict mode before this one's frames are used."""
     rng = np.random.default_rng(3)
     frames = [Image.fromarray(rng.integers(0, 256, (60, 70, 3), np.uint8)) for _ in range(3)]
     whole = with_pillow(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=50)
@@ -229,7 +229,7 @@ def test_frames_of_a_cut_animation_don_t_wait_for_pillow_s_switch() -> None:
 
 
 def gif_of_frames(count: int, side: int) -> bytes:
-    """Each frame of a huge screen is one pixel: a few bytes."""
+    """A GIF with a huge screen and many frames of one pixel, a few bytes each."""
     frame = b"\x21\xf9\4\4\1\0\0\0" + b"\x2c" + bytes(4) + struct.pack("<HHB", 1, 1, 0) + b"\2\2\x44\1\0"
     return b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + bytes(6) + frame * count + b";"
 
@@ -256,7 +256,7 @@ def webp_of_frames(count: int, side: int) -> bytes:
 
 
 def tiff_of_pages(count: int, side: int) -> bytes:
-    """Every page shares one strip of a bilevel picture, packed to nearly nothing."""
+    """A TIFF whose pages all share one strip of a bilevel picture, compressed to almost nothing."""
     packed = zlib.compress(bytes(side * -(-side // 8)), 9)
     tags = {256: side, 257: side, 258: 1, 259: 8, 262: 1, 273: 8, 277: 1, 278: side, 279: len(packed)}
     start = 8 + len(packed)
@@ -274,7 +274,7 @@ MANY = {"gif": gif_of_frames, "png": apng_of_frames, "webp": webp_of_frames, "ti
 
 @pytest.mark.parametrize("kind", sorted(MANY))
 def test_many_frames_of_a_huge_screen_are_refused(kind):
-    """Decoded, they would take hours, though none of them is too large."""
+    """Decoding them would take hours, though none of them is too large."""
     for count, side in ((3000, 2000), (200, 4900)):
         message = error_of(MANY[kind](count, side))
         assert "frames of" in message
@@ -291,9 +291,9 @@ NOTHING_LEFT = {kind: make for kind, make in ONE_OF_EACH.items() if kind not in 
 
 @pytest.mark.parametrize("kind", sorted(NOTHING_LEFT))
 def test_allow_truncated_makes_no_picture_of_nothing(kind):
-    """A file that ends before its first pixel is an error, also where what is there may be used."""
+    """A file that ends before its first pixel is an error, even with --allow-truncated."""
     data = NOTHING_LEFT[kind]()
-    if kind.endswith(("tif", "tif16")):  # their pixels stand first: a directory that points behind the end
+    if kind.endswith(("tif", "tif16")):  # their pixels come first, so the directory's offset is past the end
         at = struct.unpack_from("<I", data, 4)[0]
         count = struct.unpack_from("<H", data, at)[0]
         broken = bytearray(data)

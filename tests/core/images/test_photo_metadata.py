@@ -1,4 +1,4 @@
-"""What surrounds the pixels: profiles, EXIF, XMP, resolution, text."""
+"""Metadata: profiles, EXIF, XMP, resolution, text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORMATS = ["png", "jpg", "webp", "tiff", "avif"]
 
 
 def as_seen(image: Image.Image) -> np.ndarray:
-    """The picture in sRGB, by its own profile: what a colour-managed viewer shows."""
+    """The picture in sRGB by its own profile, as a colour-managed viewer shows it."""
     icc = image.info.get("icc_profile")
     if icc is None:
         return np.asarray(image.convert("RGB")).astype(float)
@@ -79,7 +79,7 @@ def test_tags_of_a_tiff_become_exif(form, tmp_path):
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_every_page_of_a_tiff_keeps_what_is_its_own(order, tmp_path):
-    """A grey page of 300 dpi without a profile, then one in colour with a profile, 72 dpi and a description."""
+    """A grey page at 300 dpi without a profile, then one in colour with a profile, at 72 dpi, with a description."""
     file = io.BytesIO()
     with tifffile.TiffWriter(file, byteorder=order) as writer:
         writer.write(scene(1)[:, :, 0], metadata=None, photometric="minisblack", resolution=(300, 300))
@@ -183,7 +183,7 @@ def test_a_comment_that_is_not_utf_8_keeps_its_letters(tmp_path):
 
 
 def test_no_dark_rim_around_what_is_visible(tmp_path):
-    """A red disc whose surroundings are transparent black: no visible pixel of the result darkens."""
+    """A red disc on transparent black: no visible pixel of the result is darker."""
     y, x = np.mgrid[0:40, 0:40]
     inside = (x - 20) ** 2 + (y - 20) ** 2 < 150
     image = np.where(inside[:, :, None], np.array([220, 30, 30, 255]), 0).astype(np.uint8)
@@ -203,7 +203,7 @@ def test_16_bit_values_outside_srgb_stay_bit_for_bit_with_their_profile(tmp_path
 
 
 def test_a_cmyk_photo_with_a_profile_goes_through_it(tmp_path):
-    """An ink profile is too large to make here; a wrong one must not stop the picture."""
+    """A real CMYK profile is too large to make here; an invalid one must not stop the picture."""
     image = Image.fromarray(np.full((8, 8, 4), 90, np.uint8), "CMYK")
     record = upscale_one(with_pillow(image, "JPEG", icc_profile=b"no profile"), tmp_path, "a.jpg")
     assert record.error is None
@@ -237,7 +237,7 @@ def test_a_quality_makes_webp_lossy(tmp_path):
 
 
 def grey_profile(gamma: float) -> bytes:
-    """A profile of grey (v2): a white point and a curve."""
+    """A grey ICC profile (v2): a white point and a curve."""
     made = bytearray(rgb_profile("Grey", [(0, 0, 0)] * 3, gamma))
     made[16:20] = b"GRAY"
     at = made.index(b"rTRC")
@@ -247,7 +247,7 @@ def grey_profile(gamma: float) -> bytes:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_grey_photo_with_a_profile_of_grey_looks_the_same_in_every_format(form, tmp_path):
-    """WebP and AVIF hold no grey, so the profile has to fit three channels there."""
+    """WebP and AVIF have no grey, so the profile must be converted to three channels there."""
     data = with_pillow(scene(1), "PNG", icc_profile=grey_profile(1.5))
     record = upscale_one(data, tmp_path, "a.png", format=form)
     assert record.warnings == []
@@ -280,7 +280,7 @@ def test_formats_without_a_place_for_the_resolution_keep_it_in_exif(form, source
 
 
 def _second_directory(exif: bytes) -> int:
-    """The offset that follows the first directory of a big-endian block."""
+    """Offset of the second directory of a big-endian EXIF block."""
     at = struct.unpack_from(">I", exif, 4)[0]
     return struct.unpack_from(">I", exif, at + 2 + 12 * struct.unpack_from(">H", exif, at)[0])[0]
 
@@ -347,7 +347,7 @@ def test_other_pictures_inside_a_photo_are_named(tmp_path):
 
 
 def test_avif_keeps_exif_byte_for_byte_but_for_the_orientation(tmp_path):
-    """Written anew, makers' notes and texts that are not ASCII would be damaged."""
+    """Rewriting it would damage makers' notes and non-ASCII text."""
     block = with_thumbnail("<").replace(b"secret offsets 0123", "Jörg Müller 01".encode() + b"234")
     record = upscale_one(with_pillow(scene(3), "JPEG", exif=b"Exif\0\0" + block), tmp_path, "a.jpg", format="avif")
     found = Image.open(record.output).info["exif"]

@@ -1,4 +1,4 @@
-"""Results carry a mark, in every format that is written; other libraries read it, and nothing else changes."""
+"""Results in every output format carry a mark, which other libraries can read; nothing else changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gramgan_cli.engines.upscale.session import open_session
 
 
 def software(path: Path) -> str:
-    """What Pillow and tifffile say made the picture."""
+    """The software that Pillow and tifffile read from the file."""
     if path.suffix == ".tif":
         with tifffile.TiffFile(path) as file:
             return str(file.pages[0].tags["Software"].value)
@@ -41,7 +41,7 @@ def test_a_result_says_what_made_it_after_what_was_said_before(form: str, before
     assert result.warnings == []
     path = Path(result.output)
     said = software(path)
-    kept = before if form != "png" else ""  # in a PNG the EXIF block stays, and keeps it
+    kept = before if form != "png" else ""  # a PNG keeps its EXIF block unchanged
     assert said.startswith(f"{kept}; gramgan " if kept else "gramgan ")
     session = open_session(UpscaleOptions(model="nearest", device="cpu", format=form))
     mark = session.mark(hashlib.sha256(data).hexdigest())
@@ -77,7 +77,7 @@ def test_what_is_no_result_has_no_mark(tmp_path: Path) -> None:
 
 
 def _large_profile() -> bytes:
-    """A profile of 300 kB that no compression makes smaller: with one more tag, which readers pass over."""
+    """An incompressible profile of 300 kB, with an extra tag that readers ignore."""
     tag = b"data\0\0\0\0" + np.random.default_rng(1).bytes(300_000)
     count = int.from_bytes(DISPLAY_P3[128:132], "big")
     table_end = 132 + 12 * count
@@ -112,7 +112,7 @@ def test_a_jpeg_whose_exif_is_full_has_its_mark_as_a_comment(tmp_path: Path) -> 
 
 
 def test_a_mark_that_another_program_put_behind_the_pixels_is_found(tmp_path: Path) -> None:
-    """ImageMagick writes a PNG's texts behind its pixels."""
+    """ImageMagick writes a PNG's text chunks after the pixels."""
     result = upscale_one(with_pillow(scene(3), "PNG"), tmp_path, "a.png")
     content = Path(result.output).read_bytes()
     at = content.index(b"tEXt") - 4

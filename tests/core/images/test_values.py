@@ -1,4 +1,4 @@
-"""Sample values of unusual kinds: right, or refused by name; numbers that must follow the picture."""
+"""Unusual sample types are read correctly or refused by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gramgan_cli.core.images.read import open_photo
 
 
 def packed(samples: np.ndarray, bits: int) -> bytes:
-    """Rows of samples, bit after bit, the most significant first, each row filled to whole bytes (TIFF 6.0)."""
+    """Pack rows of samples bit by bit, most significant first, each row padded to whole bytes (TIFF 6.0)."""
     rows = []
     for row in samples.reshape(len(samples), -1):
         text = "".join(format(int(value), f"0{bits}b") for value in row)
@@ -29,7 +29,7 @@ def packed(samples: np.ndarray, bits: int) -> bytes:
 
 
 def tiff_of(raw: bytes, bits: int, kind: int = 1, photometric: int = 1, order: str = "<") -> bytes:
-    """A TIFF of one strip of WIDTH x HEIGHT grey samples."""
+    """A TIFF with one strip of WIDTH x HEIGHT grey samples."""
     tags = {256: WIDTH, 257: HEIGHT, 258: bits, 259: 1, 262: photometric, 273: 0, 277: 1, 278: HEIGHT, 279: len(raw)}
     tags |= {339: kind}
     start = 8 + 2 + 12 * len(tags) + 4
@@ -88,7 +88,7 @@ def test_big_endian_bigtiff_of_8_bits_opens(channels, options, tmp_path):
 
 
 def bmp(masks: tuple[int, ...], bits: int, pixels: np.ndarray, size: int = 124, more: bytes = b"") -> bytes:
-    """A BMP of (H, W) stored pixels whose colours lie in the bits of these masks."""
+    """A BMP with (H, W) pixels whose colours are selected by bit masks."""
     height, width = pixels.shape
     rows = b"".join(row.tobytes() + bytes(-len(row.tobytes()) % 4) for row in pixels[::-1].astype(f"<u{bits // 8}"))
     head = struct.pack("<IiiHHIIiiII", size, width, height, 1, bits, 3, len(rows), 0, 0, 0, 0)
@@ -137,7 +137,7 @@ def test_the_profile_of_a_bmp_is_kept(tmp_path):
 
 
 def elevation() -> np.ndarray:
-    """A smooth surface of 50 to 150."""
+    """A smooth surface with values from 50 to 150."""
     return (50 + 100 * scene(1, np.float64)[:, :, 0]).astype(np.float32)
 
 
@@ -174,7 +174,7 @@ def test_no_data_stays_apart_from_what_is_valid(mark, model, tmp_path):
 @pytest.mark.parametrize("form", ["png", "jpg", "webp", "tiff"])
 @pytest.mark.parametrize("bits", [0x7F800001, 0xFFC00000, 0x7F800000, 0xFF7FFFFF])
 def test_no_float_whatever_its_bits_gives_a_warning_of_numpy_s(bits, form, tmp_path):
-    """Signalling and quiet NaN, infinity, the smallest number."""
+    """Signalling and quiet NaN, infinity, the most negative number."""
     image = scene(4, np.float32)
     image.view(np.uint32)[3, 4, :] = bits
     with warnings.catch_warnings():
@@ -217,7 +217,7 @@ def geo_tags(point: bool = False) -> list[tuple]:
 @pytest.mark.parametrize("point", [False, True])
 def test_the_position_on_the_earth_stays_true(point, order, tmp_path):
     image = scene(3)
-    image[(image == 255).all(axis=2)] = 254  # what is declared to be no data would be named
+    image[(image == 255).all(axis=2)] = 254  # declared no-data values would give a warning
     data = with_tifffile(image, extratags=geo_tags(point), byteorder=order)
     record = upscale_one(data, tmp_path, "a.tif")
     assert record.warnings == []
@@ -229,7 +229,7 @@ def test_the_position_on_the_earth_stays_true(point, order, tmp_path):
     def at(column_, row_, tie, size, place):
         return place + (column_ - half - tie) * size if size else row_
 
-    # The ground at the outer corner of the picture, and at its far end, in both.
+    # Ground coordinates of the picture's outer corner and of its far end, in both.
     for before, after in ((0, 0), (WIDTH, 4 * WIDTH)):
         assert at(after, 0, column, across, east) == pytest.approx(at(before, 0, 3.0, 10.0, 500000.0))
     for before, after in ((0, 0), (HEIGHT, 4 * HEIGHT)):

@@ -1,4 +1,4 @@
-"""XMP that goes along: what stays, what follows the picture, what is no longer announced."""
+"""XMP: properties that are kept, that follow the picture, and that are removed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMATS = ["png", "jpg", "webp", "tiff", "avif"]
 
 
 def xmp_of(path: str) -> bytes:
-    """The packet as Pillow or tifffile finds it."""
+    """The XMP packet, as read by Pillow or tifffile."""
     if path.endswith((".tif", ".tiff")):
         return bytes(tifffile.TiffFile(path).pages[0].tags[700].value)
     found = Image.open(path).info["xmp"]
@@ -38,7 +38,7 @@ def test_xmp_is_kept_with_the_orientation_of_the_result(form, tmp_path):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_orientation_that_stands_in_xmp_alone_is_left_as_it_is(form, tmp_path):
-    """Programs that follow it turn the result as they turn the source; those that don't show both lying."""
+    """Programs that obey it rotate the result like the source; the others rotate neither."""
     record = upscale_one(with_pillow(scene(3), "JPEG", xmp=XMP, quality=95), tmp_path, "a.jpg", format=form)
     assert record.output_size == (4 * WIDTH, 4 * HEIGHT)
     found = xmp_of(record.output)
@@ -54,7 +54,7 @@ def test_xmp_as_elements():
 
 
 def packet(attributes: str, elements: str = "", **prefixes: str) -> bytes:
-    """An XMP packet with these properties."""
+    """An XMP packet with the given properties."""
     spaces = "".join(f' xmlns:{prefix}="{address}"' for prefix, address in prefixes.items())
     return (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -109,7 +109,7 @@ def test_other_properties_of_a_camera_s_namespace_stay():
 
 
 def test_sizes_of_a_panorama_follow_the_picture(tmp_path):
-    """Photo Sphere XMP: all in pixels of the picture."""
+    """Photo Sphere XMP, with all sizes in pixels of the picture."""
     names = {
         "FullPanoWidthPixels": 2 * WIDTH,
         "FullPanoHeightPixels": 3 * HEIGHT,

@@ -1,4 +1,4 @@
-"""Downloads against a real HTTP server on this machine that can be told to misbehave."""
+"""Downloads from a real local HTTP server that can be made to misbehave."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 @dataclass
 class Server:
-    """What the server gives and how; ``ranges`` lists the Range header of every request."""
+    """The server's content and behaviour; ``ranges`` lists the Range header of each request."""
 
     address: str = ""
     content: bytes = CONTENT
@@ -34,9 +34,9 @@ class Server:
     ranges: list[str | None] = field(default_factory=list)
     knows_if_range: bool = True
     length: str | None = None
-    """What Content-Length says, where that is not the truth."""
+    """A false Content-Length, if any."""
     location: str | None = None
-    """Where every request is sent on to."""
+    """URL to which all requests are redirected."""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         wanted = request.headers.get("Range")
@@ -79,7 +79,7 @@ def server() -> Iterator[Server]:
             state.answer(self)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Keep the test's output clean."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         state.address = f"http://127.0.0.1:{http.server_port}/file.bin"
@@ -204,7 +204,7 @@ def test_failures_name_the_address(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("etag", ['"two"', None], ids=["another version", "no version"])
 def test_a_server_that_ignores_if_range_is_not_believed(server: Server, tmp_path: Path, etag: str | None) -> None:
-    """It sends the rest of what it has now: taken as the other half, the file would be of two versions."""
+    """It sends the rest of its current file; joined with the first part, the result would mix two versions."""
     server.cuts = [1000, 1000, 1000]
     with pytest.raises(DownloadFailed, match="cut off"):
         download(server.address, tmp_path / "x.bin")

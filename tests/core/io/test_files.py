@@ -1,4 +1,4 @@
-"""Writing files: what may be replaced, and what killed processes leave."""
+"""Writing files: which may be replaced, and cleaning up after killed processes."""
 
 from __future__ import annotations
 

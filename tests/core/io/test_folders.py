@@ -1,4 +1,4 @@
-"""Where gramgan's own folders lie, and what is said of places that can't be one."""
+"""Locations of gramgan's folders, and errors for locations that can't be a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives that someone else made: their checksums are read, and what is odd is one sentence."""
+"""Unpacking untrusted archives: checksums are verified, and anomalies give one message."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_compression_is_unpacked(mode: str, tmp_path: Path) -> None:
 
 
 def test_a_wrong_gzip_checksum_is_found(tmp_path: Path) -> None:
-    """tar ends before gzip does: the content reads well, and only gzip's last eight bytes say that it is wrong."""
+    """tar ends before gzip does: the content is readable, and only gzip's last eight bytes show the error."""
     path = tar_of(tmp_path / "x.tar.gz")
     content = bytearray(path.read_bytes())
     content[-8:-4] = struct.pack("<I", struct.unpack("<I", content[-8:-4])[0] ^ 1)
@@ -55,7 +55,7 @@ def test_no_flipped_byte_of_the_content_goes_through(mode: str, tmp_path: Path) 
 
 
 def zip_with(path: Path, flags: int = 0, method: int = 0) -> Path:
-    """A zip whose one member has these flags and this method in both of its headers."""
+    """A zip whose only member has the given flags and method in both of its headers."""
     with zipfile.ZipFile(path, "w") as pack:
         pack.writestr("set/a.bin", CONTENT)
     content = bytearray(path.read_bytes())
@@ -73,7 +73,7 @@ def test_an_encrypted_zip_is_said_to_be_that(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", [1, 6, 9, 93, 98, 99])
 def test_unknown_methods_are_one_sentence(method: int, tmp_path: Path) -> None:
-    """Shrunk, imploded, Deflate64, Zstandard, PPMd, AES (APPNOTE 4.4.5); newer Pythons know Zstandard."""
+    """Shrink, Implode, Deflate64, Zstandard, PPMd, AES (APPNOTE 4.4.5); newer Pythons support Zstandard."""
     with pytest.raises(GramganError, match=r"x\.zip"):
         unpack(zip_with(tmp_path / "x.zip", method=method), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -87,7 +87,7 @@ def test_deep_folders_are_refused(depth: int, tmp_path: Path) -> None:
 
 
 def test_a_sparse_member_takes_no_disk(tmp_path: Path) -> None:
-    """GNU's sparse files: a header of half a kilobyte that stands for 20 GiB of zeros."""
+    """A GNU sparse file: a header of half a kilobyte represents 20 GiB of zeros."""
     member = tarfile.TarInfo("a.bin")
     header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
     header[156:157] = tarfile.GNUTYPE_SPARSE
@@ -114,7 +114,7 @@ def test_names_that_no_file_has_are_one_sentence(name: str, tmp_path: Path) -> N
 
 
 def test_garbage_after_the_end_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gzip file that goes on with zeros after tar's end is not read for ever."""
+    """A gzip file that continues with zeros after the end of the tar is not read without limit."""
     monkeypatch.setattr("gramgan_cli.core.io.unpack.LARGEST_CONTENT", 2**20)
     plain = tar_of(tmp_path / "x.tar", "w").read_bytes()
     (tmp_path / "x.tar.gz").write_bytes(gzip.compress(plain + bytes(2**24)))

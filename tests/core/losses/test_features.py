@@ -1,4 +1,4 @@
-"""Feature taps against hooks on torchvision's own networks."""
+"""Feature taps against hooks on torchvision's networks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gramgan_cli.recipes.load import load_recipe
 
 
 def hooked(network: nn.Module, modules: dict[str, nn.Module], x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Outputs of ``modules`` in torchvision's model, copied before anything in place can change them."""
+    """Outputs of ``modules`` in torchvision's model, copied before in-place operations can change them."""
     seen: dict[str, torch.Tensor] = {}
 
     def keep(name: str) -> Callable[..., None]:
@@ -38,7 +38,7 @@ def hooked(network: nn.Module, modules: dict[str, nn.Module], x: torch.Tensor) -
 @pytest.mark.parametrize("activated", [False, True])
 def test_vgg_taps_are_indices_16_25_34(activated: bool) -> None:
     torch.manual_seed(0)
-    with torch.device("meta"):  # the linear layers' half gigabyte is never made
+    with torch.device("meta"):  # avoids allocating the linear layers' half gigabyte
         reference = torchvision.models.vgg19(weights=None).features
     extractor = FeatureExtractor("vgg19", ("conv3_4", "conv4_4", "conv5_4"), activated, "random")
     reference = reference.to_empty(device="cpu").eval()
@@ -133,9 +133,9 @@ def test_a_file_in_the_cache_is_used_and_a_damaged_one_named(
 
 
 def vgg16_file(path: Path, seed: int = 0) -> nn.Sequential:
-    """A file with the convolutions of torchvision's VGG16, and the network that they belong to."""
+    """A file with the convolutions of torchvision's VGG16, and their network."""
     torch.manual_seed(seed)
-    with torch.device("meta"):  # the linear layers' half gigabyte is never made
+    with torch.device("meta"):  # avoids allocating the linear layers' half gigabyte
         network = torchvision.models.vgg16(weights=None).features
     network = network.to_empty(device="cpu").eval()
     for module in network.modules():

@@ -1,4 +1,4 @@
-"""The loss between spectra, beside the Fourier sum written out, and its gradient."""
+"""The spectral loss against an explicit Fourier sum, and its gradient."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gramgan_cli.core.losses.frequency import frequency
 
 
 def plain(difference: np.ndarray) -> float:
-    """The transform as two matrix products, columns of frequencies 0 to W / 2."""
+    """The transform as two matrix products, for column frequencies 0 to W / 2."""
     height, width = difference.shape[2:]
     rows = np.exp(-2j * np.pi * np.outer(np.arange(height), np.arange(height)) / height)
     columns = np.exp(-2j * np.pi * np.outer(np.arange(width), np.arange(width // 2 + 1)) / width)
@@ -25,7 +25,7 @@ def test_it_is_the_fourier_sum(height: int, width: int) -> None:
 
 
 def test_noise_counts_the_same_in_crops_of_any_size() -> None:
-    """Of white noise of deviation s both parts are normal with deviation s / sqrt 2, whose mean size is s / sqrt pi."""
+    """For white noise of deviation s, both parts are normal with deviation s / sqrt 2, so of mean size s / sqrt pi."""
     generator = torch.Generator().manual_seed(1)
     for side in (32, 192):
         noise = 0.1 * torch.randn(8, 3, side, side, generator=generator)

@@ -1,4 +1,4 @@
-"""The colours that pixel losses compare in, beside Pillow's, and that the terms of a recipe use them."""
+"""The colour space of pixel losses against Pillow's, and its use by a recipe's terms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def recipe_with(**loss: object) -> Recipe:
 
 
 def test_they_are_those_of_jpeg_with_fainter_differences() -> None:
-    """Pillow rounds each to 8 bits and puts the differences around 128."""
+    """Pillow rounds to 8 bits and centres the differences at 128."""
     rgb = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     expected = np.asarray(Image.fromarray(rgb).convert("YCbCr")).astype(np.float64) - [0, 128, 128]
     got = luma_and_differences(torch.from_numpy(rgb).permute(2, 0, 1)[None].double() / 255)[0].permute(1, 2, 0) * 255
@@ -39,11 +39,11 @@ def test_an_error_of_luma_counts_whole_and_one_of_colour_less() -> None:
     hr = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     grey = terms(Generated(hr + 0.1, None), hr, 0)
     assert float(grey["content"]) == pytest.approx(0.1 / 3, rel=1e-4)
-    coloured = torch.tensor([0.1, 0.0, -0.1 * 0.299 / 0.114]).view(3, 1, 1)  # luma stays
+    coloured = torch.tensor([0.1, 0.0, -0.1 * 0.299 / 0.114]).view(3, 1, 1)  # luma is unchanged
     seen = terms(Generated(hr + coloured, None), hr, 0)
     differences = 0.3 * 0.5 * np.array([0.1 * 0.299 / 0.114 / (1 - 0.114), 0.1 / (1 - 0.299)])
     assert float(seen["content"]) == pytest.approx(differences.sum() / 3, rel=1e-4)
-    # A constant has its whole spectrum, 16 times its value, in one of 16 x 9 frequencies, and no imaginary part.
+    # The spectrum of a constant is 16 times its value at one of 16 x 9 frequencies, without an imaginary part.
     assert float(seen["frequency"]) == pytest.approx(differences.sum() / 3 * 16 / (16 * 9) / 2, rel=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""LPIPS as a loss, against the authors' own package over the same random VGG16."""
+"""LPIPS as a loss, against the authors' package with the same random VGG16."""
 
 from __future__ import annotations
 

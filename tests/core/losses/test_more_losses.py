@@ -1,4 +1,4 @@
-"""SSIM, wavelets, LDL, style, least squares: against scikit-image and formulas written out in float64."""
+"""SSIM, wavelets, LDL, style, least squares: against scikit-image and explicit float64 formulas."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pair(side: int = 24, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def skimage_ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """Inside the border that the window doesn't reach."""
+    """scikit-image's SSIM without the border that the window doesn't fully cover."""
     options = {"data_range": 1.0, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     _, values = structural_similarity(a, b, full=True, **options)
     return float(values[5:-5, 5:-5].mean())
@@ -35,7 +35,7 @@ def test_ssim_equals_scikit_image() -> None:
 
 
 def test_ms_ssim_is_the_product_of_its_scales() -> None:
-    """Flat pictures: contrast and structure are 1, and only the coarsest scale's luminance is left."""
+    """For flat pictures, contrast and structure are 1; only the coarsest scale's luminance matters."""
     sr, hr = torch.full((1, 3, 176, 176), 0.4), torch.full((1, 3, 176, 176), 0.6)
     luminance = (2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)
     assert float(ms_ssim_loss(sr, hr)) == pytest.approx(1 - luminance ** WEIGHTS[-1], abs=1e-5)
@@ -50,7 +50,7 @@ def test_haar_is_orthonormal_and_the_loss_takes_its_details() -> None:
     ramp = torch.arange(8.0).expand(1, 1, 8, 8)
     _, detail = haar_bands(ramp)
     assert torch.equal(detail[0, :, 0, 0], torch.tensor([-1.0, 0.0, 0.0]))
-    # Level 1: -1 in one band of three. Level 2: the coarse ramp 1, 5, 9, 13 steps by 4: (1 - 5) = -4 in one of three.
+    # Level 1: -1 in one of three bands. Level 2: the coarse ramp 1, 5, 9, 13 has steps of 4: -4 in one of three bands.
     assert float(wavelet(ramp, torch.zeros_like(ramp))) == pytest.approx(1 / 3 + 4 / 3)
     assert float(wavelet(sr, sr)) == 0
 

@@ -1,4 +1,4 @@
-"""The loss against a fixed sub-pixel pattern, beside a plain loop, and what it must and must not see."""
+"""The phase loss against a plain loop, and its response to patterns and textures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gramgan_cli.core.losses.phase import pattern, phase_pattern
 
 
 def plain(difference: np.ndarray, scale: int, window: int) -> float:
-    """Phase by phase, window by window, with slices alone."""
+    """Phase by phase and window by window, with slices."""
     height, width = (side // scale for side in difference.shape[2:])
     step, values = max(1, window // 2), []
     for picture in difference:
@@ -25,7 +25,7 @@ def plain(difference: np.ndarray, scale: int, window: int) -> float:
 
 
 def far_from_the_mean(image: np.ndarray, scale: int) -> np.ndarray:
-    """|x - mean|, the mean over 2 scale + 1 pixels each way, of those that there are."""
+    """|x - mean|, with the mean over the existing pixels of a window of side 2 scale + 1."""
     size = (1, 1, 2 * scale + 1, 2 * scale + 1)
     inside = ndimage.uniform_filter(np.ones_like(image), size, mode="constant")
     return np.abs(image - ndimage.uniform_filter(image, size, mode="constant") / inside)
@@ -40,7 +40,7 @@ def test_it_is_the_plain_loop(scale: int, side: int, window: int) -> None:
 
 
 def test_dots_of_changing_sign_are_seen_by_their_contrast() -> None:
-    """Their mean is 0 in every phase; that they stand in one phase of sixteen is not."""
+    """Their mean is 0 in every phase, but only one phase of sixteen has contrast."""
     generator = torch.Generator().manual_seed(3)
     signs = torch.sign(torch.rand(1, 3, 32, 32, generator=generator) - 0.5)
     dots = torch.zeros(1, 3, 128, 128)
@@ -54,7 +54,7 @@ def test_dots_of_changing_sign_are_seen_by_their_contrast() -> None:
 
 
 def test_a_fixed_pattern_is_seen_at_its_height_and_any_other_texture_hardly() -> None:
-    """A pattern of +-h in the phases counts h; noise of the same height averages out over 64 LR pixels."""
+    """A pattern of +-h in the phases gives h; noise of the same amplitude averages out over 64 LR pixels."""
     generator = torch.Generator().manual_seed(1)
     hr = torch.rand(1, 3, 128, 128, generator=generator)
     signs = (torch.arange(4)[:, None] + torch.arange(4)[None]) % 2 * 2.0 - 1

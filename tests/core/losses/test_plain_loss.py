@@ -1,4 +1,4 @@
-"""The loss in plain places, beside a plain loop, and where it must and must not push."""
+"""The loss in flat regions against a plain loop, and where it has a gradient."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BT601 = np.array([0.299, 0.587, 0.114])
 
 
 def pictures(seed: int, side: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
-    """SR at random, and HR with a plain and a textured half."""
+    """Random SR, and HR with a flat and a textured half."""
     generator = torch.Generator().manual_seed(seed)
     sr = torch.rand(2, 3, side, side, dtype=torch.float64, generator=generator)
     hr = 0.4 + 0.2 * torch.rand(2, 3, side, side, dtype=torch.float64, generator=generator)
@@ -21,7 +21,7 @@ def pictures(seed: int, side: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def by_loops(sr: np.ndarray, hr: np.ndarray) -> float:
-    """Pixel by pixel: the deviation of luminance in the window, borders reflected, then the distance."""
+    """Pixel by pixel: the deviation of luminance in the window, with reflected borders, then the distance."""
     margin, total = WINDOW // 2, 0.0
     for seen, wanted in zip(sr, hr, strict=True):
         luminance = np.pad(np.tensordot(BT601, wanted, 1), margin, mode="reflect")
@@ -41,7 +41,7 @@ def test_it_is_the_plain_loop(seed: int) -> None:
 
 
 def test_it_pushes_where_hr_is_plain_and_nowhere_else() -> None:
-    """Up to the two pixels beside an edge, which lies between columns 15 and 16."""
+    """Except for two pixels on each side of the edge between columns 15 and 16."""
     hr = torch.full((1, 3, 32, 32), 0.2)
     hr[..., 16:] = 0.8
     hr[:, :, 24:] += 0.1 * torch.sign(torch.rand(8, 32, generator=torch.Generator().manual_seed(0)) - 0.5)

@@ -11,7 +11,7 @@ from gramgan_cli.core.losses.sharpen import sharpened
 
 def test_sharpening_is_the_papers() -> None:
     hr = np.random.default_rng(0).random((3, 70, 61)).repeat(1, axis=0)
-    hr[:, 20:50, 10:40] = 0.2  # a plain place, with strong edges around it
+    hr[:, 20:50, 10:40] = 0.2  # a flat region with strong edges around it
 
     def blurred(planes: np.ndarray) -> np.ndarray:
         return np.stack([ndimage.gaussian_filter(plane, 8, truncate=25 / 8, mode="mirror") for plane in planes])

@@ -1,4 +1,4 @@
-"""The loss between local power spectra, beside NumPy's transform window by window."""
+"""The local power-spectrum loss against NumPy's transform, window by window."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 
 TO_YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-"""ITU-R BT.601, full range, as JFIF rounds it."""
+"""ITU-R BT.601, full range, rounded as in JFIF."""
 
 
 def plain_power(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One picture (3, H, W) -> (3, rows, columns, 16, 9), in loops."""
+    """Local power of one picture (3, H, W) as (3, rows, columns, 16, 9), computed in loops."""
     planes = np.einsum("kc,chw->khw", TO_YCBCR, image)
     bell = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(16) / 16)
     rows, columns = ((side - 16) // 8 + 1 for side in planes.shape[1:])
@@ -43,7 +43,7 @@ def test_it_is_the_power_of_windows_over_regions(height: int, width: int) -> Non
 
 
 def test_other_noise_of_the_same_strength_is_near_and_a_grid_is_far() -> None:
-    """The grid has the noise's variance, at one frequency."""
+    """The grid has the same variance as the noise, but at one frequency."""
     generator = torch.Generator().manual_seed(1)
     noise, other = 0.5 + 0.05 * torch.randn(2, 4, 3, 96, 96, generator=generator)
     grid = torch.full((4, 4), -1.0)

@@ -1,4 +1,4 @@
-"""The transferal perceptual loss: its formula, and who gets gradients from it."""
+"""The transferal perceptual loss: its formula, and which parameters get gradients."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_gradients_never_reach_textures_scores_or_the_extractor() -> None:
     assert own_sr.grad.abs().sum() > 0
     assert all(tensor.grad is None for tensor in (*texture.levels, texture.match.scores))
     assert all(parameter.grad is None for parameter in network.parameters())
-    # Through SR the loss does train the network: the main net always, the extractor by way of the textures.
+    # Through SR the loss trains the network: the main network directly, the extractor through the textures.
     transferal_perceptual(network.extractor.frozen(sr), texture.levels, texture.match.scores).backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
 

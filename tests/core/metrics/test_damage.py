@@ -1,4 +1,4 @@
-"""The estimate of noise and JPEG blocks, against noise and compression that are known."""
+"""Estimates of noise and JPEG blocking against known noise and compression."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_noise_on_a_slope_is_its_standard_deviation(sigma: float) -> None:
     slope = np.add.outer(np.linspace(60, 120, 300), np.linspace(0, 60, 400))
     noisy = slope + np.random.default_rng(1).normal(0, sigma, slope.shape)
     found = estimate_damage((noisy / 255).astype(np.float32)[:, :, None])
-    # The flattest tenth of the cells lies a little below the mean of all.
+    # The flattest tenth of the cells is slightly below the mean of all.
     assert 0.8 * sigma < found.noise < 1.02 * sigma
 
 
@@ -71,7 +71,7 @@ def noised(image: NDArray[Any], sigma: float) -> NDArray[Any]:
 
 
 def test_sharpness_of_white_noise_is_its_spectrum_s() -> None:
-    # The Laplacian of white noise has 20 times its variance; averaging over 2 x 2 pixels leaves a quarter of that.
+    # The Laplacian of white noise has 20 times its variance; averaging over 2 x 2 pixels leaves a quarter of it.
     noise = np.random.default_rng(5).normal(128, 20, (512, 512))
     assert estimate_damage((noise / 255).astype(np.float32)[:, :, None]).sharpness == pytest.approx(2.0, rel=0.02)
 

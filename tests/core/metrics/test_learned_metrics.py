@@ -1,4 +1,4 @@
-"""LPIPS and DISTS against torchmetrics' own networks, on random weights: the real ones are not at hand everywhere."""
+"""LPIPS and DISTS against torchmetrics, with random weights, since the real ones are not available everywhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def vgg16() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[np.ndarray, np.ndarray]:
-    """A picture (45, 70, 3) and a noisier one."""
+    """A picture (45, 70, 3) and a noisier version."""
     random = np.random.default_rng(0)
     hr = random.integers(0, 256, (45, 70, 3), dtype=np.uint8)
     return np.clip(hr + random.normal(0, 20, hr.shape), 0, 255).astype(np.uint8), hr
@@ -49,7 +49,7 @@ def tensor(image: np.ndarray) -> torch.Tensor:
 def test_lpips_equals_torchmetrics(
     vgg16: dict[str, torch.Tensor], pair: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
-    """With the linear layers that torchmetrics carries on its own."""
+    """With the linear layers that torchmetrics includes."""
     module = importlib.import_module("torchmetrics.functional.image.lpips")
     with Uninitialised():
         theirs = module._LPIPS(pretrained=True, net="vgg", pnet_rand=True)
@@ -106,7 +106,7 @@ def test_dists_equals_torchmetrics(
 
 
 def test_labels_say_what_is_looked_through() -> None:
-    """Only ImageNet's networks give the published LPIPS; nothing else may carry its plain name."""
+    """Only ImageNet's networks give the published LPIPS; others must not be labelled so."""
     assert label_of(None) == "LPIPS"
     assert label_of(Path("x") / Path(VGG16).name) == "LPIPS-VGG"
     assert label_of(Path("vgg16_hed.safetensors")) == "LPIPS-HED"

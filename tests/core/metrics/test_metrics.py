@@ -1,4 +1,4 @@
-"""PSNR and SSIM against naive float64 loops, scikit-image, and the numbers that came with the benchmark images."""
+"""PSNR and SSIM against naive float64 loops, scikit-image, and the benchmark images' reference numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 @pytest.fixture
 def pair() -> Pair:
-    """A smooth picture with noise, and a version of it with other noise; (27, 31, 3)."""
+    """A smooth picture (27, 31, 3) with two different noises."""
     random = np.random.default_rng(3)
     rows, columns = np.mgrid[0:27, 0:31]
     base = 128 + 90 * np.sin(rows / 3)[..., None] * np.cos(columns[..., None] / np.array([2.0, 4.0, 5.0]))
@@ -40,7 +40,7 @@ def plain_plane(image: NDArray[np.uint8], border: int) -> list[list[float]]:
 
 
 def plain_ssim(x: list[list[float]], y: list[list[float]]) -> float:
-    """The paper's formula, one window at a time."""
+    """SSIM by the paper's formula, one window at a time."""
     window = [[math.exp(-((i - 5) ** 2 + (j - 5) ** 2) / (2 * 1.5**2)) for j in range(11)] for i in range(11)]
     total = math.fsum(map(math.fsum, window))
     values = []
@@ -114,7 +114,7 @@ ROWS = {
 
 @pytest.mark.parametrize("dataset", ["Set5", "Set14"])
 def test_published_numbers_per_image(shared_data: Path, dataset: str) -> None:
-    """The figures that were made with other code for the same images, for every plain enlargement."""
+    """Numbers from other code for the same images, for each interpolation."""
     truth = json.loads((shared_data.parent / "GROUND_TRUTH.json").read_text())["bench"][dataset]["per_image"]
     for name, rows in truth.items():
         lr = Image.open(shared_data / dataset / "LR_x4" / f"{name}.png")
@@ -124,7 +124,7 @@ def test_published_numbers_per_image(shared_data: Path, dataset: str) -> None:
         enlarged = {row: np.asarray(rgb.resize((rgb.width * 4, rgb.height * 4), how)) for row, how in ROWS.items()}
         enlarged["matlab_bicubic"] = round_to_8bit(imresize(np.asarray(rgb).astype(np.float64), 4))
         for row, sr in enlarged.items():
-            # Of grey images only the bicubic row was also measured as RGB.
+            # For grey images, only the bicubic row has RGB numbers.
             if lr.mode == "L" and row != "matlab_bicubic":
                 continue
             key = "grey3_c4" if row == "matlab_bicubic" else "c4"

@@ -1,4 +1,4 @@
-"""NIQE against the published number, a plain computation of its parts, and what must hold of it."""
+"""NIQE against a published number and plain computations of its parts, and its properties."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gramgan_cli.core.metrics.niqe import asymmetric_gaussian, natural_model, ni
 
 
 def test_the_published_number(shared_data: Path) -> None:
-    """MATLAB's NIQE of Set14's baboon is 5.7296, as BasicSR reports beside its own."""
+    """MATLAB's NIQE of Set14's baboon is 5.7296, as reported by BasicSR."""
     baboon = np.asarray(Image.open(shared_data / "Set14" / "HR" / "img_001.png").convert("RGB"))
     assert niqe(baboon, 0) == pytest.approx(5.7296, abs=2e-4)
 
 
 @pytest.mark.parametrize(("shape", "left", "right"), [(2.0, 1.0, 1.0), (1.0, 0.5, 1.5), (0.6, 2.0, 1.0)])
 def test_the_moments_give_back_the_distribution(shape: float, left: float, right: float) -> None:
-    """Samples of the asymmetric generalised Gaussian: |x| / scale is gamma distributed to the power 1 / shape."""
+    """In samples of the asymmetric generalised Gaussian, (|x| / scale)^shape is gamma distributed."""
     random = np.random.default_rng(0)
     count = 400_000
     sizes = random.gamma(1 / shape, 1, count) ** (1 / shape)

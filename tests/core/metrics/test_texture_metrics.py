@@ -1,4 +1,4 @@
-"""The texture distances against loops that spell out their definitions, and against what must hold of them."""
+"""Texture distances against explicit loops, and their properties."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def noise(height: int, width: int, seed: int, spread: float = 40.0) -> Pixels:
 
 
 def plain_gram(image: Pixels, top: int, left: int, size: int) -> list[list[float]]:
-    """One patch, entry by entry."""
+    """Gram matrix of one patch, entry by entry."""
     pixels = [[float(v) / 255 for v in image[top + i, left + j]] for i in range(size) for j in range(size)]
     mean = [math.fsum(pixel[c] for pixel in pixels) / len(pixels) for c in range(3)]
     return [
@@ -90,7 +90,7 @@ def test_spectrum_distance_of_half_the_contrast_is_six_decibels() -> None:
 
 
 def test_texture_lost_and_texture_moved() -> None:
-    """Both distances see the loss of fine structure; the spectrum doesn't mind where it lies."""
+    """Both distances measure the loss of fine structure; the spectrum ignores its position."""
     hr = noise(96, 96, 7)
     blurred = gaussian_filter(hr.astype(float), (1.2, 1.2, 0)).round().astype(np.uint8)
     other = noise(96, 96, 8)

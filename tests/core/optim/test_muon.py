@@ -1,4 +1,4 @@
-"""Muon against the singular value decomposition, torch's own Muon, and in runs that stop and go on."""
+"""Muon against the singular value decomposition and torch's Muon, and in resumed runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_steps_equal_those_of_torchs_muon():
         ours.step()
         theirs.step()
     moved = own.detach().flatten(1) - start.flatten(1)
-    # torch iterates in bfloat16, which has 8 bits.
+    # torch iterates in bfloat16, which has 8 significant bits.
     assert (own.detach().flatten(1) - flat.detach()).norm() / moved.norm() < 0.02
     assert moved.norm() > 0.1
 

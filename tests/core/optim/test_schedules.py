@@ -1,4 +1,4 @@
-"""Rates at the corners of the schedule, and the moving average against its sum."""
+"""Rates at the key steps of the schedules, and the moving average against an explicit sum."""
 
 from __future__ import annotations
 

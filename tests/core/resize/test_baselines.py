@@ -1,4 +1,4 @@
-"""The interpolations against the definition and published numbers."""
+"""The interpolations against their definitions and published numbers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_nothing_looks_further_than_the_reach(name):
     ("name", "psnr"), [("nearest", 26.25827), ("bilinear", 27.55999), ("bicubic", 28.43175), ("lanczos", 28.81372)]
 )
 def test_y_psnr_on_set5(shared_data, name, psnr):
-    """Values from independent implementations of the same resizes; Y of BT.601, four pixels cut from the border."""
+    """Values from independent implementations; Y of BT.601, with a border of four pixels cut."""
     luma = np.array([65.481, 128.553, 24.966]) / 255
     values = []
     for path in sorted((shared_data / "Set5" / "HR").glob("*.png")):
@@ -64,7 +64,7 @@ def test_y_psnr_on_set5(shared_data, name, psnr):
 @pytest.mark.parametrize("scale", [2, 3, 8])
 @pytest.mark.parametrize("name", sorted(BASELINES))
 def test_other_factors(name, scale):
-    """A ramp stays a ramp away from the border, and the size follows the factor."""
+    """A ramp stays a ramp away from the border, and sizes scale by the factor."""
     ramp = np.repeat(np.arange(0, 240, 12, dtype=np.uint8)[None], 20, axis=0)
     out = BASELINES[name](ramp, scale)
     assert out.shape == (20 * scale, 20 * scale)

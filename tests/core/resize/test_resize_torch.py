@@ -1,4 +1,4 @@
-"""The differentiable resize against the numpy one, which is held bit for bit to MATLAB's."""
+"""The differentiable resize against the numpy one, which is bit-identical to MATLAB's."""
 
 from __future__ import annotations
 

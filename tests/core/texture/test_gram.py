@@ -1,4 +1,4 @@
-"""Gram matrices, their six numbers, the losses: against float64 formulas, finite differences and numpy."""
+"""Gram matrices, their packed form and losses: against float64 formulas, finite differences and numpy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gramgan_cli.core.texture.patches import choose_positions, cut_patches, pars
 
 
 def numpy_gram(patch: np.ndarray, centered: bool) -> np.ndarray:
-    """Entry by entry from the definition."""
+    """Gram matrix by its definition, entry by entry."""
     out = np.zeros((3, 3))
     for a in range(3):
         for b in range(3):
@@ -104,7 +104,7 @@ def test_texture_loss_moves_every_layer_and_its_gradient_is_right(centered: bool
         assert parameter.grad is not None, name
         if not (
             centered and name == "conv_last.bias"
-        ):  # a constant added to a channel leaves the centred Gram as it is
+        ):  # a constant added to a channel does not change the centred Gram
             assert parameter.grad.abs().max() > 0, name
         flat = parameter.data.view(-1)
         at = int(torch.randint(len(flat), (1,), generator=generator))
@@ -143,7 +143,7 @@ def test_ragan_is_the_formula() -> None:
 
 
 def test_ragan_takes_the_mean_it_is_given() -> None:
-    """Two halves with the global means give the whole batch's loss; with their own means they don't."""
+    """Two half batches with the global means give the whole batch's loss; with their own means they don't."""
     torch.manual_seed(0)
     real, fake = torch.randn(8, 1) + 1, torch.randn(8, 1)
     whole = adversarial.ragan_g(real, fake)
@@ -175,7 +175,7 @@ def test_vanilla_and_wasserstein_losses_are_their_formulas() -> None:
 
 
 def test_gradient_penalty_of_a_linear_critic_is_known() -> None:
-    """C(x) = w.x has gradient w everywhere, so the penalty is (|w| - 1)^2, and its gradient reaches w."""
+    """C(x) = w.x has gradient w everywhere, so the penalty is (|w| - 1)^2, with a gradient for w."""
     weight = torch.full((12,), 0.5, requires_grad=True)  # |w| = sqrt(3)
 
     def critic(x: torch.Tensor) -> torch.Tensor:
@@ -191,7 +191,7 @@ def test_gradient_penalty_of_a_linear_critic_is_known() -> None:
 
 
 def test_gradient_penalty_looks_between_real_and_fake() -> None:
-    """C(x) = sum x^2 has gradient 2 x: the penalty tells where it was taken."""
+    """C(x) = sum x^2 has gradient 2 x, so the penalty shows where it was computed."""
     real, fake = torch.full((1, 1, 1, 1), 1.0), torch.full((1, 1, 1, 1), 5.0)
     mix = torch.full((1, 1, 1, 1), 0.25)
     penalty = adversarial.gradient_penalty(lambda x: x.square().flatten(1).sum(1, keepdim=True), real, fake, mix)

@@ -10,7 +10,7 @@ from gramgan_cli.core.texture.masks import grid_mask, sliding_mask, texture_mask
 
 
 def half_flat(height: int, width: int, seed: int = 0) -> torch.Tensor:
-    """8-bit noise whose strength falls from left to right, so that some cells stand near the threshold."""
+    """8-bit noise that weakens from left to right, so that some cells are near the threshold."""
     rng = np.random.default_rng(seed)
     strength = np.linspace(4, 0.2, width)
     pixels = np.clip(np.round(128 + strength * rng.standard_normal((3, height, width))), 0, 255)
@@ -44,7 +44,7 @@ def test_the_example_has_both_kinds_of_cells() -> None:
 
 
 def test_cells_of_192_stay_aligned_to_11_pixels() -> None:
-    """One noisy pixel switches on its own cell and nothing else; the last cells are 5 px."""
+    """One noisy pixel switches on only its own cell; the last cells are 5 px wide."""
     for y, x, rows, columns in (
         (0, 0, (0, 11), (0, 11)),
         (176, 100, (176, 187), (99, 110)),
@@ -67,13 +67,13 @@ def test_flat_images_are_empty_and_images_of_a_batch_independent() -> None:
 
 
 def test_deviation_is_averaged_over_channels_not_pooled() -> None:
-    """Channels that differ from each other but are flat inside are no texture."""
+    """Flat channels with different values are not texture."""
     hr = torch.tensor([0.1, 0.5, 0.9]).view(1, 3, 1, 1).expand(1, 3, 22, 22)
     assert grid_mask(hr).sum() == 0
 
 
 def test_threshold_is_included() -> None:
-    """A cell of two values a apart, half and half, has population deviation a / 2 exactly."""
+    """A cell with two values at distance a, half each, has population deviation a / 2."""
     hr = torch.zeros(1, 3, 2, 2, dtype=torch.float64)
     hr[..., 0, :] = 0.5
     assert grid_mask(hr, 2, 0.25).all()

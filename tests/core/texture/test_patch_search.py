@@ -1,4 +1,4 @@
-"""The search for the nearest Gram matrix: every index against float64 brute force."""
+"""Nearest Gram matrix search: all indexes against float64 brute force."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gramgan_cli.core.texture.patchdb.query import BoxIndex, TreeIndex, build_in
 
 
 def random_grams(count: int, seed: int, clustered: bool = False) -> torch.Tensor:
-    """Grams of patches with their own brightness, as photos have them."""
+    """Grams of patches of different brightness, as in photos."""
     generator = torch.Generator().manual_seed(seed)
     brightness = torch.rand(count, 3, 1, 1, generator=generator)
     if clustered:
@@ -68,7 +68,7 @@ def test_queries_that_are_not_finite_do_not_stop_the_search(index_type: IndexTyp
 
 @pytest.mark.parametrize("count", [1, 7, 20_000])
 def test_the_exact_faiss_index_finds_what_the_tree_finds_among_near_ties(count: int) -> None:
-    """Entries so close to each other that float32 sums of squares can't tell them apart."""
+    """Entries that float32 sums of squares can't distinguish."""
     generator = torch.Generator().manual_seed(8)
     entries = 5 + 1e-3 * torch.rand(count, 6, generator=generator)
     queries = 5 + 1e-3 * torch.rand(500, 6, dtype=torch.float64, generator=generator)

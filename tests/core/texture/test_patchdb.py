@@ -1,4 +1,4 @@
-"""The texture bank: versions, sampling, file and search, each against an independent computation."""
+"""The texture bank: versions, sampling, file and search against independent computations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gramgan_cli.engines.data.bank import build_bank
 
 
 def textured(height: int, width: int, seed: int) -> np.ndarray:
-    """Noise with some structure, 8 bit."""
+    """8-bit noise with some structure."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     waves = 60 * np.sin(x / rng.uniform(2, 9) + y / rng.uniform(2, 9))[..., None] * rng.uniform(0, 1, 3)
@@ -34,7 +34,7 @@ def textured(height: int, width: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos of very different sizes, one of them too small for any patch."""
+    """Photos of very different sizes, one too small for a patch."""
     folder = tmp_path_factory.mktemp("photos")
     for number, (height, width) in enumerate([(200, 300), (90, 80), (64, 400), (150, 150), (12, 300)]):
         Image.fromarray(textured(height, width, number)).save(folder / f"photo{number}.png")
@@ -51,7 +51,7 @@ def bank(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Bank:
 
 @pytest.mark.parametrize("size", [4, 5, 16])
 def test_down_up_is_matlab_bicubic_of_the_surroundings(size: int) -> None:
-    """Equal to halving and doubling the whole photo, cut so that the patch's corner is even; no border gets in."""
+    """Equals halving and doubling the whole photo, cropped so that the patch's corner is even, away from borders."""
     photo = textured(70, 61, 1).astype(np.float64)
     for y, x in ((MARGIN, MARGIN), (21, 14), (70 - size - MARGIN, 61 - size - MARGIN)):
         whole = photo[y % 2 :, x % 2 :]
@@ -62,7 +62,7 @@ def test_down_up_is_matlab_bicubic_of_the_surroundings(size: int) -> None:
 
 
 def test_derived_versions_never_read_beyond_the_margin() -> None:
-    """Whatever lies outside the margin, even NaN, the patch is the same; six-sigma maps included."""
+    """Pixels outside the margin, even NaN, don't affect the patch, even with six-sigma maps."""
     photo = torch.full((1, 3, 64, 64), float("nan"), dtype=torch.float64)
     for size in (4, 16):
         inside = slice(20 - MARGIN, 20 + size + MARGIN)
@@ -82,7 +82,7 @@ def keys(t: float) -> float:
 
 
 def test_affine_version_is_the_map_about_the_patch_centre() -> None:
-    """Pixel by pixel from the definition: shear, turn, scale about the centre, then shift; bicubic reading."""
+    """Pixel by pixel by the definition: shear, rotate and scale about the centre, then shift; bicubic sampling."""
     rng = np.random.default_rng(2)
     photo = rng.random((40, 40))
     numbers = rng.standard_normal(5)
@@ -121,7 +121,7 @@ def test_affine_map_of_zeros_changes_nothing() -> None:
 
 
 def test_places_are_uniform_over_the_pixels_of_the_whole_set() -> None:
-    """Chi-square over files against their numbers of possible places, and over the parts of one file."""
+    """Chi-square tests over files, against their numbers of possible positions, and over the parts of one file."""
     sizes = [(200, 300), (90, 80), (64, 400), (500, 37), (10, 500)]
     draw = draw_positions(sizes, 20_000, 4, seed=1)
     possible = np.array([max(0, h - 19) * max(0, w - 19) for h, w in sizes], dtype=float)

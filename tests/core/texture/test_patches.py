@@ -1,4 +1,4 @@
-"""Which patches the texture loss takes: places by their definition, and cuts against slices."""
+"""Patch positions of the texture loss against their definition, and cut patches against slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Padding to a network's sizes, against numpy's own reflection and against spandrel."""
+"""Padding to a network's sizes, against numpy's reflection and spandrel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_pictures_smaller_than_their_padding_equal_spandrels(height: int, width:
 
 
 class Blocks(nn.Module):
-    """Twice as large, every pixel mixed with its whole 8x8 cell: what lies in the padding shows in the picture."""
+    """Upscales by two and mixes each pixel with its whole 8x8 cell, so that the padding affects the picture."""
 
     def forward(self, x: Tensor) -> Tensor:
         assert x.shape[-2] % 8 == x.shape[-1] % 8 == 0
@@ -75,7 +75,7 @@ def test_upscaling_pads_the_same_way(tile: int) -> None:
 def test_an_unshuffling_rrdbnet_equals_spandrels_up_to_the_border(
     height: int, width: int, scale: int, tmp_path: Path
 ) -> None:
-    """RealESRGAN_x2plus's layout: the input is pixel-unshuffled, so its sides must divide."""
+    """RealESRGAN_x2plus's layout: the input is pixel-unshuffled, so its sides must be divisible."""
     spandrel = pytest.importorskip("spandrel", reason="needs the extra interop")
     hyperparameters = {"nf": 16, "nb": 1, "gc": 32, "scale": scale, "upsampler": "nearest"}
     torch.manual_seed(0)

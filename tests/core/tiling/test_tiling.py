@@ -1,4 +1,4 @@
-"""Tiling against the whole image at once."""
+"""Tiled results against the whole image at once."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def model(arch: str, **hyperparameters: Any) -> SimpleNamespace:
     torch.manual_seed(0)
     network = archs.build(arch, hyperparameters)
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):  # statistics of a trained network, not of a fresh one
+        if isinstance(module, nn.BatchNorm2d):  # statistics as in a trained network
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
             nn.init.uniform_(module.running_var, 0.5, 2.0)
-    if arch == "rrdbnet":  # starts nearly black
+    if arch == "rrdbnet":  # its initial output is almost black
         nn.init.normal_(network.conv_last.weight, std=0.8)
         nn.init.constant_(network.conv_last.bias, 0.5)
     return SimpleNamespace(network=network, descriptor=archs.describe(arch, hyperparameters))
@@ -85,7 +85,7 @@ def test_tiled_equals_whole_within_one_level(arch, hyperparameters, height, widt
 
 
 def test_a_halo_that_is_too_small_is_seen(monkeypatch):
-    """The tests above can fail: without a halo, the same networks show seams."""
+    """Checks that the tests above can fail: without a halo, the same networks show seams."""
     image, made = noise(75, 150), model("srresnet")
     whole = Upscaler(made, CPU, tile=0).upscale(image)
     upscaler = Upscaler(made, CPU, tile=64)
@@ -104,7 +104,7 @@ def test_whole_equals_the_network_itself():
 
 
 class Nearest(nn.Module):
-    """A network whose output is known without running it."""
+    """A network with a known output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ def test_other_errors_of_torch_are_not_taken_for_lack_of_memory():
 
 
 class OverflowsInHalf(Nearest):
-    """Gives infinity wherever the computation runs in reduced precision, as a too large activation does in fp16."""
+    """Returns infinity in reduced precision, like too large activations in fp16."""
 
     def forward(self, x: Tensor) -> Tensor:
         half = torch.is_autocast_enabled("cpu")
@@ -225,7 +225,7 @@ def test_the_self_ensemble_commutes_with_turning_the_image():
 
 @pytest.mark.parametrize(("arch", "hyperparameters"), [("srresnet", {"nf": 16, "nb": 4}), NETWORKS[4]])
 def test_seamless_equals_the_middle_of_a_repeated_texture(arch, hyperparameters):
-    """The tile's result is what it would be in an endless plane of itself."""
+    """The result is that of an infinitely repeated texture."""
     made = model(arch, **hyperparameters)
     scale = made.descriptor.scale
     image = noise(44, 60)
@@ -238,7 +238,7 @@ def test_seamless_equals_the_middle_of_a_repeated_texture(arch, hyperparameters)
 
 
 def test_bands_need_only_windows_of_the_input():
-    """A function that doubles: bands add up whatever the sizes."""
+    """With a function that doubles the size, bands are complete for all sizes."""
     image = noise(37, 23, 1)
     bands = list(upscaled_bands(image, 2, Tiling(10, 3), lambda window: window.repeat(2, 0).repeat(2, 1)))
     assert [band.shape[0] for band in bands] == [20, 20, 20, 14]

@@ -1,4 +1,4 @@
-"""Checkpoints that mean harm, or that only look like what gramgan knows: one sentence, and no memory taken."""
+"""Malicious checkpoints, and ones that only resemble known layouts: one message, and little memory used."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NF = 16
 
 
 def peak() -> int:
-    """Highest memory of this process so far, in bytes."""
+    """Peak memory of this process in bytes."""
     resource = pytest.importorskip("resource", reason="needs Unix")
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
 
@@ -48,7 +48,7 @@ def repacked(path: Path, method: int) -> None:
 
 
 def test_a_tensor_larger_than_its_file_is_refused_before_it_is_made(tmp_path: Path) -> None:
-    """Stride 0: one number stands for 2**30, in a file of a kilobyte."""
+    """With stride 0, one number represents 2**30 in a file of a kilobyte."""
     bomb = torch.zeros(1).expand(2**30)
     torch.save({"body.0.weight": bomb}, tmp_path / "bomb.pth")
     before = peak()
@@ -155,7 +155,7 @@ class Block(nn.Module):
 
 
 class Plain(nn.Module):
-    """ESRGAN's network under its newer names, for any power of two, without pixel-unshuffling (BSRGANx2's layout)."""
+    """ESRGAN's network with its newer names, for any power of two, without pixel-unshuffling (BSRGANx2's layout)."""
 
     def __init__(self, scale: int, plus: bool = False) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ def rrdbnet(scale: int, plus: bool = False) -> nn.Module:
     pytest.importorskip("spandrel", reason="needs the extra interop")
     torch.manual_seed(0)
     network = Plain(scale, plus).eval()
-    with torch.no_grad():  # results between black and white
+    with torch.no_grad():  # keeps results between black and white
         network.conv_last.weight.normal_(std=0.2)
         network.conv_last.bias.fill_(0.5)
     return network

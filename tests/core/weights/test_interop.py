@@ -1,4 +1,4 @@
-"""Other tools' weights in, ours out: layouts, spandrel, ONNX."""
+"""Importing and exporting weights: layouts, spandrel, ONNX."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Tensors = dict[str, Tensor]
 
 
 def network_of(arch: str, hyperparameters: dict[str, Any], seed: int = 0) -> nn.Module:
-    """A random network whose biases and activations are random, too, so that no swap can hide."""
+    """A network with random biases and activations, too, so that swapped tensors are detected."""
     torch.manual_seed(seed)
     network = archs.build(arch, hyperparameters).eval()
     for parameter in network.parameters():
@@ -51,7 +51,7 @@ def stored(tmp_path: Path, name: str, arch: str, hyperparameters: dict[str, Any]
 
 
 def basicsr(tensors: Tensors) -> Tensors:
-    """BasicSR's names, written down independently of the code under test."""
+    """BasicSR's names, independent of the code under test."""
     renamed = {}
     for name, tensor in tensors.items():
         name = re.sub(r"^trunk\.", "body.", name)
@@ -62,7 +62,7 @@ def basicsr(tensors: Tensors) -> Tensors:
 
 
 def new_esrgan(tensors: Tensors) -> Tensors:
-    """The ESRGAN repository's newer names."""
+    """Names of the ESRGAN repository's newer version."""
     renamed = {}
     for name, tensor in tensors.items():
         name = re.sub(r"^trunk\.", "RRDB_trunk.", name).replace(".rdb", ".RDB")
@@ -71,7 +71,7 @@ def new_esrgan(tensors: Tensors) -> Tensors:
 
 
 def old_esrgan(tensors: Tensors) -> Tensors:
-    """The ESRGAN repository's older names, as its published transfer table has them."""
+    """Names of the ESRGAN repository's older version, by its published conversion script."""
     nb = RRDBNET["nb"]
     tail = {"conv_first": "0", "trunk_conv": f"1.sub.{nb}", "upconv1": "3", "upconv2": "6", "hr_conv": "8"}
     tail["conv_last"] = "10"
@@ -200,7 +200,7 @@ def test_names_that_share_one_tensor_come_in(tmp_path: Path) -> None:
 
 
 class _Runs:
-    """What a hostile pickle looks like: unpickling it makes a folder."""
+    """A malicious pickle: unpickling it creates a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = str(folder)

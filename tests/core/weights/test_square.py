@@ -1,4 +1,4 @@
-"""The square of weights: its corners, what lies between, what is refused."""
+"""The square of weights: corners, mixtures and invalid amounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store of models and loading from it."""
+"""The model store, and loading from it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TINY = {"nf": 4, "nc": 1, "scale": 2}
 
 
 def tiny_file(path: Path, seed: int = 0) -> Path:
-    """A Compact of a few hundred parameters, saved."""
+    """A saved Compact network with a few hundred parameters."""
     torch.manual_seed(seed)
     save_weights(path, archs.build("compact", TINY).state_dict(), WeightsHeader("compact", TINY, 2, licence="MIT"))
     return path
@@ -32,7 +32,7 @@ def tiny_file(path: Path, seed: int = 0) -> Path:
 
 @pytest.fixture
 def package_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for the package's folder of embedded models, with one model 'clean' in it."""
+    """A stand-in for the package's folder of embedded models, with one model 'clean'."""
     root = tmp_path / "package"
     (root / "weights").mkdir(parents=True)
     tiny_file(root / "weights" / "clean.safetensors", seed=1)
@@ -200,7 +200,7 @@ def test_an_unwritable_cache_is_one_sentence(tmp_path: Path, monkeypatch: pytest
 
 @pytest.fixture
 def checkout_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout as the current folder, with the catalogue's model 'large' in it."""
+    """A checkout as the current folder, with the catalogue's model 'large'."""
     (tmp_path / "checkout/weights").mkdir(parents=True)
     file = tiny_file(tmp_path / "checkout/weights/large.safetensors")
     content = file.read_bytes()

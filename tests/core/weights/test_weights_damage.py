@@ -1,4 +1,4 @@
-"""Weights files with bytes changed, cut or put in: each is a model or one clear error, never anything else."""
+"""Weights files with changed, removed or inserted bytes: each loads or gives one clear error."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gramgan_cli.core.weights.load import load_model
 
 TINY = {"nf": 4, "nc": 1, "scale": 2}
 HEAD = 900
-"""Bytes at the start, where the structure lies; half of the damage goes there."""
+"""Bytes at the start, which hold the structure; half of the damage is made there."""
 
 
 def write_samples(folder: Path) -> list[Path]:
-    """One small model in every format that is read."""
+    """Write one small model in every supported format."""
     tensors = archs.build("compact", TINY).state_dict()
     save_weights(folder / "own.safetensors", tensors, WeightsHeader("compact", TINY, 2, training={"steps": 1}))
     torch.save({"params": tensors}, folder / "zip.pth")
@@ -30,7 +30,7 @@ def write_samples(folder: Path) -> list[Path]:
 
 
 def damage(content: bytearray, rng: random.Random) -> None:
-    """One random change in place."""
+    """Make one random change in place."""
     at = rng.randrange(len(content) if rng.random() < 0.5 else min(HEAD, len(content)))
     kind = rng.choice(["bit", "bit", "bit", "byte", "cut", "insert"])
     if kind == "bit":
@@ -44,7 +44,7 @@ def damage(content: bytearray, rng: random.Random) -> None:
 
 
 def try_damaged(folder: Path, rounds: int, seed: int) -> dict[str, int]:
-    """Read damaged copies; counts of what loaded and what was refused. Anything else is raised."""
+    """Load damaged copies; return the numbers of loaded and refused ones. Other exceptions are raised."""
     rng = random.Random(seed)
     outcomes = {"loaded": 0, "refused": 0}
     messages: list[str] = []
@@ -72,7 +72,7 @@ def try_damaged(folder: Path, rounds: int, seed: int) -> dict[str, int]:
 
 def test_damaged_weights(tmp_path: Path) -> None:
     outcomes = try_damaged(tmp_path, rounds=100, seed=0)
-    # Both happen: a bit of a number's value changes the model, a bit of the structure is found.
+    # Both occur: a changed bit of a value gives another model, a changed bit of the structure an error.
     assert outcomes["loaded"] > 20
     assert outcomes["refused"] > 100
 

@@ -1,4 +1,4 @@
-"""Our weights file: what is written is read, and what is damaged is refused in one sentence."""
+"""gramgan's weights file: round trips, and one message for damaged files."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_our_own_are_never_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def with_metadata(path: Path, **changes: Any) -> Path:
-    """A file whose header has some fields changed, or left out where the change is None."""
+    """A file with changed header fields; None removes a field."""
     fields = {"format": 1, **json.loads(HEADER.to_metadata()["gramgan"]), **changes}
     fields = {name: value for name, value in fields.items() if value is not None}
     save_file(tensors(), path, metadata={"gramgan": json.dumps(fields)})

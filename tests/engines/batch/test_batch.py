@@ -1,4 +1,4 @@
-"""Archive runs in one process: what is listed, what is recorded, what a second run does, who may work on what."""
+"""Batch runs in one process: listing, records, second runs, leases."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_folder_is_one_however_it_is_written(tmp_path, monkeypatch):
 
 
 def test_what_is_there_is_named_as_it_is_called(tmp_path):
-    """A TIFF of two pages becomes a TIFF, though its name alone promises a PNG."""
+    """A TIFF with two pages becomes a TIFF, although its name alone suggests a PNG."""
     (tmp_path / "in").mkdir()
     pages = [Image.new("RGB", (20, 16), colour) for colour in ("red", "blue")]
     pages[0].save(tmp_path / "in/pages.tif", save_all=True, append_images=pages[1:])
@@ -161,7 +161,7 @@ def test_shards_add_up_to_the_whole(tmp_path, numbers, count):
     parts = [of_shard(photos, *parse_shard(f"{number}/{count}")) for number in numbers]
     assert sorted(photo.source for part in parts for photo in part) == sorted(photo.source for photo in photos)
     assert all(parts)
-    # A part is fixed: without the other photos it is the same.
+    # Shards are fixed: without the other photos, the shard is the same.
     assert of_shard(parts[0], *parse_shard(f"{numbers[0]}/{count}")) == parts[0]
 
 

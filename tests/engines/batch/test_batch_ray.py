@@ -1,4 +1,4 @@
-"""Archives on a local Ray cluster of two machines with one core each: workers, a machine and the driver are lost."""
+"""Batch runs on a local Ray cluster of two nodes with one core each, with workers, a node and the driver killed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNT, BROKEN = 150, {11, 77, 120}
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head without cores and two nodes with one each, each node a machine of its own for Ray."""
+    """A head without cores, and two nodes with one core each."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
@@ -37,7 +37,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
-    """The photos, and their results by the local engine."""
+    """Photos, and their results from the local engine."""
     folder = tmp_path_factory.mktemp("archive")
     make_archive(folder / "in", COUNT, BROKEN, side=72)
     done = gramgan("upscale", folder / "in", "-o", folder / "local", "--engine", "local", "--device", "cpu")
@@ -63,13 +63,13 @@ def results(output: Path) -> dict[Path, int]:
 
 
 def worker_processes(output: Path) -> list[int]:
-    """Process numbers of the workers that have signed."""
+    """Process ids of the workers with a heartbeat."""
     found = [int(path.name.split("-")[-2]) for path in (output / ".gramgan-results/_workers").glob("*")]
     return [number for number in found if Path(f"/proc/{number}").exists()]
 
 
 def check(output: Path, expected: dict[str, bytes]) -> None:
-    """Every result is there once, equal to the local engine's; the records say so and name the broken photos."""
+    """Check that each result exists once and equals the local engine's, and that records name the broken photos."""
     assert contents(output) == expected
     rows = pq.read_table(output / ".gramgan-results").to_pylist()
     done = [row["input"] for row in rows if row["error"] is None]

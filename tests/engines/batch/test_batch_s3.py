@@ -1,4 +1,4 @@
-"""Archives in an object store: a real client against a real server on loopback."""
+"""Batch runs in an object store: a real client against a real local server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A bucket, and a client that is not the code under test's."""
+    """A bucket, and a client independent of the code under test."""
     for name, value in {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "test",

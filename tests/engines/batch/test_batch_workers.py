@@ -1,4 +1,4 @@
-"""Workers of batch runs: who works on a photo, what a dead worker leaves, and runs that stop or meet."""
+"""Workers of batch runs: leases, dead workers, and runs that stop or work at the same time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ time.sleep(60)
 
 
 def hold(records: Path, run: str) -> subprocess.Popen[str]:
-    """A process of its own that has claimed "photo"."""
+    """A separate process with the lease of "photo"."""
     call = [sys.executable, "-c", HOLDER, str(records), run]
     holder = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
@@ -104,7 +104,7 @@ def test_a_photo_that_kills_its_workers_is_given_up(tmp_path):
     work, rows = run(tmp_path / "in", tmp_path / "out")
     assert (work.counts.done, work.counts.failed) == (2, 1)
     assert "3 workers died over it" in next(row.error for row in rows if row.error)
-    work, rows = run(tmp_path / "in", tmp_path / "out")  # its claims are gone: a new run tries again
+    work, rows = run(tmp_path / "in", tmp_path / "out")  # its leases were released, so a new run tries again
     assert (work.counts.done, work.counts.failed) == (1, 0)
 
 
@@ -230,7 +230,7 @@ def test_runs_over_different_inputs_add_up_and_a_wider_one_covers_those_before(t
         assert make_report([str(tmp_path / "out")]).left == 0
     note = {"run": "r", "photos": 9, "shard": "1/1", "inputs": [str(tmp_path / "a")], "output": ""}
     folder = locate(str(tmp_path / "out/.gramgan-results"))
-    note_run(folder, "zz-later", note)  # seen since: a has nine photos now
+    note_run(folder, "zz-later", note)  # counted later: folder a has nine photos now
     assert make_report([str(tmp_path / "out")]).left == 9 + 2 - 5
     note_run(folder, "zzz-wider", {**note, "photos": 11, "inputs": [str(tmp_path / "a"), str(tmp_path / "b")]})
     assert make_report([str(tmp_path / "out")]).left == 11 - 5

@@ -1,4 +1,4 @@
-"""What the records and the marks say of others' pictures, of changed ones, and of what is no file among the records."""
+"""Records and marks with other photos' results, changed results, and non-files among the records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gramgan_cli.engines.batch.report import make_report
 
 
 def test_the_result_of_another_photo_is_not_taken_for_ones_own(tmp_path):
-    """``--skip-existing`` leaves it, and records nothing of it."""
+    """``--skip-existing`` leaves it unchanged and unrecorded."""
     put(tmp_path / "one/a.png", 1)
     put(tmp_path / "two/a.png", 2)
     run(tmp_path / "one", tmp_path / "out")
@@ -28,7 +28,7 @@ def test_the_result_of_another_photo_is_not_taken_for_ones_own(tmp_path):
 
 
 def test_a_result_that_was_changed_since_is_not_called_done(tmp_path):
-    """By other bytes of the same length; a copy with a new time is still the result."""
+    """Changed to other bytes of the same length. A copy with a new time still counts as the result."""
     put(tmp_path / "in/a.png", 1)
     put(tmp_path / "in/b.png", 2)
     run(tmp_path / "in", tmp_path / "out")
@@ -55,7 +55,7 @@ def test_a_photo_replaced_in_a_moved_folder_gets_a_new_result(tmp_path):
 
 
 def test_a_result_older_than_its_photo_is_named_where_it_is_skipped(tmp_path):
-    """Beside the photos there are no records: the mark says of which picture it is."""
+    """Next to the photos there are no records, but the mark identifies the picture."""
     photo = put(tmp_path / "a.png", 1)
     assert gramgan("upscale", photo, "--model", "nearest").returncode == 0
     made = (tmp_path / "a_x4.png").stat().st_mtime
@@ -101,7 +101,7 @@ def test_what_is_no_file_among_the_records_is_named_with_a_way_on(tmp_path, kind
     lease.rmdir() if kind == "folder" else lease.unlink()
     _, results = run(tmp_path / "in", tmp_path / "out")
     assert results[0].error is None
-    if kind != "folder":  # which no reader of Parquet takes for a file
+    if kind != "folder":  # which Parquet readers ignore
         part = make(records / "part.parquet")
         with pytest.raises(GramganError, match=r"part\.parquet.*Delete it"):
             run(tmp_path / "in", tmp_path / "out")

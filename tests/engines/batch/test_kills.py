@@ -1,4 +1,4 @@
-"""Thirty kills of one to three processes over one folder: every record's checksum is that of its file."""
+"""One to three processes on one folder are killed thirty times; every record's checksum matches its file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gramgan_cli.engines.upscale.session import open_session
 PHOTOS = 150
 KILLS = 30
 MODELS = ("nearest", "bicubic", "lanczos")
-"""One after the other, each to replace the results of the one before."""
+"""Models used one after the other; each replaces the results of the previous one."""
 
 
 def _work(folder: Path, model: str, overwrite: bool) -> None:
@@ -30,9 +30,9 @@ def _work(folder: Path, model: str, overwrite: bool) -> None:
 
 
 def _kill_some(folder: Path, model: str, seed: int) -> int:
-    """Start one to three processes, and kill all that still work after a moment; how many that were."""
+    """Start one to three processes, kill those still running after a moment, and return how many that were."""
     chance = random.Random(seed)
-    context = multiprocessing.get_context("fork")  # quick: everything is imported already
+    context = multiprocessing.get_context("fork")  # fast, since everything is imported already
     processes = [context.Process(target=_work, args=(folder, model, True)) for _ in range(chance.randint(1, 3))]
     for process in processes:
         process.start()
@@ -60,7 +60,7 @@ def test_after_thirty_kills_every_record_is_true(tmp_path: Path) -> None:
             assert tries < 10 * KILLS, "the runs end before they can be killed"
             if number == 0 and rows_there(
                 tmp_path / "out"
-            ):  # later a kill may come between a new result and its record
+            ):  # later, a kill may come between a new result and its record
                 assert_records_are_true(tmp_path / "out")
         run(tmp_path / "in", tmp_path / "out", model=model, overwrite=True)
         assert assert_records_are_true(tmp_path / "out") == PHOTOS
@@ -74,7 +74,7 @@ def rows_there(output: Path) -> bool:
 
 
 def _assert_all_are_of(folder: Path, model: str) -> None:
-    """By the records, by the marks, and by the pixels."""
+    """Assert that all results are of one model, by records, marks and pixels."""
     latest = {row["key"]: row for row in sorted(rows(folder / "out"), key=lambda row: row["finished"])}
     session = open_session(UpscaleOptions(model=model, device="cpu"))
     for row in latest.values():
@@ -107,7 +107,7 @@ def _command(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="processes are started by forking")
 def test_a_run_ends_soon_whenever_it_is_terminated(tmp_path: Path) -> None:
-    """Once or twice, at any moment: it ends, and leaves nothing unfinished behind."""
+    """Terminated once or twice, at any moment, it ends and leaves no unfinished files."""
     for index in range(60):
         put(tmp_path / f"in/photo{index:03}.png", index)
     context, terminated = multiprocessing.get_context("fork"), 0

@@ -1,4 +1,4 @@
-"""Results are not enlarged again or taken for another's; nothing is lost where files are replaced, moved, damaged."""
+"""Results are not enlarged again or confused; nothing is lost if files are replaced, moved or damaged."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_folder_skips_results_whatever_they_are_called(tmp_path, kind, options
 
 
 def test_earlier_result_folders_are_skipped_by_their_records(tmp_path):
-    """Their marks are gone: another program wrote the files anew."""
+    """Their marks are gone, since another program rewrote the files."""
     put(tmp_path / "h/a.png")
     run(tmp_path / "h", tmp_path / "h/first")
     for path in (tmp_path / "h/first").glob("*.png"):
@@ -71,7 +71,7 @@ def test_a_folder_of_nothing_but_results_says_how_to_enlarge_them(tmp_path):
     assert list(contents(tmp_path / "more")) == ["a_x4_x4.png"]
 
 
-# ---- what was replaced is done anew --------------------------------------------------------------------------------
+# ---- replaced photos are done again --------------------------------------------------------------------------------
 
 
 def test_a_replaced_photo_is_done_anew_and_a_touched_one_is_not(tmp_path):
@@ -115,11 +115,11 @@ def test_a_result_that_was_changed_is_neither_done_nor_lost(tmp_path):
     assert (tmp_path / "out/a_x4.png").read_bytes() == edited
 
 
-# ---- what a killed run left ----------------------------------------------------------------------------------------
+# ---- killed runs ---------------------------------------------------------------------------------------------------
 
 
 def killed(output: Path, results: dict[str, bytes], made_with: str = "") -> None:
-    """What a run leaves that is killed after these results were written and before they were recorded."""
+    """Recreate the files of a run that was killed after writing these results and before recording them."""
     records = locate(str(output / ".gramgan-results"))
     for name, content in results.items():
         (output / name).parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ def test_lost_records_are_made_good_by_marks(tmp_path):
     assert_records_are_true(tmp_path / "out")
 
 
-# ---- moved and alike -----------------------------------------------------------------------------------------------
+# ---- moved and identical photos ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("moved", ["in", "out", "both"])
@@ -215,7 +215,7 @@ def test_two_folders_with_equal_names_do_not_replace_each_other(tmp_path):
     assert "exists already" in (results[0].error or "")
     assert contents(tmp_path / "out") == before
     heartbeat = leases.Heartbeat(locate(str(tmp_path / "out/.gramgan-results")))
-    try:  # the first run has not ended, by what it noted
+    try:  # by its JSON file, the first run has not ended
         (note,) = (tmp_path / "out/.gramgan-results/_runs").glob(f"{rows(tmp_path / 'out')[0]['run']}.json")
         facts = json.loads(note.read_text())
         del facts["ended"]
@@ -229,7 +229,7 @@ def test_two_folders_with_equal_names_do_not_replace_each_other(tmp_path):
 
 
 def test_a_lease_is_on_the_result(tmp_path):
-    """Another run, over another folder, makes the result of that name at this moment."""
+    """Another run, over another folder, is making the result of that name at the same time."""
     put(tmp_path / "two/a.png", 2)
     records = locate(str(tmp_path / "out/.gramgan-results"))
     other = leases.Holder(records, "another run")

@@ -1,4 +1,4 @@
-"""``gramgan build-db`` and ``gramgan mask`` as a user calls them."""
+"""``gramgan build-db`` and ``gramgan mask`` as users call them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ runner = CliRunner()
 
 
 def call(*arguments: object) -> str:
-    """stdout of a call that must succeed; errors for persons come out as they are."""
+    """stdout of a successful call; a GramganError is raised."""
     result = runner.invoke(app, [str(argument) for argument in arguments], catch_exceptions=True)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -123,7 +123,7 @@ def test_overlay_keeps_textured_pixels_and_covers_the_others(photos: Path, tmp_p
 
 
 def test_mask_options_reach_the_mask(photos: Path, tmp_path: Path) -> None:
-    """A cell as large as the photo mixes both halves; a threshold above all deviations leaves nothing."""
+    """A cell as large as the photo mixes both halves; a threshold above all deviations leaves no texture."""
     assert "100.0%" in call("mask", photos / "a.png", "-o", tmp_path / "1.png", "--cell", 100)
     assert ": 0.0%" in call("mask", photos / "a.png", "-o", tmp_path / "2.png", "--delta", 0.6)
     call("mask", photos / "a.png", "-o", tmp_path / "3.png", "--mode", "sliding")
@@ -148,7 +148,7 @@ def test_mask_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
 
 def test_one_bad_picture_of_a_folder_fails_alone(photos: Path, tmp_path: Path) -> None:
     (photos / "c.png").write_text("no picture")
-    # ExtraSamples as text, which Pillow can't write again when it turns the photo.
+    # ExtraSamples as text, which Pillow can't write when it rotates the photo.
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x52\0\x02\0\0\0\x02x\0\0\0\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     Image.open(photos / "a.png").convert("RGB").save(photos / "d.jpg", exif=exif)
     result = runner.invoke(app, ["mask", str(photos), "-o", str(tmp_path / "m")])

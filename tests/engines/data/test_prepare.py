@@ -1,4 +1,4 @@
-"""``gramgan data``: LR folders, unpacking of untrusted archives, fetching from a server on this machine."""
+"""``gramgan data``: LR folders, unpacking of untrusted archives, downloads from a local server."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def make_zip(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def files(folder: Path) -> list[str]:
-    """All files under a folder but the lock files, which stay where they are."""
+    """All files in a folder, except lock files, which are kept."""
     every = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
     return sorted(path.relative_to(folder).as_posix() for path in every)
 
@@ -162,13 +162,13 @@ def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder and the address that it is served at."""
+    """A folder, and the URL that it is served at."""
     folder = tmp_path / "served"
     folder.mkdir()
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
-            """Keep the test's output clean."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as http:
         thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)

@@ -1,4 +1,4 @@
-"""``gramgan bench``: the published numbers, and what it writes."""
+"""``gramgan bench``: published numbers, reports and errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from gramgan_cli.engines.measure.report import busiest_position
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """Two HR pictures, one of them grey; LR is made."""
+    """Two HR pictures, one of them grey, without LR."""
     folder = tmp_path / "Tiny <set>"
     folder.mkdir()
     random = np.random.default_rng(0)
@@ -114,7 +114,7 @@ def test_the_table_says_the_convention(dataset: Path) -> None:
 
 
 class Pictures(html.parser.HTMLParser):
-    """Collects images and outside references of a page."""
+    """Collects the images and external references of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -271,7 +271,7 @@ def test_references_reach_the_model_that_needs_them(dataset: Path, tmp_path: Pat
 
 
 def test_mean_of_infinite_values_is_infinite(tmp_path: Path) -> None:
-    """One of two pictures is flat, and comes out exactly."""
+    """One of two pictures is flat, so its result is exact."""
     Image.fromarray(np.full((64, 64, 3), 80, np.uint8)).save(tmp_path / "flat.png")
     Image.effect_noise((64, 64), 60).save(tmp_path / "noise.png")
     measured = engine.bench([open_dataset(tmp_path, 4)], [interpolation("bicubic", 4)])
@@ -280,7 +280,7 @@ def test_mean_of_infinite_values_is_infinite(tmp_path: Path) -> None:
 
 
 def test_pictures_that_can_not_be_measured_are_named_and_the_others_measured(tmp_path: Path) -> None:
-    """Sizes are checked before anything is enlarged, damaged files when their turn comes."""
+    """Sizes are checked before anything is upscaled; damaged files fail when they are read."""
     for folder, side in (("HR", 64), ("LR_x4", 16)):
         (tmp_path / folder).mkdir()
         for name in "abcd":
@@ -366,7 +366,7 @@ def test_a_factor_that_the_model_has_not_is_refused(dataset: Path, weights: Path
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
 def test_pipes_are_not_replaced(dataset: Path, tmp_path: Path) -> None:
-    """Neither by reports (with the files beside them) nor by pictures."""
+    """Neither by reports (with their further files) nor by pictures."""
     for name in ("r.html", "r_images.csv", "r.tex"):
         os.mkfifo(tmp_path / name)
     out = tmp_path / "out" / "Tiny <set>" / "nearest"
@@ -384,7 +384,7 @@ def test_pipes_are_not_replaced(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_metrics_by_name(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unknown ones are refused; a plugin's function is measured like the others."""
+    """Unknown names are refused; a plugin's function is measured like the others."""
     with pytest.raises(UsageError, match=r"no metric 'nique'\. Did you mean niqe"):
         run(dataset, "-m", "nearest", "--metric", "nique")
     plugin = tmp_path / "plugin.py"

@@ -1,4 +1,4 @@
-"""What bench is given: hostile files, and networks whose sizes don't divide."""
+"""Inputs of bench: malicious files, and sizes that a network does not accept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gramgan_cli.engines.measure.enlargers import interpolation
 
 
 def test_postscript_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow would start Ghostscript for an EPS, whatever its name."""
+    """Pillow would start Ghostscript for an EPS file of any name."""
 
     def run(*_: object) -> None:
         raise AssertionError("Ghostscript was started")
@@ -50,7 +50,7 @@ def test_sizes_are_those_of_the_upright_picture(tmp_path: Path, orientation: int
 
 @pytest.mark.parametrize("scale", [1, 2])
 def test_sizes_that_the_network_does_not_take(tmp_path: Path, scale: int) -> None:
-    """RRDBNet at x2 and x1 folds pixels into channels: LR of 27 x 31 is reflected, then cropped."""
+    """RRDBNet at x2 and x1 unshuffles pixels into channels: LR of 27 x 31 is padded by reflection, then cropped."""
     torch.manual_seed(0)
     facts = {"nf": 4, "nb": 1, "gc": 4, "upsampler": "nearest", "scale": scale}
     network = archs.build("rrdbnet", facts).eval()

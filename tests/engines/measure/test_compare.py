@@ -1,4 +1,4 @@
-"""``gramgan compare``: the grid, the page in a real browser, and what both show."""
+"""``gramgan compare``: the grid, and the page in a real browser."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gramgan_cli.engines.measure.compare_page import check_size
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """A piece of scikit-image's coffee cup, 200x163."""
+    """A crop of scikit-image's coffee cup, 200x163."""
     Image.fromarray(data.coffee()[100:263, 150:350]).save(tmp_path / "cup.png")
     return tmp_path / "cup.png"
 
@@ -78,14 +78,14 @@ def test_grid_holds_enlarged_pixels_of_every_version(photo: Path) -> None:
     top = grid.shape[0] - CROP * 4 - 8
     for column, image in enumerate(versions):
         left = 8 + column * (288 + 8)
-        # One pixel of each square, away from the frame.
+        # One pixel of each 4 x 4 block, away from the frame.
         shown = grid[top + 6 : top + 282 : 4, left + 6 : left + 282 : 4]
         first = np.argwhere(np.all(image[: 161 - len(shown), : 201 - len(shown)] == shown[0, 0], axis=2))
         assert any(np.array_equal(image[y : y + len(shown), x : x + len(shown)], shown) for y, x in first), column
 
 
 def test_halve_reduces_the_photo_first(photo: Path, tmp_path: Path) -> None:
-    """As the SRGAN tutorial shows photos: Lanczos by two, then LR from what is left."""
+    """As in the SRGAN tutorial: Lanczos by two, then LR from the result."""
     document = json.loads(run(photo, "--hr", "--halve", "-m", "nearest", "-o", tmp_path / "g.png", "--json"))
     hr = np.asarray(Image.open(photo).resize((100, 81), Image.Resampling.LANCZOS))[:80]
     sr = make_lr(hr, 4).repeat(4, 0).repeat(4, 1)
@@ -156,14 +156,14 @@ def page(photo: Path, tmp_path: Path) -> Iterator[Chromium]:
 
 
 def test_page_in_a_browser(page: Chromium) -> None:
-    """One browser for all, because starting it takes longest."""
+    """One test for all, since starting the browser takes longest."""
     labels = "[...document.querySelectorAll('#panes figcaption')].map(caption => caption.textContent.split('  ')[0])"
     assert page.run(labels) == ["HR", "bicubic", "lanczos"]
     assert page.run("document.querySelector('h1').textContent") == "<!--<script>&.png, x4"
     assert page.run("[...document.images].every(image => image.complete && image.naturalWidth === 200)")
     fit = page.run("seen.zoom")
 
-    # Keys: slider, zoom, move, choice of versions.
+    # Keys: slider, zoom, pan, choice of versions.
     for _ in range(3):
         page.key("]", "BracketRight", 221)
     assert page.run("document.getElementById('layer-left').style.clipPath") == "inset(0px 35% 0px 0px)"
@@ -177,7 +177,7 @@ def test_page_in_a_browser(page: Chromium) -> None:
     page.key("#", "Digit3", 51, shift=True)
     assert page.run("[seen.left, seen.right, document.getElementById('left').value]") == [2, 0, "2"]
 
-    # Every pane shows the same window: the same picture point lies at the same fraction of each.
+    # All panes show the same region: a point of the picture has the same relative position in each.
     centres = page.run(
         "[...document.querySelectorAll('.view img')].map(image => { const box = image.getBoundingClientRect(), "
         "view = image.closest('.view').getBoundingClientRect(); "
@@ -186,13 +186,13 @@ def test_page_in_a_browser(page: Chromium) -> None:
     assert centres == pytest.approx([centres[0]] * 5, abs=1e-3)
     assert centres[0] == pytest.approx(page.run("seen.x") / 200, abs=1e-3)
 
-    # In the native slider the arrow keys move the slider, not the picture.
+    # When the native slider has the focus, the arrow keys move it and not the picture.
     x = page.run("seen.x")
     page.run("document.getElementById('split').focus()")
     page.key("ArrowLeft", "ArrowLeft", 37)
     assert page.run("[seen.split, seen.x]") == [64, x]
 
-    # Mouse: the wheel zooms at the pointer, dragging the divider moves it, dragging elsewhere moves the picture.
+    # Mouse: the wheel zooms at the pointer; dragging moves the divider or, elsewhere, the picture.
     page.key("0", "Digit0", 48)
     box = page.run("(({left, top, width, height}) => ({left, top, width, height}))(main.getBoundingClientRect())")
     left, top = box["left"] + 0.25 * box["width"], box["top"] + 0.5 * box["height"]

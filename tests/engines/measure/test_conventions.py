@@ -1,4 +1,4 @@
-"""The three conventions: each against published rows, the reference numbers, and a computation of its own."""
+"""The conventions against published tables, reference numbers and independent computations."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ PUBLISHED = {
     ("Set5", 4): (28.42, 0.8104),
     ("Set14", 4): (26.00, 0.7019),
 }
-"""The bicubic rows of VDSR's table 3 (Kim, Lee and Lee, CVPR 2016), as SRCNN's and later tables have them."""
+"""Bicubic rows of VDSR's table 3 (Kim, Lee and Lee, CVPR 2016), the same as in SRCNN's and later tables."""
 
 
 def measured(folder: Path, convention: str, *enlargers: Enlarger) -> list[dict[str, float]]:
-    """The values of the first picture of ``folder``, by model."""
+    """Values of the first picture of ``folder``, by model."""
     options = BenchOptions(convention=CONVENTIONS[convention])
     result = bench([open_dataset(folder, enlargers[0].scale)], enlargers, options)
     return [score.images[0].values for score in result.scores]
@@ -64,7 +64,7 @@ def test_classic_and_rgb_reproduce_the_reference_numbers(shared_data: Path, name
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """One coloured picture, 72x60, smooth with noise."""
+    """One colour picture, 72x60, smooth with noise."""
     random = np.random.default_rng(5)
     rows, columns = np.mgrid[0:60, 0:72]
     base = 128 + 80 * np.sin(rows / 5)[..., None] * np.cos(columns[..., None] / np.array([4.0, 6.0, 9.0]))
@@ -104,7 +104,7 @@ def test_classic_reduces_y_alone_without_rounding(pictures: Path) -> None:
 
 
 def test_classic_measures_grey_as_grey(pictures: Path) -> None:
-    """Counted as RGB, grey differences shrink to 219/255: the PSNR is 1.32 dB higher."""
+    """Measured as RGB, grey differences shrink to 219/255, and the PSNR is 1.32 dB higher."""
     (classic,), (modern,) = (
         measured(pictures / "grey", name, interpolation("nearest", 4)) for name in ("classic", "modern")
     )
@@ -115,7 +115,7 @@ def test_classic_measures_grey_as_grey(pictures: Path) -> None:
 
 
 def test_classic_gives_networks_the_colours(pictures: Path) -> None:
-    """What stands for a network gets the RGB LR; the Y of its result is measured."""
+    """A stand-in for a network gets RGB LR, and the Y of its result is measured."""
     seen: list[np.ndarray] = []
 
     def enlarge(lr: np.ndarray, _reference: np.ndarray | None) -> np.ndarray:

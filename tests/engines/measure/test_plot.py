@@ -1,4 +1,4 @@
-"""``gramgan plot``: what is drawn is what the runs recorded."""
+"""``gramgan plot``: the plotted values are those that the runs recorded."""
 
 from __future__ import annotations
 

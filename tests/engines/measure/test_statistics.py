@@ -1,4 +1,4 @@
-"""Intervals, paired differences, costs, and the tables that carry them."""
+"""Confidence intervals, paired differences, multiply-adds and their tables."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def score(model: str, values: list[float]) -> Score:
 
 
 def test_the_interval_is_students() -> None:
-    """t of 5 degrees of freedom at 0.975 is 2.5706 (any table of Student's distribution)."""
+    """Student's t for 5 degrees of freedom at 0.975 is 2.5706."""
     deviation = math.sqrt(sum((value - sum(FIRST) / 6) ** 2 for value in FIRST) / 5)
     assert half_width(FIRST) == pytest.approx(2.570582 * deviation / math.sqrt(6), rel=1e-6)
     assert half_width([1.0]) is None
@@ -41,7 +41,7 @@ def test_the_interval_is_students() -> None:
 
 
 def test_the_difference_is_paired() -> None:
-    """Wilcoxon's p by counting: the share of the 2^6 sign patterns whose rank sum is at least as uneven."""
+    """Wilcoxon's p by enumeration: the share of the 2^6 sign patterns with at least as extreme a rank sum."""
     (found,) = differences([score("a", FIRST), score("b", SECOND)])
     apart = np.array(SECOND) - np.array(FIRST)
     assert (found.first, found.second, found.images) == ("a", "b", 6)
@@ -73,7 +73,7 @@ def test_equal_models_differ_by_nothing() -> None:
     ],
 )
 def test_multiply_adds_are_the_published_ones(arch: str, hyperparameters: dict[str, int], giga: float) -> None:
-    """As counted by hand for the papers' 1280 x 720."""
+    """Counted by hand for a result of 1280 x 720."""
     with torch.device("meta"):
         network = archs.build(arch, hyperparameters)
     header = WeightsHeader(arch, hyperparameters, 4)
@@ -83,7 +83,7 @@ def test_multiply_adds_are_the_published_ones(arch: str, hyperparameters: dict[s
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Three pictures that can be measured and one that can't, in a folder whose name needs care in LaTeX."""
+    """Three pictures that can be measured and one that can't, in a folder whose name needs escaping in LaTeX."""
     folder = tmp_path / "a_set & more"
     folder.mkdir()
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The models that travel in the package, and those that the repository carries beside it."""
+"""The models embedded in the package, and those in the repository."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_spandrel_loads_the_file_as_it_is(clean: LoadedModel, tmp_path: Path) ->
 
 
 def example(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """HR and LR of a corner of an example photo."""
+    """HR and LR of an example photo's corner."""
     hr = crop_to_multiple(np.asarray(Image.open(EXAMPLES / name).convert("RGB"))[:256, :256], 4)
     return hr, make_lr(hr, 4)
 
@@ -101,8 +101,8 @@ def test_it_is_better_than_every_interpolation(clean: LoadedModel, name: str) ->
 
 
 def test_style_goes_from_the_faithful_to_the_rich_without_a_dip() -> None:
-    """Along a straight way the squared error grows faster and faster, so no quarter costs less than the one before;
-    between trainings that went apart the mixtures fall first and recover. (Sharp photos gain by the first quarters.)"""
+    """Between compatible weights, the squared error is convex in style, so no quarter costs less than the one before.
+    Mixtures of trainings that diverged get worse first and then recover. (Sharp photos gain in the first quarters.)"""
     photos = [example(name) for name in PHOTOS]
     styles = ["clean", *(f"clean+clean-gan@{share}" for share in (0.25, 0.5, 0.75)), "clean-gan"]
     networks = [load_model(style).network for style in styles]

@@ -1,4 +1,4 @@
-"""``gramgan models interpolate``: the mixed weights, what is refused, the strip."""
+"""``gramgan models interpolate``: mixed weights, errors, the strip."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(*arguments: str) -> Result:
 
 def test_every_weight_lies_between(tmp_path: Path) -> None:
     first = write(tmp_path / "psnr.safetensors", 1, **TINY)
-    # The second spells a default out: it is the same network all the same.
+    # The second one states a default explicitly, but it is the same network.
     second = write(tmp_path / "gan.safetensors", 2, licence="CC0-1.0", **TINY, output="linear")
     result = run(first, second, "--alpha", "0.8", "-o", "between")
     assert result.exit_code == 0, result.exception
@@ -136,7 +136,7 @@ def test_a_strip_that_can_t_be_made_is_refused_before_anything_is_stored(
 
 
 def test_a_mixture_is_a_model(tmp_path: Path) -> None:
-    """``FIRST+SECOND@ALPHA`` wherever a model is taken: the same as the mixed file."""
+    """``FIRST+SECOND@ALPHA`` can be used wherever a model can, and equals the mixed file."""
     for name, seed in (("one", 1), ("two", 2)):
         path = write(tmp_path / f"{name}.safetensors", seed, **TINY)
         CliRunner().invoke(app, ["models", "import", path, "--name", name], catch_exceptions=False)
