@@ -1,4 +1,4 @@
-"""Batch runs for tests: folders of small mixed photos, some of them broken, and the command over them."""
+"""Helpers for batch runs: folders of small mixed photos, some of them broken, and the command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tif": "TIFF", "bmp": "BMP
 
 
 def photo_bytes(index: int, kind: str, side: int = 24) -> bytes:
-    """A small photo that no other index gives."""
+    """A small photo, different for each index."""
     rng = np.random.default_rng(index)
     image = rng.integers(0, 256, (side, side + index % 7, 3), np.uint8)
     content = io.BytesIO()
@@ -28,7 +28,7 @@ def photo_bytes(index: int, kind: str, side: int = 24) -> bytes:
 
 
 def make_archive(folder: Path, count: int, broken: set[int] = frozenset(), side: int = 24) -> list[Path]:
-    """``count`` photos of mixed formats; those at ``broken`` are no pictures."""
+    """Write ``count`` photos in mixed formats; those at the indices ``broken`` are not pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for index in range(count):
@@ -51,7 +51,7 @@ class Done:
 
 
 def gramgan(*arguments: object) -> Done:
-    """The command, in this process."""
+    """Run the command in this process."""
     told, said, before = io.StringIO(), io.StringIO(), sys.argv
     code: object = 0
     sys.argv = ["gramgan", *map(str, arguments)]
@@ -71,7 +71,7 @@ def report(*manifests: object) -> dict[str, Any]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Results by their relative paths; records and unfinished files left out."""
+    """Contents of results by relative path, without records and unfinished files."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))

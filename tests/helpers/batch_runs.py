@@ -1,4 +1,4 @@
-"""Batch runs in one process, for tests: the options, the plan, the run, and its records."""
+"""Helpers for batch runs in one process: options, plan, run and records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def batch_options(inputs: object, output: object, shard: tuple[int, int] = (0, 1
 
 
 def planned(inputs: object, output: object) -> list[Job]:
-    """The jobs of a run, which is not begun."""
+    """Jobs of a run, without starting it."""
     return Run(batch_options(inputs, output), lambda _result: None, lambda _counts: None).plan.jobs
 
 

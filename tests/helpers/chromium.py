@@ -1,4 +1,4 @@
-"""A headless Chromium for tests, driven over a pipe: real keys, real mouse, no package needed."""
+"""A headless Chromium for tests, driven over a pipe with real key and mouse events and without a package."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FLAGS = [
 
 
 class Chromium:
-    """One page in a browser of its own. Skips the test where no Chromium is installed."""
+    """One page in its own browser. Skips the test if Chromium is not installed."""
 
     def __init__(self, folder: Path) -> None:
         program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -38,7 +38,7 @@ class Chromium:
             pytest.skip("needs Chromium, on a POSIX system")
         commands_out, self._commands = os.pipe()
         self._answers, answers_in = os.pipe()
-        # The browser reads commands from its descriptor 3 and writes answers to 4.
+        # The browser reads commands from file descriptor 3 and writes answers to 4.
         redirect = f'exec "$0" "$@" 3<&{commands_out} 4>&{answers_in}'
         self._process = subprocess.Popen(
             ["bash", "-c", redirect, program, *FLAGS, f"--user-data-dir={folder / 'profile'}"],
@@ -81,7 +81,7 @@ class Chromium:
                 return dict(answer["result"])
 
     def open(self, page: Path, ready: str) -> None:
-        """Load a file and wait until the expression ``ready`` is true; half a minute without that fails the test."""
+        """Load a file and wait until the expression ``ready`` is true; fails the test after half a minute."""
         self._send("Page.navigate", url=page.as_uri())
         for _ in range(600):
             if self.run(f"Boolean({ready})"):
@@ -90,17 +90,17 @@ class Chromium:
         pytest.fail(f"{page.name} did not become ready")
 
     def run(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page; an exception there fails the test."""
+        """Value of a JavaScript expression in the page; an exception there fails the test."""
         answer = self._send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def key(self, key: str, code: str = "", number: int = 0, shift: bool = False) -> None:
-        """Press and release a key, as a keyboard does."""
+        """Press and release a key."""
         facts = {"key": key, "code": code, "windowsVirtualKeyCode": number, "modifiers": 8 if shift else 0}
         self._send("Input.dispatchKeyEvent", type="rawKeyDown", **facts)
         self._send("Input.dispatchKeyEvent", type="keyUp", **facts)
 
     def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
-        """One mouse event at a place of the window."""
+        """Send a mouse event at a position in the window."""
         self._send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)

@@ -1,7 +1,7 @@
-"""Mutated pictures through reading and writing, in a process of its own: ``python fuzz_photos.py COUNT SEED``.
+"""Reads and writes mutated pictures in a separate process: ``python fuzz_photos.py COUNT SEED``.
 
-A crash, a hang (ten seconds) or another exception than GramganError ends the process with an error. Prints JSON:
-how many mutated pictures gave a result, how many a clean error, the slowest one, and the peak memory.
+A crash, a hang (ten seconds) or an exception other than GramganError ends the process with an error. Prints JSON with
+the numbers of mutated pictures with a result and with an error, the slowest time and the peak memory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TIME_LIMIT = 10
 
 
 def seeds() -> list[bytes]:
-    """One file of every kind of the corpus, and some with all metadata, frames and pages."""
+    """One file of each kind in the corpus, and some with all metadata, frames and pages."""
     frames = [Image.fromarray(np.roll(scene(3), 4 * index, axis=1)) for index in range(3)]
     everything = {"exif": exif_with(6), "icc_profile": ADOBE_RGB, "xmp": XMP}
     rich = [with_pillow(scene(3), form, **everything) for form in ("JPEG", "WEBP", "AVIF")]
@@ -62,11 +62,11 @@ mutation = st.one_of(
     st.tuples(st.just("repeat"), place, st.integers(1, 40)),
     st.tuples(st.just("insert"), place, st.binary(min_size=1, max_size=16)),
 )
-"""What is done to a file, where (as a part of its length), and with what."""
+"""Strategy for (kind of mutation, position as a fraction of the length, value)."""
 
 
 def mutated(data: bytes, mutations: list[tuple[str, float, object]]) -> bytes:
-    """The file after all mutations."""
+    """Apply all mutations to a file."""
     out = bytearray(data)
     for kind, part, value in mutations:
         if not out:
@@ -91,7 +91,7 @@ def mutated(data: bytes, mutations: list[tuple[str, float, object]]) -> bytes:
 
 
 def read_and_write(data: bytes, allow_truncated: bool, form: str | None) -> None:
-    """Through reading, planning and writing; where the result would be huge, through reading only."""
+    """Read, plan and write a picture; only read it if the result would be huge."""
     photo = open_photo(data, "x", allow_truncated)
     frames = list(photo.decode())
     target, _ = plan_target(
@@ -119,7 +119,7 @@ def main(count: int, seed: int) -> None:
     @hypothesis.seed(seed)
     @hypothesis.settings(
         max_examples=count,
-        deadline=None,  # the watchdog below also ends what never returns
+        deadline=None,  # the watchdog below also ends calls that never return
         database=None,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
@@ -149,9 +149,9 @@ def main(count: int, seed: int) -> None:
 
 
 def peak_megabytes() -> int | None:
-    """Largest resident memory of this process so far; None where the system does not say.
+    """Peak resident memory of this process in MB; None if the system does not report it.
 
-    From Linux's own status file: the figure of getrusage begins with the memory of the process that started this one.
+    Read from Linux's status file, since getrusage includes the memory of the process that forked this one.
     """
     status = Path("/proc/self/status")
     if not status.is_file():

@@ -1,4 +1,4 @@
-"""Gram-GAN's step written a second time, plainly: five discriminator passes, one patch at a time, no shared code."""
+"""A plain reimplementation of Gram-GAN's step: five discriminator passes, one patch at a time, no shared code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def plain_mask(hr: Tensor, cell: int, delta: float) -> Tensor:
-    """Cell by cell with NumPy-like slicing."""
+    """The grid mask, cell by cell."""
     mask = torch.zeros(hr.shape[0], 1, *hr.shape[2:])
     for b in range(hr.shape[0]):
         for top in range(0, hr.shape[2], cell):
@@ -22,14 +22,14 @@ def plain_mask(hr: Tensor, cell: int, delta: float) -> Tensor:
 
 
 def plain_gram(patch: Tensor, centered: bool) -> Tensor:
-    """(3, h, w) -> (3, 3), entry by entry, of the patch or of what is left without each channel's mean."""
+    """Gram matrix (3, 3) of a patch (3, h, w), entry by entry, optionally after subtracting each channel's mean."""
     if centered:
         patch = torch.stack([channel - channel.mean() for channel in patch])
     return torch.stack([torch.stack([(patch[i] * patch[j]).sum() for j in range(3)]) for i in range(3)])
 
 
 def plain_texture(sr: Tensor, hr: Tensor, bank: Tensor, size: int, corner: tuple[int, int], centered: bool) -> Tensor:
-    """L_PT over all patches of the grid from ``corner``; ``bank`` is (N, 3, 3) full Grams; both weights 0.5."""
+    """L_PT over all patches of the grid from ``corner``; ``bank`` is full Grams (N, 3, 3); both weights are 0.5."""
     terms = []
     for b in range(sr.shape[0]):
         for top in range(corner[0], sr.shape[2] - size + 1, size):
@@ -62,9 +62,9 @@ def plain_step(
     delta: float,
     view: Callable[[Tensor], Tensor],
 ) -> tuple[dict[str, float], Tensor, Tensor]:
-    """One iteration with content 1, texture 1, discriminator 1, adversarial 0.005; updates both networks.
+    """One step with content 1, texture 1, discriminator 1, adversarial 0.005; updates both networks.
 
-    ``view`` cuts what D gets to see. Returns the terms and the gradients of G and of D, each laid end to end.
+    ``view`` crops D's input. Returns the terms and the concatenated gradients of G and of D.
     """
     sr = generator(lr)
     mask = plain_mask(hr, cell, delta)

@@ -1,4 +1,4 @@
-"""One picture of every kind that gramgan reads, with the values that a reader must see in it."""
+"""One picture of every kind that gramgan reads, with its expected pixel values."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table."""
+    """One case: a picture and its expected result."""
 
     name: str
     file: str
     make: Callable[[], bytes]
     expected: Callable[[], np.ndarray]
-    """(H, W, C): what must be seen, in the sample type that must be kept."""
+    """Expected pixels (H, W, C), in the dtype that must be kept."""
     result: str = ".png"
-    """The result's ending."""
+    """Ending of the result."""
     tolerance: float = 0
-    """Largest difference that a lossy format may make."""
+    """Largest difference allowed for a lossy format."""
     warned: str | None = None
-    """What a warning must say; None: no warning at all."""
+    """Text that a warning must contain; None means no warning."""
 
 
 def _grey_bits(depth: int) -> np.ndarray:
-    """(H, W, 1) samples of this depth."""
+    """Samples (H, W, 1) of the given depth."""
     return scene(1, np.uint16) >> (16 - depth)
 
 
@@ -84,7 +84,7 @@ def _png_colour(colour: int, channels: int, depth: int, interlaced: bool) -> Cas
 
 
 def _png_key(channels: int, depth: int) -> Case:
-    """One colour is declared transparent."""
+    """A PNG with one colour declared transparent."""
     image = scene(channels, np.uint16) >> (16 - depth)
     key = image[7, 11]
 
@@ -107,7 +107,7 @@ def _cmyk() -> np.ndarray:
 
 
 def _cmyk_as_rgb() -> np.ndarray:
-    """The formula without a profile: R = (255 - C)(255 - K) / 255."""
+    """RGB of CMYK without a profile: R = (255 - C)(255 - K) / 255."""
     ink = _cmyk().astype(int)
     return ((255 - ink[:, :, :3]) * (255 - ink[:, :, 3:]) / 255 + 0.5).astype(np.uint8)
 
@@ -122,7 +122,7 @@ def _netpbm(magic: bytes, samples: np.ndarray, top: int) -> bytes:
 
 
 def bmp_with_alpha(image: np.ndarray) -> bytes:
-    """A BITMAPV4HEADER with masks for B, G, R and A."""
+    """A BMP with a BITMAPV4HEADER with masks for B, G, R and A."""
     height, width = image.shape[:2]
     pixels = image[::-1, :, [2, 1, 0, 3]].tobytes()
     masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
@@ -132,7 +132,7 @@ def bmp_with_alpha(image: np.ndarray) -> bytes:
 
 
 def _stretched(depth: int, channels: int = 3) -> np.ndarray:
-    """The scene in samples of this depth, brought to 16 bits."""
+    """The scene at the given depth, scaled to 16 bits."""
     return ((scene(channels, np.uint16) >> (16 - depth)).astype(float) * 65535 / (2**depth - 1) + 0.5).astype(np.uint16)
 
 
@@ -373,4 +373,4 @@ CASES: list[Case] = [
         for orientation in range(1, 9)
     ),
 ]
-"""What must be read, and what must come out."""
+"""All cases."""

@@ -1,4 +1,4 @@
-"""A corpus of pictures, generated: every format, depth, mode and orientation, with the values that must come out.
+"""A generated corpus of pictures: every format, depth, mode and orientation, with expected values.
 
 PNG and TIFF files are assembled here or by tifffile, not by the code under test.
 """
@@ -18,7 +18,7 @@ HEIGHT, WIDTH = 21, 34
 
 
 def scene(channels: int = 3, dtype: Any = np.uint8, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """A smooth picture without symmetry: (H, W, C) with all values of the range used."""
+    """A smooth picture (H, W, C) without symmetry that covers the full range of values."""
     y, x = np.mgrid[0:height, 0:width].astype(float)
     planes = [x / (width - 1), y / (height - 1), (x + 2 * y) / (width + 2 * height - 3), 1 - 0.9 * x / (width - 1)]
     if channels in (1, 2):
@@ -48,7 +48,7 @@ def _png_rows(samples: np.ndarray, depth: int) -> bytes:
 def make_png(
     samples: np.ndarray, depth: int, colour: int, interlaced: bool = False, before: bytes = b"", after: bytes = b""
 ) -> bytes:
-    """A PNG of (h, w, c) samples; ``before`` are chunks ahead of the image data."""
+    """A PNG of (h, w, c) samples; ``before`` are chunks before the image data."""
     height, width = samples.shape[:2]
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, int(interlaced))
     raw = _png_rows(samples, depth)
@@ -67,7 +67,7 @@ def make_png(
 
 
 def with_pillow(image: np.ndarray | Image.Image, form: str, **options: Any) -> bytes:
-    """The picture as Pillow writes it."""
+    """The picture, encoded by Pillow."""
     file = io.BytesIO()
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
@@ -76,7 +76,7 @@ def with_pillow(image: np.ndarray | Image.Image, form: str, **options: Any) -> b
 
 
 def with_tifffile(image: np.ndarray, **options: Any) -> bytes:
-    """The picture as tifffile writes it."""
+    """The picture, encoded by tifffile."""
     file = io.BytesIO()
     options.setdefault("photometric", "rgb" if image.shape[-1] in (3, 4) and image.ndim == 3 else "minisblack")
     with tifffile.TiffWriter(file, byteorder=options.pop("byteorder", "<"), bigtiff=options.pop("bigtiff", False)) as t:
@@ -85,7 +85,7 @@ def with_tifffile(image: np.ndarray, **options: Any) -> bytes:
 
 
 def exif_with(orientation: int) -> bytes:
-    """A little EXIF block, big-endian: maker, orientation and, in the sub-directory, exposure and dimensions."""
+    """A small big-endian EXIF block: maker, orientation and, in the sub-directory, exposure and dimensions."""
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     exif[0x0112] = orientation
@@ -100,7 +100,7 @@ def oriented_jpeg(orientation: int) -> bytes:
 
 
 def seen_upright(stored: np.ndarray, orientation: int) -> np.ndarray:
-    """By the words of the standard: row 0 is the visual top, left, ...; written out case by case."""
+    """Turn a picture upright by the standard's definition (row 0 is the visual top, left, ...), case by case."""
     return {
         1: lambda a: a,
         2: np.fliplr,

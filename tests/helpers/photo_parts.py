@@ -1,4 +1,4 @@
-"""Parts of picture files that several tests build: ICC profiles, XMP, EXIF with a thumbnail, animated PNGs."""
+"""Parts of picture files for several tests: ICC profiles, XMP, EXIF with a thumbnail, animated PNGs."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def with_thumbnail(order: str) -> bytes:
 
 
 Drawn = tuple[np.ndarray, int, int, int, int]
-"""A frame's pixels, its place x and y, its disposal and its blending."""
+"""Pixels, position x and y, disposal and blending of a frame."""
 
 
 def make_apng(frames: list[Drawn], depth: int, colour: int, times: list[tuple[int, int]], still: bool = False) -> bytes:
-    """An animated PNG; the first frame covers all of it. ``still``: a picture before it that is not part of it."""
+    """An animated PNG whose first frame covers it all. ``still`` is a picture that is not part of the animation."""
 
     def packed(pixels: np.ndarray) -> bytes:
         rows = pixels.astype(">u2" if depth == 16 else np.uint8)
@@ -96,7 +96,7 @@ def make_apng(frames: list[Drawn], depth: int, colour: int, times: list[tuple[in
 
 
 def drawn_frames(channels: int, seed: int) -> list[Drawn]:
-    """Random rectangles, opaque or absent, with every disposal and blending."""
+    """Frames of random rectangles, opaque or transparent, with every disposal and blending."""
     rng = np.random.default_rng(seed)
     frames: list[Drawn] = [(scene(channels), 0, 0, 0, 0)]
     for disposal in (0, 1, 2):

@@ -1,4 +1,4 @@
-"""Plain networks for tests: weights by name, and the layers that all of them have, in float64."""
+"""Building blocks of plain float64 networks for tests: weights by name and common layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TOLERANCE = 1e-6
 
 
 class Weights:
-    """Hands out a network's tensors by name; at the end every one must have been used."""
+    """Gives a network's tensors by name; at the end, all must have been used."""
 
     def __init__(self, network: nn.Module) -> None:
         self.tensors = dict(network.state_dict())
@@ -21,7 +21,7 @@ class Weights:
         return self.tensors[name]
 
     def conv(self, name: str, x: Tensor, stride: int = 1) -> Tensor:
-        """A convolution whose padding keeps the size (4x4 with stride 2: halves it), as a sum over its taps."""
+        """A convolution as a sum over its taps, with padding that keeps the size (4x4 with stride 2: halves it)."""
         weight = self(f"{name}.weight")
         out_channels, _, side, _ = weight.shape
         pad = (side - 1) // 2
@@ -37,7 +37,7 @@ class Weights:
         return total
 
     def norm(self, name: str, x: Tensor) -> Tensor:
-        """Batch normalisation by the running statistics."""
+        """Batch normalisation with the running statistics."""
         mean, variance = self(f"{name}.running_mean"), self(f"{name}.running_var")
         scale = self(f"{name}.weight") / (variance + 1e-5).sqrt()
         return (x - mean.view(1, -1, 1, 1)) * scale.view(1, -1, 1, 1) + self(f"{name}.bias").view(1, -1, 1, 1)
@@ -59,7 +59,7 @@ def relu(x: Tensor) -> Tensor:
 
 
 def shuffle(x: Tensor, factor: int) -> Tensor:
-    """Channel c f^2 + i f + j goes to pixel (i, j) of each f x f block of channel c."""
+    """PixelShuffle: channel c f^2 + i f + j becomes pixel (i, j) of each f x f block of channel c."""
     batch, channels, height, width = x.shape
     out = torch.empty(batch, channels // factor**2, factor * height, factor * width, dtype=x.dtype)
     for i in range(factor):
@@ -83,7 +83,7 @@ def repeat(x: Tensor, factor: int) -> Tensor:
 
 
 def randomised(network: nn.Module) -> nn.Module:
-    """Float64, in evaluation mode, with statistics and parameters that differ everywhere."""
+    """The network in float64 and evaluation mode, with random statistics and parameters."""
     generator = torch.Generator().manual_seed(3)
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point():
@@ -97,7 +97,7 @@ def random_image(*shape: int) -> Tensor:
 
 
 def check(mine: Tensor, plain: Tensor, weights: Weights) -> None:
-    """Equal to 1e-6 of the largest value, with every weight used, and not trivially flat."""
+    """Assert equality to 1e-6 of the largest value, that all weights were used, and that the output varies."""
     mine, plain = mine.detach(), plain.detach()
     assert mine.shape == plain.shape
     scale = float(plain.abs().max())

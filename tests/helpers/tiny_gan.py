@@ -1,4 +1,4 @@
-"""The gramgan recipe on a tiny network: batches, the training of a step, its gradients."""
+"""The gramgan recipe with a tiny network: batches, training steps, gradients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 
 def tiny(bank: Path, **changes: Any) -> Recipe:
-    """The gramgan recipe, whole but for VGG, on a tiny network."""
+    """The gramgan recipe without VGG, with a tiny network."""
     recipe = merge(
         load_recipe("gramgan"),
         {
@@ -38,7 +38,7 @@ def tiny(bank: Path, **changes: Any) -> Recipe:
 
 
 def make_batch(seed: int, count: int = 4) -> Batch:
-    """Random crops, half of each HR flat, so that masks matter."""
+    """A batch of random crops; half of each HR is flat, so that masks matter."""
     generator = torch.Generator().manual_seed(seed)
     hr = torch.rand(count, 3, 32, 32, generator=generator)
     hr[:, :, :, 22:] = 0.5
@@ -52,12 +52,12 @@ def make_training(recipe: Recipe, group: Group | None = None) -> GanTraining:
 
 
 def gradients(training: GanTraining) -> list[torch.Tensor]:
-    """Of G and of D, each laid end to end. (D's last bias alone has none: the relativistic loss cancels it.)"""
+    """Concatenated gradients of G and of D. (Only D's last bias has none, since the relativistic loss cancels it.)"""
     return [torch.cat([p.grad.flatten() for p in network.parameters()]) for network in training.networks.values()]
 
 
 def free_port() -> int:
-    """A port of this computer that nothing listens on."""
+    """A free local port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

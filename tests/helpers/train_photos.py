@@ -1,4 +1,4 @@
-"""Photos for trainings of a few steps."""
+"""Photos for short trainings."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from PIL import Image
 
 
 def blurred_noise(folder: Path, count: int, size: tuple[int, int], by: int) -> Path:
-    """Smooth photos, ``0.png`` and on: noise, blurred by being enlarged.
+    """Write smooth photos, ``0.png`` and so on: upscaled noise.
 
     Args:
-        folder: made where it isn't there.
-        count: how many.
+        folder: folder, created if needed.
+        count: number of photos.
         size: width and height.
-        by: how many times the noise is enlarged.
+        by: scale factor of the noise.
 
     Returns:
         The folder.
@@ -30,7 +30,7 @@ def blurred_noise(folder: Path, count: int, size: tuple[int, int], by: int) -> P
 
 
 def plain_noise(folder: Path, count: int, side: int) -> Path:
-    """Square photos of noise, ``0.png`` and on."""
+    """Write square photos of noise, ``0.png`` and so on."""
     folder.mkdir()
     for number in range(count):
         pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Batch runs by repeated pixels, and the check that their records are true."""
+"""Batch runs with nearest neighbour, and a check of their records against the files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gramgan_cli.engines.upscale.session import open_session
 
 
 def run(inputs: Path, output: Path, **options: object) -> tuple[Run, list[Result]]:
-    """A run over a folder, and the results of what it did."""
+    """Run over a folder; return the run and its results."""
     results: list[Result] = []
     upscale = replace(UpscaleOptions(model="nearest", device="cpu"), **options)
     work = Run(BatchOptions(inputs=[str(inputs)], output=str(output), upscale=upscale), results.append, lambda _: None)
@@ -25,7 +25,7 @@ def run(inputs: Path, output: Path, **options: object) -> tuple[Run, list[Result
 
 
 def put(path: Path, index: int = 0, kind: str = "png") -> Path:
-    """Write a photo that no other index gives."""
+    """Write a photo, different for each index."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(photo_bytes(index, kind))
     return path
@@ -37,7 +37,7 @@ def rows(output: Path) -> list[dict]:
 
 
 def assert_records_are_true(output: Path) -> int:
-    """Every result's record holds its file's checksum; how many there are."""
+    """Assert that each result's record has its file's checksum; return the number of results."""
     latest = {row["key"]: row for row in sorted(rows(output), key=lambda row: row["finished"]) if row["output"]}
     for row in latest.values():
         assert row["output_sha256"] == hashlib.sha256((output / row["output"]).read_bytes()).hexdigest()

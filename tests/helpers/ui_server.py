@@ -1,4 +1,4 @@
-"""``gramgan ui`` as a process of its own, and a browser to use it with."""
+"""``gramgan ui`` in a separate process, and a browser to use it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import pytest
 from chromium import Chromium
 
 WAIT_SECONDS = 120
-"""How long anything may take: computers that run tests are sometimes busy."""
+"""Timeout of all waits, long enough for busy computers."""
 
 
 class UiServer:
-    """A running ``gramgan ui``; ended by Ctrl-C at the end of the block.
+    """A running ``gramgan ui``, ended by Ctrl-C at the end of the block.
 
     Args:
-        temporary: its folder for temporary files.
-        command: what runs instead of ``python -m gramgan_cli``.
+        temporary: folder for its temporary files.
+        command: command to run instead of ``python -m gramgan_cli``.
     """
 
     def __init__(self, temporary: Path, *arguments: str, command: tuple[str, ...] = ("-m", "gramgan_cli")) -> None:
@@ -36,7 +36,7 @@ class UiServer:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "TMPDIR": str(temporary), "TEMP": str(temporary), "OMP_NUM_THREADS": "2"},
-            # A shell starts background jobs with Ctrl-C ignored, and tests may be one.
+            # Shells start background jobs, which tests may be, with SIGINT ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         assert self.process.stdout is not None
@@ -53,14 +53,14 @@ class UiServer:
             self.interrupt()
 
     def interrupt(self) -> tuple[int, str]:
-        """Ctrl-C: the exit code, and what it wrote to stderr."""
+        """Send Ctrl-C; return the exit code and stderr."""
         self.process.send_signal(signal.SIGINT)
         _, errors = self.process.communicate(timeout=WAIT_SECONDS)
         return self.process.returncode, errors
 
 
 class Browser(Chromium):
-    """Chromium with what a page of a server needs: addresses, drops, tabs, window sizes, screenshots."""
+    """Chromium with functions for a served page: URLs, file drops, tabs, window sizes, screenshots."""
 
     def goto(self, address: str) -> None:
         """Open the page and wait until it is ready."""
@@ -78,19 +78,19 @@ class Browser(Chromium):
         pytest.fail(f"never came true: {expression}; the page says: {self.run('document.body.innerText')}")
 
     def drop(self, *files: Path) -> None:
-        """Drop files on the page, as from a file manager."""
+        """Drop files on the page, like from a file manager."""
         data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             self._send("Input.dispatchDragEvent", type=kind, x=200, y=120, data=data)
 
     def choose(self, selector: str, *files: Path) -> None:
-        """Choose files with a file input."""
+        """Choose files in a file input."""
         root = self._send("DOM.getDocument")["root"]["nodeId"]
         node = self._send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self._send("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
     def click(self, selector: str) -> None:
-        """Click the middle of an element with the mouse."""
+        """Click the centre of an element with the mouse."""
         self.wait(f"document.querySelector('{selector}')")
         self.run(f"document.querySelector('{selector}').scrollIntoView({{block: 'center', behavior: 'instant'}})")
         x, y = self.middle(selector)
@@ -98,7 +98,7 @@ class Browser(Chromium):
         self.mouse("mouseReleased", x, y, button="left", clickCount=1)
 
     def middle(self, selector: str) -> tuple[float, float]:
-        """Where in the window the middle of an element is."""
+        """Position of an element's centre in the window."""
         x, y = self.run(
             f"(b => [b.x + b.width / 2, b.y + b.height / 2])(document.querySelector('{selector}')"
             ".getBoundingClientRect())"
@@ -106,12 +106,12 @@ class Browser(Chromium):
         return x, y
 
     def touch(self, kind: str, *points: tuple[float, float]) -> None:
-        """One touch event with a finger at each point."""
+        """Send a touch event with a finger at each point."""
         places = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
         self._send("Input.dispatchTouchEvent", type=kind, touchPoints=places)
 
     def window(self, width: int, height: int, dark: bool = False) -> None:
-        """The size of the window, and whether the user likes dark pages."""
+        """Set the window's size and the dark colour scheme."""
         self._send(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
@@ -119,24 +119,24 @@ class Browser(Chromium):
         self._send("Emulation.setEmulatedMedia", features=[scheme])
 
     def screenshot(self, path: Path, whole: bool = False) -> None:
-        """The window, or the whole page, as a PNG."""
+        """Screenshot of the window, or of the whole page, as a PNG."""
         picture = self._send("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(picture["data"]))
 
     def save_downloads(self, folder: Path) -> None:
-        """Save what is downloaded into a folder, without asking."""
+        """Save downloads into a folder without asking."""
         session, self._session = self._session, ""
         self._send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
         self._session = session
 
     def new_tab(self) -> str:
-        """Open another tab and use it; the one that was used before is returned, for ``use_tab``."""
+        """Open another tab and use it; return the previous tab, for ``use_tab``."""
         before, self._session = self._session, ""
         target = self._send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         return before
 
     def use_tab(self, tab: str) -> str:
-        """Go back to a tab; the one that was used before is returned."""
+        """Use a tab; return the previous one."""
         before, self._session = self._session, tab
         return before

@@ -1,4 +1,4 @@
-"""Running the upscaler in tests, on one file or many, without starting a process."""
+"""Running the upscaler on one file or many, in this process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def files(folder: Path) -> list[str]:
 
 
 def session_of(model: str, tile: Any = "auto") -> Session:
-    """A model on the CPU."""
+    """Session of a model on the CPU."""
     return open_session(UpscaleOptions(model=model, device="cpu", tile=tile))
 
 
@@ -44,7 +44,7 @@ def upscale(
     session: Session | None = None,
     **options: Any,
 ) -> list[Result]:
-    """The results of ``gramgan upscale --model nearest INPUT...``."""
+    """Results of ``gramgan upscale --model nearest INPUT...``."""
     chosen = UpscaleOptions(model="nearest", device="cpu", **options)
     session = session or open_session(chosen)
     plan = plan_jobs([str(path) for path in inputs], output and str(output), chosen, session)
@@ -52,13 +52,13 @@ def upscale(
 
 
 def upscale_one(data: bytes, folder: Path, name: str, **options: Any) -> Result:
-    """Write ``data`` under ``name`` and upscale it by repeating pixels."""
+    """Write ``data`` to a file ``name`` and upscale it by nearest neighbour."""
     (folder / name).write_bytes(data)
     return upscale([folder / name], **options)[0]
 
 
 def decoded(path: Path) -> np.ndarray:
-    """The file's pixels, (H, W, C), by other libraries than the code under test uses for the format."""
+    """Pixels (H, W, C) of a file, decoded by other libraries than those that the code under test uses."""
     if path.suffix in (".tif", ".tiff"):
         image = tifffile.imread(path)
     elif path.suffix == ".png":

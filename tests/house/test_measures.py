@@ -28,7 +28,7 @@ WORDS = {
     r"outcomes?": "result",
     r"(?<!worker )(is|be|are) dead": "expired",
 }
-"""What STYLE.md replaces -> by what; in help, messages, docstrings and documentation."""
+"""Patterns of words that STYLE.md replaces, and replacements; for help, messages, docstrings and documentation."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -38,7 +38,7 @@ def name(path: Path) -> str:
 
 
 def functions(paths: list[Path]) -> Iterator[tuple[str, Function, bool]]:
-    """(name with its file, function, whether it is a command of the command line)."""
+    """Yield (name with its file, function, whether it is a command)."""
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, Function):
@@ -46,7 +46,7 @@ def functions(paths: list[Path]) -> Iterator[tuple[str, Function, bool]]:
 
 
 def is_command(path: Path, function: Function) -> bool:
-    """Whether the parameters are options of the command line."""
+    """Whether a function's parameters are command-line options."""
     annotations = " ".join(ast.unparse(one.annotation) for one in parameters(function) if one.annotation)
     return path.is_relative_to(SOURCE / "cli") and "typer." in annotations
 
@@ -57,7 +57,7 @@ def parameters(function: Function) -> list[ast.arg]:
 
 
 def length(function: Function, command: bool) -> int:
-    """Lines from ``def`` to the end; of a command without the list of its options and without its help."""
+    """Lines from ``def`` to the end; for a command, without its options and help text."""
     first = function.lineno
     if command:
         first = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0].lineno
@@ -70,7 +70,7 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """(line, text) that users and readers see: documentation, or the strings of a source file."""
+    """Yield (line, text) of documentation, or of the strings in a source file."""
     if path.suffix == ".md":
         plain = re.sub(
             r"```.*?```", lambda match: "\n" * match[0].count("\n"), path.read_text("utf-8"), flags=re.DOTALL
@@ -120,13 +120,13 @@ def test_public_text_uses_the_words_of_the_field() -> None:
 
 
 def test_every_test_file_has_a_name_of_its_own() -> None:
-    """pytest imports them by their names alone."""
+    """pytest imports test files by their base names."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert [file for file, count in names.items() if count > 1] == []
 
 
 def test_files_that_documentation_names_are_there() -> None:
-    """Paths below src/gramgan_cli in architecture.md and CONTRIBUTING.md; NAME and FOLDER stand for any."""
+    """Paths below src/gramgan_cli in architecture.md and CONTRIBUTING.md; NAME and FOLDER are placeholders."""
     for page in (ROOT / "docs" / "architecture.md", ROOT / "CONTRIBUTING.md"):
         named = re.findall(r"`((?:\w+/)+\w*(?:\.py)?)`", page.read_text(encoding="utf-8"))
         assert len(named) > 10
@@ -135,7 +135,7 @@ def test_files_that_documentation_names_are_there() -> None:
 
 
 OTHERS = {"_send", "_replace", "_asdict", "_python_dispatch", "_exit"}
-"""Names that begin with an underscore and are not ours."""
+"""Underscore names of other libraries."""
 
 
 def test_tests_call_public_names() -> None:

@@ -1,4 +1,4 @@
-"""Messages of the core and of recipes call options by their Python names; the command line makes flags of them."""
+"""Messages of core and recipes use the options' Python names, which the command line turns into flags."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPTION = re.compile(r"`([a-z_.]+)`")
 
 
 def messages() -> Iterator[tuple[str, str]]:
-    """(file and line, text) of each string of the core and of recipes that is no docstring."""
+    """(file and line, text) of each string in core and recipes that is not a docstring."""
     for folder in ("core", "recipes"):
         for path in sorted((SOURCE / folder).rglob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -32,7 +32,7 @@ def messages() -> Iterator[tuple[str, str]]:
 
 
 def options(command: Any) -> set[str]:
-    """The flags of a command and of those below it."""
+    """Flags of a command and its sub-commands."""
     own = {name for one in command.params for name in one.opts}
     return own.union(*(options(inner) for inner in getattr(command, "commands", {}).values()))
 

@@ -1,4 +1,4 @@
-"""tools/grow_compact.py: the deeper network gives what the one before gave."""
+"""tools/grow_compact.py: the deeper network gives the same output as the original."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOOL = Path(__file__).resolve().parents[2] / "tools" / "grow_compact.py"
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    """Compact 8x3 with biases and slopes that are nobody's defaults."""
+    """A Compact 8x3 with non-default biases and slopes."""
     torch.manual_seed(0)
     network = archs.build("compact", {"nf": 8, "nc": 3})
     for parameter in network.parameters():
@@ -46,7 +46,7 @@ def test_the_grown_network_gives_the_same(weights: Path, tmp_path: Path, after: 
 
 
 def test_a_slope_is_shared_between_the_two_activations(weights: Path, tmp_path: Path) -> None:
-    """Neither is left straight (slope 1), which would make one convolution of the two."""
+    """Neither activation is linear (slope 1), which would merge the two convolutions into one."""
     target = tmp_path / "grown.safetensors"
     assert grow(weights, target, 2).returncode == 0
     before, grown = load_file(weights)["body.5.weight"].double(), load_file(target)

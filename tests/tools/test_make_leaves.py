@@ -1,4 +1,4 @@
-"""tools/make_leaves.py: edges sharper than those of the photos they are made of, the same pictures each time."""
+"""tools/make_leaves.py: edges sharper than those of the source photos, and identical pictures each time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOOL = Path(__file__).resolve().parents[2] / "tools" / "make_leaves.py"
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Two photos without an edge: neighbouring pixels differ by one level at most."""
+    """Two photos without edges: neighbouring pixels differ by at most one level."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(2):

@@ -1,4 +1,4 @@
-"""Every model that the package or the repository carries has a card, which says what the file's header says."""
+"""Every model in the package or repository has a card that agrees with the file's header."""
 
 from __future__ import annotations
 

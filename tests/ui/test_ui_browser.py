@@ -1,4 +1,4 @@
-"""The page in a headless Chromium, used as a user does."""
+"""The web interface in a headless Chromium, operated like by a user."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def page(server: UiServer, browser: Browser) -> Browser:
-    """The page in a large window, with no photo open and nothing at work."""
+    """The page in a large window, without open photos or runs."""
     browser.window(1440, 900)
     browser.goto(server.origin + "/")
     assert server.process.poll() is None
@@ -62,7 +62,7 @@ def opened(page: Browser, *files: Path) -> None:
 
 
 def settled(page: Browser) -> str:
-    """The address of the preview, once it is no longer about to change."""
+    """URL of the preview, once it has settled."""
     time.sleep(0.3)
     page.wait(f"!document.querySelector('#stage').classList.contains('busy') && {LOADED}")
     return str(page.run(AFTER))

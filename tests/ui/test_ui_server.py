@@ -1,4 +1,4 @@
-"""What the page's server answers, and to whom."""
+"""Answers and access control of the web interface's server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends Ctrl-C th
 
 
 class Client:
-    """A browser's requests, with its cookie."""
+    """A client that sends requests like a browser, with its cookie."""
 
     def __init__(self, server: UiServer) -> None:
         self.server = server
@@ -53,7 +53,7 @@ class Client:
         return json.loads(content)
 
     def finished(self) -> list[dict[str, Any]]:
-        """The runs, once none is at work, oldest first."""
+        """All runs, oldest first, once none is working."""
         for _ in range(1200):
             runs = self.json("GET", "/api/state")["runs"]
             if all(run["state"] not in ("waiting", "working") for run in runs):
@@ -135,7 +135,7 @@ def test_a_preview_has_the_values_of_the_whole_result(client: Client, tmp_path: 
     assert run["items"][0]["output"] == str(tmp_path / "noise_x4.png")
     whole = np.asarray(Image.open(tmp_path / "noise_x4.png"))
     part = np.asarray(Image.open(tmp_path / "preview.png"))
-    # The runtime of whole photos may be another one, which rounds otherwise.
+    # Whole photos may run on another backend, which rounds differently.
     assert np.abs(part.astype(int) - whole[80:848, 120:888]).max() <= 1
 
 
@@ -258,7 +258,7 @@ def test_uploads_of_a_killed_process_go_with_the_next_start(tmp_path: Path) -> N
     with UiServer(tmp_path / "temporary") as running, UiServer(tmp_path / "temporary") as other:
         now = set(running.temporary.iterdir())
         assert not now & set(left)
-        assert len(now) == 2  # one server does not take away another's
+        assert len(now) == 2  # a server does not delete another's folder
         assert other.port != running.port
 
 

@@ -1,4 +1,4 @@
-"""Photos and a bank for tests of GAN training; other test files bring photos of their own."""
+"""Photos and a bank for tests of GAN training; other test files have their own photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every recipe trains: its loss on one fixed batch falls, it resumes, and its weights upscale."""
+"""Every recipe trains: its loss on a fixed batch falls, it resumes, and its weights upscale."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small(name: str, photos: Path) -> Recipe:
-    """The recipe on a small network and, where the discriminator allows it, small crops."""
+    """The recipe with a small network and, if the discriminator allows, small crops."""
     recipe = load_recipe(name)
     crop = {"esrgan": 128}.get(recipe.discriminator.arch, 32)
     changes = {
         "network": SMALL[recipe.network["arch"]],
         "discriminator": {"nf": 4},
         "features": {"weights": "random"},
-        # Random features are far smaller than ImageNet's; beside them the adversarial term would rule.
+        # Random features are much smaller than ImageNet's, so the adversarial term would dominate.
         "loss": {"adversarial": 1e-3 * recipe.loss.adversarial},
         "texture": {"db": str(photos / "bank.safetensors")},
         "data": {"hr_crop": crop, "hr_dir": [str(photos)]},
@@ -62,14 +62,14 @@ def small(name: str, photos: Path) -> Recipe:
 PICTURE_TERMS = ("content", "frequency", "perceptual", "texture", "phase", "plain", "transferal")
 
 QUICK = ("gramgan", "psnr", "srgan-res18-4", "srresnet", "ttsr-rec")
-"""One of each kind; the others take a minute together."""
+"""One recipe of each kind; the others take a minute together."""
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in recipe_names()]
 )
 def test_loss_on_one_batch_falls(name: str, photos: Path, tmp_path: Path) -> None:
-    """The generator's own objective but the adversarial term, which is a game and need not fall."""
+    """The generator's objective without the adversarial term, which need not fall."""
     recipe = small(name, photos)
     torch.manual_seed(0)
     hyperparameters = {key: value for key, value in recipe.network.items() if key != "arch"}
@@ -98,7 +98,7 @@ def gramgan(*words: object) -> str:
 
 
 def settings(name: str) -> list[str]:
-    """``--set`` options that make a recipe small."""
+    """``--set`` options that shrink a recipe."""
     recipe = load_recipe(name)
     pairs = {f"network.{key}": value for key, value in SMALL[recipe.network["arch"]].items()}
     pairs |= {"discriminator.nf": 4, "features.weights": "random", "stage_steps": 1}

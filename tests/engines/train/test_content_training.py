@@ -1,4 +1,4 @@
-"""The content trainer: its step against a plain loop, its exact resume, its folder, its errors."""
+"""Content training: the step against a plain loop, exact resume, run folder, errors."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def command(*words: object) -> list[str]:
 
 
 def run(*words: object) -> None:
-    """In this process: importing torch anew for each run would take longer than the run."""
+    """Run ``gramgan train`` in this process, since importing torch for each run would take longer than the run."""
     result = CliRunner().invoke(app, command(*words)[3:], catch_exceptions=False)
     assert result.exit_code == 0, result.output
 
 
 def test_a_run_equals_a_plain_loop(photos: Path, tmp_path: Path) -> None:
-    """Adam, warm-up, cosine, clipping and averaging, written out once more by hand."""
+    """Adam, warm-up, cosine, clipping and averaging, reimplemented by hand."""
     out = tmp_path / "run"
     runner = CliRunner()
     words = ["--hr-dir", photos, "--valid-dir", photos, "--out", out, "--steps", 6, "--threads", 1]
@@ -132,7 +132,7 @@ def test_starting_from_weights_brings_their_network(photos: Path, tmp_path: Path
     assert all(torch.equal(before[key], after[key]) for key in before)
     first, second = (read_header(tmp_path / run / "last.safetensors").training for run in ("first", "second"))
     assert second["init"] == {"model": "last"} | {key: first[key] for key in first.keys() - {"photo_names"}}
-    assert second["photo_names"] == first["photo_names"]  # said once
+    assert second["photo_names"] == first["photo_names"]  # listed once
     assert second["settings"] == first["settings"] | {"optimizer.rate": 0.0}
 
 
@@ -219,7 +219,7 @@ def test_one_ctrl_c_may_come_twice_but_a_later_one_interrupts(monkeypatch: pytes
 
 
 class NoFloat64(TorchDispatchMode):
-    """Apple's GPUs have none: whatever makes one is an error there."""
+    """Apple's GPUs lack float64, so creating such a tensor is an error there."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
@@ -235,7 +235,7 @@ def test_the_loss_log_needs_no_float64() -> None:
 
 
 def test_weights_that_an_update_broke_are_not_saved(photos: Path, tmp_path: Path) -> None:
-    """A rate beyond float32: the losses of the first step are finite, the weights after it are not."""
+    """With a rate beyond float32, the first step's losses are finite, but not the weights after it."""
     words = ["--hr-dir", photos, "--out", tmp_path / "run", "--steps", 1, "--set", "optimizer.rate=1e39", *TINY]
     result = CliRunner().invoke(app, command(*words, "--set", "schedule.warmup=0")[3:])
     assert isinstance(result.exception, GramganError)
@@ -246,7 +246,7 @@ def test_weights_that_an_update_broke_are_not_saved(photos: Path, tmp_path: Path
 
 
 def test_photos_too_small_to_measure_are_left_out_of_validation(photos: Path, tmp_path: Path) -> None:
-    """SSIM needs 11 px between borders of 4: a thumbnail of 18 px among the held-out photos is none of them."""
+    """SSIM needs 11 px between borders of 4, so a held-out thumbnail of 18 px is not measured."""
     held_out = tmp_path / "held-out"
     held_out.mkdir()
     Image.new("RGB", (18, 60), "red").save(held_out / "thumbnail.png")
@@ -268,7 +268,7 @@ def test_photos_too_small_to_measure_are_left_out_of_validation(photos: Path, tm
 
 @pytest.mark.parametrize("sort", ["of another network", "that needs a reference"])
 def test_weights_of_a_network_that_was_not_asked_for(sort: str, photos: Path, tmp_path: Path) -> None:
-    """A named architecture and that of the weights must be one; what the weights bring is checked as what is set is."""
+    """A named architecture must be that of the weights; hyperparameters of the weights are checked like set ones."""
     out = ["--hr-dir", photos, "--steps", 1, "--out", tmp_path / "second"]
     if sort == "of another network":
         run("--hr-dir", photos, "--out", tmp_path / "first", "--steps", 1, *TINY)
@@ -292,7 +292,7 @@ def test_weights_of_a_network_that_was_not_asked_for(sort: str, photos: Path, tm
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 @pytest.mark.parametrize("limit", [20_000, 200])
 def test_a_disk_that_is_full_is_one_sentence(limit: int, photos: Path, tmp_path: Path) -> None:
-    """No file may grow beyond the limit: the weights don't fit, or not even the metrics do."""
+    """With a limit on file sizes, the weights, or even the metrics, can't be written."""
     run("--hr-dir", photos, "--out", tmp_path / "first", "--steps", 1, *TINY)  # prepares the photos
     words = ["--hr-dir", str(photos), "--out", str(tmp_path / "run"), "--steps", "1", *TINY]
     cut = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2); "

@@ -1,4 +1,4 @@
-"""The stage before GAN training: what of the run's settings holds for it, and going on with it from anywhere."""
+"""The first stage of GAN training: settings that it shares with the run, and resuming it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def photos(tmp_path: Path) -> Path:
 
 
 class Cut(Exception):
-    """Stands for a power cut."""
+    """Simulates a power cut."""
 
 
 class CutAtTwo(TrainCallbacks):
-    """Cuts the run off after its second step, which is not saved any more."""
+    """Interrupts the run after its second step, before that is saved."""
 
     def on_step(self, done: int) -> None:
         if done == 2:

@@ -1,4 +1,4 @@
-"""Whole runs of GAN training: exact resume, the first stage, processes, and what is refused before a run."""
+"""Complete GAN training runs: exact resume, first stage, processes, errors before a run."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_first_stage_trains_what_the_store_lacks(photos: Path, bank: Path, t
     assert first.returncode == 0, first.stderr
     assert (tmp_path / "one" / "content" / "last.safetensors").is_file()
     assert (tmp_path / "one" / "last.safetensors").is_file()
-    # The same again, with content-trained weights of this network in the store: no first stage.
+    # Again, with content-trained weights of this network in the store: no first stage is needed.
     listing = [sys.executable, "-m", "gramgan_cli", "models", "import", str(tmp_path / "one/content/last.safetensors")]
     subprocess.run([*listing, "--name", "start"], check=True, capture_output=True)
     second = subprocess.run(command(*common, "--out", tmp_path / "two"), capture_output=True, text=True, check=False)
@@ -72,7 +72,7 @@ def test_the_first_stage_trains_what_the_store_lacks(photos: Path, bank: Path, t
 
 
 def test_the_compact_recipe_starts_from_the_embedded_default() -> None:
-    """Which was trained with the loss between spectra too; clean-gan and photo have the same network."""
+    """The embedded model also had the spectral loss; clean-gan and photo have the same network."""
     assert find_content_weights(load_recipe("gramgan-compact").network) == "clean"
 
 
@@ -81,7 +81,7 @@ def test_the_recipe_for_damaged_photos_starts_from_the_embedded_photo() -> None:
 
 
 def test_weights_for_degraded_photos_are_no_first_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without ``clean`` there is none to start from: photo learnt pixels, but of LR that isn't sharp."""
+    """Without ``clean`` there are no initial weights: photo had only pixel losses, but degraded LR."""
     others = [model for model in store.stored_models() if model.name != "clean"]
     assert "photo" in {model.name for model in others}
     monkeypatch.setattr(store, "stored_models", lambda: others)
@@ -104,7 +104,7 @@ def test_two_processes_by_torchrun(photos: Path, bank: Path, tmp_path: Path) -> 
 
 
 class FakeLauncher:
-    """Torch's elastic launcher, ended by Ctrl-C after its processes have (or have not) left word."""
+    """Torch's elastic launcher, ended by Ctrl-C after its processes wrote (or did not write) their result."""
 
     word: str | None = None
 
@@ -175,7 +175,7 @@ def test_what_only_the_gan_stage_would_meet_is_refused_before_the_first_stage(
 
 
 def test_ttsr_s_discriminator_is_as_large_as_what_it_sees(bank: Path) -> None:
-    """Crops of 40 px, seen from a corner that jitters by 8: 32 x 32, which its linear layer must take."""
+    """Crops of 40 px with a jitter of 8 give 32 x 32, which its linear layer must accept."""
     recipe = tiny(bank, discriminator={"arch": "ttsr", "jitter": 8}, loss={"discriminator": 0.0}, data={"hr_crop": 40})
     check_recipe(recipe)
     hr = torch.rand(2, 3, 40, 40)

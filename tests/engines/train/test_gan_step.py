@@ -1,4 +1,4 @@
-"""One step of GAN training: against a plain implementation, its passes, two processes against one."""
+"""One step of GAN training: against a plain implementation, and two processes against one."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from gramgan_cli.recipes.schema import Recipe
 
 
 def full_grams(bank: Path, centered: bool) -> torch.Tensor:
-    """All entries' Gram matrices, (N, 3, 3), from the patches in the file, entry by entry."""
+    """Gram matrices (N, 3, 3) of all entries, computed from the patches in the file."""
     return torch.stack(
         [plain_gram(patch.float() / 255, centered) for patch in load_file(bank)["patches"].flatten(0, 1)]
     )
 
 
 def seen_from_a_corner(image: torch.Tensor, jitter: int, step: int) -> torch.Tensor:
-    """What the discriminator of a recipe with seed 0 gets to see."""
+    """The discriminator's input for a recipe with seed 0."""
     if jitter == 0:
         return image
     top, left = torch.randint(0, jitter, (2,), generator=torch.Generator().manual_seed(step))
@@ -52,7 +52,7 @@ def test_the_step_equals_a_plain_implementation(bank: Path, centered: bool, jitt
     grams = full_grams(bank, centered)
     for step in range(3):
         batch = make_batch(step)
-        for name, network in theirs.networks.items():  # Adam magnifies rounding where a gradient is near zero
+        for name, network in theirs.networks.items():  # Adam amplifies rounding errors of gradients near zero
             network.load_state_dict(ours.networks[name].state_dict())
         terms = ours.step(batch, step)
         top, left = (torch.rand(2, generator=torch.Generator().manual_seed(step)) * 4).long().tolist()  # seed 0
@@ -78,7 +78,7 @@ def test_the_step_equals_a_plain_implementation(bank: Path, centered: bool, jitt
 
 
 def test_a_sliding_mask_has_its_own_threshold(bank: Path) -> None:
-    """Luminance that deviates by 0.012, above the grid's threshold and below Beby-GAN's (docs/gramgan.md)."""
+    """A deviation of luminance of 0.012 is above the grid's threshold and below Beby-GAN's (docs/gramgan.md)."""
     stripes = 0.5 + 0.012 * torch.tensor([1.0, -1.0]).repeat(16).expand(1, 3, 32, 32)
     assert recipe_mask(tiny(bank, mask={"mode": "grid"}), stripes).min() == 1
     assert recipe_mask(tiny(bank, mask={"mode": "sliding"}), stripes).max() == 0
@@ -95,7 +95,7 @@ def test_one_pass_of_d_equals_two() -> None:
 
 
 def test_accumulation_changes_nothing_but_the_batch_means(bank: Path) -> None:
-    """Without the relativistic means, a batch in parts gives the gradient of the batch in one."""
+    """Without relativistic means, a batch in parts gives the gradient of the whole batch."""
     recipe = tiny(bank, loss={"adversarial": 0.01, "adversarial_form": "gan"})
     whole, parts = make_training(recipe), make_training(merge(recipe, {"optimizer": {"accumulate": 2}}))
     batch = make_batch(3)
@@ -109,7 +109,7 @@ def test_accumulation_changes_nothing_but_the_batch_means(bank: Path) -> None:
 
 
 def test_only_the_generator_learns_in_its_turn(bank: Path) -> None:
-    """The discriminator's gradients after a step are those of its own loss: the generator's terms left none."""
+    """The discriminator's gradients after a step are those of its own loss, without the generator's terms."""
     recipe = tiny(bank)
     training = make_training(recipe)
     batch = make_batch(5)
@@ -167,7 +167,7 @@ def one_of_two(rank: int, port: int, folder: Path, recipe: Recipe, steps: int) -
     training = make_training(recipe, TorchGroup())
     collected = []
     for step in range(steps):
-        for name in ("generator", "discriminator"):  # start each step from the single process's networks
+        for name in ("generator", "discriminator"):  # each step starts from the single process's networks
             training.networks[name].load_state_dict(torch.load(folder / f"{name}{step}.pt"))
         training.step(share_of(make_batch(step), rank), step)
         collected.append(gradients(training))
@@ -195,7 +195,7 @@ def test_two_processes_make_the_gradients_of_one(bank: Path, tmp_path: Path, pat
 
 
 def test_runs_of_other_seeds_draw_other_numbers(bank: Path) -> None:
-    """torch's CPU generator keeps 32 bits of a seed, which must hold the run's as well as the step's."""
+    """Torch's CPU generator uses 32 bits of a seed, which must encode both the run's seed and the step."""
     corners = {seed: [jitter_corner(16, seed, step) for step in range(8)] for seed in (0, 1, 2, 2**32 - 1)}
     assert len({tuple(drawn) for drawn in corners.values()}) == 4
     hr = torch.rand(2, 3, 32, 32)

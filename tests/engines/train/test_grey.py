@@ -1,4 +1,4 @@
-"""Networks of one channel: 16-bit grey from the files through training, bench and export to the enlarged picture."""
+"""Networks with one channel: 16-bit grey in files, training, bench, export and upscaling."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALL = ["--arch", "compact", "--set", "network.nf=8", "--set", "network.nc=2", 
 
 
 def scan(seed: int, side: int = 96) -> NDArray[np.uint16]:
-    """Smooth grey within 400 of the 65536 levels, as a scan may be: 8 bits would leave two of them."""
+    """Smooth grey within 400 of 65536 levels, like a scan; 8 bits would leave two levels."""
     noise = gaussian_filter(np.random.default_rng(seed).standard_normal((side, side)), 3)
     return (30000 + 400 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint16)
 
@@ -88,7 +88,7 @@ def test_training_measures_what_bench_measures(scans: Path, tmp_path: Path) -> N
     assert own["psnr_y"] == pytest.approx(validated["psnr_y"], abs=1e-3)
     assert own["ssim_y"] == pytest.approx(validated["ssim_y"], abs=1e-5)
     assert document["convention"]["name"] == "grey"
-    # Bicubic by the formula, in float64 but for the rounding to 16 bits of LR and result.
+    # Bicubic by the formula, in float64, with LR and result rounded to 16 bits.
     hr = np.asarray(Image.open(held_out / left.name)).astype(np.float64)
     lr = imresize(hr.astype(np.uint16), 0.25)
     sr = np.floor(imresize(lr.astype(np.float32), 4) + 0.5)

@@ -1,4 +1,4 @@
-"""The launch files of docs/scale.md: their very lines, with two processes on this machine for two machines."""
+"""The launch files in docs/scale.md, run unchanged with two local processes instead of two machines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TINY += ["--batch-size", "4", "--hr-crop", "32", "--steps", "4", "--threads", "1
 
 @pytest.fixture
 def shell(tmp_path: Path) -> dict[str, str]:
-    """An environment in which ``gramgan`` and ``torchrun`` are this interpreter's, and Slurm is played by scripts."""
+    """An environment with this interpreter's ``gramgan`` and ``torchrun``, and scripts that simulate Slurm."""
     tools = tmp_path / "tools"
     tools.mkdir()
     scripts = {

@@ -20,7 +20,7 @@ from gramgan_cli.recipes.load import load_recipe
 
 @pytest.fixture
 def sources(tmp_path: Path) -> list[str]:
-    """A shard of four photos, a folder of two, all of one size; and one photo to measure on."""
+    """A shard of four photos and a folder of two, all of one size; and one validation photo."""
     pytest.importorskip("webdataset", reason="needs the extra shards")
     rng = np.random.default_rng(0)
 
@@ -46,7 +46,7 @@ def sources(tmp_path: Path) -> list[str]:
 def test_shards_and_folders_give_crops_by_their_weights(
     weights: tuple[float, ...], share: float, sources: list[str], tmp_path: Path
 ) -> None:
-    """2 000 crops: without weights two photos of six; a deviation of 5 % is more than four sigma."""
+    """2 000 crops: without weights, two of six photos are in the folder; 5 % tolerance is more than four sigma."""
     data = {"hr_dir": sources, "weights": list(weights), "valid_dir": str(tmp_path / "valid"), "hr_crop": 32}
     recipe = merge(load_recipe("psnr"), {"data": data, "batch_size": 2000})
     photos = read_photos(recipe, 4, TrainCallbacks(), Group())

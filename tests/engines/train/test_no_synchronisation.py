@@ -1,4 +1,4 @@
-"""The training loop never waits for the device between its print steps: counted, not timed."""
+"""The training loop waits for the device only at logging steps, checked by counting calls."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ WAITING = {
         *("__bool__", "__float__", "__int__", "__index__", "__array__", "__contains__"),
     )
 } | {torch.nonzero, torch.masked_select, torch.unique, torch.equal, torch.allclose}
-"""What makes the host wait until the device has computed a value."""
+"""Methods that make the host wait until the device has computed a value."""
 
 
 class Watch(TorchFunctionMode):
-    """Counts what waits, apart where waiting is allowed."""
+    """Counts waiting calls, separately where they are allowed."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The example of docs/extending.md: a network and a loss from a file, trained and used; wrong ones are refused."""
+"""The example in docs/extending.md: a network and a loss from a file are trained and used; invalid ones refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Path:
-    """The example, written as its reader would."""
+    """A file with the example from the page."""
     (code,) = re.findall(
         r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.DOTALL
     )

@@ -1,4 +1,4 @@
-"""What recipes can ask for beside the papers' own: ranges, more terms, other adversarial forms, AdamW, best_loss."""
+"""Recipe options beyond the papers': ranges, more loss terms, adversarial forms, AdamW, best_loss."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_discriminator_sees_its_range(which: str) -> None:
 
 @pytest.mark.parametrize("form", ["lsgan", "wgan"])
 def test_adversarial_forms_without_a_penalty(form: str) -> None:
-    """The generator's term, from the discriminator's logits after its own step."""
+    """The generator's term, from the discriminator's logits after the discriminator's step."""
     training = made(gan(loss={"adversarial_form": form}))
     sr = training.network(batch().lr).detach()
     values = training.step(batch(), 0)
@@ -121,7 +121,7 @@ def test_ms_ssim_asks_for_crops_that_it_takes() -> None:
 
 
 def test_adamw_shrinks_the_weights_by_their_own_share() -> None:
-    """Without a gradient AdamW leaves w (1 - rate decay), and Adam w."""
+    """Without a gradient, AdamW gives w (1 - rate decay), and Adam w."""
     wanted = recipe(loss={"content": 1.0}, optimizer={"name": "adamw", "weight_decay": 0.1, "rate": 0.01})
     check_recipe(wanted)
     generator = archs.build("compact", {"nf": 8, "nc": 1}).train()
@@ -158,7 +158,7 @@ def test_validation_loss_is_a_curve_and_keeps_its_best_with_the_discriminator(tm
     losses = [row["valid_loss"] for row in rows if "valid_loss" in row]
     header = read_header(tmp_path / "run" / "best_loss.safetensors")
     assert header.metrics["validation"]["valid_loss"] == min(losses)
-    # L1 of the middle 40 x 40 of the held-out photo, by hand, in the network's own unrounded values.
+    # L1 of the middle 40 x 40 of the held-out photo, by hand, from the network's unrounded output.
     hr = np.asarray(Image.open(photos / "1.png"))
     lr = make_lr(hr, 4)[3:13, 4:14]
     network = load_model(str(tmp_path / "run" / "last.safetensors")).network
@@ -203,9 +203,9 @@ def test_the_artifact_term_asks_the_averaged_network(tmp_path: Path) -> None:
 
     made = PictureTerms(torch.nn.Identity(), wanted, "fp32", CPU, Group())
     whole = made(Generated(sr, None, lr), hr, 0)["artifacts"]
-    made.average = Always(hr)  # without artifacts: all of SR's count
+    made.average = Always(hr)  # without artifacts, so all of SR's count
     torch.testing.assert_close(made(Generated(sr, None, lr), hr, 0)["artifacts"], whole)
-    made.average = Always(hr + 9)  # worse everywhere: SR has nothing to unlearn
+    made.average = Always(hr + 9)  # worse everywhere, so SR has none to unlearn
     assert float(made(Generated(sr, None, lr), hr, 0)["artifacts"]) == 0
     photos = blurred_noise(tmp_path / "photos", 3, (96, 72), by=3)
     settings = {

@@ -1,4 +1,4 @@
-"""Before the first step: what a run starts from and says of it, its name in the store, what is refused and how."""
+"""Before the first step: initial weights and the note about them, the model's name, errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 class Notes(TrainCallbacks):
-    """Keeps what a run says."""
+    """Collects the notes of a run."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -100,7 +100,7 @@ def test_a_run_never_replaces_another_model(photos: Path, tmp_path: Path) -> Non
     first = store.get("mine-2")
     train(TrainOptions("psnr", [{"steps": 2}], tmp_path / "mine", resume=True, device="cpu"), TrainCallbacks)
     assert store.find("mine-3") is None
-    assert store.get("mine-2").sha256 != first.sha256  # its own model, trained on, is
+    assert store.get("mine-2").sha256 != first.sha256  # its own model, trained further, is replaced
 
 
 def test_no_store_keeps_a_run_out_of_the_store(photos: Path, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_no_store_keeps_a_run_out_of_the_store(photos: Path, tmp_path: Path) -> 
 
 
 def test_the_default_folder_gives_a_model_name_of_its_own(photos: Path, tmp_path: Path) -> None:
-    """The recipe photo has the name of a built-in model, which no run may take."""
+    """The recipe photo has the name of a built-in model, which runs may not use."""
     options = TrainOptions("photo", [SMALL, {"data": {"hr_dir": [str(photos)]}, "init": "none"}])
     assert resolve_recipe(options)[1].path == Path("runs/my-photo")
     assert resolve_recipe(TrainOptions("psnr", options.settings))[1].path == Path("runs/psnr")
@@ -132,7 +132,7 @@ def test_a_stored_start_with_far_too_few_steps_is_asked_about(photos: Path, tmp_
 
 @pytest.mark.parametrize(("key", "value"), [("scale", 2), ("nf", 16), ("gc", 8)])
 def test_a_network_that_the_start_does_not_have_is_refused(key: str, value: int, photos: Path, tmp_path: Path) -> None:
-    """Not dropped: neither a hyperparameter of the start's network, nor one that this network lacks."""
+    """Hyperparameters that differ from the initial weights, or that their network lacks, are not silently dropped."""
     init = weights(tmp_path / "start.safetensors")
     words = ["--init", init, "--set", f"network.{key}={value}", "--hr-dir", photos, "--hr-crop", 32, "--steps", 1]
     result = command("train", "--recipe", "psnr", *words, "--device", "cpu", "--out", tmp_path / "r")
@@ -166,7 +166,7 @@ def test_missing_feature_weights_come_with_a_hint_that_helps(
 def test_the_promise_s_commands_without_gpu_and_network_lead_on(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each message names a next step, and the next step is taken, to the end."""
+    """Each message names a next command, and the commands are followed to the end."""
     monkeypatch.setenv("GRAMGAN_OFFLINE", "1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.chdir(tmp_path)
@@ -200,7 +200,7 @@ def test_json_is_one_event_a_line_with_the_result_last(photos: Path, tmp_path: P
 
 
 def test_epochs_are_passes_over_the_photos(photos: Path, tmp_path: Path) -> None:
-    """Three photos, one held out: three epochs of two crops, two a step, are three steps."""
+    """Three photos, one held out: three epochs of two crops, with two crops per step, are three steps."""
     settings = [SMALL, {"data": {"hr_dir": [str(photos)]}, "epochs": 3.0}]
     recipe, _ = resolve_recipe(TrainOptions("psnr", settings, tmp_path / "r"))
     assert recipe.steps == 3
@@ -212,7 +212,7 @@ def test_epochs_are_passes_over_the_photos(photos: Path, tmp_path: Path) -> None
 
 
 def test_given_pairs_are_trained_and_measured_on(photos: Path, tmp_path: Path) -> None:
-    """LR that is given inverted: a network that copies its input is measured as far from HR."""
+    """The given LR is inverted, so that a network that copies its input measures as far from HR."""
     for photo in sorted(photos.iterdir()):
         lr = Image.open(photo).resize((24, 18), Image.Resampling.BICUBIC).point(lambda level: 255 - level)
         (tmp_path / "lr" / "X4").mkdir(parents=True, exist_ok=True)
@@ -259,7 +259,7 @@ def test_bank_photos_are_those_that_training_learns_from(photos: Path, tmp_path:
 
 
 def test_cufed5_is_a_validation_set_with_its_references(photos: Path, tmp_path: Path, private_folders: Path) -> None:
-    """Found by name in the data folder: the inputs are measured, each with its own reference, no other file."""
+    """It is found by name in the data folder; only the inputs are measured, each with its own reference."""
     rng = np.random.default_rng(1)
     folder = private_folders / "data" / "CUFED5"
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""``gramgan runs``: folders written by hand, read back."""
+"""``gramgan runs`` on run folders written by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Crops and photos whose sides the network does not divide: padded in training, in validation and after a resume."""
+"""Crops and photos of sizes that the network does not accept are padded in training, validation and after a resume."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gramgan_cli.recipes.load import load_recipe
 def test_a_network_that_unshuffles_its_input_trains_measures_and_resumes(
     scale: int, hr_crop: int, tmp_path: Path
 ) -> None:
-    """RRDBNet at x2 and x1 takes multiples of four, as spandrel pads; 66 / 2 = 33 and photos of 77 x 71 are none."""
+    """RRDBNet at x2 and x1 takes multiples of four, padded like in spandrel; 66 / 2 = 33 and 77 x 71 are not."""
     rng = np.random.default_rng(0)
     for number in range(2):
         pixels = rng.integers(0, 256, (71 * scale, 77 * scale, 3), dtype=np.uint8)
@@ -45,7 +45,7 @@ def test_a_network_that_unshuffles_its_input_trains_measures_and_resumes(
     out = tmp_path / "run"
     train(TrainOptions("psnr", [settings], out, device="cpu"), TrainCallbacks)
     train(TrainOptions("psnr", [{"steps": 3}], out, device="cpu", resume=True), TrainCallbacks)
-    # The held-out photo, padded by NumPy: reflected at the right and bottom edge.
+    # The held-out photo, padded by NumPy with reflection at the right and bottom edges.
     hr = np.asarray(Image.open(tmp_path / "photos" / "1.png"))
     lr, multiple = make_lr(hr, scale) if scale > 1 else hr, 4 if scale < 4 else 1
     spare = [(-side) % multiple for side in lr.shape[:2]]

@@ -1,4 +1,4 @@
-"""Training networks of other projects further, from their files back to files that they load."""
+"""Fine-tuning other projects' networks, from their files to files that they can load."""
 
 from __future__ import annotations
 

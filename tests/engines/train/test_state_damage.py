@@ -1,4 +1,4 @@
-"""A training state that is not what was written never resumes in silence."""
+"""A damaged training state is never resumed silently."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
 
 
 def test_no_flipped_bit_resumes_in_silence(tmp_path: Path) -> None:
-    """Each of 400 flips, spread over the whole file, is an error (or, between JSON's tokens, changes nothing)."""
+    """Each of 400 bit flips over the whole file is an error (or, between JSON tokens, has no effect)."""
     made(tmp_path / "state")
     content = (tmp_path / "state").read_bytes()
     draw = np.random.default_rng(0)
@@ -65,7 +65,7 @@ def test_no_flipped_bit_resumes_in_silence(tmp_path: Path) -> None:
 
 
 def test_a_state_without_a_checksum_is_taken_only_if_it_never_had_one(tmp_path: Path) -> None:
-    """Runs that began before there were checksums go on; a damaged name of the checksum is no way around it."""
+    """States from before checksums are accepted; damaging the checksum's key does not bypass the check."""
     made(tmp_path / "state")
     with safe_open(tmp_path / "state", framework="pt") as file:
         metadata = file.metadata()

@@ -1,4 +1,4 @@
-"""Killed at random moments, a full disk, two processes at once: results are absent or complete, a rerun finishes."""
+"""Kills at random moments, a full disk, concurrent processes: results are absent or complete, and a rerun finishes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PHOTOS = 50
 
 
 def photos(folder: Path, count: int = PHOTOS) -> Path:
-    """Mixed pictures, large enough that a kill often falls into the writing of one."""
+    """Mixed pictures, large enough that kills often happen during writing."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for index in range(count):
@@ -166,7 +166,7 @@ KINDS = [
     ("ppm", lambda i: with_pillow(i, "PPM")),
     ("avif", lambda i: with_pillow(i, "AVIF")),
 ]
-"""Ending, and how a picture is written in one of the ways of its format."""
+"""File ending, and a function that encodes a picture in one of the format's variants."""
 
 DAMAGES = [
     ("cut.png", lambda d: d[: len(d) // 2]),
@@ -180,13 +180,13 @@ DAMAGES = [
     ("cut.webp", lambda d: b"RIFF\xff\xff\0\0WEBPVP8 " + d[:80]),
     ("cut.gif", lambda _: b"GIF89a\x10\0\x10\0\x80\0\0"),
 ]
-"""Name, and what is wrong with the file: made of a whole PNG, or of nothing."""
+"""File name, and a function that damages an intact PNG."""
 
 BROKEN = 10
 
 
 def mixed_folder(folder: Path, photos_from: Path) -> Path:
-    """200 pictures in all formats made of real photographs; ten of them broken, each in its own way."""
+    """200 pictures in all formats made from real photographs; ten are broken, each differently."""
     folder.mkdir()
     sources = sorted(photos_from.glob("*.jpg")) + sorted(photos_from.glob("*.webp"))
     rng = random.Random(7)
@@ -240,9 +240,9 @@ def test_a_mixed_folder_of_200_gives_190_results_and_10_named_errors(shared_data
     os.environ.get("GRAMGAN_LARGE_TESTS") is None, reason="set GRAMGAN_LARGE_TESTS: needs minutes, 5 GB"
 )
 def test_a_hundred_megapixels(tmp_path):
-    """10 000 x 10 000 pixels to 1.6 gigapixels of PNG: peak memory, measured from outside, under 4 GB."""
+    """10 000 x 10 000 pixels to a PNG of 1.6 gigapixels: peak memory, measured from outside, is under 4 GB."""
     Image.fromarray(scene(3, height=10000, width=10000)).save(tmp_path / "large.png", compress_level=1)
-    # A process between: what getrusage says of a child begins with the memory of the process that started it.
+    # An intermediate process, since getrusage of a child includes the memory of the process that forked it.
     between = (
         "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); "
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"

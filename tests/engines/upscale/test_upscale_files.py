@@ -1,4 +1,4 @@
-"""Runs over files: where results go, what is refused before the work, failures, threads, memory."""
+"""Runs over files: output paths, errors before the work, failures, threads, memory."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_max_memory_refuses_before_the_work(tmp_path):
 
 
 def test_max_memory_counts_what_encoders_hold(tmp_path):
-    """16 megapixels of result: libwebp and libavif hold more than half a gigabyte, the others do not."""
+    """For a result of 16 megapixels, libwebp and libavif need more than half a gigabyte; the others don't."""
     put(tmp_path / "a.png", with_pillow(scene(3, height=1000, width=1000), "PNG"))
     session = session_of("nearest", 64)
     refused = {}
@@ -72,7 +72,7 @@ def test_with_limited_memory_one_picture_is_in_memory_at_a_time(tmp_path, monkey
 
     def encode(target, frames, file):
         real_write(target, frames, file)
-        time.sleep(0.05)  # others have time to begin
+        time.sleep(0.05)  # gives others time to begin
         written.append(len(written))
 
     monkeypatch.setattr(opening, "open_photo", open_photo)
@@ -85,10 +85,10 @@ def test_with_limited_memory_one_picture_is_in_memory_at_a_time(tmp_path, monkey
 
 
 def test_hidden_colours_count_as_memory(tmp_path):
-    """What is allowed for them is what they take, with a quarter to spare at most."""
+    """The estimate covers the memory used, with at most a quarter to spare."""
     picture = np.random.default_rng(1).integers(0, 256, (800, 1000, 4), np.uint8)
     picture[:, :700, 3] = 0
-    extend_colours(picture)  # loads SciPy
+    extend_colours(picture)  # imports SciPy
     tracemalloc.start()
     extend_colours(picture)
     taken = tracemalloc.get_traced_memory()[1]
@@ -115,7 +115,7 @@ def test_too_little_memory_costs_one_picture(tmp_path, monkeypatch):
 
 
 def test_no_input_is_replaced_though_its_name_is_met_by_content_only(tmp_path):
-    """Two pages stay TIFF, so the result of scan.tif is scan_x4.tif, not the PNG that its name lets expect."""
+    """Two pages stay TIFF, so the result of scan.tif is scan_x4.tif and not the PNG that its name suggests."""
     page = Image.fromarray(scene(3))
     put(tmp_path / "scan.tif", with_pillow(page, "TIFF", save_all=True, append_images=[page]))
     other = put(tmp_path / "scan_x4.tif", with_pillow(page, "TIFF")).read_bytes()
@@ -227,7 +227,7 @@ def test_interrupted_in_the_middle_nothing_half_written_stays(tmp_path, monkeypa
 
 
 def test_decoding_and_encoding_run_beside_the_network(tmp_path, monkeypatch):
-    """While the network works on one picture, the next is read and the one before is written: by time stamps."""
+    """By time stamps, the next picture is read and the previous one written while the network runs."""
     for index in range(4):
         put(tmp_path / f"{index}.png")
     events: list[tuple[str, float, float]] = []
@@ -303,7 +303,7 @@ def test_floats_to_png_become_16_bit(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_result(tmp_path):
-    """Two tall pictures: 27 MB more of result, and only the input's 2 MB (held twice at most) more of memory."""
+    """For two tall pictures, 27 MB more of result take only the input's 2 MB (at most twice) more of memory."""
     import tracemalloc
 
     peaks = []

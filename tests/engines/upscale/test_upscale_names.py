@@ -1,4 +1,4 @@
-"""Where results go and how they are called, over many files: nothing is replaced, nothing collides."""
+"""Paths and names of results over many files: nothing is replaced, nothing collides."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_folder_that_is_called_like_a_picture(tmp_path):
     assert "a_x4.png is a folder" in record.error
 
 
-# ---- what is refused before the work -------------------------------------------------------------------------------
+# ---- errors before the work ----------------------------------------------------------------------------------------
 
 
 def test_two_inputs_for_one_result(tmp_path):
@@ -144,7 +144,7 @@ def test_two_inputs_for_one_result(tmp_path):
 
 
 def test_two_inputs_whose_contents_lead_to_one_result(tmp_path):
-    """The name says PNG, the content JPEG: only the content decides, and nothing is begun."""
+    """A JPEG named .png collides by its content, which is found before anything is upscaled."""
     put(tmp_path / "a.png", JPEG)
     put(tmp_path / "a.jpg", JPEG)
     for options in ({}, {"overwrite": True}, {"skip_existing": True}):
@@ -158,7 +158,7 @@ def test_two_inputs_whose_contents_lead_to_one_result(tmp_path):
 
 
 def test_names_alone_do_not_collide(tmp_path):
-    """Two pages stay TIFF: beside a PNG of that name their result has a place of its own."""
+    """Two pages stay TIFF, so their result does not collide with that of a PNG of the same name."""
     page = Image.fromarray(scene(3))
     put(tmp_path / "a.tif", with_pillow(page, "TIFF", save_all=True, append_images=[page]))
     put(tmp_path / "a.png")

@@ -1,4 +1,4 @@
-"""``gramgan upscale --ref``: the network's own result, tiles, attention pictures, what is refused."""
+"""``gramgan upscale --ref``: results, tiles, attention pictures, errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(*arguments: str) -> Result:
 
 @pytest.fixture
 def model(tmp_path: Path) -> TTSR:
-    """A random TTSR in the store under the name that --ref alone means."""
+    """A random TTSR in the store under the default name for --ref."""
     torch.manual_seed(0)
     path = tmp_path / "random.safetensors"
     save_weights(path, archs.build("ttsr", SMALL).state_dict(), WeightsHeader("ttsr", SMALL, 4, "CC0-1.0"))
@@ -46,7 +46,7 @@ def model(tmp_path: Path) -> TTSR:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> tuple[Path, Path]:
-    """An LR photo, and the HR picture around it as its reference."""
+    """An LR photo, and a larger HR picture that contains it as its reference."""
     hr = data.astronaut()[60:200, 140:340]
     photo, ref = tmp_path / "face.png", tmp_path / "other.png"
     Image.fromarray(make_lr(hr[20:120, 40:168], 4)).save(photo)
@@ -88,7 +88,7 @@ def test_attention_shows_where_patches_came_from(model: TTSR, photos: tuple[Path
     pictures = {path.stem: np.asarray(Image.open(path)) for path in folder.iterdir()}
     assert set(pictures) == {"face_where", "face_sure", "face_copied", "face_reference"}
     assert pictures["face_reference"].shape == (140, 200, 3)
-    # The photo lies in the reference at (20, 40), on the grid of 4: most blocks come from just there.
+    # The photo is in the reference at (20, 40), on the grid of 4, so most blocks come from there.
     where = pictures["face_where"][2::4, 2::4].astype(float) / 255
     x, y = where[..., 0] * 49, where[..., 1] * 34
     rows, columns = np.mgrid[0:25, 0:32]

@@ -1,4 +1,4 @@
-"""How large a result is, what it is called then, and resizing in bands by the formula."""
+"""Sizes of results, their names, and resizing in bands against the formula."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_more_than_the_model_gives_is_said(tmp_path):
 
 
 def keys_matrix(old: int, new: int) -> np.ndarray:
-    """(new, old) weights of Keys' cubic, stretched when reducing, mirrored at the edges: written out in float64."""
+    """Weights (new, old) of Keys' cubic in float64, stretched when downscaling, mirrored at the edges."""
     matrix = np.zeros((new, old))
     stretch = max(1.0, old / new)
     for row in range(new):
