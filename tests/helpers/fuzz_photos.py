@@ -11,12 +11,14 @@ import io
 import json
 import sys
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 
 import hypothesis
 import imagecodecs
 import numpy as np
+from fuzz_structure import OPERATIONS, restructured
 from hypothesis import strategies as st
 from photo_cases import CASES
 from photo_corpus import exif_with, scene, with_pillow
@@ -50,6 +52,9 @@ def seeds() -> list[bytes]:
 
 NUMBERS = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1", b"\0\1\0\0", b"\xff\xff", b"\0\0"]
 
+STRUCTURAL = {f"part: {operation}": operation for operation in OPERATIONS}
+"""Mutations of whole parts, by their names among the others."""
+
 place = st.floats(0, 1, exclude_max=True)
 mutation = st.one_of(
     st.tuples(st.just("flip"), place, st.integers(0, 7)),
@@ -61,6 +66,7 @@ mutation = st.one_of(
     st.tuples(st.just("remove"), place, st.integers(1, 40)),
     st.tuples(st.just("repeat"), place, st.integers(1, 40)),
     st.tuples(st.just("insert"), place, st.binary(min_size=1, max_size=16)),
+    *(st.tuples(st.just(operation), place, st.integers(0, 40)) for operation in STRUCTURAL),
 )
 """Strategy for (kind of mutation, position as a fraction of the length, value)."""
 
@@ -71,6 +77,9 @@ def mutated(data: bytes, mutations: list[tuple[str, float, object]]) -> bytes:
     for kind, part, value in mutations:
         if not out:
             break
+        if kind in STRUCTURAL:
+            out[:] = restructured(bytes(out), STRUCTURAL[kind], part, value)
+            continue
         length = min(len(out), 120) if kind.startswith("early") else len(out)
         at = int(part * length)
         if kind.endswith("flip"):
@@ -111,7 +120,8 @@ def read_and_write(data: bytes, allow_truncated: bool, form: str | None) -> None
 
 
 def main(count: int, seed: int) -> None:
-    """Run ``count`` mutated pictures."""
+    """Run ``count`` mutated pictures; a warning of numpy's ends the process, too."""
+    warnings.simplefilter("error", RuntimeWarning)
     files = seeds()
     outcomes: Counter[str] = Counter()
     slowest = 0.0

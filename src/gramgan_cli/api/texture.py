@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from gramgan_cli.api.arguments import AnyPath, check_known
-from gramgan_cli.core.errors import TargetExists, UsageError
+from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.io.files import check_target
 from gramgan_cli.core.texture.masks import Mode
 from gramgan_cli.core.texture.patchdb.bank import Bank, default_bank, load_bank
 from gramgan_cli.engines.data.bank import build_bank as build
@@ -64,8 +65,7 @@ def build_bank(
     target = default_bank() if out is None else Path(out)
     if target.is_dir():
         raise UsageError(f"{target} is a folder.", "Name a file, such as bank.safetensors.")
-    if target.exists() and not overwrite:
-        raise TargetExists(f"{target} exists already.")
+    check_target(target, overwrite)
     photos = find_bank_photos(fspath(hr_dir), None if valid_dir is None else fspath(valid_dir))
     sizes: BankArguments = {"workers": os.cpu_count() or 1, **arguments}
     bank = build(photos.source, target, held_out=photos.held_out, progress=on_progress, **sizes)

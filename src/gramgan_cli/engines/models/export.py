@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gramgan_cli.core.errors import ModelUnsupported, TargetExists, UsageError
+from gramgan_cli.core.errors import ModelUnsupported, UsageError
+from gramgan_cli.core.io.files import check_target
 from gramgan_cli.core.weights import interop
 from gramgan_cli.core.weights.header import save_weights
 from gramgan_cli.core.weights.layouts import basicsr_names
@@ -53,8 +54,7 @@ def export(
         raise UsageError(f"'{file_format}' is not a format of weights.", f"There are: {', '.join(FORMATS)}.")
     if options.opset is not None and file_format != "onnx":
         raise UsageError("Only ONNX files have an opset.")
-    if output.exists() and not options.overwrite:
-        raise TargetExists(f"{output} exists already.")
+    check_target(output, options.overwrite)
     model, half = load_model(name), options.precision == "fp16"
     if file_format == "onnx":
         from gramgan_cli.core.backends.onnx_file import OPSET, write_onnx

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.data.datasets import read_picture
-from gramgan_cli.core.errors import ModelExists, TargetExists, UsageError
-from gramgan_cli.core.io.files import replacing
+from gramgan_cli.core.errors import ModelExists, UsageError
+from gramgan_cli.core.io.files import check_target, replacing
 from gramgan_cli.core.weights import interop, store
 from gramgan_cli.core.weights.header import save_weights
 from gramgan_cli.core.weights.load import LoadedModel, assemble, load_model, mixed_weights
@@ -60,8 +60,7 @@ def check_strip(pair: tuple[LoadedModel, LoadedModel], photo: Path, name: str, o
     pick_device(device)
     read_picture(photo)
     path = photo.with_name(f"{photo.stem}_{name}_strip.png")
-    if path.exists() and not overwrite:
-        raise TargetExists(f"{path} exists already.")
+    check_target(path, overwrite)
     return path
 
 
