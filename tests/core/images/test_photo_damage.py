@@ -281,6 +281,25 @@ def test_many_frames_of_a_huge_screen_are_refused(kind):
         assert "refused" in message
 
 
+@pytest.mark.parametrize("end", [b";", b""])
+@pytest.mark.parametrize("place", [(2604, 14080, 8192, 8192), (20000, 20000, 1, 1), (0, 0, 16000, 16000)])
+def test_a_frame_far_outside_a_small_screen_is_refused(place, end):
+    """Decoders enlarge the screen for it, also for one whose data is cut off."""
+    frame = b"\x2c" + struct.pack("<4HB", *place, 0) + b"\2\2\x44\1\0"
+    data = gif_of_frames(3, 10)[:-1] + frame
+    for cut in (len(data), len(data) - 1, len(data) - 3):
+        for lenient in (False, True):
+            message = error_of(data[:cut] + end, allow_truncated=lenient)
+            assert "refused" in message or (message.startswith("x.png is damaged") and not lenient)
+            assert "what can be read of it" not in message
+
+
+def test_a_frame_a_little_outside_the_screen_is_seen_whole():
+    frame = b"\x2c" + struct.pack("<4HB", 8, 9, 4, 4, 0) + b"\2\2\x44\1\0"
+    photo = open_photo(gif_of_frames(2, 10)[:-1] + frame + b";", "x.gif", allow_truncated=True)
+    assert [(one.width, one.height) for one in photo.frames] == [(12, 13)] * 3
+
+
 def test_a_plain_ppm_of_one_endless_number_takes_no_time():
     said = error_of(b"P3\n2000 2000\n255\n" + b"1" * 4_000_000)
     assert "damaged" in said

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gramgan_cli.core.images.formats import pillow
-from gramgan_cli.core.images.limits import check_total
+from gramgan_cli.core.images.limits import check_size, check_total
 from gramgan_cli.core.images.photo import Metadata, Photo, Unreadable, left_out
 
 IMAGE, EXTENSION, TRAILER = 0x2C, 0x21, 0x3B
@@ -28,6 +30,8 @@ class Block:
     kind: int
     label: int
     """Label of an extension."""
+    begin: int
+    """Offset of its first byte."""
     start: int
     """Offset of its first sub-block."""
     end: int
@@ -51,7 +55,7 @@ def _blocks(data: bytes) -> Iterator[Block]:
     within = at > len(data)
     try:
         while data[at] != TRAILER:
-            kind, label, start, within = data[at], 0, at, True
+            begin, kind, label, start, within = at, data[at], 0, at, True
             if kind == EXTENSION:
                 label, start = data[at + 1], at + 2
             elif kind == IMAGE:
@@ -63,7 +67,7 @@ def _blocks(data: bytes) -> Iterator[Block]:
             while data[at]:
                 at += 1 + data[at]
             at += 1
-            yield Block(kind, label, start, at)
+            yield Block(kind, label, begin, start, at)
             within = at > len(data)
     except IndexError as error:
         raise _EndsEarly(within) from error
@@ -83,20 +87,33 @@ def open_gif(data: bytes, name: str, lenient: bool) -> Photo:
             raise Unreadable("the file ends early") from error
         elif not _has_pixels(data):
             raise Unreadable("nothing of its pixels is left") from error
-    raster = pillow.opened(data, name, lenient)
-    frames = sum(block.kind == IMAGE for block in blocks)
+    width, height, frames = _screen(data)
+    check_size(name, width, height, len(data))
     if frames > 1:
-        check_total(name, raster.image.width * raster.image.height * frames, len(data))
+        check_total(name, width * height * frames, len(data))
+    raster = pillow.opened(data, name, lenient)
     notes = (*raster.notes, *notes, *left_out(_lost(data, blocks)))
     return replace(raster, metadata=_metadata(data, blocks, raster.metadata), notes=notes).photo()
 
 
+def _screen(data: bytes) -> tuple[int, int, int]:
+    """Width and height that all frames need, and the number of frames; of a file that is cut off, with the last one.
+
+    Decoders enlarge the screen for a frame that lies partly outside.
+    """
+    width, height, frames = *struct.unpack_from("<2H", data.ljust(10, b"\0"), 6), 0
+    padded = data + bytes(300) + b"\0;"
+    with suppress(_EndsEarly):
+        for block in _blocks(padded):
+            if block.kind == IMAGE:
+                left, top, across, down = struct.unpack_from("<4H", padded, block.begin + 1)
+                width, height, frames = max(width, left + across), max(height, top + down), frames + 1
+    return width, height, frames
+
+
 def _has_pixels(data: bytes) -> bool:
     """Return whether a truncated file has at least the start of an image."""
-    try:
-        return any(block.kind == IMAGE for block in _blocks(data + bytes(300) + b"\0;"))
-    except _EndsEarly:
-        return b"\x2c" in data[13:]
+    return _screen(data)[2] > 0 or b"\x2c" in data[13:]
 
 
 def _content(data: bytes, block: Block) -> bytes:
