@@ -112,7 +112,7 @@ def test_progress_ends_at_one_and_an_exception_stops(nearest: gg.Upscaler) -> No
     ],
     ids=lambda value: f"{type(value).__name__} {getattr(value, 'shape', '')}",
 )
-def test_what_is_no_picture_is_an_error_of_usage(nearest: gg.Upscaler, wrong: Any) -> None:
+def test_non_pictures_are_a_usage_error(nearest: gg.Upscaler, wrong: Any) -> None:
     with pytest.raises(gg.UsageError):
         nearest(wrong)
 

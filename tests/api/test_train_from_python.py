@@ -49,7 +49,7 @@ def test_a_run_reports_and_stops_and_resumes_to_the_same_weights(photos: Path, t
     np.testing.assert_array_equal(results[0], results[1])
 
 
-def test_what_can_not_work_is_an_error(photos: Path, tmp_path: Path) -> None:
+def test_invalid_training_arguments_are_errors(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(gg.UsageError, match="no key 'stpes'"):
         gg.train("psnr", hr_dir=photos, settings={"stpes": 1}, out=tmp_path / "run")
     with pytest.raises(gg.GramganError, match="no-such-recipe"):

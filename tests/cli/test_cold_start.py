@@ -43,7 +43,7 @@ def commands() -> list[list[str]]:
     return below(typer.main.get_command(app), [])
 
 
-def test_there_are_commands() -> None:
+def test_the_list_of_commands_is_not_empty() -> None:
     assert ["models", "pull"] in commands()
 
 

@@ -57,7 +57,9 @@ def test_each_photo_gets_what_it_needs(
         np.testing.assert_array_equal(pixels(result["output"]), pixels(f"{name}.png"))
 
 
-def test_the_folder_s_second_run_finds_all_done(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_run_over_a_folder_finds_everything_done(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert upscale(photos, "-o", "larger/", "--denoise", "auto").exit_code == 0
     again = upscale(photos, "-o", "larger/", "--denoise", "auto")
@@ -105,12 +107,12 @@ def test_models_outside_the_square_get_no_advice(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("amount", ["1.5", "-0.1", "much", "nan"])
-def test_amounts_that_are_none_are_refused(photos: Path, amount: str) -> None:
+def test_invalid_amounts_are_refused(photos: Path, amount: str) -> None:
     done = upscale(photos, "--denoise", amount)
     assert isinstance(done.exception, UsageError)
 
 
-def test_from_python(photos: Path) -> None:
+def test_denoise_auto_from_python(photos: Path) -> None:
     result = gramgan_cli.upscale(photos / "soft.png", denoise="auto", device="cpu", backend="torch")
     assert result.denoise == 1.0
     arrays = [pixels(photos / f"{name}.png") for name in ("sharp", "soft")]

@@ -39,13 +39,13 @@ def test_json_tells_versions_devices_and_folders(private_folders: Path) -> None:
     assert not any(private_folders.joinpath("data").glob("*"))
 
 
-def test_every_extra_of_the_package_says_what_it_is_for() -> None:
+def test_every_extra_has_a_description() -> None:
     extras = set(importlib.metadata.metadata("gramgan-cli").get_all("Provides-Extra") or [])
     assert extras == {extra["name"] for extra in json.loads(report("--json"))["extras"]}
     assert extras <= doctor.EXTRA_IS_FOR.keys()
 
 
-def test_what_is_missing_is_named_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_dependencies_are_named_with_the_command_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.metadata.version
 
     def without_onnx(name: str) -> str:
@@ -66,7 +66,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: p
     assert f"write access to {blocker / 'cache'}" in report()
 
 
-def test_what_training_needs_is_named_until_it_is_there(private_folders: Path) -> None:
+def test_missing_training_files_are_named(private_folders: Path) -> None:
     assert "gramgan build-db" in report()
     assert "VGG19" in report()
     (private_folders / "cache" / "features").mkdir(parents=True)
@@ -79,7 +79,7 @@ def test_a_missing_gpu_is_said() -> None:
     assert "a GPU" in report()
 
 
-def test_it_ends_with_what_would_make_it_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_ends_with_ways_to_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a computer without a GPU, without ncnn, and limited to one of four threads."""
     real = importlib.metadata.version
 
@@ -99,6 +99,6 @@ def test_it_ends_with_what_would_make_it_faster(monkeypatch: pytest.MonkeyPatch)
     assert re.search(r"all 4 cores .*up to 4\.0 times", end)
 
 
-def test_a_computer_that_has_all_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fully_equipped_computer_gets_no_suggestions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_faster", lambda *_: [])
     assert "the fastest way is in use" in report().splitlines()[-1]

@@ -65,7 +65,7 @@ def test_a_developer_gets_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs links")
-def test_links_that_lead_to_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_circular_links_give_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Circular links as the cache folder, which every command uses."""
     (tmp_path / "b").symlink_to(tmp_path / "a")
     (tmp_path / "a").symlink_to(tmp_path / "b")

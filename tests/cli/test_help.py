@@ -80,7 +80,7 @@ def test_help_begins_with_two_or_three_examples(words: str) -> None:
 
 
 @pytest.mark.parametrize("words", EVERY)
-def test_examples_are_what_their_parsers_take(words: str) -> None:
+def test_help_examples_are_valid_commands(words: str) -> None:
     for example in examples(EVERY[words]):
         line = example.partition(" > ")[0]
         name = max((name for name in EVERY if line == name or line.startswith(f"{name} ")), key=len)

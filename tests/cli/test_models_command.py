@@ -89,7 +89,7 @@ def test_list_as_json_has_the_agreed_fields(model_file: Path) -> None:
     assert {"nearest", "bilinear", "bicubic", "lanczos"} <= rows.keys()
 
 
-def test_list_for_people_and_scripts(model_file: Path) -> None:
+def test_list_as_table_and_as_names(model_file: Path) -> None:
     run("import", str(model_file), "--name", "mine")
     table = run("list").stdout
     assert "made for" in table
@@ -166,7 +166,7 @@ def test_verify_exits_with_1_where_a_file_is_damaged(model_file: Path) -> None:
     assert "'bad' is damaged" in " ".join(result.stderr.split())
 
 
-def test_pull_from_an_address(model_file: Path, server: str) -> None:
+def test_pull_from_a_url(model_file: Path, server: str) -> None:
     sha256 = hashlib.sha256(model_file.read_bytes()).hexdigest()
     result = run("pull", f"{server}/My%20Model.safetensors", "--sha256", sha256)
     assert result.exit_code == 0, result.output
@@ -174,7 +174,7 @@ def test_pull_from_an_address(model_file: Path, server: str) -> None:
     assert not list((store.store_dir().parent / "downloads").iterdir())
 
 
-def test_two_that_pull_one_model_wait_for_each_other(model_file: Path, server: str) -> None:
+def test_concurrent_pulls_of_one_model_take_turns(model_file: Path, server: str) -> None:
     """Two threads stand in for two processes, since the lock belongs to the open file, not the process."""
     sha256 = hashlib.sha256(model_file.read_bytes()).hexdigest()
     address = f"{server}/My%20Model.safetensors"
@@ -235,7 +235,7 @@ def test_offline_never_touches_the_network(model_file: Path, server: str, monkey
 
 
 @pytest.mark.parametrize("last", ["..%2F..%2Fevil.safetensors", "%2Ftmp%2Fevil.safetensors", "..%5Cevil.safetensors"])
-def test_an_address_cannot_write_outside_the_store(
+def test_a_url_cannot_write_outside_the_store(
     model_file: Path, server: str, last: str, tmp_path: Path, private_folders: Path
 ) -> None:
     # The server answers with a valid model for any path in the URL.
@@ -248,7 +248,7 @@ def test_an_address_cannot_write_outside_the_store(
     assert all(path.is_relative_to(private_folders / "cache") for path in new)
 
 
-def test_pull_of_nothing_known_names_the_nearest_and_lists_what_there_is() -> None:
+def test_pull_of_an_unknown_name_suggests_the_nearest_and_lists_all() -> None:
     result = run("pull", "realesrgan-x4")
     assert "Did you mean realesrgan-x4plus" in str(result.exception)
     published = [name for name, entry in read_catalogue().items() if entry.url]

@@ -21,7 +21,7 @@ def test_control_characters_are_written_out(write, capsys: pytest.CaptureFixture
     assert "ok" in said
 
 
-def test_tables_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_are_escaped_in_tables(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_table("Models", ["name", "licence"], [["x", HOSTILE]])
     assert not set(capsys.readouterr().out) & set("\x1b\x07\x9b\u202e")
 

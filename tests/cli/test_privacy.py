@@ -142,7 +142,7 @@ def test_no_command_connects_or_writes_into_the_home_folder(watched: Run, photos
 
 
 @pytest.mark.parametrize("backend", ["ncnn", "openvino", "onnx"])
-def test_no_backend_does(backend: str, watched: Run, photos: Path) -> None:
+def test_no_backend_opens_a_connection(backend: str, watched: Run, photos: Path) -> None:
     if not choose.is_installed(backend):
         pytest.skip(f"the extra [{backend}] is not installed")
     if not choose.BACKENDS[backend].precisions():
@@ -151,7 +151,7 @@ def test_no_backend_does(backend: str, watched: Run, photos: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ray_does_not(watched: Run, photos: Path) -> None:
+def test_ray_opens_no_outside_connection(watched: Run, photos: Path) -> None:
     pytest.importorskip("ray", reason="needs the extra ray")
     command = ["upscale", "photos", "-o", "out", "--engine", "ray", "--workers", "1", "--model", "nearest"]
     assert watched([command]) == []

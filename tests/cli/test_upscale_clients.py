@@ -128,7 +128,7 @@ def browser(tmp_path: Path) -> Iterator[Chromium]:
     chromium.close()
 
 
-def test_chromium_shows_them(results, browser, tmp_path):
+def test_chromium_shows_results_upright_and_in_their_colours(results, browser, tmp_path):
     """Each picture in a page, with pixels read back through a canvas: upright and in Display P3's colours."""
     shown = {form: path for form, path in results.items() if form != "tiff"}
 

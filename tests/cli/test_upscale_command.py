@@ -57,7 +57,7 @@ def gramgan(monkeypatch, capfdbinary):
 
 
 @pytest.mark.parametrize("words", [["N.png"], ["N.png", "-o", "out/"], ["a.png", "-o", "N/"]])
-def test_names_that_the_system_refuses_are_one_sentence(gramgan, words, tmp_path, monkeypatch):
+def test_names_that_the_system_refuses_give_one_message(gramgan, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("a.png")
     done = gramgan("--model", "nearest", *(word.replace("N", "n" * 300) for word in words))
@@ -96,7 +96,7 @@ def test_json_is_one_document_with_the_contract(gramgan, weights, tmp_path):
     assert Image.open(good["output"]).size == (136, 84)
 
 
-def test_quiet_prints_one_path_per_line_and_people_get_sizes(gramgan, tmp_path):
+def test_quiet_prints_one_path_per_line_and_the_default_sizes(gramgan, tmp_path):
     (tmp_path / "a.png").write_bytes(PNG)
     (tmp_path / "b.png").write_bytes(PNG)
     done = gramgan(tmp_path, "--model", "lanczos", "--quiet")
@@ -190,7 +190,7 @@ def test_bad_input_exits_with_1_and_one_sentence(gramgan, name, content, said, t
     assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [name])
 
 
-def test_what_runs_is_named(gramgan, tmp_path):
+def test_the_running_models_are_named(gramgan, tmp_path):
     (tmp_path / "a.png").write_bytes(PNG)
     words = ("-o", tmp_path / "out.png", "--device", "cpu", "--backend", "torch", "--overwrite")
     done = gramgan(tmp_path / "a.png", "--model", "clean", *words)
@@ -238,7 +238,7 @@ def test_formats_have_their_usual_names(gramgan, name, suffix, tmp_path):
     assert done.stdout.decode().strip() == str(tmp_path / f"a_x4{suffix}")
 
 
-def test_a_device_that_is_not_there_is_refused_everywhere(gramgan, tmp_path):
+def test_a_missing_device_is_refused_for_files_and_folders(gramgan, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.png").write_bytes(PNG)
     for words in ([tmp_path / "in/a.png"], [tmp_path / "in", "-o", tmp_path / "out"]):

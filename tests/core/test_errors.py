@@ -21,7 +21,7 @@ from gramgan_cli.core.errors import GramganError
         errors.ForeignWeights("x.pth is another tool's.", Path("x.pth")),
     ],
 )
-def test_an_error_survives_its_way_between_processes(error: GramganError) -> None:
+def test_an_error_can_be_pickled(error: GramganError) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is type(error)
     assert str(copy) == str(error)

@@ -48,7 +48,7 @@ def test_the_command_fits_the_installation(
     assert install_command(extra) == command
 
 
-def test_a_package_that_is_not_installed_at_all_is_taken_for_one_of_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_installation_the_hint_uses_the_package_index(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 

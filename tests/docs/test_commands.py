@@ -140,7 +140,7 @@ def test_commands_run_as_they_stand(page: Path, pictures: Path) -> None:
 
 @pytest.mark.parametrize("page", pages_with(UNMARKED), ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.usefixtures("pictures")
-def test_the_others_are_what_their_commands_take(page: Path) -> None:
+def test_other_documented_commands_parse(page: Path) -> None:
     blocks = [block for mark, block in BLOCK.findall(page.read_text(encoding="utf-8")) if mark == UNMARKED]
     for line in dict.fromkeys(line for block in blocks for line in lines(block)):
         if line.startswith("gramgan "):  # others are pip, make, torchrun and shell loops

@@ -17,7 +17,7 @@ from gramgan_cli.recipes.schema import Recipe
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_of_the_package_is_whole(name: str) -> None:
+def test_every_built_in_recipe_is_complete(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.summary
     assert recipe.source
@@ -116,7 +116,7 @@ def test_unknown_recipe_names_the_nearest() -> None:
         load_recipe("pnsr")
 
 
-def test_a_broken_recipe_of_one_s_own_is_named_and_leaves_the_others_alone(tmp_path, monkeypatch) -> None:
+def test_a_broken_user_recipe_is_named_and_does_not_affect_others(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("GRAMGAN_DATA", str(tmp_path))
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "latin.toml").write_bytes(b'summary = "\xe9t\xe9"\n')

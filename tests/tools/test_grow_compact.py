@@ -45,7 +45,7 @@ def test_the_grown_network_gives_the_same(weights: Path, tmp_path: Path, after: 
     torch.testing.assert_close(grown.double()(lr.double()), before.double()(lr.double()), rtol=1e-5, atol=1e-6)
 
 
-def test_a_slope_is_shared_between_the_two_activations(weights: Path, tmp_path: Path) -> None:
+def test_a_slope_is_split_between_two_nonlinear_activations(weights: Path, tmp_path: Path) -> None:
     """Neither activation is linear (slope 1), which would merge the two convolutions into one."""
     target = tmp_path / "grown.safetensors"
     assert grow(weights, target, 2).returncode == 0

@@ -32,7 +32,7 @@ def steepest(file: Path) -> int:
     return int(np.abs(np.diff(np.asarray(Image.open(file)).astype(int), axis=1)).max())
 
 
-def test_sharp_pictures_that_the_seed_determines(photos: Path, tmp_path: Path) -> None:
+def test_pictures_are_sharp_and_determined_by_the_seed(photos: Path, tmp_path: Path) -> None:
     for out, seed in (("first", 1), ("again", 1), ("other", 2)):
         done = make(tmp_path / out, photos, "--count", 2, "--seed", seed)
         assert done.returncode == 0, done.stderr

@@ -126,7 +126,7 @@ def test_the_divider_follows_mouse_and_keys(page: Browser, tmp_path: Path) -> No
     assert page.run("getComputedStyle(document.querySelector('#after')).clipPath") == "inset(0px 0px 0px 2%)"
 
 
-def test_wheel_fingers_and_keys_zoom(page: Browser, tmp_path: Path) -> None:
+def test_mouse_wheel_touch_and_keys_zoom(page: Browser, tmp_path: Path) -> None:
     opened(page, small(tmp_path / "cat.png"))
     zoom = "parseInt(document.querySelector('#zoom').textContent)"
     x, y = page.middle("#stage")
@@ -173,7 +173,7 @@ def test_a_run_is_cancelled_and_leaves_nothing(page: Browser, tmp_path: Path) ->
     raise AssertionError(list(large.parent.iterdir()))
 
 
-def test_a_broken_file_is_said_and_the_others_open(page: Browser, tmp_path: Path) -> None:
+def test_a_broken_file_is_reported_and_the_others_open(page: Browser, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 nothing")
     opened(page, broken, small(tmp_path / "good.png"))
@@ -219,7 +219,7 @@ def test_a_folder_is_run_from_the_dialog(page: Browser, tmp_path: Path) -> None:
     assert (folder / "a_x4.png").is_file()
 
 
-def test_nothing_comes_from_elsewhere(page: Browser, server: UiServer, tmp_path: Path) -> None:
+def test_the_page_loads_nothing_from_other_hosts(page: Browser, server: UiServer, tmp_path: Path) -> None:
     opened(page, small(tmp_path / "cat.png"))
     loaded = page.run("performance.getEntriesByType('resource').map(entry => entry.name)")
     assert len(loaded) > 5

@@ -93,7 +93,7 @@ def test_other_hosts_names_are_refused(client: Client, host: str) -> None:
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1:{port}"])
-def test_other_pages_can_change_nothing(client: Client, origin: str) -> None:
+def test_requests_from_other_pages_are_refused(client: Client, origin: str) -> None:
     origin = origin.format(port=client.server.port)
     assert client.ask("POST", "/api/photos?name=a.png", b"x", Origin=origin)[0] == 403
     assert client.ask("DELETE", "/api/photos/a", Origin=origin)[0] == 403
@@ -186,7 +186,7 @@ def test_an_upload_keeps_its_name_and_metadata_and_is_downloaded(client: Client,
     assert not list(client.server.temporary.rglob("café.jpg"))
 
 
-def test_a_broken_upload_is_refused_in_a_sentence_and_leaves_nothing(client: Client) -> None:
+def test_a_broken_upload_is_refused_with_a_message_and_deleted(client: Client) -> None:
     status, _, content = client.ask("POST", "/api/photos?name=broken.jpg", b"\xff\xd8\xff not a photo")
     assert status == 400
     assert "broken.jpg" in json.loads(content)["error"]
@@ -208,7 +208,7 @@ def test_a_folder_run_lists_done_skipped_and_failed(client: Client, tmp_path: Pa
     assert "c.png" in run["items"][2]["error"]
 
 
-def test_a_folder_that_is_not_there_is_said(client: Client, tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(client: Client, tmp_path: Path) -> None:
     status, _, content = client.ask("GET", f"/api/folder?path={tmp_path / 'none'}")
     assert status == 400
     assert "none" in json.loads(content)["error"]
@@ -262,7 +262,7 @@ def test_uploads_of_a_killed_process_go_with_the_next_start(tmp_path: Path) -> N
         assert other.port != running.port
 
 
-def test_a_taken_port_is_said(server: UiServer) -> None:
+def test_a_used_port_is_reported(server: UiServer) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gramgan_cli", "ui", "--no-browser", "--port", str(server.port)],
         capture_output=True, text=True, timeout=120, check=False,
@@ -298,7 +298,7 @@ def test_nothing_is_sent_anywhere(tmp_path: Path) -> None:
     assert (code, "AssertionError" in errors) == (0, False), errors
 
 
-def test_term_ends_it_like_ctrl_c(tmp_path: Path) -> None:
+def test_sigterm_ends_a_run_like_ctrl_c(tmp_path: Path) -> None:
     with UiServer(tmp_path / "temporary") as server:
         server.process.send_signal(signal.SIGTERM)
         server.process.communicate(timeout=120)

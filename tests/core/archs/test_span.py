@@ -44,7 +44,7 @@ def test_a_merged_convolution_is_its_branches() -> None:
     torch.testing.assert_close(layer.eval()(x), branches, rtol=0, atol=1e-12)
 
 
-def test_what_is_saved_is_merged_even_amid_training() -> None:
+def test_saved_weights_are_merged_even_during_training() -> None:
     layer = MergedConvolution(3, 5).train()
     with torch.no_grad():
         layer.sk.weight.add_(1)

@@ -11,7 +11,7 @@ from gramgan_cli.core.archs.discriminators.unet import UNetDiscriminator
 from gramgan_cli.core.errors import GramganError
 
 
-def test_it_has_the_papers_parameters() -> None:
+def test_the_parameter_count_is_the_papers() -> None:
     """4 376 897, as in Real-ESRGAN's published discriminators."""
     assert sum(parameter.numel() for parameter in UNetDiscriminator().parameters()) == 4_376_897
 

@@ -8,7 +8,7 @@ from torch import nn
 from gramgan_cli.core.archs.initialise import Uninitialised
 
 
-def test_a_truncated_normal_ends_whatever_lies_in_memory():
+def test_truncated_normal_terminates_for_any_uninitialised_memory():
     weight = torch.full((4, 4), 1e30)
     with Uninitialised():
         nn.init.trunc_normal_(weight, std=0.02)

@@ -180,7 +180,7 @@ def test_a_damaged_conversion_is_named(backend: str) -> None:
     assert str(folder) in str(caught.value)
 
 
-def test_old_conversions_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_conversions_are_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     if not backends.is_installed("ncnn"):
         pytest.skip("the extra [ncnn] is not installed")
     monkeypatch.setattr(backends, "KEPT", 2)
@@ -191,7 +191,7 @@ def test_old_conversions_go(monkeypatch: pytest.MonkeyPatch) -> None:
     assert converted_folders() == sorted(made[1:])
 
 
-def test_what_killed_conversions_left_goes(backend: str) -> None:
+def test_leftovers_of_killed_conversions_are_deleted(backend: str) -> None:
     old, young = (store.store_dir() / "converted" / f".{name}.gramgan.part" for name in ("old", "young"))
     for left in (old, young):
         left.mkdir(parents=True)
@@ -214,7 +214,7 @@ class Deciding(nn.Module):
 
 @pytest.mark.parametrize("network", [Unusual(), Deciding()])
 @pytest.mark.parametrize("name", ["ncnn", "openvino"])
-def test_what_can_not_be_converted_runs_in_torch(network: nn.Module, name: str) -> None:
+def test_networks_that_can_not_be_converted_run_in_torch(network: nn.Module, name: str) -> None:
     if not backends.is_installed(name):
         pytest.skip(f"the extra [{name}] is not installed")
     if not BACKENDS[name].precisions():
@@ -268,7 +268,7 @@ def test_contradictions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.extra == "openvino"
 
 
-def test_what_openvino_claims_to_compute_in_it_computes_in(photo: np.ndarray) -> None:
+def test_openvino_computes_in_the_precision_that_it_reports(photo: np.ndarray) -> None:
     """bf16 has 8 significant bits, so its result always differs from that of fp32."""
     if not backends.is_installed("openvino"):
         pytest.skip("the extra [openvino] is not installed")
@@ -290,7 +290,7 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_command_says_what_ran(picture: Path, backend: str, kept: None) -> None:
+def test_the_command_reports_the_backend(picture: Path, backend: str, kept: None) -> None:
     result = CliRunner().invoke(app, ["upscale", str(picture), "--device", "cpu", "--backend", backend, "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["results"][0]["backend"] == backend

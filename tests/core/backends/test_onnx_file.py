@@ -45,7 +45,7 @@ def span(tmp_path: Path) -> str:
     return "span"
 
 
-def test_half_precision_and_the_operator_set_are_as_asked(tiny: str, tmp_path: Path) -> None:
+def test_half_precision_and_the_operator_set_follow_the_options(tiny: str, tmp_path: Path) -> None:
     export(tiny, tmp_path / "m.onnx", ExportOptions(precision="fp16", opset=20))
     model = onnx.load(tmp_path / "m.onnx")
     assert {entry.domain: entry.version for entry in model.opset_import}[""] == 20
@@ -73,7 +73,7 @@ def test_operator_sets_that_can_not_be_are_refused(suffix: str, opset: int, tiny
         export(tiny, tmp_path / f"m.{suffix}", ExportOptions(opset=opset))
 
 
-def test_an_exporter_that_crashes_is_a_sentence(span: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exporter_that_crashes_gives_a_message(span: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For example with signal 11, a segmentation fault."""
     asked: list[list[str]] = []
 
@@ -89,7 +89,7 @@ def test_an_exporter_that_crashes_is_a_sentence(span: str, tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("gc", [8, 32])
-def test_growth_channels_that_others_do_not_take_are_said(gc: int, tmp_path: Path) -> None:
+def test_growth_channels_that_other_tools_refuse_are_reported(gc: int, tmp_path: Path) -> None:
     hyperparameters = {"nf": 8, "nb": 1, "gc": gc, "upsampler": "nearest"}
     network = archs.build("rrdbnet", hyperparameters)
     save_weights(tmp_path / "own.safetensors", network.state_dict(), WeightsHeader("rrdbnet", hyperparameters, 4))

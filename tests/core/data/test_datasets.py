@@ -87,7 +87,7 @@ def test_names_are_looked_for_in_order_and_in_any_case(tmp_path: Path) -> None:
     assert find_dataset(str(tmp_path / "first" / "Set5"), [], 4).pairs[0].name == "y"
 
 
-def test_what_is_absent_is_named(tmp_path: Path) -> None:
+def test_missing_datasets_are_named(tmp_path: Path) -> None:
     with pytest.raises(GramganError, match=r"Set14 is not on this computer .*gramgan data pull Set14"):
         find_dataset("Set14", [tmp_path], 4)
     with pytest.raises(GramganError, match=r"no dataset 'Set15'.*Did you mean Set"):

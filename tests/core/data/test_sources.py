@@ -53,7 +53,7 @@ def test_a_validation_half_alone_is_no_training_data(tmp_path: Path) -> None:
         locate_training("DIV2K", [tmp_path])
 
 
-def test_a_dataset_that_is_not_there_says_how_to_get_it_without_network_too(tmp_path: Path) -> None:
+def test_a_missing_dataset_names_its_source_even_offline(tmp_path: Path) -> None:
     with pytest.raises(GramganError, match=r"gramgan data pull DIV2K \(without network: put") as error:
         locate_training("DIV2K", [tmp_path])
     assert str(tmp_path / "DIV2K") in str(error.value)
@@ -67,7 +67,7 @@ def test_nested_folders_but_no_reduced_pictures_hidden_ones_or_runs(tmp_path: Pa
     assert find_photos(tmp_path) == sorted(wanted)
 
 
-def test_a_list_names_its_photos_and_the_line_of_one_that_is_missing(tmp_path: Path) -> None:
+def test_a_file_list_gives_its_photos_and_the_line_of_a_missing_one(tmp_path: Path) -> None:
     first, second = save(tmp_path / "x" / "b.png"), save(tmp_path / "a.png")
     listed = tmp_path / "photos.txt"
     listed.write_text(f"# two\n\nx/b.png\n{second}\n", encoding="utf-8")

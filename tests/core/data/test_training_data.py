@@ -112,7 +112,7 @@ def test_parts_hold_every_crop_once(crops: int, asked: int, sizes: list[int]) ->
         assert part.names == tuple(str(int(crop[0, 0, 0])) for crop in part.lr)
 
 
-def test_batches_are_those_of_their_steps() -> None:
+def test_batches_yields_the_batch_of_each_step() -> None:
     sampler = CropSampler([_numbered(40, 50)], 4, 32, 2, seed=5)
     for step, batch in zip(range(4, 9), sampler.batches(4, 9), strict=True):
         assert torch.equal(batch.hr, sampler.batch(step).hr)

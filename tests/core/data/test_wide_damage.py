@@ -41,7 +41,7 @@ KERNELS = {
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_kernels_keep_the_light_where_it_was(name: str) -> None:
+def test_blur_kernels_do_not_shift_the_picture(name: str) -> None:
     kernel = KERNELS[name]
     assert kernel.shape == (21, 21)
     assert kernel.sum() == pytest.approx(1)

@@ -25,7 +25,7 @@ SUFFIXES = {".jpeg": "jpg", ".tif": "tiff", ".pgm": "ppm", ".pbm": "ppm"}
 
 
 @pytest.mark.parametrize("case", CASES[::5], ids=[case.name for case in CASES[::5]])
-def test_what_is_read_is_known_by_its_content(case, tmp_path):
+def test_supported_formats_are_detected_by_content(case, tmp_path):
     path = tmp_path / "a.unknown"
     path.write_bytes(case.make())
     kind = kind_of(path)
@@ -67,7 +67,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", sorted(FOREIGN))
-def test_kinds_that_are_not_read_are_called_what_they_are(name, tmp_path):
+def test_unsupported_formats_are_identified_by_content(name, tmp_path):
     data, label = FOREIGN[name]
     (tmp_path / name).write_bytes(data)
     kind = kind_of(tmp_path / name)
@@ -91,7 +91,7 @@ def test_camera_raw_files_that_begin_like_a_tiff(name, tmp_path):
     assert not kind_of(tmp_path / name).read
 
 
-def test_apples_form_of_png_is_called_that(tmp_path):
+def test_apples_png_variant_is_named(tmp_path):
     data = with_pillow(scene(3), "PNG")
     data = data[:8] + chunk(b"CgBI", b"\x50\0\x20\2") + data[8:]
     said = upscale_one(data, tmp_path, "a.png").error
@@ -102,7 +102,7 @@ def test_apples_form_of_png_is_called_that(tmp_path):
 @pytest.mark.parametrize(
     "head", [b"", b"\0" * 64, b"hello", b"PK\3\4" + bytes(40), b"%PDF-1.7", b"\x1f\x8b" + bytes(30)]
 )
-def test_what_is_no_picture_has_no_kind(head):
+def test_non_pictures_have_no_kind(head):
     assert kind_of_bytes(head) is None
 
 
@@ -188,7 +188,7 @@ def test_an_heic_that_is_cut_off_says_so():
     )
 
 
-def test_a_folder_names_what_it_leaves_out_and_reads_jpegs_of_any_name(tmp_path, capsys, monkeypatch):
+def test_a_folder_reports_skipped_files_and_reads_jpegs_with_any_ending(tmp_path, capsys, monkeypatch):
     from gramgan_cli.cli.app import main
 
     folder = tmp_path / "in"
@@ -219,7 +219,7 @@ def test_pictures_under_other_names_are_named_and_backups_are_not_read(tmp_path)
     assert named == [*expected, ("scan", "PNG of another name")]
 
 
-def test_folders_far_away_name_the_kinds_that_are_not_read():
+def test_folders_at_urls_report_unsupported_formats():
     files = fsspec.filesystem("memory")
     for name in ("a.png", "b.NEF", "c.psd", "d.tga", "e.txt", ".hidden.psd", "f.jp2"):
         files.pipe_file(f"/kinds/{name}", b"x")

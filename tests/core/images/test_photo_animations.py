@@ -128,7 +128,7 @@ def test_a_grey_apng_stays_grey(tmp_path):
         assert found.n_frames == 2
 
 
-def test_a_still_picture_that_is_not_part_of_the_animation_is_no_frame(tmp_path):
+def test_a_still_picture_outside_the_animation_is_not_a_frame(tmp_path):
     frames = [(np.roll(scene(3), 3 * i, axis=1), 0, 0, 0, 0) for i in range(3)]
     data = make_apng(frames, 8, 2, [(1, 10), (2, 10), (3, 10)], still=True)
     record = upscale_one(data, tmp_path, "a.png")
@@ -276,7 +276,7 @@ def test_an_animation_whose_control_comes_too_late_is_named():
     assert frames_and_warnings(late) == (1, "Its animation of 4 frames is damaged: only its still picture was used.")
 
 
-def test_a_png_without_pictures_is_called_that():
+def test_a_png_without_image_data_is_reported_as_such():
     data = make_apng(MOVING, 8, 2, [(1, 10)] * 4)
     start, end = data.index(b"IDAT") - 4, data.index(b"\0\0\0\x1afcTL", data.index(b"IDAT"))
     with pytest.raises(ImageDamaged, match="it has no picture data"):

@@ -169,7 +169,7 @@ def test_every_written_format_holds_every_kind_of_channels(form, channels, tmp_p
 
 
 @pytest.mark.parametrize("form", ["jpg", "webp", "avif"])
-def test_formats_of_eight_bits_say_what_they_lose(form, tmp_path):
+def test_8_bit_formats_warn_about_lost_depth(form, tmp_path):
     from photo_corpus import make_png
 
     record = upscale_one(make_png(scene(3, np.uint16), 16, 2), tmp_path, "a.png", format=form)

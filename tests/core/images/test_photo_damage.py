@@ -85,7 +85,7 @@ def test_allow_truncated_recovers_the_upper_part_and_warns(kind, tmp_path):
     assert any("cut off" in warning for warning in record.warnings)
 
 
-def test_the_reason_is_no_internal_text():
+def test_error_messages_have_no_internal_text():
     """No text of struct or of other libraries that is meant for developers."""
     pytest.importorskip("pillow_jxl", reason="the extra jxl is not installed")
     tiff, jxl = with_tifffile(noise()), imagecodecs.jpegxl_encode(noise(), lossless=True)
@@ -109,7 +109,7 @@ def test_the_reason_is_no_internal_text():
         (b"BM" + bytes(100), "x.png"),
     ],
 )
-def test_what_is_no_picture_is_said_to_be_none(data, said):
+def test_non_pictures_are_reported_as_such(data, said):
     assert said in error_of(data)
 
 
@@ -166,7 +166,7 @@ def test_directories_of_a_tiff_that_run_in_a_circle():
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 5000), (5000, 1), (2, 3)])
-def test_the_smallest_and_the_thinnest(width, height, tmp_path):
+def test_tiny_and_thin_pictures(width, height, tmp_path):
     record = upscale_one(
         with_pillow(scene(3, height=height + 1, width=width + 1)[:height, :width], "PNG"), tmp_path, "a.png"
     )
@@ -208,7 +208,7 @@ def test_every_case_of_the_corpus_cut_off_gives_a_sentence_or_what_is_there():
             assert allowed or not opened, f"{case.name}: half a file passed as whole"
 
 
-def test_a_name_that_lies_about_the_format_does_not_matter(tmp_path):
+def test_a_wrong_file_ending_does_not_matter(tmp_path):
     record = upscale_one(with_pillow(scene(3), "PNG"), tmp_path, "photo.jpg")
     assert record.error is None
     assert Path(record.output).name == "photo_x4.png"

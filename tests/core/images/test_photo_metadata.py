@@ -153,7 +153,7 @@ def test_gamma_text_and_time_pass_from_png_to_png(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["jpg", "webp", "tiff", "avif"])
-def test_what_a_format_has_no_place_for_is_said(form, tmp_path):
+def test_metadata_that_a_format_can_not_hold_is_reported(form, tmp_path):
     before = chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"tEXt", b"Title\0A title")
     record = upscale_one(make_png(scene(3), 8, 2, before=before), tmp_path, "a.png", format=form)
     assert len(record.warnings) == 1
@@ -202,7 +202,7 @@ def test_16_bit_values_outside_srgb_stay_bit_for_bit_with_their_profile(tmp_path
     assert Image.open(record.output).info["icc_profile"] == ADOBE_RGB
 
 
-def test_a_cmyk_photo_with_a_profile_goes_through_it(tmp_path):
+def test_a_cmyk_photo_with_an_invalid_profile_becomes_srgb(tmp_path):
     """A real CMYK profile is too large to make here; an invalid one must not stop the picture."""
     image = Image.fromarray(np.full((8, 8, 4), 90, np.uint8), "CMYK")
     record = upscale_one(with_pillow(image, "JPEG", icc_profile=b"no profile"), tmp_path, "a.jpg")
@@ -213,7 +213,7 @@ def test_a_cmyk_photo_with_a_profile_goes_through_it(tmp_path):
         assert "sRGB" in ImageCms.getProfileDescription(profile)
 
 
-def test_a_webp_that_was_stored_without_loss_stays_so_behind_a_large_profile(tmp_path):
+def test_a_lossless_webp_stays_lossless_with_a_large_profile(tmp_path):
     profile = rgb_profile("x" * 9000, [(0.5, 0.2, 0.0), (0.3, 0.7, 0.1), (0.2, 0.1, 0.7)], 2.2)
     data = with_pillow(scene(3), "WEBP", lossless=True, icc_profile=profile)
     record = upscale_one(data, tmp_path, "a.webp")
@@ -314,7 +314,7 @@ def test_the_proportions_of_pixels_pass_from_png_to_png(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "lost"), [(b"Title\0A title", True), (b"Comment\0A comment", False)])
-def test_a_single_text_is_not_lost_in_silence(text, lost, tmp_path):
+def test_a_lost_text_chunk_gives_a_warning(text, lost, tmp_path):
     record = upscale_one(make_png(scene(3), 8, 2, before=chunk(b"tEXt", text)), tmp_path, "a.png", format="jpg")
     assert any("text chunks" in warning for warning in record.warnings) == lost
     assert (Image.open(record.output).info.get("comment") == b"A comment") != lost

@@ -30,7 +30,7 @@ def software(path: Path) -> str:
 
 @pytest.mark.parametrize("form", ["png", "jpg", "webp", "tiff", "avif"])
 @pytest.mark.parametrize("before", ["", "Camera 1.2"])
-def test_a_result_says_what_made_it_after_what_was_said_before(form: str, before: str, tmp_path: Path) -> None:
+def test_a_mark_is_appended_to_existing_software_text(form: str, before: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     if before:
@@ -69,7 +69,7 @@ def test_the_text_of_a_png_stays_before_the_mark(tmp_path: Path) -> None:
     assert np.array_equal(decoded(Path(result.output))[::4, ::4], scene(3))
 
 
-def test_what_is_no_result_has_no_mark(tmp_path: Path) -> None:
+def test_files_that_are_not_results_have_no_mark(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(with_pillow(scene(3), "JPEG", comment=b"made with gramgan 0.1 (nice)"))
     assert read_mark(tmp_path / "a.jpg") is None
     assert read_mark(tmp_path / "absent.jpg") is None

@@ -238,7 +238,7 @@ def test_the_position_on_the_earth_stays_true(point, order, tmp_path):
     assert "GeoTIFF" in record.warnings[0]
 
 
-def test_a_transformation_is_divided(tmp_path):
+def test_a_geo_transformation_is_divided_by_the_scale(tmp_path):
     matrix = (10.0, 1.0, 0, 500.0, 2.0, -20.0, 0, 900.0, 0, 0, 0, 0, 0, 0, 0, 1.0)
     data = with_tifffile(scene(3), extratags=[(34264, 12, 16, matrix, True)])
     tags = tifffile.TiffFile(upscale_one(data, tmp_path, "a.tif").output).pages[0].tags

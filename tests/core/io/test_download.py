@@ -105,7 +105,7 @@ def test_whole_file_and_progress(server: Server, tmp_path: Path) -> None:
     assert names(target.parent) == ["x.bin"]
 
 
-def test_addresses_may_hold_any_letter(server: Server, tmp_path: Path) -> None:
+def test_urls_may_contain_any_character(server: Server, tmp_path: Path) -> None:
     asked: list[str] = []
     answer = server.answer
 
@@ -126,7 +126,7 @@ def test_cut_connection_goes_on_where_it_stopped(server: Server, tmp_path: Path,
     assert server.ranges == [None, "bytes=300000-"]
 
 
-def test_what_came_is_kept_for_the_next_call(server: Server, tmp_path: Path) -> None:
+def test_a_partial_download_is_resumed_by_the_next_call(server: Server, tmp_path: Path) -> None:
     server.cuts = [100_000, 50_000, 50_000]
     with pytest.raises(GramganError, match=r"cut off after 200000 bytes .*goes on where it stopped"):
         download(server.address, tmp_path / "x.bin")
@@ -187,7 +187,7 @@ def test_offline_touches_no_network(server: Server, tmp_path: Path, monkeypatch:
     assert download((tmp_path / "source.bin").as_uri(), tmp_path / "x.bin", sha256=SHA256).read_bytes() == CONTENT
 
 
-def test_failures_name_the_address(server: Server, tmp_path: Path) -> None:
+def test_failures_name_the_url(server: Server, tmp_path: Path) -> None:
     missing = server.address.replace("file.bin", "nothing.bin")
     with pytest.raises(GramganError, match=re.escape(f"{missing} answered 404 Not Found")):
         download(missing, tmp_path / "x.bin")
@@ -212,7 +212,7 @@ def test_a_server_that_ignores_if_range_is_not_believed(server: Server, tmp_path
     assert download(server.address, tmp_path / "x.bin").read_bytes() == CONTENT[::-1]
 
 
-def test_a_damaged_note_of_the_version_starts_again(server: Server, tmp_path: Path) -> None:
+def test_a_damaged_version_tag_restarts_the_download(server: Server, tmp_path: Path) -> None:
     (tmp_path / "x.bin.part").write_bytes(b"something")
     (tmp_path / "x.bin.part.tag").write_bytes(b"\xff\r\nX-Evil: 1")
     assert download(server.address, tmp_path / "x.bin").read_bytes() == CONTENT
@@ -242,7 +242,7 @@ def test_a_pipe_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", ["-5", "1e3", "\xb2", "", "0x10", "9" * 30, "700001, 700001"])
-def test_an_odd_content_length_is_one_sentence_or_none(server: Server, tmp_path: Path, length: str) -> None:
+def test_an_odd_content_length_gives_one_message_or_works(server: Server, tmp_path: Path, length: str) -> None:
     server.length = length or " "
     try:
         assert download(server.address, tmp_path / "x.bin", sha256=SHA256).read_bytes() == CONTENT
@@ -261,7 +261,7 @@ def test_an_odd_content_length_is_one_sentence_or_none(server: Server, tmp_path:
         "javascript:1",
     ],
 )
-def test_an_odd_redirect_is_one_sentence(server: Server, tmp_path: Path, location: str) -> None:
+def test_an_odd_redirect_gives_one_message(server: Server, tmp_path: Path, location: str) -> None:
     server.location = location
     with pytest.raises(DownloadFailed) as caught:
         download(server.address, tmp_path / "x.bin")
@@ -269,7 +269,7 @@ def test_an_odd_redirect_is_one_sentence(server: Server, tmp_path: Path, locatio
     assert names(tmp_path) == []
 
 
-def test_a_circle_of_redirects_ends(server: Server, tmp_path: Path) -> None:
+def test_a_redirect_loop_is_an_error(server: Server, tmp_path: Path) -> None:
     for location in (server.address, "//"):
         server.location = location
         with pytest.raises(DownloadFailed, match="in a circle"):

@@ -27,7 +27,7 @@ def test_files_links_to_files_and_nothing_are_targets(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "link to a pipe"])
-def test_what_is_no_file_is_not_replaced(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_non_regular_files_are_not_replaced(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     target = Path("target")
     if kind == "pipe":
@@ -57,7 +57,7 @@ with replacing(Path(sys.argv[1])) as temporary:
 """
 
 
-def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+def test_leftovers_of_killed_processes_are_deleted_and_files_in_use_kept(tmp_path: Path) -> None:
     call = [sys.executable, "-c", WRITER, str(tmp_path / "result.png")]
     killed, living = (subprocess.Popen(call, stdout=subprocess.PIPE, text=True) for _ in range(2))
     assert killed.stdout is not None

@@ -12,7 +12,7 @@ from gramgan_cli.core.io.folders import cache_dir, data_dir
 
 
 @pytest.mark.parametrize(("variable", "folder"), [("GRAMGAN_CACHE", cache_dir), ("GRAMGAN_DATA", data_dir)])
-def test_the_home_folder_of_nobody_is_one_sentence(
+def test_an_unknown_users_home_folder_gives_one_message(
     variable: str, folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "~no-such-user/x")

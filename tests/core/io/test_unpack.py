@@ -66,7 +66,7 @@ def zip_with(path: Path, flags: int = 0, method: int = 0) -> Path:
     return path
 
 
-def test_an_encrypted_zip_is_said_to_be_that(tmp_path: Path) -> None:
+def test_an_encrypted_zip_is_reported_as_such(tmp_path: Path) -> None:
     with pytest.raises(GramganError, match=r"x\.zip is encrypted"):
         unpack(zip_with(tmp_path / "x.zip", flags=1), tmp_path / "out")
 
@@ -80,7 +80,7 @@ def test_unknown_methods_are_one_sentence(method: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("depth", [65, 2000])
-def test_deep_folders_are_refused(depth: int, tmp_path: Path) -> None:
+def test_deeply_nested_folders_are_refused(depth: int, tmp_path: Path) -> None:
     path = tar_of(tmp_path / "x.tar", "w", "d/" * depth + "a.bin")
     with pytest.raises(GramganError, match="deep"):
         unpack(path, tmp_path / "out")
@@ -100,7 +100,7 @@ def test_a_sparse_member_takes_no_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nul\0byte", "a" * 300])
-def test_names_that_no_file_has_are_one_sentence(name: str, tmp_path: Path) -> None:
+def test_invalid_member_names_give_one_message(name: str, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as tar:
         member = tarfile.TarInfo("a")
         member.pax_headers = {"path": name}
@@ -123,6 +123,6 @@ def test_garbage_after_the_end_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(("name", "said"), [("mid.tar.gz", "damaged archive"), ("zenc.zip", "encrypted")])
-def test_given_cases(name: str, said: str, shared_cases: Path, tmp_path: Path) -> None:
+def test_shared_damaged_archives_are_refused(name: str, said: str, shared_cases: Path, tmp_path: Path) -> None:
     with pytest.raises(GramganError, match=said):
         unpack(shared_cases / name, tmp_path / "out")

@@ -162,7 +162,7 @@ def test_vgg16_from_a_file_is_torchvisions(suffix: str, tmp_path: Path) -> None:
         torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-4)
 
 
-def test_a_file_lies_in_the_cache_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_feature_weights_are_found_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAMGAN_CACHE", str(tmp_path))
     (tmp_path / "features").mkdir()
     vgg16_file(tmp_path / "features" / "vgg.safetensors")

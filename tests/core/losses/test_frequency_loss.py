@@ -19,12 +19,12 @@ def plain(difference: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (24, 40), (9, 15)])
-def test_it_is_the_fourier_sum(height: int, width: int) -> None:
+def test_the_loss_equals_an_explicit_fourier_sum(height: int, width: int) -> None:
     sr, hr = torch.rand(2, 2, 3, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert float(frequency(sr, hr)) == pytest.approx(plain((sr - hr).numpy()), rel=1e-10)
 
 
-def test_noise_counts_the_same_in_crops_of_any_size() -> None:
+def test_noise_has_the_same_loss_in_crops_of_any_size() -> None:
     """For white noise of deviation s, both parts are normal with deviation s / sqrt 2, so of mean size s / sqrt pi."""
     generator = torch.Generator().manual_seed(1)
     for side in (32, 192):

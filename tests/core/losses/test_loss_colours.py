@@ -25,7 +25,7 @@ def recipe_with(**loss: object) -> Recipe:
     return merge(load_recipe("psnr"), {"network": {"arch": "compact", "nf": 4, "nc": 1}, "loss": loss})
 
 
-def test_they_are_those_of_jpeg_with_fainter_differences() -> None:
+def test_loss_colours_are_jpegs_with_weaker_differences() -> None:
     """Pillow rounds to 8 bits and centres the differences at 128."""
     rgb = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     expected = np.asarray(Image.fromarray(rgb).convert("YCbCr")).astype(np.float64) - [0, 128, 128]
@@ -47,6 +47,6 @@ def test_an_error_of_luma_counts_whole_and_one_of_colour_less() -> None:
     assert float(seen["frequency"]) == pytest.approx(differences.sum() / 3 * 16 / (16 * 9) / 2, rel=1e-4)
 
 
-def test_colours_of_no_term_are_refused() -> None:
+def test_loss_colours_without_a_term_that_uses_them_are_refused() -> None:
     with pytest.raises(GramganError, match=r"loss\.colours"):
         check_recipe(recipe_with(colours="ycbcr", content=0.0, texture=1.0))

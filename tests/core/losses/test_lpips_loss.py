@@ -32,7 +32,7 @@ def test_all_weights_1_give_the_authors_lpips(tmp_path: Path) -> None:
     assert wanted.item() > 1e-3
 
 
-def test_a_place_without_features_has_a_finite_gradient() -> None:
+def test_a_position_with_zero_features_has_a_finite_gradient() -> None:
     sr = torch.zeros(1, 64, 4, 4, requires_grad=True)
     headed_distance(sr, torch.rand(1, 64, 4, 4), lpips_heads()["conv1_2"]).backward()  # type: ignore[no-untyped-call]
     assert sr.grad is not None

@@ -32,14 +32,14 @@ def far_from_the_mean(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("scale", "side", "window"), [(4, 72, 8), (2, 40, 8), (4, 24, 6), (4, 4, 1)])
-def test_it_is_the_plain_loop(scale: int, side: int, window: int) -> None:
+def test_the_loss_equals_a_plain_loop(scale: int, side: int, window: int) -> None:
     sr, hr = torch.rand(2, 2, 3, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     contrasts = [far_from_the_mean(image.numpy(), scale) for image in (sr, hr)]
     expected = plain((sr - hr).numpy(), scale, window) + plain(contrasts[0] - contrasts[1], scale, window)
     assert float(phase_pattern(sr, hr, scale)) == pytest.approx(expected, rel=1e-10)
 
 
-def test_dots_of_changing_sign_are_seen_by_their_contrast() -> None:
+def test_dots_of_alternating_sign_are_detected_by_their_contrast() -> None:
     """Their mean is 0 in every phase, but only one phase of sixteen has contrast."""
     generator = torch.Generator().manual_seed(3)
     signs = torch.sign(torch.rand(1, 3, 32, 32, generator=generator) - 0.5)

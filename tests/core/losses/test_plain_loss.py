@@ -33,14 +33,14 @@ def by_loops(sr: np.ndarray, hr: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_it_is_the_plain_loop(seed: int) -> None:
+def test_the_loss_equals_a_plain_loop(seed: int) -> None:
     sr, hr = pictures(seed)
     expected = by_loops(sr.numpy(), hr.numpy())
     assert 0 < expected < float((sr - hr).abs().mean())
     assert float(plain_l1(sr, hr)) == pytest.approx(expected, rel=1e-12)
 
 
-def test_it_pushes_where_hr_is_plain_and_nowhere_else() -> None:
+def test_gradients_are_limited_to_flat_regions_of_hr() -> None:
     """Except for two pixels on each side of the edge between columns 15 and 16."""
     hr = torch.full((1, 3, 32, 32), 0.2)
     hr[..., 16:] = 0.8

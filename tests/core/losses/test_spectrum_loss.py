@@ -34,7 +34,7 @@ def plain_power(image: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 40), (64, 104)])
-def test_it_is_the_power_of_windows_over_regions(height: int, width: int) -> None:
+def test_local_power_equals_numpy_per_window(height: int, width: int) -> None:
     sr, hr = torch.rand(2, 2, 3, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     sr = 0.3 * sr
     ratios = [(plain_power(a) + 5e-4) / (plain_power(b) + 5e-4) for a, b in zip(sr.numpy(), hr.numpy(), strict=True)]

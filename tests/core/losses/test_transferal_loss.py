@@ -22,7 +22,7 @@ def test_equals_the_formula_for_a_constant_score() -> None:
     np.testing.assert_allclose(result.item(), expected, rtol=1e-6)
 
 
-def test_sure_places_count_more() -> None:
+def test_confident_positions_count_more() -> None:
     sr, texture = [torch.zeros(1, 1, 4, 8)], [torch.zeros(1, 1, 4, 8)]
     scores = torch.full((1, 1, 4, 8), -5.0)
     scores[..., 4:] = 5.0

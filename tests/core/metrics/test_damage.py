@@ -77,7 +77,7 @@ def test_sharpness_of_white_noise_is_its_spectrum_s() -> None:
 
 
 @pytest.mark.parametrize("name", ["chelsea.png", "coffee.png"])
-def test_blur_takes_sharpness(name: str) -> None:
+def test_blur_lowers_sharpness(name: str) -> None:
     found = [estimate_damage(blurred(photo(name), sigma)).sharpness for sigma in (0.0, 0.6, 1.0, 2.0)]
     assert found == sorted(found, reverse=True)
     assert found[0] > 0.6
@@ -91,7 +91,7 @@ def test_values_that_are_no_numbers_do_not_spoil_the_estimate() -> None:
     assert astuple(estimate_damage(spoilt)) == pytest.approx(astuple(estimate_damage(image)), abs=0.01)
 
 
-def test_a_clean_photo_is_denoised_little_and_a_damaged_one_wholly() -> None:
+def test_a_clean_photo_is_denoised_little_and_a_damaged_one_fully() -> None:
     image = photo()
     assert automatic_denoise(estimate_damage(image)) == 0.25
     for damaged in (blurred(image, 1.0), noised(image, 12), compressed(image, 60), compressed(blurred(image, 1.0), 75)):

@@ -105,7 +105,7 @@ def test_dists_equals_torchmetrics(
     assert mine.distance(pair[1], pair[1]) == pytest.approx(0, abs=2e-6)
 
 
-def test_labels_say_what_is_looked_through() -> None:
+def test_lpips_labels_name_their_network() -> None:
     """Only ImageNet's networks give the published LPIPS; others must not be labelled so."""
     assert label_of(None) == "LPIPS"
     assert label_of(Path("x") / Path(VGG16).name) == "LPIPS-VGG"
@@ -114,7 +114,7 @@ def test_labels_say_what_is_looked_through() -> None:
     assert label_of(Path("vgg16.pth")) == "LPIPS-VGG16"
 
 
-def test_what_is_no_vgg16_is_refused(vgg16: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_other_weights_than_vgg16_are_refused(vgg16: dict[str, torch.Tensor], tmp_path: Path) -> None:
     with pytest.raises(GramganError, match=r"no file .*absent\.pth"):
         Lpips(tmp_path / "absent.pth")
     (tmp_path / "text.pth").write_text("no weights")

@@ -80,7 +80,7 @@ def test_ssim_equals_scikit_image(pair: Pair) -> None:
     assert ssim_y(*pair, 4) == pytest.approx(full[5:-5, 5:-5].mean(), abs=1e-10)
 
 
-def test_equal_images_are_infinitely_near(pair: Pair) -> None:
+def test_equal_images_have_infinite_psnr(pair: Pair) -> None:
     assert psnr_y(pair[0], pair[0], 4) == math.inf
     assert ssim_y(pair[0], pair[0], 4) == pytest.approx(1.0, abs=1e-12)
 

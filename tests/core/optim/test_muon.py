@@ -26,7 +26,7 @@ def test_singular_values_become_about_one_and_directions_stay(shape):
     assert np.abs(found - u @ core @ vt).max() < 1e-4
 
 
-def test_matrices_are_worked_on_each_by_itself():
+def test_batched_matrices_are_orthogonalised_independently():
     some = torch.randn(4, 8, 30)
     together = orthogonalised(some)
     for one, result in zip(some, together, strict=True):
@@ -52,7 +52,7 @@ def test_steps_equal_those_of_torchs_muon():
     assert moved.norm() > 0.1
 
 
-def test_an_update_is_as_large_as_said():
+def test_an_update_has_the_documented_size():
     weight = nn.Parameter(torch.zeros(64, 64, 3, 3))
     weight.grad = torch.randn(64, 64, 3, 3)
     Muon([weight], 0.5).step()

@@ -38,7 +38,7 @@ def test_grey_images_go_through():
 
 
 @pytest.mark.parametrize("name", sorted(BASELINES))
-def test_nothing_looks_further_than_the_reach(name):
+def test_interpolations_do_not_reach_beyond_their_radius(name):
     image = noise(30, 30)
     changed = image.copy()
     changed[:, 15 + REACH + 1 :] ^= 255

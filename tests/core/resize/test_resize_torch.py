@@ -22,7 +22,7 @@ def test_equals_the_numpy_form(scale: float, border: resize.Border, size: tuple[
     assert imresize(tensor.float(), scale, border=border).dtype == torch.float32
 
 
-def test_size_is_kept_to() -> None:
+def test_an_explicit_size_is_used() -> None:
     image = np.random.default_rng(1).uniform(0, 1, (9, 14))
     expected = resize.imresize(image, 0.5, size=(4, 7))
     result = imresize(torch.from_numpy(image), 0.5, size=(4, 7))

@@ -239,7 +239,7 @@ def test_losses_of_bf16_values_are_computed_in_float32() -> None:
     assert patch_texture(torch.rand(1, 1, 3, 4, 4).bfloat16(), torch.zeros(1, 1, 6)).dtype == torch.float32
 
 
-def test_places_of_each_selection() -> None:
+def test_positions_of_each_selection() -> None:
     centre = choose_positions(parse_selection("center"), 2, 192, 192, 4)
     assert centre.tolist() == [[[94, 94]], [[94, 94]]]
     dense = choose_positions(parse_selection("dense"), 1, 10, 9, 4)

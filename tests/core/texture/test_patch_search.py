@@ -101,7 +101,7 @@ def test_faiss_is_approximate_for_very_large_banks_only() -> None:
 @pytest.mark.parametrize(
     ("search", "expected"), [("auto", TreeIndex), ("tree", TreeIndex), ("boxes", BoxIndex), ("faiss", FaissIndex)]
 )
-def test_the_index_is_the_one_that_was_asked_for(search: Any, expected: type) -> None:
+def test_the_search_setting_selects_the_index(search: Any, expected: type) -> None:
     assert isinstance(build_index(random_grams(20, 0), torch.device("cpu"), search), expected)
 
 

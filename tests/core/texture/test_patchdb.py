@@ -120,7 +120,7 @@ def test_affine_map_of_zeros_changes_nothing() -> None:
 # ---- sampling
 
 
-def test_places_are_uniform_over_the_pixels_of_the_whole_set() -> None:
+def test_positions_are_uniform_over_the_pixels_of_the_whole_set() -> None:
     """Chi-square tests over files, against their numbers of possible positions, and over the parts of one file."""
     sizes = [(200, 300), (90, 80), (64, 400), (500, 37), (10, 500)]
     draw = draw_positions(sizes, 20_000, 4, seed=1)
@@ -134,7 +134,7 @@ def test_places_are_uniform_over_the_pixels_of_the_whole_set() -> None:
     assert scipy.stats.chisquare(cells.ravel(), len(first) * lengths.ravel() / lengths.sum()).pvalue > 1e-3
 
 
-def test_places_are_different_from_each_other_and_inside() -> None:
+def test_positions_are_distinct_and_inside() -> None:
     sizes = [(40, 50), (30, 31)]
     draw = draw_positions(sizes, 500, 6, seed=0)
     for corners, (height, width) in zip(draw.corners, sizes, strict=True):
@@ -279,7 +279,7 @@ def test_image_source_finds_the_patch_itself_and_only_in_its_own_image() -> None
     assert (crossed - packed_gram(patches.flip(0))).abs().max() > 1e-3
 
 
-def test_both_takes_the_nearer_candidate(bank: Bank) -> None:
+def test_candidates_both_takes_the_nearer_one(bank: Bank) -> None:
     torch.manual_seed(0)
     hr = torch.rand(1, 3, 24, 24)
     from_image = hr[:, None, :, 4:8, 8:12]

@@ -84,7 +84,7 @@ def test_tiled_equals_whole_within_one_level(arch, hyperparameters, height, widt
     assert np.abs(whole.astype(int) - tiled).max() <= 1
 
 
-def test_a_halo_that_is_too_small_is_seen(monkeypatch):
+def test_a_too_small_halo_shows_seams(monkeypatch):
     """Checks that the tests above can fail: without a halo, the same networks show seams."""
     image, made = noise(75, 150), model("srresnet")
     whole = Upscaler(made, CPU, tile=0).upscale(image)
@@ -172,7 +172,7 @@ def test_a_band_that_is_finished_is_not_redone():
     "error",
     [MemoryError(), RuntimeError("[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory")],
 )
-def test_memory_that_is_never_enough_is_a_clear_error(error):
+def test_memory_too_small_for_any_tile_is_a_clear_error(error):
     made = nearest_model()
     made.network.forward = lambda _x: (_ for _ in ()).throw(error)  # type: ignore[method-assign]
     with pytest.raises(OutOfMemory, match="Out of memory on cpu"):
@@ -251,6 +251,6 @@ def test_the_cpu_is_always_there_and_auto_takes_the_first():
     assert pick_device("cpu") == CPU
 
 
-def test_an_absent_device_is_an_error_that_lists_those_that_are_there():
+def test_a_missing_device_is_an_error_that_lists_existing_ones():
     with pytest.raises(UsageError, match=r"no device 'tpu'.*auto, .*cpu"):
         pick_device("tpu")

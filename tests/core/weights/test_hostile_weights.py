@@ -115,7 +115,7 @@ def test_a_torchscript_program_is_refused_by_name(tmp_path: Path) -> None:
         ("stylegan_decoderUDC.style_mlp.1.weight", "GFPGAN"),
     ],
 )
-def test_well_known_strangers_are_refused_in_one_short_sentence(tmp_path: Path, key: str, said: str) -> None:
+def test_common_unsupported_checkpoints_are_refused_with_one_short_message(tmp_path: Path, key: str, said: str) -> None:
     torch.save({"params_ema": {key: torch.zeros(3, 3)}}, tmp_path / "x.pth")
     with pytest.raises(ModelUnsupported, match=said) as caught:
         import_file(tmp_path / "x.pth", "x", None, False)
@@ -216,9 +216,7 @@ def test_rrdbnets_of_other_layouts_come_in_through_spandrel(
         lambda tensors: tensors.update({name: torch.zeros(0) for name in tensors}),
     ],
 )
-def test_what_spandrel_says_at_length_is_one_sentence(
-    tmp_path: Path, damage: Callable[[dict[str, Tensor]], object]
-) -> None:
+def test_long_spandrel_errors_become_one_message(tmp_path: Path, damage: Callable[[dict[str, Tensor]], object]) -> None:
     tensors = dict(rrdbnet(8).state_dict())
     damage(tensors)
     torch.save(tensors, tmp_path / "x.pth")
@@ -256,7 +254,7 @@ def test_random_bytes_as_a_zip_are_one_sentence(tmp_path: Path) -> None:
             import_file(tmp_path / "x.pth", "x", None, True)
 
 
-def test_interop_is_told_from_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interop_needs_spandrel_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)

@@ -183,7 +183,7 @@ def test_networks_of_other_channels_than_rgb_are_refused(
     ("arch", "key", "shape"),
     [("rrdbnet", "conv_first.weight", (16,)), ("compact", "body.0.weight", (8, 0, 3, 3))],
 )
-def test_kernels_that_are_none_are_named(tmp_path: Path, arch: str, key: str, shape: tuple[int, ...]) -> None:
+def test_invalid_kernel_shapes_are_named(tmp_path: Path, arch: str, key: str, shape: tuple[int, ...]) -> None:
     tensors = network_of(arch, RRDBNET if arch == "rrdbnet" else {"nf": 8, "nc": 1}).state_dict()
     torch.save(tensors | {key: torch.zeros(shape)}, tmp_path / "x.pth")
     with pytest.raises(GramganError, match=rf"x\.pth: '{re.escape(key)}' has shape"):
@@ -234,7 +234,7 @@ def test_truncated_checkpoints_are_one_sentence(tmp_path: Path) -> None:
             import_file(tmp_path / "cut.pth", "x", None, overwrite=False)
 
 
-def test_a_model_is_replaced_only_when_told(tmp_path: Path) -> None:
+def test_a_model_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
     torch.save(network_of("compact", COMPACT).state_dict(), tmp_path / "x.pth")
     import_file(tmp_path / "x.pth", "x", None, overwrite=False)
     with pytest.raises(ModelExists, match="already"):
@@ -314,7 +314,7 @@ def test_a_network_with_a_reference_is_refused_for_onnx(tmp_path: Path) -> None:
     assert not (tmp_path / "m.onnx").exists()
 
 
-def test_a_network_that_only_spandrel_knows(tmp_path: Path) -> None:
+def test_a_network_that_only_spandrel_supports(tmp_path: Path) -> None:
     pytest.importorskip("spandrel")
     from spandrel.architectures.SPAN import SPAN
 
@@ -328,7 +328,7 @@ def test_a_network_that_only_spandrel_knows(tmp_path: Path) -> None:
     assert torch.equal(upscaled(model.network), upscaled(network).clamp(0, 1))
 
 
-def test_a_layout_that_nobody_knows(tmp_path: Path) -> None:
+def test_an_unknown_layout_names_a_tensor(tmp_path: Path) -> None:
     torch.save({"strange.weight": torch.zeros(3)}, tmp_path / "x.pth")
     with pytest.raises(GramganError, match=r"x\.pth.*strange\.weight"):
         import_file(tmp_path / "x.pth", "x", None, overwrite=False)

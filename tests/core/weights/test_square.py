@@ -31,16 +31,16 @@ from gramgan_cli.core.weights.mixing.square import automatic_style, chosen_model
         (0.5, 0.5, "clean+clean-gan@0.25+photo@0.25+photo-gan@0.25"),
     ],
 )
-def test_places_have_names(denoise: float, style: float, model: str) -> None:
+def test_amounts_have_model_names(denoise: float, style: float, model: str) -> None:
     assert square_model(denoise, style) == model
 
 
 @pytest.mark.parametrize(("denoise", "style"), [(0.0, 0.25), (1.0, 0.7), (0.5, 0.5), (0.3, 0.6), (0.8, 0.0)])
-def test_a_mixture_says_its_place(denoise: float, style: float) -> None:
+def test_a_mixture_gives_its_amounts(denoise: float, style: float) -> None:
     assert position_of(square_model(denoise, style)) == Square(denoise, style)
 
 
-def test_other_models_have_no_place() -> None:
+def test_other_models_have_no_amounts() -> None:
     for model in ("bicubic", "a+b@0.5", "clean+photo-gan@0.5", "auto@1"):
         assert position_of(model) is None
 
@@ -48,11 +48,11 @@ def test_other_models_have_no_place() -> None:
 @pytest.mark.parametrize(
     ("model", "denoise", "style"), [("clean", 0, 0), ("clean-gan", 0, 1), ("photo", 1, 0), ("photo-gan", 1, 1)]
 )
-def test_corners_say_their_place(model: str, denoise: float, style: float) -> None:
+def test_corners_give_their_amounts(model: str, denoise: float, style: float) -> None:
     assert position_of(model) == Square(denoise, style)
 
 
-def test_a_place_is_the_bilinear_mixture_of_the_corners() -> None:
+def test_amounts_give_the_bilinear_mixture_of_the_corners() -> None:
     d, s = 0.3, 0.6
     corners = ("clean", "clean-gan", "photo", "photo-gan")
     tensors = [load_model(name).network.state_dict() for name in corners]
@@ -73,7 +73,7 @@ def test_a_mixture_reads_what_it_writes() -> None:
             Mixture.parse(wrong)
 
 
-def test_without_words_it_is_the_catalogue_s_place() -> None:
+def test_defaults_are_the_catalogues_amounts() -> None:
     usual = read_square()
     assert chosen_model() == square_model(usual.denoise, usual.style)
     assert chosen_model(style=0.5) == square_model(usual.denoise, 0.5)

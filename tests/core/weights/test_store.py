@@ -41,7 +41,7 @@ def package_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root / "weights"
 
 
-def test_what_is_put_is_found_listed_and_loaded(tmp_path: Path) -> None:
+def test_a_stored_model_is_found_listed_and_loaded(tmp_path: Path) -> None:
     source = tiny_file(tmp_path / "a.safetensors")
     model = store.put("my-model", source)
     assert model.path.is_relative_to(os.environ["GRAMGAN_CACHE"])
@@ -74,7 +74,7 @@ def test_the_newer_file_holds_where_a_killed_writer_left_two(tmp_path: Path) -> 
     assert store.get("m") == second
 
 
-def test_removed_is_gone(tmp_path: Path) -> None:
+def test_remove_deletes_the_file(tmp_path: Path) -> None:
     path = store.put("m", tiny_file(tmp_path / "a.safetensors")).path
     store.remove("m")
     assert not path.exists()
@@ -97,7 +97,7 @@ def test_names_of_built_in_models_are_taken(tmp_path: Path, name: str) -> None:
         store.put(name, tiny_file(tmp_path / "a.safetensors"))
 
 
-def test_an_unknown_name_brings_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_name_suggests_the_nearest(tmp_path: Path) -> None:
     store.put("gramgan-x4", tiny_file(tmp_path / "a.safetensors"))
     with pytest.raises(GramganError, match=r"no model 'gramgan-4x'.*gramgan-x4"):
         load_model("gramgan-4x")

@@ -56,7 +56,7 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_our_own_are_never_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_weights_never_use_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **keywords: object) -> None:
         raise AssertionError("a pickle was used")
 

@@ -112,7 +112,7 @@ def test_a_bad_manifest_is_named(tmp_path, name, content, message):
     assert name in str(caught.value)
 
 
-def test_two_results_at_one_place_are_refused(tmp_path):
+def test_two_results_at_one_path_are_refused(tmp_path):
     make_archive(tmp_path / "in", 1)
     (tmp_path / "in/photo0000.tif").write_bytes(b"x")
     with pytest.raises(GramganError, match="would both be written to"):
@@ -120,7 +120,7 @@ def test_two_results_at_one_place_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("output", ["in", "in/results"])
-def test_results_inside_the_folder_of_photos_are_no_photos(tmp_path, output):
+def test_results_inside_the_folder_of_photos_are_skipped(tmp_path, output):
     make_archive(tmp_path / "in", 3)
     for _ in range(2):
         work, _ = run(tmp_path / "in", tmp_path / output, recursive=True)
@@ -136,7 +136,7 @@ def test_results_may_lie_above_the_photos(tmp_path):
     assert work.counts.before == 3
 
 
-def test_a_folder_is_one_however_it_is_written(tmp_path, monkeypatch):
+def test_different_spellings_of_a_folder_count_as_one(tmp_path, monkeypatch):
     make_archive(tmp_path / "in", 2)
     monkeypatch.chdir(tmp_path)
     for text in ("in", "in/", "./in", tmp_path / "in"):
@@ -144,7 +144,7 @@ def test_a_folder_is_one_however_it_is_written(tmp_path, monkeypatch):
         assert make_report([str(tmp_path / "out")]).left == 0
 
 
-def test_what_is_there_is_named_as_it_is_called(tmp_path):
+def test_existing_results_are_reported_by_their_real_path(tmp_path):
     """A TIFF with two pages becomes a TIFF, although its name alone suggests a PNG."""
     (tmp_path / "in").mkdir()
     pages = [Image.new("RGB", (20, 16), colour) for colour in ("red", "blue")]
@@ -165,7 +165,7 @@ def test_shards_add_up_to_the_whole(tmp_path, numbers, count):
     assert of_shard(parts[0], *parse_shard(f"{numbers[0]}/{count}")) == parts[0]
 
 
-def test_shards_leave_one_archive(tmp_path):
+def test_shards_together_make_one_complete_run(tmp_path):
     make_archive(tmp_path / "in", 20, broken={7})
     for number in range(3):
         run(tmp_path / "in", tmp_path / "out", shard=(number, 3))
@@ -178,7 +178,7 @@ def test_shards_leave_one_archive(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["3", "4/3", "-1/3", "1/0", "a/b", "1/2/3"])
-def test_a_shard_that_is_none_is_refused(text):
+def test_an_invalid_shard_is_refused(text):
     with pytest.raises(UsageError, match="--shard"):
         parse_shard(text)
 
@@ -271,7 +271,7 @@ def test_without_records_nothing_but_results_is_written(tmp_path, monkeypatch):
     assert not (tmp_path / "two").exists()
 
 
-def test_what_is_foreign_is_not_replaced(tmp_path):
+def test_foreign_files_are_not_replaced(tmp_path):
     make_archive(tmp_path / "in", 3)
     (tmp_path / "out").mkdir()
     foreign = tmp_path / "out/photo0000_x4.png"
@@ -307,7 +307,7 @@ def test_a_misnamed_photo_goes_by_its_content(tmp_path):
     assert work.counts.before == 1
 
 
-def test_a_mixture_is_known_by_its_weights():
+def test_a_mixture_is_identified_by_its_weights():
     first, second = look_up("clean+clean-gan@0.5"), look_up("clean+clean-gan@0.5")
     assert first.name == "clean+clean-gan@0.5"
     assert first.sha256 == second.sha256 == hashlib.sha256(first.content or b"").hexdigest()
@@ -359,7 +359,7 @@ def test_the_report_names_failures_and_exits_by_them(tmp_path):
         (["-o", "nothing://there/out"], "nothing://there/out"),
     ],
 )
-def test_what_makes_no_sense_is_refused(tmp_path, options, message):
+def test_invalid_options_are_refused(tmp_path, options, message):
     make_archive(tmp_path / "in", 1)
     done = gramgan("upscale", tmp_path / "in", "--model", "nearest", *options)
     assert done.returncode in (1, 2)

@@ -80,7 +80,7 @@ def check(output: Path, expected: dict[str, bytes]) -> None:
     assert not list((output / ".gramgan-results/_leases").iterdir())
 
 
-def test_a_worker_dies(cluster, archive, tmp_path):
+def test_killing_a_worker_loses_no_photo(cluster, archive, tmp_path):
     source, expected = archive
     output = tmp_path / "out"
     driver = start(cluster, source, output, "--json")
@@ -93,7 +93,7 @@ def test_a_worker_dies(cluster, archive, tmp_path):
     check(output, expected)
 
 
-def test_a_machine_and_the_driver_are_lost(cluster, archive, tmp_path):
+def test_losing_a_node_and_the_driver_loses_no_photo(cluster, archive, tmp_path):
     source, expected = archive
     output = tmp_path / "out"
     driver = start(cluster, source, output)
@@ -114,7 +114,7 @@ def test_a_machine_and_the_driver_are_lost(cluster, archive, tmp_path):
     assert all(after[path] == stamp for path, stamp in stamps.items()), "a result was written again"
 
 
-def test_no_cluster_is_one_sentence(tmp_path):
+def test_a_missing_cluster_gives_one_message(tmp_path):
     make_archive(tmp_path / "in", 1)
     call = command("upscale", tmp_path / "in", "-o", tmp_path / "out", "--engine", "ray", "--address", "auto")
     environment = {**os.environ, "RAY_TMPDIR": str(tmp_path)}

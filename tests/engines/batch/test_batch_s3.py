@@ -105,7 +105,7 @@ def test_a_bucket_of_photos(s3, tmp_path):
     assert fetch(s3, "out/photo0000_x4.png") == found["out/photo0000_x4.png"]
 
 
-def test_a_manifest_in_a_bucket_mixes_places(s3, tmp_path):
+def test_a_manifest_in_a_bucket_may_mix_locations(s3, tmp_path):
     paths = make_archive(tmp_path / "in", 4, side=12)
     upload(s3, tmp_path / "in", "lists/in")
     listed = [f"in/{paths[0].name}", f"s3://photos/lists/in/{paths[1].name}", str(paths[2]), "s3://photos/nowhere.png"]
@@ -126,7 +126,7 @@ def test_a_manifest_in_a_bucket_mixes_places(s3, tmp_path):
     assert Image.open(io.BytesIO(fetch(s3, "single/one.png"))).size == (60, 48)
 
 
-def test_what_is_foreign_in_a_bucket_is_not_replaced(s3, tmp_path):
+def test_foreign_files_in_a_bucket_are_not_replaced(s3, tmp_path):
     make_archive(tmp_path / "in", 2, side=12)
     s3.put_object(Bucket="photos", Key="out/photo0000_x4.png", Body=b"mine")
     done = gramgan("upscale", tmp_path / "in", "-o", "s3://photos/out", "--model", "nearest")
@@ -137,7 +137,7 @@ def test_what_is_foreign_in_a_bucket_is_not_replaced(s3, tmp_path):
     assert fetch(s3, "out/photo0000_x4.png") != b"mine"
 
 
-def test_a_bucket_that_is_not_there_is_named(s3, tmp_path):
+def test_a_missing_bucket_is_named(s3, tmp_path):
     make_archive(tmp_path / "in", 1, side=12)
     for arguments in (["s3://nobody/in", "-o", tmp_path / "out"], [tmp_path / "in", "-o", "s3://nobody/out"]):
         done = gramgan("upscale", *arguments, "--model", "nearest")

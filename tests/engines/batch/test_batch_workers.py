@@ -47,7 +47,7 @@ def hold(records: Path, run: str) -> subprocess.Popen[str]:
     return holder
 
 
-def test_a_claim_is_one_workers_until_it_dies(tmp_path):
+def test_a_lease_belongs_to_one_worker_until_it_dies(tmp_path):
     records = locate(str(tmp_path))
     holder = hold(tmp_path, "its run")
     mine = leases.Holder(records, "my run")
@@ -64,7 +64,7 @@ def test_a_claim_is_one_workers_until_it_dies(tmp_path):
     mine.close()
 
 
-def test_a_living_run_speaks_for_its_dead_workers(tmp_path):
+def test_a_living_run_keeps_its_dead_workers_leases_valid(tmp_path):
     records = locate(str(tmp_path))
     run_sign = leases.Heartbeat(records)
     holder = hold(tmp_path, run_sign.owner)
@@ -84,7 +84,7 @@ def test_a_living_run_speaks_for_its_dead_workers(tmp_path):
     other.close()
 
 
-def test_an_owner_elsewhere_is_dead_when_its_sign_is_old(tmp_path, monkeypatch):
+def test_a_lease_of_another_computer_expires_with_its_heartbeat(tmp_path, monkeypatch):
     records = locate(str(tmp_path))
     elsewhere = {"owner": "another-host-1-abc"}
     sign = records / f"{leases.WORKERS}/another-host-1-abc"
@@ -108,7 +108,7 @@ def test_a_photo_that_kills_its_workers_is_given_up(tmp_path):
     assert (work.counts.done, work.counts.failed) == (1, 0)
 
 
-def test_what_a_dead_worker_finished_is_recorded_not_repeated(tmp_path):
+def test_results_of_a_dead_worker_are_recorded_not_repeated(tmp_path):
     photos = make_archive(tmp_path / "in", 3)
     run(tmp_path / "in", tmp_path / "other")
     records = locate(str(tmp_path / "out/.gramgan-results"))
@@ -127,7 +127,7 @@ def test_what_a_dead_worker_finished_is_recorded_not_repeated(tmp_path):
     assert finished.stat().st_mtime_ns == stamp
 
 
-def test_a_fault_nobody_knew_ends_one_photo_only(tmp_path, monkeypatch):
+def test_an_unexpected_exception_fails_one_photo_only(tmp_path, monkeypatch):
     make_archive(tmp_path / "in", 6)
     import gramgan_cli.engines.upscale.opening as files
 
@@ -147,7 +147,7 @@ def test_a_fault_nobody_knew_ends_one_photo_only(tmp_path, monkeypatch):
     assert len(contents(tmp_path / "out")) == 5
 
 
-def test_a_passing_trouble_is_tried_again(tmp_path, monkeypatch):
+def test_a_temporary_failure_is_retried(tmp_path, monkeypatch):
     make_archive(tmp_path / "in", 4)
     import gramgan_cli.engines.batch.worker as worker
 

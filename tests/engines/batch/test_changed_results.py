@@ -70,7 +70,7 @@ def test_a_result_older_than_its_photo_is_named_where_it_is_skipped(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are made as on Unix")
-def test_links_that_lead_to_each_other_cost_one_photo(tmp_path):
+def test_circular_links_fail_one_photo(tmp_path):
     put(tmp_path / "in/c.png", 1)
     (tmp_path / "in/a.png").symlink_to("b.png")
     (tmp_path / "in/b.png").symlink_to("a.png")

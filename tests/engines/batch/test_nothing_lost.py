@@ -171,7 +171,7 @@ def test_results_whose_ending_follows_from_the_content_are_taken_up(tmp_path):
     assert [(result.error, result.seconds) for result in results] == [(None, None)] * 2
 
 
-def test_lost_records_are_made_good_by_marks(tmp_path):
+def test_results_without_records_are_recognised_by_marks(tmp_path):
     for index in range(3):
         put(tmp_path / f"in/{index}.png", index)
     run(tmp_path / "in", tmp_path / "out")
@@ -277,7 +277,7 @@ def test_two_photos_that_lead_to_one_result_are_refused_before_the_work(tmp_path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-def test_bytes_that_are_no_text_and_their_escaped_form_are_two_names(tmp_path):
+def test_undecodable_bytes_and_their_escaped_form_are_different_names(tmp_path):
     put(tmp_path / "in/\\xff.png", 1)
     odd = Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/\xff.png"))
     odd.write_bytes(photo_bytes(2, "png"))

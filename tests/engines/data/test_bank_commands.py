@@ -55,7 +55,7 @@ def test_build_db_goes_to_the_data_folder_and_info_prints_it(photos: Path, priva
     assert json.loads(call("build-db", "--info", bank, "--json"))["places"] == 100
 
 
-def test_two_builds_of_one_seed_are_identical_wherever_they_go(photos: Path, tmp_path: Path) -> None:
+def test_two_builds_with_one_seed_are_identical_at_any_path(photos: Path, tmp_path: Path) -> None:
     one, other = tmp_path / "one.safetensors", tmp_path / "sub" / "other.safetensors"
     call("build-db", "--hr-dir", photos, "--out", one, "--max-patches", 300, "--workers", 1, "--seed", 3)
     call("build-db", "--hr-dir", photos, "--out", other, "--max-patches", 300, "--workers", 3, "--seed", 3)
@@ -87,7 +87,7 @@ def test_build_db_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
     assert runner.invoke(app, ["build-db", "--hr-dir", str(photos), "--patch-size", "3"]).exit_code == 2
 
 
-def test_a_photo_that_breaks_off_stops_the_build_and_leaves_nothing(photos: Path, tmp_path: Path) -> None:
+def test_a_truncated_photo_stops_the_build_and_leaves_no_file(photos: Path, tmp_path: Path) -> None:
     whole = (photos / "b.png").read_bytes()
     (photos / "b.png").write_bytes(whole[: len(whole) // 2])
     out = tmp_path / "out" / "bank.safetensors"
@@ -146,7 +146,7 @@ def test_mask_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
             call("mask", *arguments)
 
 
-def test_one_bad_picture_of_a_folder_fails_alone(photos: Path, tmp_path: Path) -> None:
+def test_one_bad_picture_does_not_fail_the_others(photos: Path, tmp_path: Path) -> None:
     (photos / "c.png").write_text("no picture")
     # ExtraSamples as text, which Pillow can't write when it rotates the photo.
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x52\0\x02\0\0\0\x02x\0\0\0\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"

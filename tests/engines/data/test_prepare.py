@@ -126,7 +126,7 @@ def test_unpacking_leaves_the_wrapper_and_hidden_files_away(tmp_path: Path, make
 
 @pytest.mark.parametrize("make", [make_tar, make_zip])
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/evil", "C:/evil", "a\\..\\..\\evil"])
-def test_members_that_lead_outside_are_refused(tmp_path: Path, make: object, name: str) -> None:
+def test_members_with_paths_outside_the_folder_are_refused(tmp_path: Path, make: object, name: str) -> None:
     archive = make(tmp_path / "x.archive", {"good": b"a", name: b"b"})  # type: ignore[operator]
     with pytest.raises(GramganError, match="leads outside its folder"):
         unpack(archive, tmp_path / "deep" / "out")
@@ -209,7 +209,7 @@ def test_pull_refuses_a_wrong_checksum(served: tuple[Path, str], tmp_path: Path)
     assert files(tmp_path / "data") == []
 
 
-def test_sets_without_an_address_say_so(tmp_path: Path) -> None:
+def test_datasets_without_a_download_say_so(tmp_path: Path) -> None:
     with pytest.raises(GramganError, match=r"Manga109 has no public address.*www\.manga109\.org"):
         prepare.pull(prepare.source_of("manga109"), tmp_path, lambda _: lambda _done, _total: None)
     with pytest.raises(GramganError, match="Did you mean Urban100"):

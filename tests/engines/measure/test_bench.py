@@ -165,7 +165,7 @@ def test_markdown_report_links_its_pictures(dataset: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are text")
-def test_a_report_and_a_degradation_of_a_photo_whose_name_is_no_text(tmp_path: Path) -> None:
+def test_a_report_and_a_degradation_of_a_photo_with_an_undecodable_name(tmp_path: Path) -> None:
     folder = tmp_path / "odd"
     folder.mkdir()
     Image.effect_noise((64, 48), 60).save(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
@@ -176,7 +176,7 @@ def test_a_report_and_a_degradation_of_a_photo_whose_name_is_no_text(tmp_path: P
     assert len(list((tmp_path / "LR_x4").iterdir())) == 1
 
 
-def test_a_report_of_a_model_that_doubles(dataset: Path, tmp_path: Path) -> None:
+def test_a_report_of_a_x2_model(dataset: Path, tmp_path: Path) -> None:
     facts = {"nf": 4, "nc": 1, "scale": 2}
     file = tmp_path / "two.safetensors"
     save_weights(file, archs.build("compact", facts).state_dict(), WeightsHeader("compact", facts, 2))
@@ -206,7 +206,7 @@ def test_equal_pictures_are_null_in_json(tmp_path: Path) -> None:
     assert "inf" in run(folder, "-m", "bicubic")
 
 
-def test_what_cannot_be_measured_is_refused(dataset: Path, weights: Path, tmp_path: Path) -> None:
+def test_invalid_bench_arguments_are_refused(dataset: Path, weights: Path, tmp_path: Path) -> None:
     device = torch.device("cpu")
 
     def quiet(_text: str) -> None:
@@ -359,7 +359,7 @@ def test_interpolations_by_other_factors(tmp_path: Path, scale: int) -> None:
     assert row["ssim_y"] == pytest.approx(ssim_y(sr, hr, scale), abs=1e-9)
 
 
-def test_a_factor_that_the_model_has_not_is_refused(dataset: Path, weights: Path) -> None:
+def test_a_scale_that_a_model_lacks_is_refused(dataset: Path, weights: Path) -> None:
     with pytest.raises(UsageError, match="'tiny' enlarges by 4, not by 2"):
         run(dataset, "-m", weights, "--scale", "2")
 

@@ -101,7 +101,7 @@ def test_without_hr_the_input_is_shown(photo: Path, tmp_path: Path) -> None:
     assert Image.open(tmp_path / "g.jpg").format == "JPEG"
 
 
-def test_places_are_where_the_versions_differ_and_apart() -> None:
+def test_crop_positions_are_where_versions_differ_and_apart() -> None:
     apart = np.zeros((300, 400))
     apart[20:40, 30:50], apart[200:220, 300:320], apart[190:200, 20:30] = 5, 9, 1
     places = positions_to_look_at(apart, 72, 3)
@@ -120,7 +120,7 @@ def test_a_grid_that_its_format_can_not_hold_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are text")
-def test_a_page_of_a_photo_whose_name_is_no_text(photo: Path, tmp_path: Path) -> None:
+def test_a_page_of_a_photo_with_an_undecodable_name(photo: Path, tmp_path: Path) -> None:
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
     photo.rename(odd)
     CliRunner().invoke(app, ["compare", str(odd), "-m", "nearest", "-o", str(tmp_path / "page.html")])

@@ -56,7 +56,7 @@ def test_the_difference_is_paired() -> None:
     assert found.p == pytest.approx(uneven, abs=1e-9)
 
 
-def test_equal_models_differ_by_nothing() -> None:
+def test_equal_models_have_zero_difference() -> None:
     (found,) = differences([score("a", FIRST), score("b", FIRST)])
     assert (found.mean, found.standard_error, found.p) == (0, 0, 1)
     assert differences([score("a", [1.0]), score("b", [2.0])]) == []

@@ -33,12 +33,12 @@ def clean() -> LoadedModel:
 
 
 @pytest.mark.parametrize("name", sorted(embedded_models()))
-def test_each_is_small(name: str) -> None:
+def test_each_embedded_model_is_small(name: str) -> None:
     assert len(embedded_models()[name].read_bytes()) <= LARGEST
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_each_says_where_it_comes_from(name: str) -> None:
+def test_each_model_records_its_origin(name: str) -> None:
     header = load_model(name).header
     assert header.licence != "unknown"
     assert {"recipe", "steps", "hours", "machine", "seed"} <= header.training.keys()
@@ -94,7 +94,7 @@ def result_psnr(network: torch.nn.Module, hr: NDArray[np.uint8], lr: NDArray[np.
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-def test_it_is_better_than_every_interpolation(clean: LoadedModel, name: str) -> None:
+def test_the_embedded_model_beats_every_interpolation(clean: LoadedModel, name: str) -> None:
     hr, lr = example(name)
     ours = result_psnr(clean.network, hr, lr)
     assert all(ours > psnr_y(enlarge(lr), hr, 4) + 0.3 for enlarge in BASELINES.values())

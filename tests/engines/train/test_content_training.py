@@ -165,7 +165,7 @@ def test_interrupt_saves_at_a_step_and_says_how_to_go_on(photos: Path, tmp_path:
         (["--hr-dir", "{photos}", "--device", "cuda:99"], "cuda:99"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(words: list[str], expected: str, photos: Path, tmp_path: Path) -> None:
+def test_errors_are_one_message(words: list[str], expected: str, photos: Path, tmp_path: Path) -> None:
     arguments = [word.format(photos=photos) for word in words]
     runner = CliRunner()
     result = runner.invoke(

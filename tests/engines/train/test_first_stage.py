@@ -66,7 +66,7 @@ def test_a_first_stage_that_was_cut_off_goes_on_however_its_folder_is_named(
     assert read_header(tmp_path / "moved/last.safetensors").training["init"]["steps"] == 3
 
 
-def test_how_often_and_in_which_memory_holds_for_both_stages() -> None:
+def test_intervals_and_accumulation_apply_to_both_stages() -> None:
     recipe = merge(
         load_recipe("gramgan"),
         {"valid_every": 7, "save_every": 5, "log_every": 3, "optimizer": {"accumulate": 4, "rate": 0.5}},
@@ -76,6 +76,6 @@ def test_how_often_and_in_which_memory_holds_for_both_stages() -> None:
     assert stage.optimizer.rate == load_recipe(recipe.stage).optimizer.rate
 
 
-def test_a_recipe_without_a_first_stage_has_no_end_of_it() -> None:
+def test_init_first_stage_is_refused_without_a_first_stage() -> None:
     with pytest.raises(UsageError, match="no first stage"):
         with_start(merge(load_recipe("psnr"), {"init": FIRST_STAGE_END}))

@@ -71,7 +71,7 @@ def test_the_first_stage_trains_what_the_store_lacks(photos: Path, bank: Path, t
     assert 'init = "start"' in (tmp_path / "two" / "recipe.toml").read_text()
 
 
-def test_the_compact_recipe_starts_from_the_embedded_default() -> None:
+def test_the_compact_recipe_starts_from_the_embedded_model() -> None:
     """The embedded model also had the spectral loss; clean-gan and photo have the same network."""
     assert find_content_weights(load_recipe("gramgan-compact").network) == "clean"
 
@@ -128,7 +128,7 @@ def test_ctrl_c_under_gpus_is_a_stopped_run(monkeypatch: pytest.MonkeyPatch) -> 
     assert start(2, no_work) == TrainResult(12, False, Path("runs/x/last.safetensors"))
 
 
-def test_gpus_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_gpus_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"Card {index}")
     assert parse_gpus("0") == (0,)
@@ -147,7 +147,7 @@ def test_gpus_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"loss": {"adversarial": 0.0, "discriminator": 0.0}}, "trains nothing"),
     ],
 )
-def test_terms_that_nothing_feeds_are_refused(bank: Path, changes: dict[str, Any], word: str) -> None:
+def test_loss_terms_without_inputs_are_refused(bank: Path, changes: dict[str, Any], word: str) -> None:
     with pytest.raises(UsageError, match=word):
         check_recipe(tiny(bank, **changes))
 
@@ -166,7 +166,7 @@ def test_terms_that_nothing_feeds_are_refused(bank: Path, changes: dict[str, Any
         ({"network": {"in_nc": 1}}, "3 channels"),
     ],
 )
-def test_what_only_the_gan_stage_would_meet_is_refused_before_the_first_stage(
+def test_errors_of_the_gan_stage_are_found_before_the_first_stage(
     bank: Path, changes: dict[str, Any], words: str
 ) -> None:
     recipe = tiny(bank, **changes)
@@ -191,7 +191,7 @@ def test_without_a_bank_the_error_names_the_command(photos: Path, tmp_path: Path
     assert not (tmp_path / "r").exists()
 
 
-def test_features_that_are_not_there_are_missed_before_anything_is_written(
+def test_missing_features_are_an_error_before_anything_is_written(
     photos: Path, bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRAMGAN_OFFLINE", "1")

@@ -85,7 +85,7 @@ def test_a_sliding_mask_has_its_own_threshold(bank: Path) -> None:
     assert recipe_mask(tiny(bank, mask={"mode": "sliding", "delta": 0.01}), stripes).min() == 1
 
 
-def test_one_pass_of_d_equals_two() -> None:
+def test_one_pass_of_d_over_both_equals_two() -> None:
     torch.manual_seed(0)
     discriminator = DiscriminatorVGGStyle(nf=8).double()
     real, fake = torch.rand(2, 3, 3, 40, 40, dtype=torch.float64)

@@ -112,7 +112,7 @@ def test_a_16_bit_picture_comes_out_as_the_network_gives_it(suffix: str, scans: 
     assert np.abs(found - np.clip(exact, 0, 1) * 65535).max() <= 1
 
 
-def test_colours_go_through_one_by_one(scans: Path, tmp_path: Path) -> None:
+def test_colour_channels_are_upscaled_separately_by_grey_networks(scans: Path, tmp_path: Path) -> None:
     weights = trained(scans, tmp_path / "run")
     colour = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
     Image.fromarray(colour).save(tmp_path / "c.png")
@@ -149,7 +149,7 @@ def test_a_grey_network_is_exported(scans: Path, tmp_path: Path) -> None:
         ["--arch", "srresnet", "--set", "network.input_range=imagenet"],
     ],
 )
-def test_what_grey_can_t_be_trained_with_is_refused(words: list[str], scans: Path, tmp_path: Path) -> None:
+def test_settings_that_grey_networks_do_not_support_are_refused(words: list[str], scans: Path, tmp_path: Path) -> None:
     every = ["train", "--recipe", "psnr", *SMALL, *GREY, "--hr-dir", scans, "--out", tmp_path / "r", *words]
     if "--arch" in words:
         every = [word for word in every if word not in ("network.nf=8", "network.nc=2")]

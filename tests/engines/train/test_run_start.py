@@ -70,7 +70,7 @@ def command(*words: object) -> Result:
     return CliRunner().invoke(app, list(map(str, words)))
 
 
-def test_a_run_says_what_it_starts_from(photos: Path, tmp_path: Path) -> None:
+def test_a_run_reports_its_initial_weights(photos: Path, tmp_path: Path) -> None:
     assert "Starts from random weights." in run(photos, tmp_path / "a")
     init = weights(tmp_path / "three.safetensors", recipe="psnr", steps=3, init={"steps": 1200, "init": "random"})
     assert "Starts from 'three': 1 203 steps, 9.7 dB." in run(photos, tmp_path / "b", init=str(init))
@@ -116,7 +116,7 @@ def test_the_default_folder_gives_a_model_name_of_its_own(photos: Path, tmp_path
     assert resolve_recipe(TrainOptions("psnr", options.settings))[1].path == Path("runs/psnr")
 
 
-def test_a_stored_start_with_far_too_few_steps_is_asked_about(photos: Path, tmp_path: Path) -> None:
+def test_stored_weights_with_far_too_few_steps_need_init(photos: Path, tmp_path: Path) -> None:
     store.put("short", weights(tmp_path / "short.safetensors", losses=["content"], steps=3))
     wanted = {"stage": "psnr", "stage_steps": 1000}
     with pytest.raises(UsageError, match=r"'short': 3 steps, 9\.7 dB, far fewer than the 1000 steps") as error:
@@ -131,7 +131,9 @@ def test_a_stored_start_with_far_too_few_steps_is_asked_about(photos: Path, tmp_
 
 
 @pytest.mark.parametrize(("key", "value"), [("scale", 2), ("nf", 16), ("gc", 8)])
-def test_a_network_that_the_start_does_not_have_is_refused(key: str, value: int, photos: Path, tmp_path: Path) -> None:
+def test_network_settings_that_differ_from_the_initial_weights_are_refused(
+    key: str, value: int, photos: Path, tmp_path: Path
+) -> None:
     """Hyperparameters that differ from the initial weights, or that their network lacks, are not silently dropped."""
     init = weights(tmp_path / "start.safetensors")
     words = ["--init", init, "--set", f"network.{key}={value}", "--hr-dir", photos, "--hr-crop", 32, "--steps", 1]
@@ -163,7 +165,7 @@ def test_missing_feature_weights_come_with_a_hint_that_helps(
     assert not (tmp_path / "r").exists()
 
 
-def test_the_promise_s_commands_without_gpu_and_network_lead_on(
+def test_messages_lead_from_build_db_to_training_without_gpu_and_internet(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each message names a next command, and the commands are followed to the end."""
@@ -243,7 +245,7 @@ def test_given_pairs_are_trained_and_measured_on(photos: Path, tmp_path: Path) -
     assert command("train", *words, *degraded).exception is None
 
 
-def test_bank_photos_are_those_that_training_learns_from(photos: Path, tmp_path: Path) -> None:
+def test_bank_photos_are_the_training_photos(photos: Path, tmp_path: Path) -> None:
     bank = tmp_path / "bank.safetensors"
     built = command("build-db", "--hr-dir", photos, "--out", bank, "--max-patches", 100, "--json")
     assert built.exception is None, built.output
@@ -274,7 +276,7 @@ def test_cufed5_is_a_validation_set_with_its_references(photos: Path, tmp_path: 
     assert json.loads((tmp_path / "r" / "metrics.jsonl").read_text().splitlines()[-1])["psnr_y"] > 0
 
 
-def test_cufed5_that_is_not_there_is_no_download() -> None:
+def test_missing_cufed5_can_not_be_downloaded() -> None:
     result = command("bench", "CUFED5", "--model", "bicubic")
     assert "zzutk.github.io" in str(result.exception)
     assert "data pull" not in str(result.exception)

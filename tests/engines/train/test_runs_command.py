@@ -60,7 +60,7 @@ def test_compare(runs: Path) -> None:
     assert "23.5" in gramgan("compare", runs / "a", runs / "b")
 
 
-def test_what_is_no_run_is_named(runs: Path) -> None:
+def test_folders_without_a_run_are_errors(runs: Path) -> None:
     for words, kind in ((["show", "nowhere"], GramganError), (["compare", runs / "a"], UsageError)):
         result = CliRunner().invoke(app, ["runs", *map(str, words)])
         assert isinstance(result.exception, kind)

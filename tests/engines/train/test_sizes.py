@@ -59,7 +59,7 @@ def test_a_network_that_unshuffles_its_input_trains_measures_and_resumes(
     assert archs.describe("rrdbnet", {"scale": scale}).multiple_of == multiple
 
 
-def test_a_crop_that_is_no_multiple_of_the_scale_is_refused_with_those_that_are() -> None:
+def test_a_crop_that_is_no_multiple_of_the_scale_is_refused_with_valid_sizes() -> None:
     with pytest.raises(UsageError, match="multiple of the scale") as error:
         check_recipe(merge(load_recipe("psnr"), {"data": {"hr_crop": 66}}))
     assert "64 or 68" in str(error.value)

@@ -91,7 +91,7 @@ def test_a_known_layout_becomes_our_own_network(photos: Path, tmp_path: Path) ->
     assert load_model(str(tmp_path / "run" / "last.safetensors")).descriptor.arch == "compact"
 
 
-def test_another_network_s_name_needs_weights(photos: Path, tmp_path: Path) -> None:
+def test_networks_of_spandrel_need_initial_weights(photos: Path, tmp_path: Path) -> None:
     result = command("train", "--recipe", "psnr", "--arch", "spandrel", "--hr-dir", photos, "--out", tmp_path / "r")
     assert isinstance(result.exception, UsageError)
     assert "--init" in (result.exception.hint or "")

@@ -38,7 +38,7 @@ def load(path: Path) -> Progress:
     return load_state(path, {"generator": network}, {"g": optimiser})
 
 
-def test_what_was_saved_comes_back(tmp_path: Path) -> None:
+def test_saved_state_is_restored(tmp_path: Path) -> None:
     network, _ = made(tmp_path / "state")
     other, optimiser = fresh()
     progress = load_state(tmp_path / "state", {"generator": other}, {"g": optimiser})

@@ -84,7 +84,7 @@ def test_with_limited_memory_one_picture_is_in_memory_at_a_time(tmp_path, monkey
     assert opened == [("a", []), ("b", [0]), ("c", [0, 1])]
 
 
-def test_hidden_colours_count_as_memory(tmp_path):
+def test_colours_under_transparency_count_as_memory(tmp_path):
     """The estimate covers the memory used, with at most a quarter to spare."""
     picture = np.random.default_rng(1).integers(0, 256, (800, 1000, 4), np.uint8)
     picture[:, :700, 3] = 0

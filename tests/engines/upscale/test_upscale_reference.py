@@ -133,7 +133,7 @@ def test_look_up_in_tiles_equals_the_whole(model: TTSR) -> None:
     torch.testing.assert_close(whole.scores, tiled.scores, rtol=0, atol=1e-5)
 
 
-def test_without_any_such_model_the_way_to_one_is_told(photos: tuple[Path, Path]) -> None:
+def test_without_a_reference_model_the_error_says_how_to_get_one(photos: tuple[Path, Path]) -> None:
     photo, ref = photos
     assert "gramgan train --recipe ttsr-rec" in str(run(str(photo), "--ref", str(ref)).exception)
 

@@ -43,7 +43,7 @@ def test_sizes(choice, expected, tmp_path):
         (SizeChoice(2.5), "a_x2.5.png"),
     ],
 )
-def test_a_result_is_called_by_its_size(choice, name, tmp_path):
+def test_a_result_is_named_by_its_size(choice, name, tmp_path):
     """The picture has 34 x 21 pixels."""
     put(tmp_path / "a.png")
     upscale([tmp_path])
@@ -54,7 +54,7 @@ def test_a_result_is_called_by_its_size(choice, name, tmp_path):
     assert distorted == (choice.width is not None and choice.height is not None)
 
 
-def test_a_quality_that_changes_nothing_is_said(tmp_path):
+def test_a_quality_without_effect_is_reported(tmp_path):
     put(tmp_path / "a.png")
     put(tmp_path / "b.jpg", JPEG)
     png, jpg = upscale([tmp_path], quality=70)
@@ -62,7 +62,7 @@ def test_a_quality_that_changes_nothing_is_said(tmp_path):
     assert jpg.warnings == []
 
 
-def test_more_than_the_model_gives_is_said(tmp_path):
+def test_sizes_above_the_models_scale_give_a_warning(tmp_path):
     record = upscale([put(tmp_path / "a.png")], size=SizeChoice(factor=6))[0]
     assert record.warnings == ["The model enlarges by 4; the rest is bicubic interpolation."]
 
