@@ -135,6 +135,30 @@ def test_the_size_that_faces_were_marked_in_follows_the_picture():
     assert b"<stArea:x>0.5<" in after
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "unit"),
+    [
+        ("mwg-rs:AppliedToDimensions", "stDim", "pixel"),
+        ("acdsee-rs:AppliedToDimensions", "acdsee-stDim", "pixel"),
+        ("xmpTPg:MaxPageSize", "stDim", "Pixels"),
+    ],
+)
+@pytest.mark.parametrize("style", ["attributes", "elements", "description"])
+def test_sizes_that_other_programs_mark_regions_in_follow_the_picture(outer, inner, unit, style):
+    parts = {"w": "34", "h": "21", "unit": unit}
+    attributes = "".join(f' {inner}:{name}="{value}"' for name, value in parts.items())
+    elements = "".join(f"<{inner}:{name}>{value}</{inner}:{name}>" for name, value in parts.items())
+    written = {
+        "attributes": f"<{outer}{attributes}/>",
+        "elements": f'<{outer} rdf:parseType="Resource">{elements}</{outer}>',
+        "description": f"<{outer}><rdf:Description{attributes}/></{outer}>",
+    }[style]
+    after = updated_xmp(packet("", written), 136, 84, (4.0, 4.0)).decode()
+    assert re.search(rf"{inner}:w(?:=\"|>)136[\"<].*{inner}:h(?:=\"|>)84[\"<]", after)
+    unchanged = packet("", written.replace(unit, "inch"))
+    assert updated_xmp(unchanged, 136, 84, (4.0, 4.0)) == unchanged
+
+
 def test_the_link_to_a_manifest_inside_the_file_goes_with_it(tmp_path):
     xmp = packet('dcterms:provenance="self#jumbf=/c2pa/urn:uuid:1"', dcterms="http://purl.org/dc/terms/")
     found = xmp_of(upscale_one(with_pillow(scene(3), "JPEG", xmp=xmp), tmp_path, "a.jpg").output)

@@ -18,6 +18,8 @@ REGIONS, DIMENSIONS = (
     b"http://www.metadataworkinggroup.com/schemas/regions/",
     b"http://ns.adobe.com/xap/1.0/sType/Dimensions#",
 )
+ACDSEE, ACDSEE_DIMENSIONS = b"http://ns.acdsee.com/regions/", b"http://ns.acdsee.com/sType/Dimensions#"
+PAGED = b"http://ns.adobe.com/xap/1.0/t/pg/"
 IPTC = b"http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 USUAL = {
     TIFF: b"tiff",
@@ -26,6 +28,9 @@ USUAL = {
     REGIONS: b"mwg-rs",
     DIMENSIONS: b"stDim",
     IPTC: b"Iptc4xmpExt",
+    ACDSEE: b"acdsee-rs",
+    ACDSEE_DIMENSIONS: b"acdsee-stDim",
+    PAGED: b"xmpTPg",
 }
 """Conventional prefix of each namespace; a packet may use others."""
 
@@ -179,17 +184,22 @@ def _regions(xmp: bytes, scale: tuple[float, float]) -> bytes:
 
 
 def _applied_dimensions(xmp: bytes, scale: tuple[float, float]) -> bytes:
-    """Scale the image size that face regions refer to (the regions themselves are relative)."""
-    unit = _name(xmp, DIMENSIONS, b"unit")
+    """Scale the image size that regions refer to (the regions themselves are relative), and a page's in pixels.
+
+    MWG's and ACDSee's regions and Adobe's paged text write it alike.
+    """
+    inner = [rb"(?:" + _name(xmp, space, b"%s") + rb")" for space in (DIMENSIONS, ACDSEE_DIMENSIONS)]
+    unit, width, height = (b"|".join(name % part for name in inner) for part in (b"unit", b"w", b"h"))
 
     def scaled(match: re.Match[bytes]) -> bytes:
         part = match[0]
-        if not re.search(unit + rb"\s*(?:=\s*[\"']|>)\s*pixel", part):
+        if not re.search(rb"(?:" + unit + rb")\s*(?:=\s*[\"']|>)\s*[Pp]ixel", part):
             return part
-        part = _set(part, _name(xmp, DIMENSIONS, b"w"), lambda old: old * scale[0])
-        return _set(part, _name(xmp, DIMENSIONS, b"h"), lambda old: old * scale[1])
+        part = _set(part, rb"(?:" + width + rb")", lambda old: old * scale[0])
+        return _set(part, rb"(?:" + height + rb")", lambda old: old * scale[1])
 
-    name = _name(xmp, REGIONS, b"AppliedToDimensions")
+    sizes = (REGIONS, b"AppliedToDimensions"), (ACDSEE, b"AppliedToDimensions"), (PAGED, b"MaxPageSize")
+    name = b"|".join(_name(xmp, space, size) for space, size in sizes)
     return re.sub(rb"<(" + name + rb")\b[^<>]*(?:(?<=/)>|>.*?</\1\s*>)", scaled, xmp, flags=re.DOTALL)
 
 
