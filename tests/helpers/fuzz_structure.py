@@ -28,6 +28,13 @@ def restructured(data: bytes, operation: str, place: float, number: int) -> byte
         place: which part, and where in it, from 0 to 1.
         number: index of the number that is written, or how far a part moves.
     """
+    try:
+        return _restructured(data, operation, place, number)
+    except (struct.error, IndexError, OverflowError):  # other mutations have left too little of its structure
+        return data
+
+
+def _restructured(data: bytes, operation: str, place: float, number: int) -> bytes:
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _tiff(data, operation, place, number)
     for begin, split, join in (
