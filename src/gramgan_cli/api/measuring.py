@@ -44,7 +44,7 @@ class BenchArguments(TypedDict, total=False):
     """Keyword arguments of ``bench``. Defaults are those of ``gramgan bench``."""
 
     metrics: Sequence[str]
-    """Metrics besides PSNR and SSIM: gram, spectrum, lpips, dists, niqe, and plugins' metrics."""
+    """Metrics besides PSNR and SSIM: gram, spectrum, lpips, dists, niqe, fid, and plugins' metrics."""
     lpips_features: AnyPath
     """VGG16 weights for LPIPS, a file with torchvision's names; ImageNet's AlexNet by default."""
     convention: Literal["modern", "classic", "rgb", "grey"]

@@ -33,7 +33,7 @@ EXTRA_IS_FOR = {
     "interop": "gramgan models import of networks beyond ESRGAN and Compact",
     "tensorboard": "curves in TensorBoard while training",
     "plot": "gramgan plot",
-    "metrics": "gramgan bench --metric lpips, --metric dists",
+    "metrics": "gramgan bench --metric lpips, --metric dists, --metric fid",
     "ray": "gramgan upscale --engine ray",
     "s3": "photos at s3:// locations",
     "gs": "photos at gs:// locations",

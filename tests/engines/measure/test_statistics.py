@@ -20,7 +20,7 @@ from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import LoadedModel
 from gramgan_cli.engines.measure.bench import ImageScore, Score
 from gramgan_cli.engines.measure.enlargers import interpolation, multiply_adds
-from gramgan_cli.engines.measure.statistics import differences, half_width
+from gramgan_cli.engines.measure.statistics import differences, half_width, intervals
 
 FIRST = [28.1, 30.2, 25.7, 33.0, 27.4, 29.9]
 SECOND = [28.9, 30.1, 26.9, 33.5, 27.9, 31.6]
@@ -62,6 +62,15 @@ def test_equal_models_have_zero_difference() -> None:
     assert differences([score("a", [1.0]), score("b", [2.0])]) == []
     assert differences([score("a", [1.0, math.inf]), score("b", [2.0, 3.0])]) == []
     assert len(differences([score(name, FIRST) for name in "abc"])) == 3
+
+
+def test_values_of_a_whole_set_have_no_interval_and_no_difference() -> None:
+    models = [score("a", FIRST), score("b", SECOND)]
+    for one in models:
+        one.values["fid"] = 20.0
+    assert {one.key for one in differences(models)} == {"psnr_y"}
+    assert intervals(models[0])["fid"] is None
+    assert intervals(models[0])["psnr_y"] == half_width(FIRST)
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ def bench(
         typer.Option(
             metavar="NAME",
             help="Also measure: texture (gram: colour covariance of small patches; spectrum: power at each frequency), "
-            "lpips or dists (learned distances), niqe (naturalness of the result alone). Repeatable. lpips and dists "
-            "need the extra \\[metrics].",
+            "lpips or dists (learned distances), niqe (naturalness of the result alone), fid (of a whole set of some "
+            "thousand pictures). Repeatable. lpips, dists and fid need the extra \\[metrics].",
             rich_help_panel=MEASURE,
         ),
     ] = None,
@@ -178,6 +178,6 @@ def _print(measured: Measured, json: bool) -> None:
         print_table(tables.DIFFERENCES_TITLE, apart.headings, apart.rows)
     note(f"x{measured.scale}, {measured.options.convention.sentence(measured.scale)}")
     for metric in measured.options.metrics:
-        note(f"{metric.name}: {metric.convention}.")
+        note(f"{metric.name}: {measured.facts[metric.name]}.")
     if measured.grey:
         note(f"Grey images count as {measured.options.convention.grey_counts_as}: {', '.join(measured.grey)}.")

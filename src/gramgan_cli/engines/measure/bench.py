@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.matlab import Levels
 from gramgan_cli.engines.measure.conventions import CONVENTIONS, Modern, Values
 from gramgan_cli.engines.measure.enlargers import Enlarger, distinct_labels, interpolation
-from gramgan_cli.engines.measure.metrics import ACCURACY, Metric, Quantity
+from gramgan_cli.engines.measure.metrics import ACCURACY, Features, Metric, Quantity, SetMetric
 
 Pixels = NDArray[np.uint8]
 
@@ -30,7 +31,7 @@ class BenchOptions:
     """Options of ``bench``."""
 
     convention: Modern = CONVENTIONS["modern"]
-    metrics: Sequence[Metric] = ()
+    metrics: Sequence[Metric | SetMetric] = ()
     """Metrics besides PSNR and SSIM."""
 
 
@@ -49,7 +50,7 @@ class Score:
     dataset: str
     enlarger: Enlarger
     values: Values
-    """Means over the pictures."""
+    """Means over the pictures; of metrics of sets the value of the whole dataset."""
     seconds: float
     """Time spent on upscaling, without reading and measuring."""
     megapixels: float
@@ -114,7 +115,10 @@ class Measured:
     def facts(self) -> dict[str, str | int]:
         """Description of the convention and the metrics, by name."""
         facts = self.options.convention.facts(self.scale)
-        return facts | {metric.name: metric.convention for metric in self.options.metrics}
+        sets = {score.dataset: len(score.images) for score in self.scores}
+        for metric in self.options.metrics:
+            facts[metric.name] = metric.convention_for(sets) if isinstance(metric, SetMetric) else metric.convention
+        return facts
 
 
 @dataclass
@@ -125,6 +129,8 @@ class _Tally:
     seconds: dict[str, float]
     megapixels: float = 0.0
     grey: list[str] = field(default_factory=list)
+    features: defaultdict[str, list[list[Features]]] = field(default_factory=lambda: defaultdict(list))
+    """For each metric of sets, and each picture: features of HR, then of each model's result."""
 
 
 def bench(
@@ -170,7 +176,7 @@ def bench(
                 failures.append(Failure(dataset.name, pair.name, str(error)))
             done += 1
             on_progress(done, total)
-        scores += _scores(dataset.name, enlargers, tally)
+        scores += _scores(dataset.name, enlargers, tally, options)
         grey += tally.grey
     if not scores:
         raise GramganError(failures[0].reason if failures else "There are no pictures to measure.")
@@ -241,11 +247,16 @@ def _measure_pair(
         seconds = time.perf_counter() - began
         values = convention.accuracy(sr, target, scale)
         for metric in options.metrics:
-            values |= metric.measure(as_rgb8(sr), as_rgb8(target), convention.border(scale))
+            if isinstance(metric, Metric):
+                values |= metric.measure(as_rgb8(sr), as_rgb8(target), convention.border(scale))
         found.append((enlarger, seconds, sr, values))
+    images = [as_rgb8(target), *(as_rgb8(sr) for _, _, sr, _ in found)]
+    features = {metric.name: [metric.features(image) for image in images] for metric in _of_sets(options)}
     plain = next((sr for enlarger, _, sr, _ in found if enlarger.interpolation == "bicubic"), None)
     if plain is None:
         plain = convention.enlarged(interpolation("bicubic", scale), sample)
+    for name, rows in features.items():
+        tally.features[name].append(rows)
     for enlarger, seconds, sr, values in found:
         tally.images[enlarger.name].append(ImageScore(sample.name, values))
         tally.seconds[enlarger.name] += seconds
@@ -255,13 +266,21 @@ def _measure_pair(
         tally.grey.append(f"{dataset}/{sample.name}")
 
 
-def _scores(dataset: str, enlargers: Sequence[Enlarger], tally: _Tally) -> list[Score]:
-    """Mean scores on one dataset; empty if none of its pictures was measured."""
-    return [
-        Score(dataset, one, _mean(rows), tally.seconds[one.name], tally.megapixels, tuple(rows))
-        for one in enlargers
-        if (rows := tally.images[one.name])
-    ]
+def _of_sets(options: BenchOptions) -> list[SetMetric]:
+    return [metric for metric in options.metrics if isinstance(metric, SetMetric)]
+
+
+def _scores(dataset: str, enlargers: Sequence[Enlarger], tally: _Tally, options: BenchOptions) -> list[Score]:
+    """Scores on one dataset; empty if none of its pictures was measured."""
+    scores = []
+    for index, one in enumerate(enlargers, 1):
+        if rows := tally.images[one.name]:
+            values = _mean(rows)
+            for metric in _of_sets(options):
+                features = np.array(tally.features[metric.name])  # (pictures, HR and models, D)
+                values[metric.quantities[0].key] = metric.distance(features[:, index], features[:, 0])
+            scores.append(Score(dataset, one, values, tally.seconds[one.name], tally.megapixels, tuple(rows)))
+    return scores
 
 
 def _mean(rows: Sequence[ImageScore]) -> Values:

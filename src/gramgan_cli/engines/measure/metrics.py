@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from gramgan_cli.core.metrics.texture import PATCH_SIZES
 from gramgan_cli.core.plugins import plugins
 
 Pixels = NDArray[np.uint8]
+Features = NDArray[np.float32]
 Values = dict[str, float]
 
-NAMES = ("gram", "spectrum", "lpips", "dists", "niqe")
+NAMES = ("gram", "spectrum", "lpips", "dists", "niqe", "fid")
 """Names of the metrics."""
 
 
@@ -68,13 +69,43 @@ class Metric:
     """Smallest side in pixels, without the border."""
 
 
-def open_metrics(names: Sequence[str], device: torch.device, lpips_features: Path | None = None) -> list[Metric]:
+@dataclass(frozen=True)
+class SetMetric:
+    """A metric of a whole set of pictures, ready to measure. It has no value for a single picture."""
+
+    name: str
+    quantities: tuple[Quantity]
+    features: Callable[[Pixels], Features]
+    """Features of a picture (H, W, 3): (D,)."""
+    distance: Callable[[Features, Features], float]
+    """Value for the features of a set's results and of its HR pictures, (N, D) each."""
+    convention: str
+    """How the value is computed, in one line."""
+    least: int
+    """Number of pictures from which on the value does not hang on their number."""
+    smallest: int = WINDOW
+    """Least side of a picture, in pixels."""
+
+    def convention_for(self, sets: Mapping[str, int]) -> str:
+        """The convention, with the sets (name: number of pictures) that are too small for it."""
+        few = [f"{name} ({count})" for name, count in sets.items() if count < self.least]
+        if not few:
+            return self.convention
+        return (
+            f"{self.convention}. With fewer than {self.least} pictures the value depends on their number: compare it "
+            f"only with that of other models on the same set. Too few has {', '.join(few)}"
+        )
+
+
+def open_metrics(
+    names: Sequence[str], device: torch.device, lpips_features: Path | None = None
+) -> list[Metric | SetMetric]:
     """Open metrics by name, each once, in the order of ``NAMES``; plugins' metrics last.
 
     Args:
         names: names from ``NAMES``, or of plugins' metrics. A plugin's metric is a ``Metric``, or a function of SR and
             HR, (H, W, 3) ``uint8``, and the border to cut that returns a number.
-        device: device of LPIPS and DISTS.
+        device: device of LPIPS, DISTS and FID.
         lpips_features: weights of VGG16's convolutions, for LPIPS on VGG16 instead of AlexNet.
 
     Raises:
@@ -83,12 +114,13 @@ def open_metrics(names: Sequence[str], device: torch.device, lpips_features: Pat
     """
     if lpips_features and "lpips" not in names:
         raise UsageError("Features for LPIPS were given, but LPIPS is not measured.", "Measure lpips, too.")
-    makers: dict[str, Callable[[], Metric]] = {
+    makers: dict[str, Callable[[], Metric | SetMetric]] = {
         "gram": _gram,
         "spectrum": _spectrum,
         "lpips": lambda: _lpips(device, lpips_features),
         "dists": lambda: _dists(device),
         "niqe": _niqe,
+        "fid": lambda: _fid(device),
     }
     others = {name: _of_plugin(name, value) for name, value in plugins("metrics").items() if name not in makers}
     for name in names:
@@ -157,3 +189,11 @@ def _niqe() -> Metric:
 
     convention = "of the result alone, on Y rounded to 8 bit inside the border, blocks of 96; smaller is more natural"
     return Metric("niqe", (Quantity("niqe", "NIQE", better=-1),), measure, convention, SMALLEST)
+
+
+def _fid(device: torch.device) -> SetMetric:
+    from gramgan_cli.core.metrics.fid import FEATURES, Inception, frechet_distance
+
+    network = Inception(device)
+    quantities = (Quantity("fid", "FID", 2, better=-1),)
+    return SetMetric("fid", quantities, network.features, frechet_distance, network.convention, FEATURES + 1)

@@ -44,8 +44,9 @@ def half_width(values: Sequence[float]) -> float | None:
 
 
 def intervals(score: Score) -> dict[str, float | None]:
-    """Half the width of the 95 % confidence interval of each quantity's mean."""
-    return {key: half_width([image.values[key] for image in score.images]) for key in score.values}
+    """Half the width of the 95 % confidence interval of each quantity's mean; None for values of whole datasets."""
+    each = {key: [image.values[key] for image in score.images if key in image.values] for key in score.values}
+    return {key: half_width(values) for key, values in each.items()}
 
 
 def differences(scores: Sequence[Score]) -> list[Difference]:
@@ -53,7 +54,7 @@ def differences(scores: Sequence[Score]) -> list[Difference]:
     found = []
     for _, group in itertools.groupby(scores, key=lambda score: score.dataset):
         for first, second in itertools.combinations(list(group), 2):
-            for key in first.values:
+            for key in first.images[0].values:
                 difference = paired(first, second, key)
                 if difference is not None:
                     found.append(difference)

@@ -157,7 +157,7 @@ def csv_texts(measured: Measured, path: Path) -> dict[Path, str]:
         means.append([score.dataset, score.model, len(score.images), *(result[key] for key in keys), *around, *facts])
         for image in score.images:
             values = finite(image.values)
-            each.append([score.dataset, score.model, image.name, *(values[key] for key in keys), None])
+            each.append([score.dataset, score.model, image.name, *(values.get(key) for key in keys), None])
     for failure in measured.failures:
         each.append([failure.dataset, None, failure.name, *(None for _ in keys), failure.reason])
     compared: list[list[Any]] = [["dataset", "first", "second", "quantity", "mean", "standard_error", "p", "images"]]
