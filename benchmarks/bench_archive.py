@@ -1,11 +1,11 @@
-"""What an archive costs: seconds per photo and per megapixel of one worker, by stage, and from them hours and money.
+"""Cost of a batch run: seconds per photo and megapixel of one worker, by stage, and the resulting hours and money.
 
     python benchmarks/bench_archive.py [--model clean] [--device cpu] [--backend auto] [--side 1024] [--price 0.04]
 
-A worker's time for a photo is taken as a + b * megapixels (of input). Both are measured through the same code as a run
-over an archive: a by photos of 64 x 64, b by photos of SIDE x SIDE, JPEG in, JPEG or PNG out. On CPUs the seconds are
-those of cores (all threads together), which other processes of the machine don't lengthen; on GPUs of the clock.
---price is what an hour of the worker's core (or GPU, with the cores beside it) costs.
+A worker's time for a photo is modelled as a + b * megapixels (of input). Both are measured with the same code as a
+batch run: a with photos of 64 x 64, b with photos of SIDE x SIDE, from JPEG to JPEG or PNG. On CPUs, seconds are CPU
+time (all threads), which other processes don't affect; on GPUs, wall time. --price is the price of an hour of the
+worker's core (or of its GPU, with the cores that it needs).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pathlib import Path
 SMALL = 64
 
 clock = time.process_time
-"""Seconds of cores; the wall clock's for GPUs."""
+"""CPU time in seconds; wall time for GPUs."""
 
 
 def photo(side: int, seed: int) -> bytes:
-    """A JPEG with about as many bytes per pixel as photographs have: smooth noise."""
+    """A JPEG of smooth noise, with about as many bytes per pixel as photographs."""
     import numpy as np
     from PIL import Image
 
@@ -36,7 +36,7 @@ def photo(side: int, seed: int) -> bytes:
 
 
 def archive_seconds(folder: Path, side: int, count: int, session: object, model: str, form: str) -> float:
-    """Seconds per photo of a run over ``count`` photos, records and all, without the loading of the model."""
+    """Seconds per photo of a run over ``count`` photos, with records, without loading the model."""
     from gramgan_cli.engines.batch.run import BatchOptions, Run
     from gramgan_cli.engines.batch.worker import Worker
     from gramgan_cli.engines.upscale.options import UpscaleOptions

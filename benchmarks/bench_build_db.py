@@ -1,11 +1,11 @@
-"""Time per entry of building the texture bank, beside loops that make one patch at a time with Pillow.
+"""Time per entry of building the texture bank, compared with loops that make one patch at a time with Pillow.
 
     python benchmarks/bench_build_db.py [--hr-dir DIR] [--rounds 3] [--workers 2] [--json FILE]
 
-Two loops: one that opens the photo of each place, as uniform sampling over a folder does when it is written plainly,
-and one that is given its photo decoded, which takes all reading away from it. Both make the same three versions and
-their Gram matrices. The sides take turns, so that a machine whose speed drifts does so for all. Beside wall time stands
-CPU time (all threads), which remains comparable on a machine that has other work.
+One loop opens the photo for each position, like a plain implementation of uniform sampling over a folder; the other
+gets decoded photos, so that it has no reading to do. Both make the same three versions and their Gram matrices. The
+variants take turns, so that drifts of the computer's speed affect all equally. CPU time (all threads) is reported
+besides wall time, since it is comparable on a busy computer.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from gramgan_cli.engines.data.bank import build_bank
 PLACES = 200_000
 Place = tuple[Path, int, int, np.ndarray]
 OPENED, DECODED = 60, 6000
-"""Places that each loop is timed on."""
+"""Number of positions that each loop is timed on."""
 
 
 def plain_patch(photo: Image.Image, y: int, x: int, numbers: np.ndarray, size: int = 4) -> list[torch.Tensor]:
-    """Three Pillow crops of one place and their Gram matrices."""
+    """Three Pillow crops of one position and their Gram matrices."""
     around = photo.crop((x - 8, y - 8, x + size + 8, y + size + 8))
     side = size + 16
     soft = around.resize((side // 2, side // 2), Image.Resampling.BICUBIC)
@@ -56,20 +56,20 @@ def plain_patch(photo: Image.Image, y: int, x: int, numbers: np.ndarray, size: i
 
 
 def build_once(hr_dir: Path, workers: int) -> None:
-    """The whole bank, written and opened."""
+    """Build, write and open the whole bank."""
     with tempfile.TemporaryDirectory() as folder:
         build_bank(hr_dir, Path(folder) / "bank.safetensors", workers=workers)
 
 
 def open_each(places: list[Place]) -> None:
-    """The loop that opens the photo of each place."""
+    """The loop that opens the photo for each position."""
     for path, y, x, numbers in places:
         with Image.open(path) as photo:
             plain_patch(photo.convert("RGB"), y, x, numbers)
 
 
 def crop_each(places: list[Place], photos: dict[Path, Image.Image]) -> None:
-    """The loop that finds its photos decoded."""
+    """The loop with decoded photos."""
     for path, y, x, numbers in places:
         plain_patch(photos[path], y, x, numbers)
 

@@ -1,9 +1,9 @@
-"""A folder of photos beside the network alone, time and memory against size, and the first result of a cold start.
+"""A folder of photos against the network alone, time and memory by size, and the first result after a cold start.
 
     python benchmarks/bench_folder.py [--photos 50] [--backend auto] [--largest 16] [--json FILE]
 
-The folder holds JPEGs of one megapixel; the pure network time is that of the same tiles of the same photos, decoded
-before and thrown away after. Sizes from 0.25 to 16 megapixels run in processes of their own.
+The folder has JPEGs of one megapixel. The network's time is that of the same tiles of the same photos, decoded
+beforehand, without writing results. Sizes from 0.25 to 16 megapixels run in separate processes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COLD_STARTS = 3
 
 
 def folder_and_network(paths: list[Path], out: Path, backend: str) -> dict[str, Any]:
-    """Seconds of ``gramgan upscale FOLDER`` once it runs, and of its network alone."""
+    """Seconds of ``gramgan upscale FOLDER`` after start-up, and of the network alone."""
     import numpy as np
     from PIL import Image
 
@@ -58,7 +58,7 @@ def folder_and_network(paths: list[Path], out: Path, backend: str) -> dict[str, 
 
 
 def child(photo: Path, out: Path, backend: str) -> dict[str, float]:
-    """Seconds and peak memory of one photo, once everything is loaded."""
+    """Seconds and peak memory of one photo, after everything is loaded."""
     from gramgan_cli.engines.upscale.options import UpscaleOptions
     from gramgan_cli.engines.upscale.pipeline import upscale_files
     from gramgan_cli.engines.upscale.plan import plan_jobs
@@ -82,7 +82,7 @@ def child(photo: Path, out: Path, backend: str) -> dict[str, float]:
 
 
 def growth(folder: Path, backend: str, largest: float) -> list[dict[str, float]]:
-    """A row for each size."""
+    """Rows of results, one per size."""
     rows = []
     for megapixels, size in SIZES.items():
         if megapixels <= largest:
@@ -97,7 +97,7 @@ def growth(folder: Path, backend: str, largest: float) -> list[dict[str, float]]
 
 
 def cold_start(folder: Path, backend: str) -> float:
-    """Median seconds of the command on a 64 x 64 picture, once the network is converted."""
+    """Median seconds of the command on a 64 x 64 picture, with the network already converted."""
     (picture,) = write_photos(folder, 1, (64, 64), ".png")
     words = [
         "upscale",

@@ -1,10 +1,10 @@
-"""Seconds of one GAN step, gramgan's beside a plain one of equal losses: RRDBNet 64/6/32, batch 4, LR 32, on the CPU.
+"""Seconds of one GAN step, gramgan's and a plain one with the same losses: RRDBNet 64/6/32, batch 4, LR 32, CPU.
 
     python benchmarks/bench_gan_step.py [--db BANK] [--rounds 5] [--threads N] [--json FILE]
 
-The plain step runs the discriminator five times, in NCHW, leaves it unfrozen in the generator's turn, and takes the
-patches one sample at a time with a score over the whole bank. Both start from the same networks and must give the same
-losses to 1e-4; they take turns. fp32, all losses but VGG.
+The plain step runs the discriminator five times, in NCHW, does not freeze it in the generator's update, and matches
+patches one sample at a time with a score over the whole bank. Both start from the same networks, must give the same
+losses to 1e-4, and take turns. fp32, all losses but VGG.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ HYPERPARAMETERS = {"nf": 64, "nb": 6, "gc": 32}
 
 
 def gram(patch: Tensor) -> Tensor:
-    """(3, h, w) -> (3, 3)."""
+    """Gram matrix (3, 3) of a patch (3, h, w)."""
     flat = patch.flatten(1)
     return flat @ flat.T
 
 
 class Plain:
-    """The step as one would first write it."""
+    """A straightforward implementation of the step."""
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, bank: Tensor) -> None:
         self.generator = generator.to(memory_format=torch.contiguous_format)

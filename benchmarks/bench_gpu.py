@@ -1,8 +1,9 @@
-"""RRDBNet-23 on 512x512 on a GPU, beside the usual way (eager fp16, NCHW, whole picture); nothing without a GPU.
+"""RRDBNet-23 on 512x512 on a GPU, compared with the usual way (eager fp16, NCHW, whole picture).
 
     python benchmarks/bench_gpu.py [--rounds 5] [--json FILE]
 
-Prints the measured fp16 peak (a large matrix product), the share of it that the network reaches, and peak memory.
+Prints the measured fp16 peak (a large matrix product), the network's share of it, and peak memory. Does nothing
+without a GPU.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ TRAINING = (
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Seconds of both ways in turn, on the first CUDA device."""
+    """Seconds of both ways, taking turns on the first CUDA device."""
     import numpy as np
 
     device = torch.device("cuda")

@@ -1,12 +1,12 @@
-"""Exact matching of a training batch's patches against the texture bank, beside FAISS and a training step.
+"""Exact matching of a training batch's patches with the texture bank, compared with FAISS and a training step.
 
     python benchmarks/bench_match.py [--hr-dir DIR] [--db FILE] [--rounds 3] [--step] [--json FILE]
 
 Queries: all non-overlapping 4x4 patches of 8 crops of 192 px (18 432), HR and bicubic SR averaged, in both forms.
-FAISS flat works on the nine numbers of the full Gram matrix, as the method is usually written; it is timed on a part
-of the queries and scaled. ``--step`` times one training step of the recipe gramgan too (random VGG features, no
-warm-up), on one crop, and scales it to the 8. Beside wall time stands CPU time (all threads), which remains comparable
-on a machine that has other work.
+FAISS flat uses the nine numbers of the full Gram matrix, as usual for the method; it is timed on a part of the
+queries and scaled. ``--step`` also times one training step of the recipe gramgan (random VGG features, no warm-up)
+on one crop, scaled to 8. CPU time (all threads) is reported besides wall time, since it is comparable on a busy
+computer.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from gramgan_cli.recipes.load import load_recipe
 
 CROPS, SIDE, SIZE = 8, 192, 4
 FLAT_PART = 256
-"""Queries that FAISS flat is timed on."""
+"""Number of queries that FAISS flat is timed on."""
 
 
 def load_crops(folder: Path) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """LR (8, 3, 48, 48), its bicubic enlargement and HR (8, 3, 192, 192), from the middles of photos over the list."""
+    """LR (8, 3, 48, 48), its bicubic upscaling and HR (8, 3, 192, 192), from centres of photos spread over the list."""
     paths = list_pictures(folder)
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, CROPS).astype(int)]
     triples = []
@@ -63,7 +63,7 @@ def load_crops(folder: Path) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 class Seconds(NamedTuple):
-    """How long something took."""
+    """Wall and CPU time of a call."""
 
     wall: float
     cpu: float
@@ -73,7 +73,7 @@ class Seconds(NamedTuple):
 
 
 def seconds(run: Callable[[], object], times: float = 1.0) -> Seconds:
-    """Time one call, scaled."""
+    """Time one call, multiplied by a factor."""
     wall, cpu = time.perf_counter(), time.process_time()
     run()
     if torch.cuda.is_available():
@@ -82,12 +82,12 @@ def seconds(run: Callable[[], object], times: float = 1.0) -> Seconds:
 
 
 def median(rounds: list[Seconds]) -> Seconds:
-    """Of wall and CPU time apart."""
+    """Medians of wall and CPU time."""
     return Seconds(*(statistics.median(column) for column in zip(*rounds, strict=True)))
 
 
 def match(bank: Bank, sr: torch.Tensor, hr: torch.Tensor, centered: bool, rounds: int) -> dict[str, Any]:
-    """Median seconds of each side on one form of the Gram matrix, and how far their answers are apart."""
+    """Median seconds of both searches on one form of the Gram matrix, and the difference of their results."""
     places = choose_positions(parse_selection("dense"), CROPS, SIDE, SIDE, SIZE)
     patches = [cut_patches(images, places, SIZE) for images in (hr, sr)]
     queries = combined_query(*(packed_gram(p, centered) for p in patches)).flatten(0, 1)

@@ -1,11 +1,11 @@
-"""Nearest neighbours in six dimensions, each way in turn: queries per second, and what float64 says of them.
+"""Nearest neighbours in six dimensions by several methods: queries per second, and errors against float64.
 
     python benchmarks/bench_search.py [--entries 600000] [--queries 18432] [--large 10000000] [--json FILE]
 
-Entries and queries are Gram matrices of 4x4 patches of scikit-image's photographs, entries with a little noise where
-there are too few. FAISS's flat indices and the blocked matrix product are timed on a part of the queries and scaled.
-Recall is the share of answers that are as near as the k-d tree's. ``--large`` times the k-d tree and FAISS's
-approximate index over that many entries mapped from a file, and what memory the tree takes.
+Entries and queries are Gram matrices of 4x4 patches of scikit-image's photographs, with a little noise added to
+entries if there are too few. FAISS's flat indices and the blocked matrix product are timed on a part of the queries
+and scaled. Recall is the share of results that are as near as the k-d tree's. ``--large`` times the k-d tree and
+FAISS's approximate index on that many entries mapped from a file, and measures the tree's memory.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from gramgan_cli.core.texture.patchdb.faiss_index import PROBES, FaissIndex
 from gramgan_cli.core.texture.patchdb.query import BoxIndex, TreeIndex
 
 PART = 256
-"""Queries that the slow ways are timed on."""
+"""Number of queries that slow methods are timed on."""
 
 
 def grams(count: int, seed: int) -> np.ndarray:
-    """(count, 6) float32: the upper triangles of the Gram matrices of random 4x4 patches."""
+    """Upper triangles (count, 6), float32, of the Gram matrices of random 4x4 patches."""
     rng = np.random.default_rng(seed)
     pictures = [skimage.data.astronaut(), skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()]
     parts = []
@@ -50,13 +50,13 @@ def grams(count: int, seed: int) -> np.ndarray:
 
 
 def blocked(entries: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-    """|q|^2 - 2 q.e + |e|^2 by one matrix product for each block of queries, in float64."""
+    """Brute force in float64: |q|^2 - 2 q.e + |e|^2 by one matrix product per block of queries."""
     squares = entries.square().sum(1)
     return torch.cat([(squares - 2 * part @ entries.T).argmin(1) for part in queries.split(64)])
 
 
 def excess(entries: np.ndarray, queries: np.ndarray, answer: np.ndarray) -> float:
-    """Greatest squared distance of an answer above that of float64 brute force, over some queries."""
+    """Largest excess of a result's squared distance over that of float64 brute force, on some queries."""
     worst = 0.0
     for query, found in zip(queries[::701].astype(np.float64), answer[::701], strict=False):
         distances = ((entries.astype(np.float64) - query) ** 2).sum(1)
@@ -65,7 +65,7 @@ def excess(entries: np.ndarray, queries: np.ndarray, answer: np.ndarray) -> floa
 
 
 def recall(entries: np.ndarray, queries: np.ndarray, answer: np.ndarray, exact: np.ndarray) -> float:
-    """Share of the answers that are no farther from their query than the exact ones are."""
+    """Share of results that are as near to their query as the exact ones."""
     found, best = (
         np.square(entries[which].astype(np.float64) - queries.astype(np.float64)).sum(1) for which in (answer, exact)
     )
@@ -73,7 +73,7 @@ def recall(entries: np.ndarray, queries: np.ndarray, answer: np.ndarray, exact: 
 
 
 def ways(entries: np.ndarray, queries: np.ndarray) -> dict[str, tuple[float, Callable[[np.ndarray], np.ndarray], int]]:
-    """Name -> (seconds to build, search, queries that it is timed on)."""
+    """Methods by name: (seconds to build, search function, number of queries to time)."""
     tensor = torch.from_numpy(entries)
     made: dict[str, tuple[float, Callable[[np.ndarray], np.ndarray], int]] = {}
     indices: dict[str, Any] = {}
@@ -116,7 +116,7 @@ def ways(entries: np.ndarray, queries: np.ndarray) -> dict[str, tuple[float, Cal
 
 
 def approximate(entries: torch.Tensor, queries: np.ndarray, exact: np.ndarray, probes: int) -> dict[str, float]:
-    """FAISS's approximate index that reads so many cells, beside the exact answers."""
+    """FAISS's approximate index with a number of probed cells, compared with exact results."""
     start = time.perf_counter()
     index = FaissIndex(entries, approximate=True, probes=probes)
     built = time.perf_counter()
@@ -127,7 +127,7 @@ def approximate(entries: torch.Tensor, queries: np.ndarray, exact: np.ndarray, p
 
 
 def large(count: int, queries: np.ndarray) -> dict[str, Any]:
-    """The k-d tree and FAISS's approximate index over entries that lie in a file."""
+    """The k-d tree and FAISS's approximate index on entries mapped from a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "entries.npy"
         mapped = np.lib.format.open_memmap(path, "w+", np.float32, (count, 6))

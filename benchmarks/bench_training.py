@@ -1,11 +1,11 @@
-"""Where a training step's time goes, and what loading its crops costs.
+"""Profile of training steps, and the cost of loading crops.
 
     python benchmarks/bench_training.py [--steps 5] [--json FILE]
 
 A content step (recipe psnr: Compact 64x16, batch 16, LR 32) and a GAN step (RRDBNet 64/6/32, batch 4, LR 32, all losses
-but VGG and texture, which bench_match.py measures) are profiled operation by operation, the content step beside its
-plain form (NCHW, Adam not fused; bench_gan_step.py does that for the GAN step). The loader is timed alone, on one
-thread, and in the loop, as the difference between the loop and steps on one batch.
+but VGG and texture, which bench_match.py measures) are profiled by operation. The content step is compared with a
+plain form (NCHW, unfused Adam; bench_gan_step.py does that for the GAN step). The loader is timed alone, on one thread,
+and in the loop, as the difference between the loop and steps on one batch.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def content(batch: Any) -> Callable[[], object]:
 
 
 def plain_content(batch: Any) -> Callable[[], object]:
-    """The same step as one would first write it."""
+    """A straightforward implementation of the same step."""
     generator = archs.build("compact", {}).train()
     adam = torch.optim.Adam(generator.parameters(), lr=1e-4, foreach=False)
     lr, hr = batch.lr.contiguous(), batch.hr.contiguous()

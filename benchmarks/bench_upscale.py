@@ -1,12 +1,11 @@
-"""Upscaling 256x256 with each backend, beside spandrel's eager run of the same weights, and what the CPU allows.
+"""Upscaling 256x256 with each backend, compared with spandrel's eager run of the same weights and the CPU's peak.
 
     python benchmarks/bench_upscale.py [--rounds 5] [--models compact rrdbnet] [--json FILE]
 
-Each run is a process of its own, so that peak memory is its own; the tools take turns, so that a machine whose speed
-drifts does so for all. Counted is what lies between the bytes of a PNG and the bytes of the enlarged PNG (spandrel's
-side decodes and encodes with Pillow), and the network alone. Every result is compared with torch's in fp32. Needs the
-extra `interop`; backends that are not installed are left out. RRDBNet-23 has random weights: speed does not depend on
-them.
+Each run has its own process, for its own peak memory. The tools take turns, so that drifts of the computer's speed
+affect all equally. Times are from the bytes of a PNG to the bytes of the upscaled PNG (spandrel's side uses Pillow to
+decode and encode), and of the network alone. Each result is compared with torch's in fp32. Needs the extra `interop`;
+backends that are not installed are skipped. RRDBNet-23 has random weights, on which speed does not depend.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ from common import Goal, keep, median_seconds, parser, write_photos
 
 SIDE = 256
 INNER = {"compact": 5, "rrdbnet": 1}
-"""Timed repetitions inside a process, after one that warms up."""
+"""Timed repetitions in a process, after a warm-up."""
 TOOLS = ("spandrel", "torch", "ncnn", "openvino", "onnx")
 
 
 def spandrel_run(weights: Path, picture: bytes) -> tuple[Callable[[], Any], Callable[[], bytes]]:
-    """The network alone, and from PNG to PNG, as a script with spandrel does it."""
+    """Time the network alone, and from PNG to PNG, like a script that uses spandrel."""
     import io
 
     import numpy as np
@@ -61,7 +60,7 @@ def spandrel_run(weights: Path, picture: bytes) -> tuple[Callable[[], Any], Call
 
 
 def gramgan_run(backend: str, weights: Path, picture: bytes) -> tuple[Callable[[], Any], Callable[[], bytes]]:
-    """The same with gramgan's parts."""
+    """Time the same with gramgan."""
     import io
 
     import numpy as np
@@ -95,7 +94,7 @@ def gramgan_run(backend: str, weights: Path, picture: bytes) -> tuple[Callable[[
 
 
 def child(tool: str, weights: Path, picture: Path, repetitions: int) -> dict[str, Any]:
-    """Time one tool on one file of weights, in this process."""
+    """Time one tool on one weights file, in this process."""
     data = picture.read_bytes()
     make = spandrel_run(weights, data) if tool == "spandrel" else gramgan_run(tool, weights, data)
     network, whole = make
@@ -115,14 +114,14 @@ def child(tool: str, weights: Path, picture: Path, repetitions: int) -> dict[str
 
 
 def whole_once(whole: Callable[[], bytes]) -> float:
-    """A large network is warm already."""
+    """Time one run from PNG to PNG; a large network is warm already."""
     began = time.perf_counter()
     whole()
     return time.perf_counter() - began
 
 
 def write_weights(folder: Path, models: list[str]) -> dict[str, Path]:
-    """The model clean and a random RRDBNet-23, in files that both tools read."""
+    """Write the model clean and a random RRDBNet-23 to files that both tools can read."""
     import torch
 
     from gramgan_cli.core import archs
@@ -143,7 +142,7 @@ def write_weights(folder: Path, models: list[str]) -> dict[str, Path]:
 
 
 def network_flops(weights: Path) -> float:
-    """Of one picture of SIDE x SIDE: two for each multiplication with a weight."""
+    """FLOPs for one picture of SIDE x SIDE: two per multiplication with a weight."""
     import torch
 
     from gramgan_cli.core.weights.load import load_model
@@ -246,7 +245,7 @@ def measure(rounds: int, models: list[str], wanted: list[str], path: Path | None
 
 
 def run_in_turn(tools: list[str], weights: Path, picture: Path, rounds: int, inner: int) -> dict[str, list[Any]]:
-    """What each tool's processes found."""
+    """Results of each tool's processes, which take turns."""
     found: dict[str, list[Any]] = {tool: [] for tool in tools}
     for _ in range(rounds):
         for tool in tools:

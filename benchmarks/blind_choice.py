@@ -1,12 +1,12 @@
-"""A blind left/right choice between two models, for eyes that trained neither.
+"""A blind left/right choice between two models, for viewers who trained neither.
 
     python benchmarks/blind_choice.py make --hr-dir HELD_OUT --first clean --second clean-gan --out choice
     python benchmarks/blind_choice.py score --out choice --answers answers.txt
 
-``make`` writes sheets of pairs (crops of held-out photos, reduced and enlarged again; which model is left is drawn
-by lot) and ``key.json``, which nobody opens before the answers are in. Crops are drawn from where the photo has
-texture, the same number from each photo. An answer is a line ``NUMBER L`` or ``NUMBER R``: the side that one would
-rather have as one's photo. ``score`` prints the second model's share with its 95 % interval (Wilson).
+``make`` writes sheets of pairs (crops of held-out photos, downscaled and upscaled again, with the models randomly left
+or right) and ``key.json``, which must not be opened before the answers are complete. Crops are taken from textured
+parts, the same number per photo. An answer is a line ``NUMBER L`` or ``NUMBER R``, for the preferred side. ``score``
+prints the second model's share with its 95 % interval (Wilson).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 SIDE, ENLARGED, PAIRS_A_ROW, ROWS, GAP = 160, 2, 2, 3, 12
 TEXTURED = 0.02
-"""Deviation of a crop, in [0, 1], from which it counts as having something to see."""
+"""Standard deviation of a crop, of values in [0, 1], from which it counts as textured."""
 
 
 def textured_crops(hr: NDArray[np.uint8], count: int, draw: np.random.Generator) -> list[tuple[int, int]]:
-    """Tops and lefts, multiples of 4."""
+    """(top, left) of textured crops, multiples of 4."""
     found: list[tuple[int, int]] = []
     for _ in range(10_000):
         top, left = (4 * int(draw.integers((side - SIDE) // 4 + 1)) for side in hr.shape[:2])
@@ -46,7 +46,7 @@ def textured_crops(hr: NDArray[np.uint8], count: int, draw: np.random.Generator)
 
 
 def make(arguments: argparse.Namespace) -> None:
-    """Sheets and key."""
+    """Write sheets and key."""
     draw = np.random.default_rng(arguments.seed)
     photos = list_pictures(arguments.hr_dir)
     models = [Upscaler(load_model(name), torch.device("cpu")) for name in (arguments.first, arguments.second)]
@@ -72,7 +72,7 @@ def make(arguments: argparse.Namespace) -> None:
 
 
 def draw_sheet(pairs: list[tuple[int, tuple[Image.Image, Image.Image]]]) -> Image.Image:
-    """Pairs with their numbers, pixels enlarged twice."""
+    """Draw numbered pairs, with pixels doubled."""
     cell = SIDE * ENLARGED
     width, height = 2 * cell + 4, cell + 26
     canvas = Image.new("RGB", (PAIRS_A_ROW * (width + GAP), ROWS * (height + GAP)), "white")
@@ -87,7 +87,7 @@ def draw_sheet(pairs: list[tuple[int, tuple[Image.Image, Image.Image]]]) -> Imag
 
 
 def score(arguments: argparse.Namespace) -> None:
-    """The second model's share."""
+    """Print the second model's share."""
     key = json.loads((arguments.out / "key.json").read_text(encoding="utf-8"))
     answers = dict(line.split() for line in arguments.answers.read_text(encoding="utf-8").splitlines() if line.strip())
     missing = key["second_is"].keys() - answers.keys()

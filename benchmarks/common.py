@@ -1,4 +1,4 @@
-"""What the benchmarks share: who ran them, on which photos, and results beside their goals, kept as JSON."""
+"""Common parts of the benchmarks: computer, photos, and results with their goals, saved as JSON."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ PACKAGES = ("torch", "ncnn", "openvino", "onnxruntime", "spandrel", "scipy", "fa
 
 @dataclass(frozen=True)
 class Goal:
-    """A measured value beside what it should be."""
+    """A measured value and its goal."""
 
     name: str
     value: float | None
-    """None: not measured."""
+    """The measured value; None if not measured."""
     sense: Literal[">=", "<="]
     goal: float
     required: float | None = None
@@ -50,14 +50,14 @@ class Goal:
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """With the options that every benchmark has."""
+    """Argument parser with the options of all benchmarks."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--json", type=Path, help="where the result goes; default: benchmarks/results/NAME.json")
     return made
 
 
 def cpu_name() -> str:
-    """The processor as it names itself."""
+    """Model name of the processor."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text(encoding="utf-8").splitlines():
@@ -67,7 +67,7 @@ def cpu_name() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, system, versions, date; no names of hosts or folders."""
+    """Processor, cores, system, versions and date, without names of hosts or folders."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -86,7 +86,7 @@ def machine() -> dict[str, Any]:
 
 
 def keep(name: str, path: Path | None, rows: Any, goals: Sequence[Goal]) -> None:
-    """Print the goals and write everything."""
+    """Print the goals and write all results."""
     for goal in goals:
         print(goal.line())
     path = path or RESULTS / f"{name}.json"
@@ -96,20 +96,20 @@ def keep(name: str, path: Path | None, rows: Any, goals: Sequence[Goal]) -> None
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Of one call."""
+    """Seconds of one call."""
     began = time.perf_counter()
     run()
     return time.perf_counter() - began
 
 
 def median_seconds(run: Callable[[], object], repetitions: int) -> float:
-    """After one call that warms up."""
+    """Median seconds of several calls, after a warm-up."""
     run()
     return statistics.median(seconds(run) for _ in range(repetitions))
 
 
 def write_photos(folder: Path, count: int, size: tuple[int, int], suffix: str = ".jpg") -> list[Path]:
-    """Photos of (width, height) made of scikit-image's examples: windows of them, enlarged, one unlike the other."""
+    """Write different photos of (width, height), made from upscaled windows of scikit-image's examples."""
     import numpy as np
     import skimage.data
     from PIL import Image
@@ -129,7 +129,7 @@ def write_photos(folder: Path, count: int, size: tuple[int, int], suffix: str = 
 
 
 def write_bank(folder: Path) -> Path:
-    """A texture bank of such photos."""
+    """Write a texture bank of such photos."""
     from gramgan_cli.engines.data.bank import build_bank
 
     photos = folder / "photos"

@@ -1,11 +1,11 @@
-"""Which texture loss, if any, brings a generator's texture closer to real texture? A comparison from one start.
+"""Comparison of texture losses, trained from the same weights, by how close they bring SR's texture to real texture.
 
     python benchmarks/compare_texture.py --hr-dir TRAIN --valid-dir VALID --out FOLDER [--steps 500] [--seeds 0 1]
 
-Builds a bank per patch size, trains every variant with every seed by `gramgan train` from the embedded model clean, and
-measures the held-out photos: distance of mean-removed Grams at patch sizes 4, 8 and 16, distance of spectra, Y-PSNR
-(docs/metrics.md defines them). Prints, per variant, the mean and the paired difference per image from the variant
-without texture loss, with its standard error over the images. What is finished is not done again.
+Builds a bank per patch size, trains each variant with each seed by `gramgan train` from the embedded model clean, and
+measures held-out photos: distance of mean-removed Grams at patch sizes 4, 8 and 16, distance of spectra, Y-PSNR
+(defined in docs/metrics.md). Prints, per variant, the mean and the paired difference per image from the variant
+without texture loss, with its standard error over the images. Finished parts are not repeated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     "dense centred": {"texture.patches": "dense", "texture.centered": "true"},
     "random:64": {"texture.patches": "random:64", "texture.centered": "false"},
 }
-"""Name -> what differs from the recipe `gramgan`."""
+"""Changes to the recipe `gramgan`, by name of the variant."""
 
 COMMON = {
     "loss.perceptual": "0",
@@ -46,18 +46,18 @@ COMMON = {
     "optimizer.ema": "0.99",
 }
 SIDE = 96
-"""Of the grid's crops in pixels; they are shown twice as large."""
+"""Side of the grid's crops in pixels; shown at twice the size."""
 
 METRICS = ("gram 4", "gram 8", "gram 16", "spectrum", "psnr")
 
 
 def gramgan(*words: object) -> None:
-    """Run one command of the toolkit, its progress on our stderr."""
+    """Run one gramgan command, with its progress on this process's stderr."""
     subprocess.run([sys.executable, "-m", "gramgan_cli", *map(str, words)], check=True)
 
 
 def train(name: str, seed: int, options: argparse.Namespace) -> Path:
-    """Train a variant, unless it is trained; its weights."""
+    """Train a variant, unless done already; return its weights."""
     settings = COMMON | VARIANTS[name]
     size = settings.get("texture.patch_size", "4")
     bank = options.out / f"bank{size}.safetensors"
@@ -78,7 +78,7 @@ def train(name: str, seed: int, options: argparse.Namespace) -> Path:
 
 
 def measure(weights: Path, valid: Path) -> dict[str, dict[str, float]]:
-    """Every metric of every held-out photo."""
+    """All metrics of each held-out photo."""
     upscaler = Upscaler(load_model(str(weights)), torch.device("cpu"))
     rows = {}
     for path in list_pictures(valid):
@@ -90,7 +90,7 @@ def measure(weights: Path, valid: Path) -> dict[str, dict[str, float]]:
 
 
 def table(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
-    """Markdown: mean, and paired difference from the variant without texture loss +- its standard error."""
+    """Markdown table: mean, and paired difference from the variant without texture loss +- its standard error."""
     lines = ["| variant | " + " | ".join(METRICS) + " |", "|---" * (len(METRICS) + 1) + "|"]
 
     def values(name: str, metric: str) -> np.ndarray:
@@ -111,7 +111,7 @@ def table(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
 
 
 def grid(options: argparse.Namespace) -> Image.Image:
-    """Crops of photos, enlarged: a row per photo; bicubic, every variant of the first seed, HR."""
+    """Grid of zoomed crops with a row per photo: bicubic, each variant of the first seed, HR."""
     rows = []
     for path in options.pictures:
         hr = crop_to_multiple(read_rgb(path), 4)
@@ -126,7 +126,7 @@ def grid(options: argparse.Namespace) -> Image.Image:
 
 
 def main() -> None:
-    """Train, measure, print; the figures are kept in ``results.json``."""
+    """Train, measure and print; results are saved in ``results.json``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hr-dir", type=Path, required=True)
     parser.add_argument("--valid-dir", type=Path, required=True)

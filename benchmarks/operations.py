@@ -1,4 +1,4 @@
-"""Where a training step's time goes, operation by operation, before (as one would first write it) and after."""
+"""Time of a training step by operation, in a plain and an optimised form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GROUPS = {
     "concatenation, copies": ("cat", "copy_", "clone", "contiguous"),
     "optimiser": ("_fused_adam_", "_foreach"),
 }
-"""Parts of a step by the beginnings of the operations' names. An Adam that is not fused falls under 'other'."""
+"""Prefixes of operations' names by part of a step. Unfused Adam falls under 'other'."""
 
 
 def part_of(operation: str) -> str:

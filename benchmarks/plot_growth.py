@@ -1,4 +1,4 @@
-"""Time and memory against size as a picture: python benchmarks/plot_growth.py RESULT.json docs/pictures/growth.png"""
+"""Plot time and memory by size: python benchmarks/plot_growth.py RESULT.json docs/pictures/growth.png"""
 
 from __future__ import annotations
 

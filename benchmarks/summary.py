@@ -1,4 +1,4 @@
-"""Every goal of the kept results in one list: python benchmarks/summary.py"""
+"""List the goals of all saved results: python benchmarks/summary.py"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Install the built wheel into an empty environment and run it; the gigabytes of dependencies are borrowed.
+"""Install the built wheel into an empty environment and run it, with dependencies from this environment.
 
 Run by ``make package`` with the development environment's Python: ``python tools/check_wheel.py dist``. The new
-environment has nothing of its own but the wheel. A ``.pth`` file lets it see the packages that this environment has
-installed, so that torch is not installed twice; this checkout, installed here as editable, is not seen through it.
+environment contains only the wheel. A ``.pth`` file gives it access to the packages of this environment, so that torch
+is not installed twice; this checkout's editable installation is not visible through it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import zipfile
 from pathlib import Path
 
 LARGEST_WHEEL = 8_000_000
-"""Bytes. The embedded models are most of it."""
+"""Largest wheel in bytes; most of it is the embedded models."""
 
 
 def main() -> None:
-    """Check the one wheel in the folder that the command line names."""
+    """Check the only wheel in the folder given on the command line."""
     (wheel,) = Path(sys.argv[1]).resolve().glob("*.whl")
     check_content(wheel)
     with tempfile.TemporaryDirectory() as folder:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def check_content(wheel: Path) -> None:
-    """The wheel has the typing marker, the catalogue, the credits and the recipes, and no tests; and it is small."""
+    """Check that the wheel is small and has the typing marker, catalogue, credits and recipes, but no tests."""
     names = zipfile.ZipFile(wheel).namelist()
     for needed in ("gramgan_cli/py.typed", "gramgan_cli/weights/catalogue.toml", "gramgan_cli/weights/CREDITS.md"):
         assert needed in names, f"{needed} is missing from {wheel.name}"
@@ -50,7 +50,7 @@ def check_content(wheel: Path) -> None:
 
 
 def run(*command: str) -> str:
-    """The stripped stdout of a command that must succeed, run outside the checkout."""
+    """Run a command outside the checkout; return its stripped stdout. It must succeed."""
     with tempfile.TemporaryDirectory() as elsewhere:
         result = subprocess.run(command, capture_output=True, text=True, cwd=elsewhere, check=False)
     assert result.returncode == 0, f"{' '.join(command)} failed:\n{result.stdout}{result.stderr}"

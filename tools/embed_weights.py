@@ -30,11 +30,11 @@ from gramgan_cli.core.weights.mixing.interpolate import check_alike, interpolate
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "gramgan_cli" / "weights"
 LARGEST = 3_000_000
-"""Bytes of an embedded model."""
+"""Largest embedded model in bytes."""
 
 
 def measured(weights: Path, data: Path) -> dict[str, dict[str, float]]:
-    """Y-PSNR and SSIM on Set5 and Set14, as ``gramgan bench`` prints them."""
+    """Y-PSNR and SSIM on Set5 and Set14, measured like ``gramgan bench``."""
     words = ["bench", "Set5", "Set14", "--data-dir", str(data), "--model", str(weights), "--json"]
     done = subprocess.run([sys.executable, "-m", "gramgan_cli", *words], check=True, capture_output=True, text=True)
     rows = json.loads(done.stdout)["results"]
@@ -52,7 +52,7 @@ def carried(
 
 
 def entry(file: Path, name: str) -> str:
-    """What the catalogue says of a file that only the repository carries."""
+    """Catalogue entry of a file that is only in the repository."""
     content, header = file.read_bytes(), read_header(file)
     parameters = archs.parameter_count(archs.build(header.arch, header.hyperparameters))
     return (

@@ -24,7 +24,7 @@ from gramgan_cli.core.weights.header import read_weights, save_weights
 
 
 def grown(weights: Mapping[str, Tensor], nf: int, after: Collection[int]) -> dict[str, Tensor]:
-    """Weights of Compact of nf channels, deeper by len(after), with the output of these.
+    """Weights of a Compact network with nf channels, deeper by len(after), with the same output as ``weights``.
 
     Convolution i of the network (0 is its first) is ``body.2i``, its PReLU ``body.2i+1``.
     """
@@ -46,16 +46,16 @@ def grown(weights: Mapping[str, Tensor], nf: int, after: Collection[int]) -> dic
 
 
 def shared(slopes: Tensor) -> tuple[Tensor, Tensor]:
-    """Slopes of two PReLUs in a row that do what one of these slopes does.
+    """Slopes of two consecutive PReLUs that are equivalent to one with the given slopes.
 
-    The first is at least 0 and leaves the sign, so the second sees what the first has bent: sqrt|a| and a / sqrt|a|.
+    The first is at least 0 and keeps the sign, so both act on the same values: sqrt|a| and a / sqrt|a|.
     """
     root = slopes.abs().sqrt()
     return root, torch.copysign(root, slopes)
 
 
 def main() -> None:
-    """Read, grow, write; the header says which convolutions came in."""
+    """Read, grow and write weights; the header records the added convolutions."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path)
     parser.add_argument("result", type=Path)

@@ -1,8 +1,8 @@
-"""Write docs/cli.md: every command with its arguments and options, from the commands themselves.
+"""Write docs/cli.md: all commands with their arguments and options, generated from the code.
 
     python tools/make_cli_reference.py [--check]
 
-``--check`` writes nothing and fails where the file is not what would be written.
+``--check`` writes nothing and fails if the file is out of date.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Made from the commands by `python tools/make_cli_reference.py`; `gramgan COMMAND
 
 
 def plain(text: str) -> str:
-    """Help text without rich's markup, as Markdown on one line."""
+    """Help text without rich markup, as Markdown on one line."""
     text = re.sub(r"(?<!\\)\[/?[a-z][a-z ]*\]", "", text).replace("\\[", "[")
     return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<")
 
 
 def paragraphs(text: str) -> str:
-    """A command's description, its paragraphs kept; examples, which are bold, in a block."""
+    """A command's description in paragraphs, with its bold examples in a code block."""
     parts = text.strip().split("\n\n")
     examples = [match and match[1] for match in (re.fullmatch(r"\s*\[bold\](.*)\[/bold\]\s*", part) for part in parts)]
     lines = []
@@ -54,16 +54,16 @@ class Command:
     """A command or a group of commands."""
 
     words: list[str]
-    """How it is called, such as ['gramgan', 'models', 'list']."""
+    """Words of the call, such as ['gramgan', 'models', 'list']."""
     help: str
     function: Callable[..., Any] | None
-    """Its parameters are the arguments and options."""
+    """Function whose parameters are the arguments and options; None for a group."""
     children: list[list[str]]
-    """The words of what is in a group."""
+    """Words of the commands in a group."""
 
 
 def commands(group: typer.Typer, words: list[str]) -> Iterator[Command]:
-    """The group itself, then every command below it, in the order of the help."""
+    """Yield the group, then all commands in it, in the order of the help."""
     callback = group.registered_callback.callback if group.registered_callback else None
     below: list[Command] = []
     for info in group.registered_commands:
@@ -83,7 +83,7 @@ def commands(group: typer.Typer, words: list[str]) -> Iterator[Command]:
 
 
 def value_of(kind: Any, info: OptionInfo) -> str:
-    """What an option takes: its metavar, its choices, or its type. Nothing for a switch."""
+    """Value of an option: its metavar, choices or type; empty for a switch."""
     if info.metavar:
         return info.metavar
     members = [one for one in get_args(kind) if one is not type(None)] if is_union(kind) else [kind]
@@ -99,12 +99,12 @@ def value_of(kind: Any, info: OptionInfo) -> str:
 
 
 def is_union(kind: Any) -> bool:
-    """Whether a type is ``A | B``."""
+    """Whether a type is a union ``A | B``."""
     return get_origin(kind) in (Union, types.UnionType)
 
 
 def default_of(info: OptionInfo | ArgumentInfo, default: Any) -> str:
-    """The default, where it says something."""
+    """Default of an option for display; empty if there is none."""
     if isinstance(info.show_default, str):
         return info.show_default
     if isinstance(default, Enum):
@@ -113,12 +113,12 @@ def default_of(info: OptionInfo | ArgumentInfo, default: Any) -> str:
 
 
 def row(name: str, kind: Any, info: OptionInfo | ArgumentInfo, default: Any) -> str:
-    """One line of a table."""
+    """One row of a table."""
     if isinstance(info, ArgumentInfo):
         names = f"`{info.metavar or name.upper()}`"
     else:
         value = value_of(kind, info)
-        # What stands first in Option(...) is its default outside of Annotated, and a name inside.
+        # The first argument of Option(...) is a name inside Annotated, and the default outside.
         given = [one for one in (info.default, *(info.param_decls or ())) if isinstance(one, str)]
         names = ", ".join(f"`{one}`" for one in given or [f"--{name.replace('_', '-')}"])
         names += f" `{value}`" if value else ""
@@ -130,7 +130,7 @@ def row(name: str, kind: Any, info: OptionInfo | ArgumentInfo, default: Any) -> 
 
 
 def rows(function: Callable[..., Any]) -> Iterator[str]:
-    """The lines of a command's arguments and options."""
+    """Table rows of a command's arguments and options."""
     hints = get_type_hints(function, include_extras=True)
     for name, parameter in inspect.signature(function).parameters.items():
         kind, *extras = get_args(hints[name])
@@ -140,7 +140,7 @@ def rows(function: Callable[..., Any]) -> Iterator[str]:
 
 
 def section(command: Command) -> str:
-    """One command."""
+    """Section of one command."""
     parts = [f"## {' '.join(command.words)}", paragraphs(command.help)]
     lines = list(rows(command.function)) if command.function else []
     if lines:
@@ -156,7 +156,7 @@ def reference() -> str:
 
 
 def main() -> None:
-    """Write the file, or compare it."""
+    """Write or check the file."""
     text = reference()
     if "--check" not in sys.argv:
         TARGET.write_text(text, encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Draw the pictures of the README and of the models' cards: crops of the example photos, reduced and enlarged again.
+"""Draw the pictures of the README and the model cards: crops of example photos, downscaled and upscaled again.
 
-Run by ``make gallery``. Columns: MATLAB's bicubic, models, the original. For ``photo`` and ``photo-gan`` the photos are
-reduced as the recipe ``photo`` does it at medium severity, for the others by MATLAB's bicubic. One picture shows
-the square of weights: a damaged crop at five amounts of ``--denoise`` and five of ``--style``.
+Run by ``make gallery``. Columns: MATLAB bicubic, models, the original. For ``photo`` and ``photo-gan``, the photos are
+degraded by the recipe ``photo`` at medium severity; for the others, downscaled by MATLAB's bicubic. One picture shows
+the square of weights: a degraded crop at five amounts of ``--denoise`` and five of ``--style``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CROPS = (
     ("brick.png", 200, 200),
     ("grass.png", 200, 200),
 )
-"""Photo, and left and top of its crop, in pixels of the original."""
+"""Photos, with left and top of the crop in pixels of the original."""
 
 SIDE = 88
 ENLARGED = 3
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def draw_square() -> Image.Image:
-    """The first crop, damaged: denoise from top to bottom, style from left to right."""
+    """Draw the first crop, degraded: denoise from top to bottom, style from left to right."""
     file, left, top = CROPS[0]
     photo = crop_to_multiple(np.asarray(Image.open(ROOT / "examples" / file).convert("RGB")), 4)
     lr, cell = reduced(photo, file), SIDE * SQUARE
@@ -91,7 +91,7 @@ def draw_square() -> Image.Image:
 
 
 def draw(sheet: Sheet) -> Image.Image:
-    """The crops in rows, what is made of them in columns."""
+    """Draw a sheet with crops in rows and versions in columns."""
     titles = ("bicubic", *sheet.models, "original")
     networks = [Upscaler(load_model(name), torch.device("cpu"), 0) for name in sheet.models]
     cell = SIDE * ENLARGED
@@ -108,13 +108,13 @@ def draw(sheet: Sheet) -> Image.Image:
 
 
 def reduced(photo: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    """A photo reduced as those are that people have."""
+    """A photo, downscaled and degraded like users' photos."""
     strength = replace(load_recipe("photo").degradation, severity=LEVELS["medium"])
     return degrade(photo, 4, strength, picture_draw(name, SEED))
 
 
 def crop(picture: NDArray[np.uint8], left: int, top: int, times: int = ENLARGED) -> Image.Image:
-    """The square at (left, top), its pixels enlarged as squares so that each can be seen."""
+    """The square at (left, top), zoomed by nearest neighbour."""
     square = Image.fromarray(picture[top : top + SIDE, left : left + SIDE])
     return square.resize((SIDE * times, SIDE * times), Image.Resampling.NEAREST)
 

@@ -23,11 +23,11 @@ from gramgan_cli.core.data.prepared import read_rgb
 
 SIDE, DRAWN = 352, 3
 WIDTH = SIDE * DRAWN
-"""Pixels of a picture's side, as it is saved and as it is drawn."""
+"""Side of a picture in pixels, as saved and as drawn."""
 PHOTOS = 70
-"""So many photos, drawn by lot, are kept in memory."""
+"""Number of randomly chosen photos kept in memory."""
 SMALLEST, LARGEST, EXPONENT = 6, 170, 1.3
-"""Radii of the leaves in pixels of the saved picture; the share of radii over r falls as r to the minus EXPONENT."""
+"""Radii of the leaves in pixels of the saved picture. The share of radii above r falls as r to the -EXPONENT."""
 FILTERS = (Image.Resampling.BOX, Image.Resampling.HAMMING, Image.Resampling.LANCZOS)
 
 Colour = tuple[int, int, int]
@@ -35,7 +35,7 @@ Point = tuple[float, float]
 
 
 def some_photos(rng: Generator, folders: list[Path]) -> list[Image.Image]:
-    """Photos enlarged at most 2.2 times, so that they too are sharp once the picture is reduced."""
+    """Photos upscaled by at most 2.2, so that they are sharp, too, once the picture is downscaled."""
     endings = {".jpg", ".jpeg", ".png"}
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.suffix.lower() in endings)
     photos = []
@@ -48,7 +48,7 @@ def some_photos(rng: Generator, folders: list[Path]) -> list[Image.Image]:
 
 
 def colour(rng: Generator) -> Colour:
-    """A muted colour or a grey; every fourth is dark, some of the others bright."""
+    """A muted colour or grey; one in four is dark, some of the others bright."""
     hues, grey = rng.random(3), rng.random()
     levels = hues * 0.6 + grey * 0.4 if rng.random() < 0.6 else np.full(3, grey) + rng.normal(0, 0.06, 3)
     if rng.random() < 0.25:
@@ -72,7 +72,7 @@ def outline(rng: Generator, x: float, y: float, radius: float) -> list[Point]:
 
 
 def blob(rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A circle with waves of two to six periods on it, pressed flat, to a third of its height at most."""
+    """A circle with waves of two to six periods, flattened to 35 to 100 % of its height."""
     angles = np.linspace(0, 2 * math.pi, 140, endpoint=False)
     radii = np.ones(140)
     for periods in range(2, 7):
@@ -82,7 +82,7 @@ def blob(rng: Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def turned(rng: Generator, across: np.ndarray, down: np.ndarray, centre: Point, radius: float) -> list[Point]:
-    """The corners turned by an angle drawn by lot, radius times as large, about the centre."""
+    """Corners rotated by a random angle and scaled by the radius, about the centre."""
     angle = rng.uniform(0, 6.3)
     cos, sin = math.cos(angle), math.sin(angle)
     x, y = centre
@@ -92,7 +92,7 @@ def turned(rng: Generator, across: np.ndarray, down: np.ndarray, centre: Point, 
 
 
 def piece(rng: Generator, photos: list[Image.Image], width: int, height: int) -> Image.Image:
-    """A piece of a photo, half of them with other contrast and brightness."""
+    """A piece of a photo; half of them with changed contrast and brightness."""
     photo = photos[rng.integers(len(photos))]
     if photo.width < width or photo.height < height:
         photo = photo.resize((max(width, photo.width), max(height, photo.height)), Image.Resampling.BICUBIC)
@@ -105,7 +105,7 @@ def piece(rng: Generator, photos: list[Image.Image], width: int, height: int) ->
 
 
 def stripes(rng: Generator, width: int, height: int) -> Image.Image:
-    """Two colours in stripes of 1.5 to 12 pixels of the saved picture, with soft edges or sharp ones."""
+    """Two colours in stripes of 1.5 to 12 pixels of the saved picture, with soft or sharp edges."""
     angle, period = rng.uniform(0, 6.3), rng.uniform(3, 24) * DRAWN
     down, across = np.mgrid[0:height, 0:width]
     wave = np.sin((across * math.cos(angle) + down * math.sin(angle)) * 2 * math.pi / period)
@@ -115,7 +115,7 @@ def stripes(rng: Generator, width: int, height: int) -> Image.Image:
 
 
 def lay(rng: Generator, picture: Image.Image, photos: list[Image.Image]) -> None:
-    """One leaf more: a plain one, a piece of a photo or stripes, some with a line along the outline."""
+    """Add one leaf: plain, a piece of a photo or stripes, some with an outline."""
     radius = DRAWN * min(LARGEST, SMALLEST * (1 - rng.random()) ** (-1 / EXPONENT))
     corners = outline(rng, *rng.uniform(0, WIDTH, 2), radius)
     draw, kind = ImageDraw.Draw(picture), rng.random()
@@ -146,7 +146,7 @@ def leaves(rng: Generator, photos: list[Image.Image]) -> Image.Image:
 
 
 def main() -> None:
-    """Read photos, write the pictures."""
+    """Read photos and write the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("photos", type=Path, nargs="+", help="folders of photos")

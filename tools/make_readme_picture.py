@@ -34,9 +34,9 @@ PHOTO = ROOT / "shared" / "data" / "valid" / "kitten.webp"
 PEER = "realesrgan-x4plus"
 SEED = 77
 LEFT, TOP, SIDE = 94, 50, 64
-"""The part that is shown, in pixels of the reduced photo."""
+"""The shown part, in pixels of the downscaled photo."""
 AROUND = 16
-"""Pixels that networks see around it."""
+"""Pixels around it that networks also see."""
 SCALE, GAP, TITLE = 4, 6, 30
 
 
@@ -61,18 +61,18 @@ def main() -> None:
 
 
 def damaged(photo: Path) -> NDArray[np.uint8]:
-    """The photo at a quarter of its size, a little blurred, noisy and compressed, as photos on the web are."""
+    """The photo at a quarter of its size, slightly blurred, noisy and compressed, like photos from the web."""
     pixels = crop_to_multiple(np.asarray(Image.open(photo).convert("RGB")), SCALE)
     return degrade(pixels, SCALE, load_recipe("photo-web").degradation, picture_draw(f"{photo.stem}.png", SEED))
 
 
 def enlarged(lr: NDArray[np.uint8], model: str) -> NDArray[np.uint8]:
-    """The window, four times as large."""
+    """The window, upscaled by four."""
     return np.asarray(Upscaler(load_model(model), torch.device("cpu"), 0).upscale(lr))
 
 
 def sheet(panels: dict[str, NDArray[np.uint8]]) -> Image.Image:
-    """The middles of the panels beside one another, each below its title."""
+    """Draw the panels' centres side by side, each below its title."""
     cell, edge = SIDE * SCALE, AROUND * SCALE
     canvas = Image.new("RGB", (len(panels) * (cell + GAP) - GAP, TITLE + cell), "white")
     for column, (title, picture) in enumerate(panels.items()):

@@ -1,8 +1,8 @@
-"""Make the pictures of the page in the browser that docs/ui.md shows: a desktop's window, and a phone's, dark.
+"""Take the screenshots of the web interface for docs/ui.md: a desktop window, and a dark phone window.
 
     python tools/make_screenshots.py
 
-Needs the extra [ui] and Chromium, as the tests of the page do, whose helpers it uses.
+Needs the extra [ui] and Chromium, and uses the helpers of the interface's tests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ READY = "document.querySelector('#after').complete && document.querySelector('#a
 
 
 def main() -> None:
-    """Open the page with two photos and take both pictures."""
+    """Open the page with two photos and take both screenshots."""
     with tempfile.TemporaryDirectory() as folder:
         photos = [Path(folder) / "coffee.jpg", Path(folder) / "old-photo.jpg"]
         for photo, example in zip(photos, ("coffee.png", "chelsea.png"), strict=True):

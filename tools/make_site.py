@@ -1,9 +1,9 @@
-"""Build the documentation's site into site/: strictly, so that a broken link or reference fails.
+"""Build the documentation site in site/, in strict mode, so that broken links and references are errors.
 
     python tools/make_site.py
 
-The pages in docs/ link to files of the repository (``../examples/...``), which the site does not hold. In the site
-these links lead to the repository on the web.
+Pages in docs/ link to files of the repository (``../examples/...``) that are not part of the site. In the site, these
+links lead to the repository on the web.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LINK = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?(\))")
 
 
 def with_links_to_the_repository(text: str, page: Path) -> str:
-    """The page's text, with links that leave docs/ as addresses of the repository."""
+    """The page's text, with links out of docs/ replaced by URLs of the repository."""
 
     def replaced(match: re.Match[str]) -> str:
         target = (page.parent / match[2]).resolve()
@@ -35,7 +35,7 @@ def with_links_to_the_repository(text: str, page: Path) -> str:
 
 
 def main() -> None:
-    """Copy the pages with their links changed, and build the site of them."""
+    """Copy the pages with changed links, and build the site."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(DOCS, SOURCE, ignore=shutil.ignore_patterns("*.py"))
     for page in DOCS.rglob("*.md"):

@@ -1,4 +1,4 @@
-// Talking to the server; failures come as Error with a sentence for the user.
+// Requests to the server; failures are thrown as Error with a message for the user.
 
 async function answer(response) {
   if (response.ok) return response;

@@ -1,4 +1,4 @@
-// The page: opening photos, choosing one, the settings of whole photos, the dialog with folders.
+// The page: opening and choosing photos, settings of whole photos, folder dialog.
 
 import { element, get, make, remove, say, send, upload } from "./api.js";
 import { current, fetchOptions, forget, prepare, show } from "./preview.js";
@@ -21,7 +21,7 @@ async function openFiles(files) {
   say(failed.join(" "), failed.length > 0);
 }
 
-// Called with every look at the server: another tab may have opened or closed a photo.
+// Called with each poll of the server, since another tab may have opened or closed a photo.
 function listPhotos(now) {
   const same = now.map((photo) => photo.key).join() === photos.map((photo) => photo.key).join();
   photos = now;
@@ -90,7 +90,7 @@ function updateQuality() {
   element("quality").disabled = ["png", "tiff"].includes(element("format").value);
 }
 
-// ---- the dialog with folders
+// ---- folder dialog
 
 const dialog = element("folder");
 element("browse").addEventListener("click", () => {

@@ -1,9 +1,9 @@
-// The chosen part of the photo: its frame in the overview, and both pictures of it, kept up to date.
+// The chosen crop of the photo: its frame in the overview, and its two pictures.
 
 import { element, get, picture, say } from "./api.js";
 import { reset } from "./viewer.js";
 
-const PAUSE = 120; // milliseconds without a change before the server is asked
+const PAUSE = 120; // milliseconds without a change before a preview is requested
 const tab = Math.random().toString(36).slice(2);
 const overview = element("overview"), image = element("overview-image"), frame = element("frame");
 let photo = null, side = 192, number = 0, timer = 0, pending = new AbortController();
@@ -20,7 +20,7 @@ export async function prepare(options) {
   }
 }
 
-// Whether each photo of a run gets the amount that it looks to need; the knob then shows that of the photo in view.
+// Whether the amount is estimated per photo in a run; the knob then shows that of the current photo.
 function followPhoto() {
   const automatic = element("automatic").checked;
   element("denoise").disabled = automatic;
@@ -58,7 +58,7 @@ export function forget() {
   pending.abort();
 }
 
-// Every tab asks by its own numbers; the server leaves out what has been overtaken.
+// Each tab numbers its requests; the server skips outdated ones.
 function address(what) {
   const [x, y] = corners.get(photo.key);
   return `api/photos/${photo.key}/${what}?${new URLSearchParams({ x, y, tab, number, ...knobs() })}`;

@@ -1,9 +1,9 @@
-// The list of runs: progress, cancel, and what became of every photo.
+// The list of runs: progress, cancelling, and the result of each photo.
 
 import { element, get, make, remove, say, send } from "./api.js";
 import { settings } from "./preview.js";
 
-const QUICK = 300, SLOW = 2000; // milliseconds between two looks, with and without a run at work
+const QUICK = 300, SLOW = 2000; // milliseconds between polls, with and without a run at work
 const WORDS = { waiting: "waiting", working: "at work", done: "finished", failed: "failed", cancelled: "cancelled" };
 const drawn = new Map();
 let timer = 0, onPhotos = () => {};
@@ -48,7 +48,7 @@ export async function start(what) {
   }
 }
 
-// A run is drawn anew only when it has changed, so that focus and scroll positions stay.
+// A run is redrawn only if it has changed, to keep focus and scroll positions.
 function draw(runs) {
   element("runs-section").hidden = runs.length === 0;
   for (const [index, run] of runs.entries()) {

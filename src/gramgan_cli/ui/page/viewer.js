@@ -1,4 +1,4 @@
-// The stage with both pictures: divider, zoom and pan, by mouse, fingers and keys.
+// The view of both pictures: divider, zoom and pan, by mouse, touch and keys.
 
 import { element } from "./api.js";
 
