@@ -57,9 +57,9 @@ class UpscaleOptions:
     recursive: bool = False
     """Search subfolders."""
     overwrite: bool = False
-    """Replace results that exist."""
+    """Replace existing results."""
     skip_existing: bool = False
-    """Leave results that exist as they are."""
+    """Leave existing results unchanged."""
     allow_truncated: bool = False
     """Use the readable part of damaged files."""
 
