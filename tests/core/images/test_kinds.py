@@ -76,7 +76,7 @@ def test_unsupported_formats_are_identified_by_content(name, tmp_path):
     assert label in kind.label
     if label != "TGA":
         said = upscale_one(data, tmp_path, name).error
-        assert "of a kind that gramgan does not read" in said
+        assert "in a format that gramgan does not read" in said
         assert label in said
         assert "damaged" not in said
         assert "--allow-truncated" not in said
@@ -131,7 +131,7 @@ def test_a_jpeg_that_lacks_only_its_last_marker_opens(tmp_path):
         for cut in (1, 2):
             record = upscale_one(whole[:-cut], tmp_path, "a.jpg", overwrite=True)
             assert record.error is None
-            assert "last marker is missing" in record.warnings[0]
+            assert "end marker is missing" in record.warnings[0]
             assert np.array_equal(decoded(Path(record.output)), expected)
         assert "damaged or cut off" in upscale_one(whole[:-200], tmp_path, "b.jpg").error
 
@@ -144,7 +144,7 @@ def test_a_png_that_lacks_only_its_end_opens(depth, interlaced, tmp_path):
     for cut in (1, 5, 12):
         record = upscale_one(whole[:-cut], tmp_path, "a.png", overwrite=True)
         assert record.error is None
-        assert record.warnings == ["Its end is missing: its picture is whole, and what may have followed is not there."]
+        assert record.warnings == ["Its end is missing: its image is complete, but anything that followed is lost."]
         (found,) = open_photo(Path(record.output).read_bytes(), "x").decode()
         assert np.array_equal(found[::4, ::4], samples)
     within_its_text = whole[:-12] + chunk(b"tEXt", b"Title\0" + b"a" * 50)[:-30]
@@ -154,7 +154,7 @@ def test_a_png_that_lacks_only_its_end_opens(depth, interlaced, tmp_path):
 
 def test_a_gif_that_lacks_only_its_last_marker_opens():
     frames = [Image.fromarray(np.roll(scene(3), 4 * index, axis=1)) for index in range(3)]
-    for more, named in (([], "its picture can be read"), (frames[1:], "its 3 frames can be read")):
+    for more, named in (([], "its image can be read"), (frames[1:], "its 3 frames can be read")):
         whole = with_pillow(frames[0], "GIF", save_all=bool(more), append_images=more)
         assert whole[-1:] == b";"
         photo, complete = open_photo(whole[:-1], "a.gif"), open_photo(whole, "a.gif")
@@ -184,7 +184,7 @@ def test_an_heic_that_is_cut_off_says_so():
             list(open_photo(whole[:-cut], "a.heic").decode())
     behind = whole + struct.pack(">I4s", 4000, b"mdat") + bytes(90)  # where phones store depth maps and copies
     assert open_photo(behind, "a.heic").warnings == (
-        "It is cut off behind its main picture: what lay there is missing.",
+        "It is cut off after its main image: anything that followed is lost.",
     )
 
 
@@ -234,5 +234,5 @@ def test_folders_at_urls_report_unsupported_formats():
 def test_bitmaps_of_other_depths_and_compressions_are_not_called_damaged(at, value):
     data = bytearray(with_pillow(scene(3), "BMP"))
     data[at : at + 2] = value.to_bytes(2, "little")
-    with pytest.raises(ImageUnsupported, match="of a kind that gramgan does not read"):
+    with pytest.raises(ImageUnsupported, match="in a format that gramgan does not read"):
         open_photo(bytes(data), "x.bmp")

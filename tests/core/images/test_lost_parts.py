@@ -44,8 +44,8 @@ BESIDE_JPEG = {
         "the gain map",
     ),
     "manifest": (lambda: plain_jpeg(extra=segment(0xEB, MANIFEST)), "the C2PA manifest"),
-    "a second picture": (lambda: plain_jpeg() + plain_jpeg(), "1 more picture behind its end"),
-    "something behind": (lambda: plain_jpeg() + b"depth-map-of-my-own", "19 bytes behind its end"),
+    "a second picture": (lambda: plain_jpeg() + plain_jpeg(), "1 more image after its end"),
+    "something behind": (lambda: plain_jpeg() + b"depth-map-of-my-own", "19 bytes after its end"),
     "a private block": (lambda: plain_jpeg(extra=segment(0xE9, b"mine")), "the block APP9"),
 }
 
@@ -83,7 +83,7 @@ def test_every_comment_of_a_jpeg_is_kept_or_named(tmp_path):
     assert sorted(comments(Path(record.output).read_bytes())) == [b"first", b"second", b"third"]
     record = upscale_one(data, tmp_path, "a.jpg", format="png")
     assert Image.open(record.output).text["Comment"] == "first"
-    assert "further comments" in record.warnings[0]
+    assert "other comments" in record.warnings[0]
 
 
 def with_aspect(data: bytes, x: int, y: int) -> bytes:
@@ -115,7 +115,7 @@ def test_pixels_that_are_not_square_stay_so_or_are_named(form, tmp_path):
 )
 def test_what_lies_behind_the_end_of_a_png_is_named(behind, tmp_path):
     record = upscale_one(make_png(scene(3), 8, 2) + behind, tmp_path, "a.png")
-    assert record.warnings == [f"Left out of the result: {len(behind)} bytes behind its end."]
+    assert record.warnings == [f"Left out of the result: {len(behind)} bytes after its end."]
 
 
 def apng_with_still() -> bytes:
@@ -124,7 +124,7 @@ def apng_with_still() -> bytes:
 
 def test_the_frame_that_browsers_show_is_the_picture(tmp_path):
     record = upscale_one(apng_with_still(), tmp_path, "a.png")
-    assert "still picture" in record.warnings[0]
+    assert "still image" in record.warnings[0]
     with Image.open(record.output) as found:
         assert np.array_equal(np.asarray(found.convert("RGB"))[::4, ::4], 255 - scene(3))
 
@@ -187,7 +187,7 @@ def test_other_extensions_of_a_gif_are_named():
     photo = open_gif(gif_with(b"\x21\xff\x0bPRIVATE 1.0\x03abc\0"), "x", False)
     assert "'PRIVATE 1.0'" in photo.warnings[0]
     photo = open_gif(gif_with(b"\x21\x01\x0c" + bytes(12) + b"\x02hi\0"), "x", False)
-    assert "text that is to be drawn" in photo.warnings[0]
+    assert "text to be drawn" in photo.warnings[0]
 
 
 def test_a_private_chunk_of_webp_is_named(tmp_path):

@@ -133,7 +133,7 @@ def test_a_still_picture_outside_the_animation_is_not_a_frame(tmp_path):
     data = make_apng(frames, 8, 2, [(1, 10), (2, 10), (3, 10)], still=True)
     record = upscale_one(data, tmp_path, "a.png")
     assert record.frames == 3
-    assert record.warnings == ["The still picture for programs that show no animation was left out."]
+    assert record.warnings == ["The still image for programs that can't show animations was left out."]
     found = frames_of(Path(record.output).read_bytes())
     for index, (frame, *_) in enumerate(frames):
         assert np.array_equal(found[index, ::4, ::4, :3], frame)
@@ -208,7 +208,7 @@ def test_an_animation_of_one_frame_is_a_still_picture(form, tmp_path):
 
 def test_a_frame_outside_the_picture_is_refused():
     frames = [(scene(3), 0, 0, 0, 0), (scene(3), 1, 0, 0, 0)]
-    with pytest.raises(Exception, match="lies outside the picture"):
+    with pytest.raises(Exception, match="extends outside the image"):
         open_photo(make_apng(frames, 8, 2, [(1, 10)] * 2), "x")
 
 
@@ -234,15 +234,15 @@ def test_frames_out_of_order_are_an_error_and_those_before_can_be_had(change, st
         "drop": [frames[0], frames[1], frames[3]],
     }[change]
     broken = b"\0\0\0\x1afcTL".join([head, *changed]) + end
-    with pytest.raises(ImageDamaged, match=r"the frames of its animation are not in order.*allow.truncated"):
+    with pytest.raises(ImageDamaged, match=r"the frames of its animation are out of order.*allow.truncated"):
         open_photo(broken, "a.png")
     assert frames_and_warnings(data) == (4, STILL if still else "")
     count, warnings = frames_and_warnings(broken, allow_truncated=True)
     assert count == 2
-    assert "Its animation announces 4 frames, and 2 can be read." in warnings
+    assert "Its animation declares 4 frames, but 2 can be read." in warnings
 
 
-STILL = "The still picture for programs that show no animation was left out."
+STILL = "The still image for programs that can't show animations was left out."
 
 
 @pytest.mark.parametrize(("deep", "colour"), [(8, 2), (8, 6), (16, 6)])
@@ -254,7 +254,7 @@ def test_an_animation_that_is_cut_off_keeps_its_whole_frames(deep, colour):
     with pytest.raises(ImageDamaged, match="the file ends early"):
         open_photo(cut, "a.png")
     photo = open_photo(cut, "a.png", allow_truncated=True)
-    assert "Its animation announces 4 frames, and 2 can be read." in photo.warnings
+    assert "Its animation declares 4 frames, but 2 can be read." in photo.warnings
     for found, (wanted, *_) in zip(photo.decode(), frames[:2], strict=True):
         assert np.array_equal(found[..., :3][wanted[..., -1] > 0], wanted[..., :3][wanted[..., -1] > 0])
 
@@ -266,18 +266,18 @@ def test_an_animation_that_says_another_number_of_frames_is_named():
         other = data.replace(chunk(b"acTL", control), chunk(b"acTL", struct.pack(">II", announced, 5)))
         count, warnings = frames_and_warnings(other)
         assert count == 4
-        assert f"announces {announced} frames, and 4 can be read." in warnings
+        assert f"declares {announced} frames, but 4 can be read." in warnings
 
 
 def test_an_animation_whose_control_comes_too_late_is_named():
     data = make_apng(MOVING, 8, 2, [(1, 10)] * 4, still=True)
     control = chunk(b"acTL", struct.pack(">II", 4, 5))
     late = data.replace(control, b"").replace(b"\0\0\0\x1afcTL", control + b"\0\0\0\x1afcTL", 1)
-    assert frames_and_warnings(late) == (1, "Its animation of 4 frames is damaged: only its still picture was used.")
+    assert frames_and_warnings(late) == (1, "Its animation of 4 frames is damaged: only its still image was used.")
 
 
 def test_a_png_without_image_data_is_reported_as_such():
     data = make_apng(MOVING, 8, 2, [(1, 10)] * 4)
     start, end = data.index(b"IDAT") - 4, data.index(b"\0\0\0\x1afcTL", data.index(b"IDAT"))
-    with pytest.raises(ImageDamaged, match="it has no picture data"):
+    with pytest.raises(ImageDamaged, match="it has no image data"):
         open_photo(data[:start] + data[end:], "a.png")

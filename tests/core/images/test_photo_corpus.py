@@ -120,7 +120,7 @@ def test_kinds_that_are_not_read_are_named(tmp_path):
         ("a.jxl", moving, "animated JPEG XL"),
         ("b.tif", lab, "Lab, 3 samples of 16 bits"),
         ("c.tif", signed, "int16"),
-        ("d.jpg", twelve, "JPEG, samples of 12 bits"),
+        ("d.jpg", twelve, "JPEG with 12-bit samples"),
     ):
         error = upscale_one(data, tmp_path, name).error
         assert said in error
@@ -157,7 +157,7 @@ def test_every_written_format_holds_every_kind_of_channels(form, channels, tmp_p
     found = np.asarray(Image.open(record.output).convert("RGBA")).astype(float)[::4, ::4]
     before = np.asarray(Image.open(tmp_path / "a.png").convert("RGBA")).astype(float)
     if form == "jpg" and channels in (2, 4):
-        assert any("Transparency was laid on white" in warning for warning in record.warnings)
+        assert any("Transparency was replaced by white" in warning for warning in record.warnings)
         alpha = before[:, :, 3:] / 255
         before = np.concatenate((before[:, :, :3] * alpha + 255 * (1 - alpha), np.full_like(alpha, 255)), axis=2)
         tolerance = 6

@@ -98,8 +98,8 @@ def test_error_messages_have_no_internal_text():
     ("data", "said"),
     [
         (b"", "is empty (zero bytes)"),
-        (b"just some text, not a picture at all\n" * 40, "is not a picture that gramgan reads"),
-        (b"%PDF-1.7\n" + bytes(500), "is not a picture that gramgan reads"),
+        (b"just some text, not a picture at all\n" * 40, "is not an image that gramgan can read"),
+        (b"%PDF-1.7\n" + bytes(500), "is not an image that gramgan can read"),
         (b"\x89PNG\r\n\x1a\n", "damaged"),
         (b"\xff\xd8\xff\xe0", "damaged"),
         (b"RIFF\x10\0\0\0WEBPVP8 ", "damaged"),

@@ -335,14 +335,14 @@ def test_all_that_jpeg_spreads_over_segments_goes_along(tmp_path):
         assert found.count(body) == 1
     record = upscale_one(data, tmp_path, "a.jpg", format="webp")
     assert "IPTC" in record.warnings[0]
-    assert "extension of its XMP" in record.warnings[0]
+    assert "extended XMP" in record.warnings[0]
 
 
 def test_other_pictures_inside_a_photo_are_named(tmp_path):
     file = io.BytesIO()
     Image.fromarray(scene(3)).save(file, "MPO", save_all=True, append_images=[Image.fromarray(255 - scene(3))])
     record = upscale_one(file.getvalue(), tmp_path, "a.jpg")
-    assert record.warnings == ["Of 2 pictures inside the file, only the main one was enlarged."]
+    assert record.warnings == ["The file contains 2 images: only the main one was enlarged."]
     assert Path(record.output).name == "a_x4.jpg"
 
 

@@ -59,7 +59,7 @@ def test_integers_of_every_depth(bits, order, white_is_zero):
 def test_samples_that_are_not_read_are_refused_by_name(bits, kind, tmp_path):
     raw = bytes(WIDTH * HEIGHT * bits // 8)
     said = upscale_one(tiff_of(raw, bits, kind), tmp_path, "a.tif").error
-    assert "of a kind that gramgan does not read" in said
+    assert "in a format that gramgan does not read" in said
     assert str(bits) in said
     assert "damaged" not in said
 

@@ -299,7 +299,7 @@ def test_floats_to_png_become_16_bit(tmp_path):
     found = decoded(Path(record.output))
     assert found.dtype == np.uint16
     assert np.abs(found[::4, ::4] - scene(3, np.float32) * 65535.0).max() <= 0.51
-    assert record.warnings == ["Floating point samples were reduced to 16-bit: PNG holds no more."]
+    assert record.warnings == ["Floating point samples were reduced to 16-bit: PNG can't store more."]
 
 
 def test_memory_does_not_grow_with_the_result(tmp_path):

@@ -37,8 +37,8 @@ def float_bands(
     if mask is None:
         return bands
     on_warning(
-        f"{100 * mask.mean():.2g}% of its values are no data (not finite, declared, or far from all others): "
-        "they stay as they are."
+        f"{100 * mask.mean():.2g}% of its values are no data (not finite, declared, or far from all others) "
+        "and were kept unchanged."
     )
     return restored(bands, image, mask, size)
 

@@ -54,35 +54,35 @@ _READ = (
     ("bmp", rb"BM|[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
 )
 
-RAW = "camera raw picture"
+RAW = "camera raw image"
 DEVELOP_RAW = "Develop it first, for example with darktable or RawTherapee."
 
 _NOT_READ = (
     ("raw", RAW, rb"II\*\0....CR\x02|FUJIFILMCCD-RAW|IIR[OS]\x08\0|MMOR|IIU\0|FOVb|\0MRM|....ftypcrx "),
     ("psd", "Photoshop document", rb"8BPS\0[\x01\x02]"),
-    ("jp2", "JPEG 2000 picture", rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
-    ("jxr", "JPEG XR picture", rb"II\xbc"),
-    ("exr", "OpenEXR picture", rb"v/1\x01"),
-    ("hdr", "Radiance picture", rb"#\?(RADIANCE|RGBE)"),
+    ("jp2", "JPEG 2000 image", rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
+    ("jxr", "JPEG XR image", rb"II\xbc"),
+    ("exr", "OpenEXR image", rb"v/1\x01"),
+    ("hdr", "Radiance image", rb"#\?(RADIANCE|RGBE)"),
     ("dds", "DirectDraw texture", rb"DDS "),
     ("ico", "icon", rb"\0\0[\x01\x02]\0[\x01-\xff]\0|icns"),
     ("xcf", "GIMP document", rb"gimp xcf "),
     ("eps", "PostScript document", rb"%!PS|\xc5\xd0\xd3\xc6"),
     ("svg", "SVG drawing", rb"\s*(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]"),
-    ("qoi", "QOI picture", rb"qoif"),
-    ("pam", "PAM picture", rb"P7\n"),
-    ("pfm", "PFM picture with colours", rb"PF\s"),
-    ("fits", "FITS picture", rb"SIMPLE  ="),
-    ("dicom", "DICOM picture", rb".{128}DICM"),
-    ("sgi", "SGI picture", rb"\x01\xda[\0\x01][\x01\x02]"),
-    ("sun", "Sun raster picture", rb"\x59\xa6\x6a\x95"),
-    ("pcx", "PCX picture", rb"\x0a[\0\x02-\x05]\x01[\x01\x02\x04\x08]"),
-    ("flif", "FLIF picture", rb"FLIF"),
-    ("bpg", "BPG picture", rb"BPG\xfb"),
-    ("ff", "farbfeld picture", rb"farbfeld"),
+    ("qoi", "QOI image", rb"qoif"),
+    ("pam", "PAM image", rb"P7\n"),
+    ("pfm", "colour PFM image", rb"PF\s"),
+    ("fits", "FITS image", rb"SIMPLE  ="),
+    ("dicom", "DICOM image", rb".{128}DICM"),
+    ("sgi", "SGI image", rb"\x01\xda[\0\x01][\x01\x02]"),
+    ("sun", "Sun raster image", rb"\x59\xa6\x6a\x95"),
+    ("pcx", "PCX image", rb"\x0a[\0\x02-\x05]\x01[\x01\x02\x04\x08]"),
+    ("flif", "FLIF image", rb"FLIF"),
+    ("bpg", "BPG image", rb"BPG\xfb"),
+    ("ff", "farbfeld image", rb"farbfeld"),
     ("djvu", "DjVu document", rb"AT&TFORM"),
     ("wmf", "Windows metafile", rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF"),
-    ("xpm", "XPM picture", rb"/\* XPM \*/"),
+    ("xpm", "XPM image", rb"/\* XPM \*/"),
 )
 """(name, label, pattern of the first bytes) of known formats that can't be read."""
 
@@ -166,7 +166,7 @@ def kind_of(path: Path) -> Kind | None:
     if suffix in _RAW_SUFFIXES and (kind is None or kind.name == "tiff"):
         return Kind("raw", RAW, read=False)
     if kind is None and suffix in _TGA_SUFFIXES:
-        return Kind("tga", "TGA picture", read=False)
+        return Kind("tga", "TGA image", read=False)
     return kind
 
 
@@ -176,6 +176,6 @@ def kind_by_suffix(suffix: str) -> Kind | None:
     if suffix in _RAW_SUFFIXES:
         return Kind("raw", RAW, read=False)
     if suffix in _TGA_SUFFIXES:
-        return Kind("tga", "TGA picture", read=False)
+        return Kind("tga", "TGA image", read=False)
     labels = {name: label for name, label, _ in _NOT_READ}
     return Kind(_SUFFIXES[suffix], labels[_SUFFIXES[suffix]], read=False) if suffix in _SUFFIXES else None

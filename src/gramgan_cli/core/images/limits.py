@@ -19,14 +19,14 @@ LARGEST_TOTAL = 2_000_000_000
 UNQUESTIONED_TOTAL = 100_000_000
 """Total number of pixels up to which the file size is not checked."""
 
-IF_REAL = "If it is real, cut it into parts, or save it as an uncompressed TIFF."
+IF_REAL = "If the image is genuine, split it into parts, or save it as an uncompressed TIFF."
 
 
 def too_large(name: str) -> ImageTooLarge:
     """Return the error for an image of more than ``LARGEST_PIXELS``."""
     return ImageTooLarge(
-        f"{name} claims to have more than {LARGEST_PIXELS // 10**6} megapixels, so it is refused.",
-        "If it is real, cut it into parts.",
+        f"{name} declares more than {LARGEST_PIXELS // 10**6} megapixels, so gramgan refuses to open it.",
+        "If the image is genuine, split it into parts.",
     )
 
 
@@ -45,7 +45,8 @@ def check_size(name: str, width: int, height: int, byte_count: int) -> None:
     if pixels > LARGEST_PIXELS:
         raise too_large(name)
     if pixels > UNQUESTIONED_PIXELS and pixels > PIXELS_PER_BYTE * byte_count:
-        raise ImageTooLarge(f"{name} claims {width}x{height} pixels in {byte_count} bytes, so it is refused.", IF_REAL)
+        declared = f"{width}x{height} pixels in {byte_count} bytes"
+        raise ImageTooLarge(f"{name} declares {declared}, so gramgan refuses to open it.", IF_REAL)
 
 
 def check_total(name: str, pixels: int, byte_count: int) -> None:
@@ -60,8 +61,8 @@ def check_total(name: str, pixels: int, byte_count: int) -> None:
         ImageTooLarge: a limit is exceeded.
     """
     if pixels > LARGEST_TOTAL or (pixels > UNQUESTIONED_TOTAL and pixels > PIXELS_PER_BYTE * byte_count):
-        megapixels = round(pixels / 10**6)
+        declared = f"{round(pixels / 10**6)} megapixels over all frames in {byte_count} bytes"
         raise ImageTooLarge(
-            f"{name} claims frames of {megapixels} megapixels together in {byte_count} bytes, so it is refused.",
-            "If it is real, cut it into parts.",
+            f"{name} declares {declared}, so gramgan refuses to open it.",
+            "If the image is genuine, split it into parts.",
         )

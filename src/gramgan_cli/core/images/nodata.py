@@ -122,5 +122,5 @@ def declared_bands(
     if not gone.any():
         return enlarge(image)
     mask = np.broadcast_to(gone, image.shape)
-    on_warning(f"{100 * gone.mean():.2g}% of its pixels are declared to be no data: they stay as they are.")
+    on_warning(f"{100 * gone.mean():.2g}% of its pixels are declared as no data and were kept unchanged.")
     return restored(enlarge(filled(image, mask)), image, mask, size)

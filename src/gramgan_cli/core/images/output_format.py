@@ -78,9 +78,9 @@ def plan_target(
     )
     first, made = photo.frames[0], frames[0]
     if made.channels < first.channels:
-        notes.append(f"Transparency was laid on white: {form.label} has none.")
+        notes.append(f"Transparency was replaced by white: {form.label} does not support it.")
     if made.dtype != first.dtype:
-        notes.append(f"{_depth(first)} samples were reduced to {_depth(made)}: {form.label} holds no more.")
+        notes.append(f"{_depth(first)} samples were reduced to {_depth(made)}: {form.label} can't store more.")
     metadata, *further = (
         fitting(_updated(metadata, before, after, notes), photo.format, form, after.channels, notes)
         for metadata, before, after in zip((photo.metadata, *photo.further_pages), photo.frames, frames, strict=False)
@@ -102,17 +102,18 @@ def _check_fits(photo: Photo, form: Format, sizes: tuple[tuple[int, int], ...]) 
     for width, height in sizes:
         if max(width, height) > form.max_side:
             raise GramganError(
-                f"The result of {photo.name} would have {width}x{height} pixels; {form.label} holds at most "
-                f"{form.max_side} to a side.",
+                f"The result of {photo.name} would have {width}x{height} pixels; {form.label} allows at most "
+                f"{form.max_side} per side.",
                 "Choose another format, for example `format` png, or a smaller size.",
             )
     if photo.animation and len(photo.frames) > 1 and not form.animated:
         raise GramganError(
-            f"{photo.name} is animated, which gramgan does not write as {form.label}.", "Use `format` png or webp."
+            f"{photo.name} is animated, and gramgan does not write animations as {form.label}.",
+            "Use `format` png or webp.",
         )
     if len(photo.frames) > 1 and not photo.animation and not form.pages:
         raise GramganError(
-            f"{photo.name} has {len(photo.frames)} pages; a {form.label} file holds one.", "Use `format` tiff."
+            f"{photo.name} has {len(photo.frames)} pages; a {form.label} file has only one.", "Use `format` tiff."
         )
 
 
@@ -149,13 +150,13 @@ def _updated(metadata: Metadata, before: Frame, after: Frame, notes: list[str]) 
             notes.append("Its EXIF block is damaged and was left out.")
     if metadata.geo and metadata.turned:
         metadata = replace(metadata, geo=None)
-        notes.append("It was turned upright, so its position on the earth (GeoTIFF) was left out.")
+        notes.append("It was rotated upright, so its georeference (GeoTIFF) was left out.")
     if metadata.geo:
         try:
             metadata = replace(metadata, geo=scaled_geo(metadata.geo, scale))
         except DamagedTiff:
             metadata = replace(metadata, geo=None)
-            notes.append("Its position on the earth (GeoTIFF) is damaged and was left out.")
+            notes.append("Its georeference (GeoTIFF) is damaged and was left out.")
     return metadata
 
 

@@ -60,7 +60,7 @@ def open_photo(data: bytes, name: str, allow_truncated: bool = False) -> Photo:
         ImageTooLarge: the image does not fit into memory, or its header states an absurd size.
     """
     if not data:
-        raise ImageDamaged(f"{name} is empty (zero bytes).", "Copy it again from where it came.")
+        raise ImageDamaged(f"{name} is empty (zero bytes).", "Copy it again from its source.")
     open_it = OPENERS[_readable_kind(data, name)]
     if not allow_truncated:
         return _opened(open_it, data, _Guarded(name, lambda: _is_readable(open_it, data, name)), lenient=False)
@@ -69,7 +69,7 @@ def open_photo(data: bytes, name: str, allow_truncated: bool = False) -> Photo:
         deque(photo.decode(), maxlen=0)
     except GramganError:
         photo = _opened(open_it, data, _Guarded(name), lenient=True)
-        return replace(photo, warnings=(*photo.warnings, "It is damaged or cut off: what can be read of it was used."))
+        return replace(photo, warnings=(*photo.warnings, "It is damaged or cut off: only the readable part was used."))
     return photo
 
 
@@ -96,12 +96,12 @@ def _readable_kind(data: bytes, name: str) -> str:
         return kind.name
     if kind is not None and kind.name in EXTRAS:
         extra = EXTRAS[kind.name][0]
-        raise MissingExtra(f"{name} is a {kind.label} picture, whose reader is not installed.", extra)
-    reads = "It reads PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF and, with their extras, HEIC and JPEG XL."
+        raise MissingExtra(f"{name} is a {kind.label} image, and the package that reads these is not installed.", extra)
+    reads = "gramgan reads PNG, JPEG, WebP, TIFF, GIF, BMP, PPM, AVIF and, with their extras, HEIC and JPEG XL."
     if kind is not None:
         hint = DEVELOP_RAW if kind.name == "raw" else reads
-        raise ImageUnsupported(f"{name} is of a kind that gramgan does not read: {kind.label}.", hint)
-    raise ImageUnsupported(f"{name} is not a picture that gramgan reads.", reads)
+        raise ImageUnsupported(f"{name} is in a format that gramgan does not read: {kind.label}.", hint)
+    raise ImageUnsupported(f"{name} is not an image that gramgan can read.", reads)
 
 
 @dataclass(frozen=True)
@@ -128,24 +128,23 @@ class _Guarded:
 
     def _explained(self, error: Exception) -> GramganError:
         if isinstance(error, MemoryError):
-            return ImageTooLarge(f"{self.name} does not fit into memory.", "Close other programs, or make it smaller.")
+            hint = "Close other programs, or make the image smaller."
+            return ImageTooLarge(f"{self.name} does not fit into memory.", hint)
         if isinstance(error, Image.DecompressionBombError):
             return too_large(self.name)
         if str(error).startswith("Unsupported BMP"):  # Pillow's message for headers, depths and compressions
             error = Unsupported(" ".join(str(error).split())[12:160])
         if isinstance(error, Unsupported):
-            return ImageUnsupported(f"{self.name} is of a kind that gramgan does not read: {error}.", error.hint)
+            return ImageUnsupported(f"{self.name} is in a format that gramgan does not read: {error}.", error.hint)
         if isinstance(error, UnidentifiedImageError):
-            error = Unreadable("its header makes no sense")
+            error = Unreadable("its header is invalid")
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         readable = self.in_part()
-        hint = (
-            "With `allow_truncated`, what can be read of it is used." if readable else "Copy it again from its source."
-        )
+        hint = "Use `allow_truncated` to read what is left of it." if readable else "Copy it again from its source."
         return ImageDamaged(f"{self.name} is damaged or cut off ({reason[:160]}).", hint)
 
 
 def _as_announced(array: Array | None, frame: Frame) -> Array:
     if array is None or array.shape != (frame.height, frame.width, frame.channels) or array.dtype != frame.dtype:
-        raise Unreadable("its pixels are not what its header announces")
+        raise Unreadable("its pixels do not match its header")
     return array

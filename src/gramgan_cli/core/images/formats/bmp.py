@@ -47,7 +47,7 @@ def open_bmp(data: bytes, name: str, lenient: bool) -> Photo:
     if header is not None:
         return _in_bit_fields(data, name, header, replace(metadata, dpi=header.dpi), notes, lenient)
     if lenient and len(data) <= int.from_bytes(data[10:14], "little"):
-        raise Unreadable("nothing of its pixels is left")
+        raise Unreadable("no pixel data is left")
     raster = pillow.opened(data, name, lenient)
     metadata = replace(raster.metadata, icc=metadata.icc)
     return replace(raster, metadata=metadata, notes=(*raster.notes, *notes)).photo()
@@ -66,7 +66,7 @@ def _bit_fields(data: bytes) -> Header | None:
     with_alpha = size >= 56 or compression == ALPHA_BIT_FIELDS
     masks = struct.unpack_from("<4I", data, 54)[: 4 if with_alpha else 3]
     if width <= 0 or height == 0 or not all(masks[:3]):
-        raise Unreadable("its header makes no sense")
+        raise Unreadable("its header is invalid")
     masks = masks if all(masks) else masks[:3]
     x, y = struct.unpack_from("<ii", data, 38)
     return Header(width, abs(height), height < 0, bits, masks, start, plausible_dpi(x * 0.0254, y * 0.0254))

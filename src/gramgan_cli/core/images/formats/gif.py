@@ -81,12 +81,12 @@ def open_gif(data: bytes, name: str, lenient: bool) -> Photo:
     except _EndsEarly as error:
         images = sum(block.kind == IMAGE for block in blocks)
         if images and not error.within:
-            whole = "picture" if images == 1 else f"{images} frames"
-            notes = (f"Its last marker is missing: its {whole} can be read, and what may have followed can not.",)
+            whole = "image" if images == 1 else f"{images} frames"
+            notes = (f"Its end marker is missing: its {whole} can be read, but anything after that is lost.",)
         elif not lenient:
             raise Unreadable("the file ends early") from error
         elif not _has_pixels(data):
-            raise Unreadable("nothing of its pixels is left") from error
+            raise Unreadable("no pixel data is left") from error
     width, height, frames = _screen(data)
     check_size(name, width, height, len(data))
     if frames > 1:
@@ -147,7 +147,7 @@ def _metadata(data: bytes, blocks: list[Block], metadata: Metadata) -> Metadata:
 def _lost(data: bytes, blocks: list[Block]) -> Iterator[str]:
     """Yield names of the file's contents that the result will not have."""
     if any(block.label == PLAIN_TEXT for block in blocks):
-        yield "text that is to be drawn over the picture"
+        yield "text to be drawn over the image"
     for block in blocks:
         application = _application(data, block)
         if application and application not in KNOWN_APPLICATIONS:

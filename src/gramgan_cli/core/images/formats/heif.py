@@ -51,9 +51,9 @@ def open_heic(data: bytes, name: str, lenient: bool) -> Photo:
     try:
         raster = pillow.opened(data, name, lenient)
     except UnidentifiedImageError as error:
-        raise Unreadable("the file ends early" if cut_off else "its header makes no sense") from error
+        raise Unreadable("the file ends early" if cut_off else "its header is invalid") from error
     notes = (*raster.notes, *other_pictures(raster.image), *left_out(_lost(data, still=True)))
-    notes += ("It is cut off behind its main picture: what lay there is missing.",) * cut_off
+    notes += ("It is cut off after its main image: anything that followed is lost.",) * cut_off
     # The decoder applies the rotation itself.
     turned = {b"irot", b"imir"} & _properties(data).keys() != set()
     metadata = replace(_with_cicp(data, raster.metadata), turned=turned)
@@ -77,7 +77,7 @@ AUXILIARY = (
     (b"disparity", "the depth map"),
     (b"depth", "the depth map"),
     (b"hevc:2015:auxid:2", "the depth map"),
-    (b"matte", "the mattes of its parts"),
+    (b"matte", "the segmentation mattes"),
 )
 """Parts of the type names of auxiliary images (ISO/IEC 23008-12, 6.6.2.1; Apple's own), with their description."""
 
@@ -105,7 +105,7 @@ def _lost(data: bytes, still: bool) -> Iterator[str]:
             if b"auxv" in handlers and not still:
                 yield "its auxiliary tracks (depth or alpha)"
             if still and handlers & {b"vide", b"pict"}:
-                yield "the moving picture"
+                yield "the video or image sequence"
 
 
 def _deep(raster: pillow.Raster, samples: Callable[[], Array]) -> Photo:

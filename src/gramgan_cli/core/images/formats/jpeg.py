@@ -62,11 +62,11 @@ def open_jpeg(data: bytes, name: str, lenient: bool) -> Photo:
     """Open the main image of a JPEG or MPO file."""
     structure, notes = structure_of(data), list[str]()
     if (bits := _sample_bits(structure.segments)) != 8:
-        raise Unsupported(f"JPEG, samples of {bits} bits")
+        raise Unsupported(f"JPEG with {bits}-bit samples")
     if lenient and not structure.coded:
-        raise Unreadable("nothing of its pixels is left")
+        raise Unreadable("no pixel data is left")
     if structure.end is None and not lenient and (completed := _with_end(data)):
-        data, notes = completed, ["Its last marker is missing, but the picture is whole."]
+        data, notes = completed, ["Its end marker is missing, but the image is complete."]
     raster = pillow.opened(data, name, lenient)
     kept = tuple(_kept_segments(structure.segments))
     metadata = replace(raster.metadata, segments=kept, pixel_aspect=_pixel_aspect(structure.segments))
@@ -152,12 +152,12 @@ def _behind(rest: bytes, raster: pillow.Raster) -> Iterator[str]:
         yield "the depth map"
     several = getattr(raster.image, "n_frames", 1) > 1
     if not several and (pictures := len(re.findall(rb"\xff\xd8\xff[\xe0-\xef\xdb]", rest))):
-        yield f"{pictures} more picture{'s' * (pictures > 1)} behind its end"
+        yield f"{pictures} more image{'s' * (pictures > 1)} after its end"
     elif not several and not video:
-        yield f"{len(rest)} bytes behind its end"
+        yield f"{len(rest)} bytes after its end"
 
 
 def other_pictures(image: Image.Image) -> list[str]:
     """Return a note if the file has more images than the main one, such as depth maps, gain maps or other shots."""
     others = getattr(image, "n_frames", 1) - 1
-    return [f"Of {others + 1} pictures inside the file, only the main one was enlarged."] if others > 0 else []
+    return [f"The file contains {others + 1} images: only the main one was enlarged."] if others > 0 else []

@@ -141,7 +141,7 @@ def _codestream(data: bytes) -> bytes:
             at += 4 if kind == b"jxlp" else 0
             if data[at : at + 2] == CODESTREAM:
                 return data[at : at + 64]
-    raise DamagedJxl("it holds no codestream")
+    raise DamagedJxl("it has no codestream")
 
 
 def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:

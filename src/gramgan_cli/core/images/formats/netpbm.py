@@ -74,14 +74,14 @@ def open_netpbm(data: bytes, name: str, lenient: bool) -> Photo:
         return pillow.opened(data, name, lenient).photo()
     header = read_header(data)
     if header is None or not header.width or not header.height or not 0 < header.top < 65536:
-        raise Unreadable("its header makes no sense")
+        raise Unreadable("its header is invalid")
     headers, notes = [header], tuple[str, ...]()
     check_size(name, header.width, header.height, len(data))
     if not header.plain:
         if not lenient and len(data) - header.start < header.byte_count:
             raise Unreadable("the file ends early")
         headers, rest = _all_headers(data, name, header)
-        notes = left_out([f"{len(rest)} bytes behind its end"] if rest.strip() else [])
+        notes = left_out([f"{len(rest)} bytes after its end"] if rest.strip() else [])
     check_total(name, sum(one.width * one.height for one in headers), len(data))
 
     def decode() -> Iterator[Array]:
@@ -102,7 +102,7 @@ def _all_headers(data: bytes, name: str, first: Header) -> tuple[list[Header], b
             return headers, data[end:]
         check_size(name, following.width, following.height, len(data))
         if len(data) - following.start < following.byte_count:
-            raise Unreadable(f"picture {len(headers) + 1} of the file ends early")
+            raise Unreadable(f"image {len(headers) + 1} in the file ends early")
         headers.append(following)
 
 
@@ -133,7 +133,7 @@ def _completed(stored: Array, count: int, lenient: bool) -> Array:
     if not lenient:
         raise Unreadable("the file ends early")
     if not len(stored):
-        raise Unreadable("nothing of its pixels is left")
+        raise Unreadable("no pixel data is left")
     return np.pad(stored, (0, count - len(stored)))
 
 

@@ -24,7 +24,7 @@ def open_webp(data: bytes, name: str, lenient: bool) -> Photo:
     """Open a still or animated WebP."""
     if lenient:
         if not any(kind in PIXELS and content.strip(b"\0") for kind, content in _chunks(data)):
-            raise Unreadable("nothing of its pixels is left")
+            raise Unreadable("no pixel data is left")
         data = completed(data)
     raster = pillow.opened(data, name, lenient)
     frames = getattr(raster.image, "n_frames", 1)

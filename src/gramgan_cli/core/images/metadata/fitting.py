@@ -55,7 +55,7 @@ def fitting(metadata: Metadata, source: str, form: Format, channels: int, notes:
     if metadata.xmp:
         metadata = replace(metadata, xmp=without_manifest(metadata.xmp))
     if lost:
-        notes.append(f"Not kept, because {form.label} has no place for it: {', '.join(lost)}.")
+        notes.append(f"Left out, because {form.label} can't store it: {', '.join(lost)}.")
     return metadata
 
 
@@ -69,7 +69,7 @@ def _png_only(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
     if b"gAMA" in kinds and not kinds & {b"sRGB"} and metadata.icc is None:
         lost.append("the gamma value")
     if b"cICP" in kinds and metadata.icc is None:
-        lost.append("the description of its colours (CICP), so they will look different")
+        lost.append("the colour description (CICP), so its colours will look different")
     private = sorted(kind.decode("latin-1") for kind in kinds - KNOWN_CHUNKS)
     if private:
         lost.append(f"the chunk{'s' * (len(private) > 1)} {', '.join(private)}")
@@ -89,8 +89,8 @@ def _jpeg_only(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
         return metadata
     markers = {marker for marker, _ in metadata.segments}
     lost += ["the Photoshop and IPTC block"] * (PHOTOSHOP in markers)
-    lost += ["the further comments"] * (COMMENT in markers)
-    lost += ["the extension of its XMP"] * (EXTENSION in markers)
+    lost += ["the other comments"] * (COMMENT in markers)
+    lost += ["the extended XMP"] * (EXTENSION in markers)
     if metadata.xmp and EXTENSION not in markers:
         return replace(metadata, segments=())
     xmp = without_properties(metadata.xmp, IN_EXTENSION) if metadata.xmp else None
@@ -100,7 +100,7 @@ def _jpeg_only(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
 def _tiff_only(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
     if form.name == "tiff" or not metadata.geo:
         return metadata
-    lost.append("the position on the earth (GeoTIFF)" if has_position(metadata.geo) else "GDAL's tags")
+    lost.append("the georeference (GeoTIFF)" if has_position(metadata.geo) else "GDAL's tags")
     return replace(metadata, geo=None)
 
 
@@ -118,10 +118,10 @@ def _profile(metadata: Metadata, form: Format, channels: int, notes: list[str]) 
     made = rgb_profile_like(icc) if channels > 2 else grey_profile_like(icc)
     if channels < 3 or not is_grey_profile(icc) or made is None:
         described = "grey" if channels < 3 else "RGB"
-        became = f"became one of {described}" if made else "was left out"
-        notes.append(f"Its ICC profile is not one of {described}, as the picture is: it {became}.")
+        became = f"was replaced by one for {described}" if made else "was left out"
+        notes.append(f"Its ICC profile is not for {described}, and the image is {described}: it {became}.")
     elif form.name == "png":
-        notes.append("Its ICC profile is one of grey, and the picture is RGB: it became one of RGB.")
+        notes.append("Its ICC profile is for grey, and the image is RGB: it was replaced by one for RGB.")
     return replace(metadata, icc=made)
 
 
@@ -129,7 +129,7 @@ def _resolution(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
     if form.name not in ("webp", "avif"):
         return metadata
     if metadata.pixel_aspect:
-        lost.append("the proportions of its pixels, which are not square")
+        lost.append("the aspect ratio of its pixels, which are not square")
     if metadata.dpi:  # can be stored in EXIF only
         metadata = replace(metadata, exif=with_resolution(metadata.exif, metadata.dpi))
     return replace(metadata, pixel_aspect=None)

@@ -96,7 +96,7 @@ def _is_point(directory: Directory, layout: Layout) -> bool:
 
 def _doubles(value: Value, layout: Layout) -> list[float]:
     if value.kind != ifd.DOUBLE:
-        raise DamagedTiff("a position on the earth is not a number")
+        raise DamagedTiff("a value of the georeference is not a number")
     return [float(number) for number in layout.unpack(f"{len(value.data) // 8}d", value.data, 0)]
 
 

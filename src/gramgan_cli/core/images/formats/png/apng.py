@@ -66,7 +66,7 @@ def _parts(chunks: Sequence[Chunk], header: Header) -> Iterator[Part]:
             yield _whole(part)
         if kind in (b"fcTL", b"fdAT"):
             if content[:4] != count.to_bytes(4, "big"):
-                raise DamagedPng("the frames of its animation are not in order")
+                raise DamagedPng("the frames of its animation are out of order")
             count += 1
         if kind == b"fcTL":
             part = _part(content, header)
@@ -78,7 +78,7 @@ def _parts(chunks: Sequence[Chunk], header: Header) -> Iterator[Part]:
 
 def _whole(part: Part) -> Part:
     if part.header.raw_size() > INFLATION * sum(map(len, part.data)):
-        raise DamagedPng("a frame has not as much data as its size needs")
+        raise DamagedPng("a frame has less data than its size requires")
     return part
 
 
@@ -97,16 +97,16 @@ def plays(chunks: Sequence[Chunk]) -> int:
     """Return how many times the animation plays; 0 is for ever."""
     content = next(content for kind, content in chunks if kind == b"acTL")
     if len(content) != 8:
-        raise DamagedPng("its animation control makes no sense")
+        raise DamagedPng("its animation control chunk is invalid")
     return int.from_bytes(content[4:], "big")
 
 
 def _part(content: bytes, canvas: Header) -> Part:
     if len(content) != 26:
-        raise DamagedPng("a frame control makes no sense")
+        raise DamagedPng("a frame control chunk is invalid")
     _, width, height, x, y, numerator, denominator, disposal, blending = struct.unpack(">IIIIIHHBB", content)
     if not width or not height or x + width > canvas.width or y + height > canvas.height:
-        raise DamagedPng("a frame lies outside the picture")
+        raise DamagedPng("a frame extends outside the image")
     header = Header(width, height, canvas.depth, canvas.colour, canvas.interlaced)
     return Part(header, x, y, 1000 * numerator / (denominator or 100), disposal, blending)
 

@@ -123,14 +123,14 @@ def header_of(chunks: Sequence[Chunk]) -> Header:
     """Parse and check IHDR; raises DamagedPng and Unsupported."""
     if chunks and chunks[0][0] == b"CgBI":
         raise Unsupported(
-            "CgBI, Apple's own form of PNG", "Convert it with Xcode: pngcrush -revert-iphone-optimizations."
+            "CgBI, Apple's variant of PNG", "Convert it with Xcode: pngcrush -revert-iphone-optimizations."
         )
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
-        raise DamagedPng("it does not begin with a header")
+        raise DamagedPng("it does not start with a header")
     width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", chunks[0][1])
     allowed = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
     if depth not in allowed.get(colour, ()) or not width or not height:
-        raise DamagedPng("its header makes no sense")
+        raise DamagedPng("its header is invalid")
     return Header(width, height, depth, colour, interlace == 1)
 
 
@@ -158,7 +158,7 @@ def repaired(chunks: Sequence[Chunk]) -> bytes:
     header = header_of(chunks)
     raw = _unpack_what_is_there(b"".join(content for kind, content in chunks if kind == b"IDAT"), header.raw_size())
     if not raw:
-        raise DamagedPng("nothing of its pixels is left")
+        raise DamagedPng("no pixel data is left")
     kept = [chunk for chunk in chunks if chunk[0] in (b"IHDR", b"PLTE", b"tRNS")]
     return rebuilt([*kept, (b"IDAT", zlib.compress(raw.ljust(header.raw_size(), b"\0"), 1)), (b"IEND", b"")])
 

@@ -57,13 +57,13 @@ UNTRUE_CHUNKS = frozenset((b"acTL", b"fcTL", b"fdAT", b"sBIT", b"hIST", b"sPLT",
 """Chunks about the storage of this file's pixels, which the result has of its own."""
 
 NAMED_CHUNKS = {
-    b"oFFs": "the offset on a page (oFFs)",
-    b"vpAg": "the size of the page (vpAg)",
-    b"caNv": "the size of the canvas (caNv)",
-    b"sCAL": "the scale of what is shown (sCAL)",
-    b"pCAL": "the calibration of its values (pCAL)",
-    b"sTER": "the kind of stereo picture (sTER)",
-    b"dSIG": "the signature (dSIG)",
+    b"oFFs": "the page offset (oFFs)",
+    b"vpAg": "the page size (vpAg)",
+    b"caNv": "the canvas size (caNv)",
+    b"sCAL": "the physical scale of the subject (sCAL)",
+    b"pCAL": "the calibration of the pixel values (pCAL)",
+    b"sTER": "the stereo image layout (sTER)",
+    b"dSIG": "the digital signature (dSIG)",
 }
 """Chunks that are lost -> their description."""
 
@@ -75,13 +75,11 @@ def open_png(data: bytes, name: str, lenient: bool) -> Photo:
     chunks = [_scaled_key(chunk, header) for chunk in chunks]
     check_size(name, header.width, header.height, len(data))
     if not lenient and header.raw_size() > INFLATION * len(data):
-        claim = f"{header.width}x{header.height} pixels in {len(data)} bytes"
-        raise GramganError(f"{name} claims {claim}, so it is refused.", IF_REAL)
+        declared = f"{header.width}x{header.height} pixels in {len(data)} bytes"
+        raise GramganError(f"{name} declares {declared}, so gramgan refuses to open it.", IF_REAL)
     metadata, notes = _png_metadata(chunks)
     if chunks[-1][0] != b"IEND":
-        notes += (
-            [] if lenient else ["Its end is missing: its picture is whole, and what may have followed is not there."]
-        )
+        notes += [] if lenient else ["Its end is missing: its image is complete, but anything that followed is lost."]
         chunks.append((b"IEND", b""))
     metadata = replace(metadata, png_chunks=(*metadata.png_chunks, *_background(chunks, header)))
     orientation, metadata, damaged = pillow.oriented(metadata)
@@ -96,7 +94,7 @@ def open_png(data: bytes, name: str, lenient: bool) -> Photo:
     # Text and profiles may decompress to gigabytes, which decoders reject; pass only the chunks of the image.
     essential = [chunk for chunk in chunks if chunk[0] in IMAGE_CHUNKS]
     if not any(kind == b"IDAT" for kind, _ in essential):
-        raise DamagedPng("it has no picture data")
+        raise DamagedPng("it has no image data")
     image_data = repaired(chunks) if lenient else rebuilt(essential)
     key = next((content for kind, content in chunks if kind == b"tRNS"), None)
     if header.depth == 16:
@@ -144,7 +142,7 @@ def _animated_png(
             yield upright(frame[:, :, :channels], orientation)
 
     if still_apart(chunks):
-        notes.append("The still picture for programs that show no animation was left out.")
+        notes.append("The still image for programs that can't show animations was left out.")
     width, height = upright_size(header.width, header.height, orientation)
     frames = (Frame(width, height, channels, SIXTEEN if deep else EIGHT),) * len(parts)
     timing = Animation(tuple(part.milliseconds for part in parts), plays(chunks))
@@ -183,8 +181,8 @@ def _other_count(announced: int | None, found: int) -> list[str]:
         return []
     frames = f"{announced} frame{'s' * (announced != 1)}"
     if not found:
-        return [f"Its animation of {frames} is damaged: only its still picture was used."]
-    return [f"Its animation announces {frames}, and {found} can be read."]
+        return [f"Its animation of {frames} is damaged: only its still image was used."]
+    return [f"Its animation declares {frames}, but {found} can be read."]
 
 
 def _deep_png(data: bytes, header: Header, key: bytes | None) -> Array:
@@ -233,7 +231,7 @@ def _lost(chunks: Sequence[Chunk], data: bytes) -> Iterator[str]:
         yield f"the private chunk{'s' * (len(unknown) > 1)} {', '.join(unknown)}"
     behind = data[end_of(data) :]
     if behind.strip(b"\0\r\n "):
-        yield f"{len(behind)} bytes behind its end"
+        yield f"{len(behind)} bytes after its end"
 
 
 def _png_metadata(chunks: Sequence[Chunk]) -> tuple[Metadata, list[str]]:

@@ -35,7 +35,7 @@ def check_known(page: Page) -> None:
     floats = page.format == 3
     read = page.bits in (16, 32, 64) if floats else page.bits <= 32 and page.bits != 24 and page.format in (0, 1, 4)
     if not read:
-        raise Unsupported(f"TIFF, samples of type {name}{page.bits}")
+        raise Unsupported(f"TIFF with {name}{page.bits} samples")
 
 
 def decode_deep(data: bytes, page: Page) -> Array:
@@ -54,7 +54,7 @@ def decode_deep(data: bytes, page: Page) -> Array:
         if array.ndim == 3 and array.shape[1:] == (page.height, page.width):
             array = np.moveaxis(array, 0, 2)  # planar samples
         else:
-            raise DamagedTiff(f"its pixels have the shape {array.shape}")
+            raise DamagedTiff(f"its pixels have an unexpected shape, {array.shape}")
     array = _to_known_dtype(array, page.bits)
     colours = 3 if page.photometric == 2 else 1
     if page.photometric == 0:
@@ -111,7 +111,7 @@ def _to_known_dtype(array: Array, bits: int) -> Array:
         with np.errstate(invalid="ignore", over="ignore"):
             return array.astype(np.float32)
     if array.dtype not in (np.uint8, np.uint16, np.uint32):
-        raise Unsupported(f"TIFF, samples of type {array.dtype}")
+        raise Unsupported(f"TIFF with {array.dtype} samples")
     if bits in (8, 16):
         return array
     top = 2**bits - 1

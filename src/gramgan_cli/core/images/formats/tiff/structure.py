@@ -83,7 +83,7 @@ def read_pages(data: bytes) -> tuple[list[Page], Layout, int]:
     at, seen, pages, raw, masks = ifd.first_directory(data, layout), set[int](), list[Page](), False, 0
     while at:
         if at in seen or len(seen) >= LARGEST_PAGES:
-            raise DamagedTiff("its directories run in a circle")
+            raise DamagedTiff("its directories form a loop")
         seen.add(at)
         directory, at = ifd.read_directory(data, at, layout)
         raw = raw or is_raw(directory, layout)
@@ -94,9 +94,9 @@ def read_pages(data: bytes) -> tuple[list[Page], Layout, int]:
         elif not pages and SUB_DIRECTORIES in directory:  # a thumbnail first, with the sensor data in a sub-directory
             raw = True
     if raw:
-        raise Unsupported("a camera raw picture", DEVELOP_RAW)
+        raise Unsupported("camera raw image", DEVELOP_RAW)
     if not pages:
-        raise DamagedTiff("it holds no picture")
+        raise DamagedTiff("it contains no image")
     return pages, layout, masks
 
 
@@ -115,7 +115,7 @@ def check_something_left(data: bytes, pages: Iterable[Page], layout: Layout) -> 
         if tag in page.directory
     )
     if not any(start < len(data) for found in starts for start in found):
-        raise DamagedTiff("nothing of its pixels is left")
+        raise DamagedTiff("no pixel data is left")
 
 
 def completed(data: bytes, pages: Iterable[Page], layout: Layout) -> bytes:
@@ -147,11 +147,11 @@ def _page(index: int, directory: Directory, layout: Layout) -> Page:
     width, height = integer(directory, WIDTH, layout, 0), integer(directory, LENGTH, layout, 0)
     bits = numbers(directory[BITS], layout) if BITS in directory else (1,)
     if len(set(bits)) > 1:
-        raise Unsupported(f"TIFF, samples of {', '.join(map(str, bits[:5]))} bits")
+        raise Unsupported(f"TIFF with samples of {', '.join(map(str, bits[:5]))} bits")
     if integer(directory, IMAGE_DEPTH, layout, 1) > 1:
-        raise Unsupported("TIFF, a volume (ImageDepth)")
+        raise Unsupported("TIFF with a volume (ImageDepth)")
     if width < 1 or height < 1 or not bits:
-        raise DamagedTiff("its header makes no sense")
+        raise DamagedTiff("its header is invalid")
     return Page(
         index=index,
         width=width,
@@ -234,7 +234,7 @@ def lost_parts(data: bytes, directory: Mapping[int, Value], layout: Layout) -> I
     if IMAGE_SOURCE_DATA in directory:
         yield "the layers (Photoshop)"
     if further := sum(1 for _ in _further_pictures(data, directory, layout)):
-        yield f"{further} picture{'s' * (further > 1)} in sub-directories"
+        yield f"{further} image{'s' * (further > 1)} in sub-directories"
     known = STORAGE | DESCRIPTIVE | geo.TAGS | {IMAGE_SOURCE_DATA}
     private = sorted(tag for tag in directory if tag not in known)
     if private:
