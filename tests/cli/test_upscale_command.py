@@ -174,7 +174,7 @@ def test_usage_errors_exit_with_2_and_one_sentence(gramgan, arguments, said, wei
     ("name", "content", "said"),
     [
         ("absent.png", None, "There is no file or folder"),
-        ("text.png", b"hello " * 100, "text.png is not a picture that gramgan reads"),
+        ("text.png", b"hello " * 100, "text.png is not an image that gramgan can read"),
         ("cut.png", PNG[:-20], "cut.png is damaged or cut off"),
         ("zero.png", b"", "zero.png is empty"),
     ],

@@ -37,7 +37,7 @@ def published_weights(url: str, name: str) -> dict[str, Tensor]:
         GramganError: the file is damaged.
     """
     file = cached_file(Path(url).name)
-    by_hand = f"Fetch {url} elsewhere and put it at {file}."
+    by_hand = f"Download {url} on another computer and put it at {file}."
     if not file.is_file() and os.environ.get("GRAMGAN_OFFLINE", "") not in ("", "0"):
         raise FeatureWeightsMissing(f"The weights of {name} are not in the cache, and GRAMGAN_OFFLINE is set.", by_hand)
     try:
@@ -45,7 +45,7 @@ def published_weights(url: str, name: str) -> dict[str, Tensor]:
             url, model_dir=str(file.parent), map_location="cpu", check_hash=True, weights_only=True
         )
     except (urllib.error.URLError, OSError) as error:
-        raise FeatureWeightsMissing(f"The weights of {name} can't be fetched ({error}).", by_hand) from error
+        raise FeatureWeightsMissing(f"The weights of {name} can't be downloaded ({error}).", by_hand) from error
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise GramganError(f"The weights of {name} at {file} are damaged.", "Delete the file and try again.") from error
     return weights
@@ -80,6 +80,8 @@ def convolutions(weights: dict[str, Tensor], wanted: dict[str, Tensor], source: 
         tensor = weights.get(f"features.{key}")
         if tensor is None or tensor.shape != value.shape:
             state = "missing" if tensor is None else f"of shape {tuple(tensor.shape)}, not {tuple(value.shape)}"
-            raise GramganError(f"'features.{key}' is {state} in {source}.", "Its names must be torchvision's.")
+            raise GramganError(
+                f"'features.{key}' is {state} in {source}.", "Use a file with torchvision's tensor names."
+            )
         found[key] = tensor
     return found

@@ -179,9 +179,9 @@ def weights_file(weights: str) -> Path:
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise FeatureWeightsMissing(
-            f"The feature weights {weights} are neither here nor at {places[1]}.",
-            "Name a .pth or .safetensors file of the network in torchvision's names "
-            "(`settings` features.weights=FILE), or take torchvision's own (`settings` features.weights=imagenet).",
+            f"There is no file of feature weights {places[0]} or {places[1]}.",
+            "Use a .pth or .safetensors file of the network with torchvision's tensor names "
+            "(`settings` features.weights=FILE), or torchvision's own weights (`settings` features.weights=imagenet).",
         )
     return found
 
@@ -199,12 +199,14 @@ def _fill(network: nn.Module, tensors: Mapping[str, Tensor], extractor: str, wei
     wanted = network.state_dict()
     wrong = next((key for key in (*wanted, *tensors) if key not in tensors or key not in wanted), None)
     if wrong is not None:
-        state = "not in" if wrong in wanted else "too many in"
-        raise GramganError(f"'{wrong}' of {extractor} is {state} {weights}.", "Its names must be torchvision's.")
+        problem = "is missing from" if wrong in wanted else "is not expected in"
+        raise GramganError(
+            f"{extractor}'s tensor '{wrong}' {problem} {weights}.", "Use a file with torchvision's tensor names."
+        )
     for key, value in wanted.items():
         if value.shape != tensors[key].shape:
             found = tuple(tensors[key].shape)
-            raise GramganError(f"'{key}' in {weights} is {found}; {extractor}'s is {tuple(value.shape)}.")
+            raise GramganError(f"'{key}' in {weights} has shape {found}, but {extractor} needs {tuple(value.shape)}.")
     network.load_state_dict(dict(tensors))
 
 

@@ -99,7 +99,7 @@ def test_mistakes_are_named() -> None:
         ("compact", "nf", -8, "at least 1, not -8"),
         ("compact", "nf", 8.0, "takes int, not 8.0"),
         ("rrdbnet", "upsampler", 2, "takes str, not 2"),
-        ("ttsr", "blocks", 2, "takes a list"),
+        ("ttsr", "blocks", 2, "must be a list"),
         ("ttsr", "blocks", [1, 2, 3, "4"], "takes int, not '4'"),
     ):
         with pytest.raises(GramganError, match=words):

@@ -108,7 +108,7 @@ def test_no_patch_reaches_outside_the_reference() -> None:
 
 
 def test_a_reference_smaller_than_a_patch_is_an_error() -> None:
-    with pytest.raises(GramganError, match="8 x 40 pixels, the search needs 12 x 12"):
+    with pytest.raises(GramganError, match="8 x 40 pixels, but the search needs 12 x 12"):
         search(torch.rand(1, 2, 5, 5), torch.rand(1, 2, 10, 2))
 
 

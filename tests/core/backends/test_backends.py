@@ -256,11 +256,11 @@ def test_contradictions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="runs on the CPU"):
         choose_backend("ncnn", model("compact"), "cuda", "auto")
     monkeypatch.setattr(backends, "is_installed", lambda _: True)
-    with pytest.raises(PrecisionUnavailable, match="does not compute in bf16"):
+    with pytest.raises(PrecisionUnavailable, match="does not support bf16"):
         choose_backend("ncnn", model("compact"), "cpu", "bf16")
     without = replace(BACKENDS["openvino"], precisions=lambda: ("auto", "fp32"))
     monkeypatch.setitem(BACKENDS, "openvino", without)
-    with pytest.raises(PrecisionUnavailable, match="does not compute in bf16 on this processor"):
+    with pytest.raises(PrecisionUnavailable, match="does not support bf16 on this processor"):
         choose_backend("openvino", model("compact"), "cpu", "bf16")
     monkeypatch.setattr(backends, "is_installed", lambda _: False)
     with pytest.raises(MissingExtra, match="not installed") as caught:
@@ -313,7 +313,7 @@ def test_openvino_is_refused_where_it_computes_wrongly(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
     monkeypatch.setattr(backends, "FASTEST_FIRST", ("openvino",))
     try:
-        with pytest.raises(PrecisionUnavailable, match="openvino computes wrongly on this processor"):
+        with pytest.raises(PrecisionUnavailable, match="openvino gives wrong results on this processor"):
             choose_backend("openvino", model("compact"), "cpu", "fp32")
         assert choose_backend("auto", model("compact"), "cpu", "fp32").name == "torch"
     finally:

@@ -90,9 +90,9 @@ def test_names_are_looked_for_in_order_and_in_any_case(tmp_path: Path) -> None:
 def test_missing_datasets_are_named(tmp_path: Path) -> None:
     with pytest.raises(GramganError, match=r"Set14 is not on this computer .*gramgan data pull Set14"):
         find_dataset("Set14", [tmp_path], 4)
-    with pytest.raises(GramganError, match=r"no dataset 'Set15'.*Did you mean Set"):
+    with pytest.raises(GramganError, match=r"no folder or dataset 'Set15'.*Did you mean Set"):
         find_dataset("Set15", [tmp_path], 4)
-    with pytest.raises(GramganError, match="no pictures in"):
+    with pytest.raises(GramganError, match="no images in"):
         open_dataset(tmp_path, 4)
 
 
@@ -100,11 +100,11 @@ def test_a_file_without_its_pair_is_named(tmp_path: Path) -> None:
     for name in ("a", "b"):
         picture(tmp_path / "HR" / f"{name}.png")
     picture(tmp_path / "LR_x4" / "a.png", 6, 4)
-    with pytest.raises(GramganError, match=r"HR.b\.png has no LR picture .*\(2 HR and 1 LR pictures\)"):
+    with pytest.raises(GramganError, match=r"HR.b\.png has no LR image .*\(2 HR and 1 LR images\)"):
         open_dataset(tmp_path, 4)
     picture(tmp_path / "LR_x4" / "b.png", 6, 4)
     picture(tmp_path / "LR_x4" / "c.png", 6, 4)
-    with pytest.raises(GramganError, match=r"LR_x4.c\.png has no HR picture .*\(2 HR and 3 LR pictures\)"):
+    with pytest.raises(GramganError, match=r"LR_x4.c\.png has no HR image .*\(2 HR and 3 LR images\)"):
         open_dataset(tmp_path, 4)
 
 

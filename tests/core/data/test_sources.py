@@ -54,7 +54,7 @@ def test_a_validation_half_alone_is_no_training_data(tmp_path: Path) -> None:
 
 
 def test_a_missing_dataset_names_its_source_even_offline(tmp_path: Path) -> None:
-    with pytest.raises(GramganError, match=r"gramgan data pull DIV2K \(without network: put") as error:
+    with pytest.raises(GramganError, match=r"gramgan data pull DIV2K \(offline: put") as error:
         locate_training("DIV2K", [tmp_path])
     assert str(tmp_path / "DIV2K") in str(error.value)
 
@@ -102,7 +102,7 @@ def test_layouts_of_pairs_are_given_pairs(layout: str, tmp_path: Path) -> None:
 def test_a_photo_without_its_lr_and_an_lr_of_another_size_are_named(tmp_path: Path) -> None:
     photo, small = save(tmp_path / "hr" / "a.png"), save(tmp_path / "lr" / "a.png", 11, 10)
     lonely = save(tmp_path / "hr" / "b.png")
-    with pytest.raises(GramganError, match=r"b\.png has no LR picture"):
+    with pytest.raises(GramganError, match=r"b\.png has no LR image"):
         given_pairs(str(tmp_path / "hr"), str(tmp_path / "lr"), 4)
     lonely.unlink()
     with pytest.raises(GramganError, match=r"a.png has 11x10 pixels, but a x4 LR of .*a.png \(48x40\) has 12x10"):

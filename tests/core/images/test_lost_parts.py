@@ -241,7 +241,7 @@ def test_layers_and_private_tags_of_a_tiff_are_named(tmp_path):
     assert "65000" in said
 
 
-@pytest.mark.parametrize(("subfile", "said"), [(0, "1 picture in sub-directories"), (1, None)])
+@pytest.mark.parametrize(("subfile", "said"), [(0, "1 image in sub-directories"), (1, None)])
 def test_pictures_in_sub_directories_of_a_tiff_are_named(subfile, said, tmp_path):
     """Smaller copies of the picture (pyramids) do not count as lost."""
     file = io.BytesIO()

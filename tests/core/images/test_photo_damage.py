@@ -146,7 +146,7 @@ def test_lying_headers_are_refused_without_filling_the_memory(name):
     message = error_of(LIARS[name])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert "refused" in message or "damaged" in message
+    assert "refuses" in message or "damaged" in message
     assert peak < 50e6
 
 
@@ -162,7 +162,7 @@ def test_directories_of_a_tiff_that_run_in_a_circle():
     at = struct.unpack_from("<I", data, 4)[0]
     count = struct.unpack_from("<H", data, at)[0]
     struct.pack_into("<I", data, at + 2 + 12 * count, at)
-    assert "circle" in error_of(bytes(data))
+    assert "loop" in error_of(bytes(data))
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 5000), (5000, 1), (2, 3)])
@@ -277,8 +277,8 @@ def test_many_frames_of_a_huge_screen_are_refused(kind):
     """Decoding them would take hours, though none of them is too large."""
     for count, side in ((3000, 2000), (200, 4900)):
         message = error_of(MANY[kind](count, side))
-        assert "frames of" in message
-        assert "refused" in message
+        assert "over all frames" in message
+        assert "refuses" in message
 
 
 @pytest.mark.parametrize("end", [b";", b""])
@@ -290,7 +290,7 @@ def test_a_frame_far_outside_a_small_screen_is_refused(place, end):
     for cut in (len(data), len(data) - 1, len(data) - 3):
         for lenient in (False, True):
             message = error_of(data[:cut] + end, allow_truncated=lenient)
-            assert "refused" in message or (message.startswith("x.png is damaged") and not lenient)
+            assert "refuses" in message or (message.startswith("x.png is damaged") and not lenient)
             assert "what can be read of it" not in message
 
 

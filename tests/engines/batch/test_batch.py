@@ -234,7 +234,7 @@ def test_a_folder_into_a_folder_keeps_records_unasked(tmp_path, monkeypatch):
     assert {row["input"] for row in rows} == {f"in/{path.name}" for path in (tmp_path / "in").iterdir()}
     assert {row["output"] for row in rows} == {f"out/photo000{i}_x4.{e}" for i, e in
                                                ((0, "png"), (2, "webp"), (3, "png"), (4, "png"))} | {None}  # fmt: skip
-    assert next(row["error"] for row in rows if row["error"]).startswith("in/photo0001.jpg is not a picture")
+    assert next(row["error"] for row in rows if row["error"]).startswith("in/photo0001.jpg is not an image")
     assert gramgan("batch", "report", "out", "--quiet").stdout.strip() == str(tmp_path / "in/photo0001.jpg")
     monkeypatch.chdir(tmp_path / "in")
     here = gramgan("upscale", ".", "-o", "../out", "--model", "nearest", "--json")

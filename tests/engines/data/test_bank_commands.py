@@ -79,7 +79,7 @@ def test_build_db_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(GramganError, match="nowhere"):
         call("build-db", "--hr-dir", tmp_path / "nowhere", "--out", out)
     (photos / "c.png").write_text("no picture")
-    with pytest.raises(GramganError, match=r"c\.png can't be read as a picture"):
+    with pytest.raises(GramganError, match=r"c\.png can't be read as an image"):
         call("build-db", "--hr-dir", photos, "--out", out)
     assert not out.exists()
     with pytest.raises(UsageError, match="--hr-dir"):

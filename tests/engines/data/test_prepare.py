@@ -84,7 +84,7 @@ def test_make_lr_refuses_before_it_writes(tmp_path: Path) -> None:
 def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "hr").mkdir()
     (tmp_path / "hr" / "text.png").write_text("not a picture")
-    with pytest.raises(GramganError, match=r"text\.png can't be read as a picture"):
+    with pytest.raises(GramganError, match=r"text\.png can't be read as an image"):
         prepare.make_lr_folder(tmp_path / "hr", tmp_path / "lr", 4, "symmetric")
     (tmp_path / "hr" / "text.png").write_bytes(png(size=(3, 40)))
     with pytest.raises(GramganError, match=r"text\.png has 3x40 pixels"):

@@ -34,7 +34,7 @@ def test_postscript_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     Image.effect_noise((64, 64), 60).save(tmp_path / "good.png")
     measured = bench([open_dataset(tmp_path, 4)], [interpolation("bicubic", 4)])
     assert [failure.name for failure in measured.failures] == ["loop"]
-    assert "loop.png can't be read as a picture" in measured.failures[0].reason
+    assert "loop.png can't be read as an image" in measured.failures[0].reason
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

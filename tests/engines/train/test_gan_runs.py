@@ -156,7 +156,10 @@ def test_loss_terms_without_inputs_are_refused(bank: Path, changes: dict[str, An
     ("changes", "words"),
     [
         ({"discriminator": {"arch": "esrgan"}, "loss": {"discriminator": 0.0}, "data": {"hr_crop": 96}}, "128 x 128"),
-        ({"discriminator": {"arch": "ttsr"}, "loss": {"discriminator": 0.0}, "data": {"hr_crop": 48}}, "divides by 32"),
+        (
+            {"discriminator": {"arch": "ttsr"}, "loss": {"discriminator": 0.0}, "data": {"hr_crop": 48}},
+            "multiple of 32",
+        ),
         ({"discriminator": {"jitter": 32}}, "leaves nothing of crops of 32"),
         ({"texture": {"patches": "random"}}, "random:K"),
         ({"texture": {"patch_size": 33}}, "33 px does not fit"),

@@ -173,7 +173,7 @@ def test_messages_lead_from_build_db_to_training_without_gpu_and_internet(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.chdir(tmp_path)
     first = command("build-db", "--hr-dir", "DIV2K")
-    assert "put its pictures into" in str(first.exception)
+    assert "put its images into" in str(first.exception)
     assert command("bench", "Set5").exception is not None
     gpus = command("train", "--gpus", "0,1")
     assert "gramgan train --recipe gramgan-compact --hr-dir DIR" in str(gpus.exception)

@@ -24,9 +24,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
     for row in (
         Architecture("compact", Compact, describe_compact, "plain 3x3 stack at LR size, fast (SRVGGNetCompact)"),
-        Architecture("plksr", PLKSR, describe_plksr, "large kernels on a part of the channels, at LR size (PLKSR)"),
+        Architecture("plksr", PLKSR, describe_plksr, "large kernels on some of the channels, at LR size (PLKSR)"),
         Architecture("rrdbnet", RRDBNet, describe_rrdbnet, "residual-in-residual dense blocks (ESRGAN, GramGAN)"),
-        Architecture("span", SPAN, describe_span, "attention without parameters, at LR size, fast (SPAN)"),
+        Architecture("span", SPAN, describe_span, "parameter-free attention at LR size, fast (SPAN)"),
         Architecture("srresnet", SRResNet, describe_srresnet, "residual blocks with batch norm (SRGAN)"),
         Architecture("ttsr", TTSR, describe_ttsr, "texture transfer from a reference photo (TTSR)"),
     )
@@ -65,13 +65,13 @@ def _check_value(which: str, default: Any, least: int, value: Any) -> None:
     """Raise if the value's type differs from that of its default, or if an integer is below ``least``."""
     if isinstance(default, tuple):
         if not isinstance(value, list | tuple):
-            raise GramganError(f"{which} takes a list, not {value!r}.")
+            raise GramganError(f"{which} must be a list, not {value!r}.")
         for member in value:
             _check_value(which, default[0], 0, member)
     elif type(value) is not type(default):
         raise GramganError(f"{which} takes {type(default).__name__}, not {value!r}.")
     elif isinstance(value, int) and not isinstance(value, bool) and value < least:
-        raise GramganError(f"{which} is at least {least}, not {value}.")
+        raise GramganError(f"{which} must be at least {least}, not {value}.")
 
 
 def complete(name: str, hyperparameters: Hyperparameters) -> dict[str, Any]:

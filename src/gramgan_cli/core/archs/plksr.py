@@ -73,11 +73,13 @@ class PLKSR(nn.Module):
     ) -> None:
         super().__init__()
         if in_nc != out_nc:
-            raise ValueError(f"PLKSR adds its input to its output, so in_nc ({in_nc}) and out_nc ({out_nc}) are equal")
+            raise ValueError(
+                f"PLKSR adds its input to its output, so in_nc ({in_nc}) and out_nc ({out_nc}) must be equal"
+            )
         if kernel % 2 == 0:
-            raise ValueError(f"PLKSR's kernel has an odd side, not {kernel}")
+            raise ValueError(f"PLKSR's kernel size must be odd, not {kernel}")
         if nf < 4:
-            raise ValueError(f"PLKSR has 4 feature channels at least, not {nf}")
+            raise ValueError(f"PLKSR needs at least 4 feature channels, not {nf}")
         self.scale = scale
         blocks = [PLKBlock(nf, nf // 4, kernel) for _ in range(nb)]
         self.feats = nn.Sequential(nn.Conv2d(in_nc, nf, 3, 1, 1), *blocks, nn.Conv2d(nf, out_nc * scale**2, 3, 1, 1))

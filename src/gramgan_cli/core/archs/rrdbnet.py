@@ -88,9 +88,9 @@ class RRDBNet(nn.Module):
     ) -> None:
         super().__init__()
         if scale not in STAGES:
-            raise ValueError(f"RRDBNet has scales {', '.join(map(str, STAGES))}, not {scale}")
+            raise ValueError(f"RRDBNet's scale must be one of {', '.join(map(str, STAGES))}, not {scale}")
         if upsampler not in ("pixelshuffle", "nearest"):
-            raise ValueError(f"RRDBNet's upsampler is 'pixelshuffle' or 'nearest', not {upsampler!r}")
+            raise ValueError(f"RRDBNet's upsampler must be 'pixelshuffle' or 'nearest', not {upsampler!r}")
         self.upsampler = upsampler
         self.unshuffle, self.stages = UNSHUFFLE.get(scale, 1), STAGES[scale]
         self.conv_first = nn.Conv2d(in_nc * self.unshuffle**2, nf, 3, 1, 1)

@@ -108,7 +108,7 @@ class SPAN(nn.Module):
     def __init__(self, in_nc: int = 3, out_nc: int = 3, nf: int = 48, scale: int = 4, norm: bool = False) -> None:
         super().__init__()
         if norm and in_nc != 3:
-            raise ValueError(f"SPAN's norm is of RGB: set norm=false for {in_nc} channels")
+            raise ValueError(f"SPAN's norm is for RGB: set norm=false for {in_nc} channels")
         if norm:
             self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         else:

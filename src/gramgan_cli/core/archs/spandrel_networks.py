@@ -16,7 +16,7 @@ HALO = 32
 def _build(design: str = "", scale: int = 4, multiple_of: int = 1, dtypes: tuple[str, ...] = ("fp32",)) -> NoReturn:
     """Always raises: a header does not hold enough to rebuild the network."""
     del scale, multiple_of, dtypes
-    raise ValueError(f"a {design or 'network'} of spandrel's is made from weights alone")
+    raise ValueError(f"a {design or 'network'} of spandrel's can only be built from weights")
 
 
 def describe_other(

@@ -76,15 +76,15 @@ class SRResNet(nn.Module):
     ) -> None:
         super().__init__()
         if scale not in (2, 4):
-            raise ValueError(f"SRResNet has scales 2 and 4, not {scale}")
+            raise ValueError(f"SRResNet's scale must be 2 or 4, not {scale}")
         if input_range not in ("unit", "imagenet"):
-            raise ValueError(f"SRResNet's input_range is 'unit' or 'imagenet', not {input_range!r}")
+            raise ValueError(f"SRResNet's input_range must be 'unit' or 'imagenet', not {input_range!r}")
         if output not in ("linear", "tanh"):
-            raise ValueError(f"SRResNet's output is 'linear' or 'tanh', not {output!r}")
+            raise ValueError(f"SRResNet's output must be 'linear' or 'tanh', not {output!r}")
         self.input_range = input_range
         self.output = output
         if input_range == "imagenet" and in_nc != 3:
-            raise ValueError("SRResNet's input_range 'imagenet' is of RGB: set input_range='unit' for other channels")
+            raise ValueError("SRResNet's input_range 'imagenet' is for RGB: set input_range='unit' for other channels")
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.conv_first = nn.Conv2d(in_nc, nf, 9, 1, 4, bias=bias)

@@ -124,10 +124,10 @@ def choose_backend(wanted: str, model: LoadedModel, device: str, precision: str)
         raise MissingExtra(f"{wanted} is not installed.", wanted)
     known = BACKENDS[wanted].precisions()
     if not known:
-        raise PrecisionUnavailable(f"{wanted} computes wrongly on this processor.", "torch runs on every processor.")
+        raise PrecisionUnavailable(f"{wanted} gives wrong results on this processor.", "torch runs on every processor.")
     if precision not in known:
         raise PrecisionUnavailable(
-            f"{wanted} does not compute in {precision} on this processor.", f"It computes in {', '.join(known)}."
+            f"{wanted} does not support {precision} on this processor.", f"It supports {', '.join(known)}."
         )
     return _converted(wanted, model, precision)
 
@@ -153,9 +153,9 @@ def _torch(device: torch.device) -> Chosen:
 def _converted(name: str, model: LoadedModel, precision: str) -> Chosen:
     """Load the converted model, converting it first if the store does not have it."""
     if model.descriptor.needs_reference:
-        raise NotConvertible(f"'{model.name}' takes a reference picture, which only torch can run.")
+        raise NotConvertible(f"'{model.name}' takes a reference image, which only torch supports.")
     if model.descriptor.in_channels != 3:
-        raise NotConvertible(f"'{model.name}' takes grey pictures, which only torch can run.")
+        raise NotConvertible(f"'{model.name}' takes grey images, which only torch supports.")
     backend = BACKENDS[name]
     folder = store.store_dir() / "converted" / f"{_key(model)}.{name}.{FORMAT}"
     if not folder.is_dir():

@@ -30,5 +30,7 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device(available[0])
     wanted = "cuda" if name == "cuda:0" else name
     if wanted not in available:
-        raise DeviceNotFound(f"There is no device '{name}' here.", f"There are: auto, {', '.join(available)}.")
+        raise DeviceNotFound(
+            f"There is no device '{name}' on this computer.", f"Available: auto, {', '.join(available)}."
+        )
     return torch.device(wanted)

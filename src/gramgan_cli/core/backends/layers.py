@@ -99,7 +99,7 @@ def _module(name: str, inputs: tuple[str, ...], module: nn.Module) -> Layer:
     if isinstance(module, nn.Conv2d):
         plain = module.stride == module.dilation == (1, 1) and module.groups == 1 and module.padding_mode == "zeros"
         if not plain or isinstance(module.padding, str):
-            raise _unknown(f"its convolution {name} has strides, groups or another padding than zeros")
+            raise _unknown(f"its convolution {name} has strides, groups or a padding other than zeros")
         bias = module.bias if module.bias is not None else torch.zeros(module.out_channels)
         top, left = module.padding
         return Layer("convolution", name, inputs, padding=(top, left), tensors=(module.weight.detach(), bias.detach()))
@@ -111,7 +111,7 @@ def _module(name: str, inputs: tuple[str, ...], module: nn.Module) -> Layer:
         return Layer("prelu", name, inputs, tensors=(module.weight.detach(),))
     if isinstance(module, nn.LeakyReLU):
         return Layer("leaky_relu", name, inputs, module.negative_slope)
-    raise _unknown(f"it holds a {type(module).__name__}")
+    raise _unknown(f"it contains a {type(module).__name__}")
 
 
 def _function(node: fx.Node, inputs: tuple[str, ...]) -> Layer:
@@ -133,7 +133,7 @@ def _function(node: fx.Node, inputs: tuple[str, ...]) -> Layer:
         return Layer("pixel_unshuffle", node.name, inputs, _argument(node, 1, "downscale_factor"))
     if target is F.interpolate and _argument(node, 3, "mode") == "nearest" and _argument(node, 2, "scale_factor"):
         return Layer("enlarge", node.name, inputs, _argument(node, 2, "scale_factor"))
-    raise _unknown(f"it calls {getattr(target, '__name__', target)} in a way that is not known here")
+    raise _unknown(f"it calls {getattr(target, '__name__', target)} in an unsupported way")
 
 
 def _sources(arguments: Any) -> Iterator[fx.Node]:

@@ -32,7 +32,9 @@ faster (RRDBNet is a tenth slower), differ more from torch, and keep their own t
 
 
 def _unreadable(path: Path) -> GramganError:
-    return GramganError(f"The converted network {path} can't be read.", "Delete it: it is made again when needed.")
+    return GramganError(
+        f"The converted network {path} can't be read.", "Delete it: it will be created again when needed."
+    )
 
 
 class NcnnNetwork(nn.Module):
@@ -63,7 +65,7 @@ class NcnnNetwork(nn.Module):
         extractor.input(INPUT, self._ncnn.Mat(pixels))
         failed, out = extractor.extract(OUTPUT)
         if failed:
-            raise MemoryError("ncnn found no memory for a tile")
+            raise MemoryError("ncnn ran out of memory for a tile")
         return torch.from_numpy(np.array(out))[None]
 
 

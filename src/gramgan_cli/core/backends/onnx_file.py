@@ -69,15 +69,15 @@ def write_onnx(
         ModelUnsupported: the network can't be written as ONNX.
     """
     if opset not in OPSETS:
-        raise UsageError(f"ONNX files are written in opset {OPSETS[0]} to {OPSETS[-1]}, not {opset}.")
+        raise UsageError(f"ONNX files can be written in opsets {OPSETS[0]} to {OPSETS[-1]}, not {opset}.")
     try:
         import_onnxruntime()  # for its converter to float16
         import onnx
         import onnxscript  # noqa: F401  (torch's exporter works through it)
     except ModuleNotFoundError as error:
-        raise MissingExtra("Writing ONNX needs more packages.", "onnx") from error
+        raise MissingExtra("Writing ONNX needs packages that are not installed.", "onnx") from error
     if model.descriptor.needs_reference:
-        raise ModelUnsupported(f"'{model.name}' takes a second picture as its reference; ONNX files can't.")
+        raise ModelUnsupported(f"'{model.name}' takes a reference image, which the ONNX export does not support.")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         if model.header.arch == interop.ARCH:
@@ -133,8 +133,8 @@ def _export_apart(model: LoadedModel, file: Path, opset: int, any_size: bool, on
             if fixed:
                 side = _rounded(FIXED_SIDE, model.descriptor.multiple_of)
                 on_note(
-                    f"This network ({model.descriptor.arch}) can't be written for any size: the file takes pictures "
-                    f"of {side}x{side} pixels, one at a time. Cut larger ones into tiles of that size."
+                    f"This network ({model.descriptor.arch}) can't be exported for every size: the file takes images "
+                    f"of {side}x{side} pixels, one at a time. Cut larger images into tiles of that size."
                 )
             return
     raise ModelUnsupported(f"'{model.name}' is a {model.descriptor.arch} network, which can't be written as ONNX.")
@@ -149,7 +149,7 @@ def _check(network: nn.Module, file: Path, sides: list[tuple[int, int]]) -> None
             expected = network(image).numpy()
         (found,) = session.run(None, {"image": image.numpy()})
         if found.shape != expected.shape or not np.abs(found - expected).max() < TOLERANCE:
-            raise GramganError(f"{file} is wrong for pictures of {width}x{height} pixels.")
+            raise GramganError(f"{file} gives wrong results for images of {width}x{height} pixels.")
 
 
 def main(weights: str, file: str, opset: str, *fixed: str) -> None:

@@ -212,7 +212,7 @@ class CropSampler:
                 f"The HR crop ({hr_crop}) must be a multiple of the scale ({scale}).", "Set `data.hr_crop`."
             )
         if batch_size % share[1]:
-            raise GramganError(f"The batch of {batch_size} can't be split over {share[1]} processes.")
+            raise GramganError(f"A batch of {batch_size} can't be split evenly over {share[1]} processes.")
         self.scale, self.lr_crop, self.batch_size, self.seed = scale, hr_crop // scale, batch_size, seed
         self.rank, self.processes = share
         self.options = options or CropOptions()

@@ -65,7 +65,7 @@ class Dataset:
         for pair in self.pairs:
             if pair.name in seen:
                 raise GramganError(
-                    f"{seen[pair.name]} and {pair.hr} are both called '{pair.name}'.", "Rename one, or take it out."
+                    f"{seen[pair.name]} and {pair.hr} are both called '{pair.name}'.", "Rename or remove one of them."
                 )
             seen[pair.name] = pair.hr
 
@@ -102,7 +102,7 @@ def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
     if known:
         raise missing_dataset(known, folders)
     looked = " or ".join(str(folder) for folder in folders)
-    raise GramganError(f"There is no folder and no dataset '{text}' (looked under {looked}).", nearest(text, NAMES))
+    raise GramganError(f"There is no folder or dataset '{text}' (looked under {looked}).", nearest(text, NAMES))
 
 
 def missing_dataset(name: str, folders: Sequence[Path]) -> GramganError:
@@ -111,11 +111,13 @@ def missing_dataset(name: str, folders: Sequence[Path]) -> GramganError:
     target = folders[0] / name if folders else Path(name)
     missing = f"{name} is not on this computer (looked under {looked})."
     if not SOURCES[name].archives:
-        return GramganError(missing, f"It can't be fetched: get it from {SOURCES[name].page} and put it into {target}.")
+        return GramganError(
+            missing, f"It can't be downloaded automatically: get it from {SOURCES[name].page} and put it into {target}."
+        )
     return GramganError(
         missing,
-        f"Fetch it with: gramgan data pull {name} (without network: put its pictures into {target}, "
-        "or name a folder of your own pictures instead).",
+        f"Download it with: gramgan data pull {name} (offline: put its images into {target}, "
+        "or use a folder of your own images).",
     )
 
 
@@ -178,16 +180,16 @@ def _match(hr_files: Sequence[Path], lr_files: Sequence[Path], suffix: str, scal
     """Pair HR and LR files by name; raise for a file without counterpart on either side."""
     lr_suffix = suffix.replace("HR", "LR")
     left_over = {path.stem.removesuffix(lr_suffix): path for path in lr_files}
-    counts = f"({len(hr_files)} HR and {len(lr_files)} LR pictures)"
+    counts = f"({len(hr_files)} HR and {len(lr_files)} LR images)"
     pairs = []
     for hr in hr_files:
         name = hr.stem.removesuffix(suffix)
         lr = left_over.pop(name, None) or left_over.pop(f"{name}x{scale}", None)
         if lr is None:
-            raise GramganError(f"{hr} has no LR picture of its name in {lr_files[0].parent} {counts}.")
+            raise GramganError(f"{hr} has no LR image of the same name in {lr_files[0].parent} {counts}.")
         pairs.append(PairOfFiles(name, hr, lr))
     for lr in left_over.values():
-        raise GramganError(f"{lr} has no HR picture of its name in {hr_files[0].parent} {counts}.")
+        raise GramganError(f"{lr} has no HR image of the same name in {hr_files[0].parent} {counts}.")
     return tuple(pairs)
 
 

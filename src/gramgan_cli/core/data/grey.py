@@ -35,7 +35,7 @@ def read_grey(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint
     try:
         content = file.read_bytes() if isinstance(file, Path) else file.read()
     except OSError as error:
-        raise GramganError(f"{name or file} can't be read as a picture: {error.strerror or error}.") from error
+        raise GramganError(f"{name or file} can't be read as an image: {error.strerror or error}.") from error
     pixels = next(open_photo(content, name or str(file)).decode())
     channels = pixels.shape[2]
     if channels in (2, 4):

@@ -68,7 +68,7 @@ def _is_left_out(folder: Path) -> bool:
 
 def _some(pictures: list[Path], source: Path) -> list[Path]:
     if not pictures:
-        raise GramganError(f"There are no pictures in {source}.", f"Looked for {', '.join(sorted(SUFFIXES))}.")
+        raise GramganError(f"There are no images in {source}.", f"Looked for {', '.join(sorted(SUFFIXES))}.")
     return pictures
 
 
@@ -79,7 +79,7 @@ def _listed(file: Path) -> list[Path]:
     except FileNotFoundError as error:
         raise GramganError(f"There is no list {file}.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise GramganError(f"{file} can't be read as a list of pictures: {error}.", "Save it as UTF-8 text.") from error
+        raise GramganError(f"{file} can't be read as a list of images: {error}.", "Save it as UTF-8 text.") from error
     photos = []
     for number, line in enumerate(lines, 1):
         text = line.strip()

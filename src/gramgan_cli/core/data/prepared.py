@@ -68,7 +68,7 @@ def picture_errors(path: str) -> Iterator[None]:
     except GramganError:
         raise
     except Exception as error:  # Pillow raises many kinds of errors for damaged files
-        raise GramganError(f"{path} can't be read as a picture: {error}.") from error
+        raise GramganError(f"{path} can't be read as an image: {error}.") from error
 
 
 def _in_8bit(image: Image.Image) -> NDArray[np.uint8]:
@@ -107,7 +107,7 @@ def _pair(path: Path, lr_path: Path | None, scale: int, channels: Channels) -> t
         raise GramganError(
             f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels, but a x{scale} LR of {path} "
             f"({photo.shape[1]}x{photo.shape[0]}) has {hr.shape[1] // scale}x{hr.shape[0] // scale}.",
-            "Give pairs of matching sizes, or a network of another scale.",
+            "Use pairs of matching sizes, or a network of another scale.",
         )
     return lr, hr
 
@@ -212,7 +212,7 @@ def add_references(
         if path is None:
             raise GramganError(
                 f"There is no reference for {photo.name} in {folder}.",
-                "It has the photo's stem, or ends in _ref where the photo ends in _in.",
+                "A reference has the photo's stem, or ends in _ref where the photo ends in _in.",
             )
         paired.append(replace(photo, ref=read_rgb(path)))
         if progress is not None:

@@ -114,7 +114,7 @@ def count_photos(files: Sequence[str], cache: Path, progress: Callable[[int, int
         if not remembered.is_file():
             count = sum(1 for _ in samples(file))
             if not count:
-                raise GramganError(f"{file} holds no pictures.", f"Looked for {', '.join(sorted(SUFFIXES))}.")
+                raise GramganError(f"{file} contains no images.", f"Looked for {', '.join(sorted(SUFFIXES))}.")
             with replacing(remembered) as temporary:
                 temporary.write_text(json.dumps({"shard": file, "photos": count}), encoding="utf-8")
         counts.append(int(json.loads(remembered.read_text(encoding="utf-8"))["photos"]))
@@ -148,7 +148,7 @@ def photos_at(shards: Shards, order: Sequence[int], first: int, last: int) -> It
             if number + 1 >= last:
                 break
         if taken != min(last, ends[at]) - first:
-            raise GramganError(f"{file} holds fewer photos than when they were counted.", "Start the run again.")
+            raise GramganError(f"{file} contains fewer photos than when they were counted.", "Start the run again.")
         first, at = ends[at], at + 1
 
 

@@ -53,7 +53,7 @@ def locate_training(text: str, folders: Sequence[Path]) -> Located:
     if valid is not None:
         raise GramganError(
             f"{folder} holds validation photos ({valid.name}) but no training photos.",
-            f"Put those into {folder / valid.name.replace(VALID, TRAIN)}, or name another folder.",
+            f"Put training photos into {folder / valid.name.replace(VALID, TRAIN)}, or choose another folder.",
         )
     return Located(_text(_hr_inside(folder)))
 
@@ -78,7 +78,7 @@ def locate_lr(text: str, hr: str, scale: int, folders: Sequence[Path]) -> str:
         for inside in (candidate / f"X{scale}", candidate):
             if inside.is_dir() and (inside != folder or not _holds_hr(folder)):
                 return str(inside)
-    raise GramganError(f"There are no LR pictures for x{scale} in {folder}.", "Name their folder by `lr_dir`.")
+    raise GramganError(f"There are no LR images for x{scale} in {folder}.", "Pass their folder as `lr_dir`.")
 
 
 def given_pairs(hr: str, lr: str, scale: int) -> tuple[list[Path], list[Path] | None]:
@@ -105,7 +105,7 @@ def given_pairs(hr: str, lr: str, scale: int) -> tuple[list[Path], list[Path] | 
         found = next((reduced[name] for name in names if name in reduced and reduced[name] != photo), None)
         if found is None:
             raise GramganError(
-                f"{photo} has no LR picture in {lr} ({len(photos)} HR and {len(reduced)} LR pictures).",
+                f"{photo} has no LR image in {lr} ({len(photos)} HR and {len(reduced)} LR images).",
                 f"Looked for {stem} and {stem}x{scale}.",
             )
         partners.append(found)
@@ -155,7 +155,7 @@ def _folder(text: str, folders: Sequence[Path]) -> Path:
     if known:
         raise missing_dataset(known, folders)
     looked = " or ".join(str(folder) for folder in folders)
-    raise GramganError(f"There is no folder and no dataset '{text}' (looked under {looked}).", nearest(text, NAMES))
+    raise GramganError(f"There is no folder or dataset '{text}' (looked under {looked}).", nearest(text, NAMES))
 
 
 def _half(folder: Path, ending: str) -> Path | None:

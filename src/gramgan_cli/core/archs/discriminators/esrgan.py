@@ -44,7 +44,7 @@ class ESRGANDiscriminator(nn.Module):
         if (height, width) != (SIDE, SIDE):
             raise GramganError(
                 f"ESRGAN's discriminator takes {SIDE} x {SIDE} crops, not {height} x {width}.",
-                f"Train with HR crops of {SIDE}, or take SRGAN's discriminator, which takes any size.",
+                f"Train with HR crops of {SIDE}, or use SRGAN's discriminator, which takes any size.",
             )
         out: Tensor = self.head(self.features(image).flatten(1))
         return out

@@ -26,7 +26,7 @@ class TTSRDiscriminator(nn.Module):
     def __init__(self, in_nc: int = 3, nf: int = 32, size: int = 160) -> None:
         super().__init__()
         if size % REDUCTION or size <= 0:
-            raise ValueError(f"TTSR's discriminator takes a size that divides by {REDUCTION}, not {size}")
+            raise ValueError(f"TTSR's discriminator needs a size that is a multiple of {REDUCTION}, not {size}")
         self.size = size
         layers: list[nn.Module] = []
         channels = in_nc
@@ -47,7 +47,7 @@ class TTSRDiscriminator(nn.Module):
         if (height, width) != (self.size, self.size):
             raise GramganError(
                 f"TTSR's discriminator was built for {self.size} x {self.size} crops, not {height} x {width}.",
-                "Give it the size of the HR crops that you train with.",
+                "Set its size to that of the HR crops.",
             )
         out: Tensor = self.head(self.features(2 * image - 1).flatten(1))
         return out

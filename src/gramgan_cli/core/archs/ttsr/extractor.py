@@ -54,11 +54,11 @@ class TextureExtractor(nn.Module):
         """Copy the five convolutions from torchvision's VGG19 state dict (``features.N.weight`` and ``.bias``).
 
         Raises:
-            GramganError: a key is missing or has another shape.
+            GramganError: a key is missing or has the wrong shape.
         """
         for name, own in self.state_dict().items():
             if name not in state or state[name].shape != own.shape:
-                raise GramganError(f"These are not VGG19's weights: '{name}' is missing or has another shape.")
+                raise GramganError(f"These are not VGG19's weights: '{name}' is missing or has the wrong shape.")
             own.copy_(state[name])
 
     def forward(self, image: Tensor) -> Levels:

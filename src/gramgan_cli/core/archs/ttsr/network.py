@@ -266,9 +266,9 @@ class TTSR(nn.Module):
     def __init__(self, nf: int = 64, blocks: Sequence[int] = (16, 16, 8, 4), scale: int = SCALE) -> None:
         super().__init__()
         if scale != SCALE:
-            raise ValueError(f"TTSR has scale {SCALE} only, not {scale}")
+            raise ValueError(f"TTSR's scale must be {SCALE}, not {scale}")
         if len(blocks) != 4:
-            raise ValueError(f"TTSR's blocks are four numbers (shallow, stages 1 to 3), not {list(blocks)}")
+            raise ValueError(f"TTSR's blocks must be four numbers (shallow, stages 1 to 3), not {list(blocks)}")
         self.extractor = TextureExtractor()
         self.main = MainNet(nf, blocks)
 

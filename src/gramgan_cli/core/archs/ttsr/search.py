@@ -140,8 +140,8 @@ def check_reference_size(height: int, width: int) -> None:
     """Raise ``GramganError`` if a reference of this size in pixels is smaller than one patch."""
     if min(height, width) < 4 * PATCH:
         raise GramganError(
-            f"The reference is too small: {width} x {height} pixels, the search needs {4 * PATCH} x {4 * PATCH}.",
-            "Give a larger reference.",
+            f"The reference is too small: {width} x {height} pixels, but the search needs {4 * PATCH} x {4 * PATCH}.",
+            "Use a larger reference.",
         )
 
 
@@ -195,7 +195,7 @@ def transfer(value: Tensor, match: Match) -> Tensor:
     hk, wk = match.reference_size
     factor = value.shape[-1] // wk
     if value.shape[-2:] != (factor * hk, factor * wk):
-        raise ValueError(f"value has size {tuple(value.shape[-2:])}, which is no multiple of the grid {(hk, wk)}")
+        raise ValueError(f"value has size {tuple(value.shape[-2:])}, which is not a multiple of the grid {(hk, wk)}")
     blocks = _to_blocks(value, factor)
     batch, height, width = match.positions.shape
     numbers = blocks.shape[1]
