@@ -53,7 +53,9 @@ def plugins(kind: Kind) -> dict[str, Any]:
     for source, offered in [*_installed(kind), *((str(path), _of_file(path, kind)) for path in plugin_files())]:
         for name, value in offered.items():
             if name in found:
-                raise GramganError(f"Two plugins offer '{name}' among {kind}; one is {source}.", "Use one of them.")
+                raise GramganError(
+                    f"Two plugins define '{name}' in {kind}; one of them is {source}.", "Use one of them."
+                )
             found[name] = value
     return found
 

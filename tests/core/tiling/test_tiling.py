@@ -203,7 +203,7 @@ def test_a_tile_that_is_not_finite_is_repeated_in_fp32_and_said():
     upscaler.on_note = notes.append
     out = upscaler.upscale(image)
     assert np.array_equal(out, image.repeat(4, 0).repeat(4, 1))
-    assert notes == ["A tile was not finite in bf16 and was repeated in fp32."]
+    assert notes == ["A tile had values that were not finite in bf16, so it was computed again in fp32."]
 
 
 def test_not_finite_in_fp32_is_an_error():

@@ -165,9 +165,9 @@ def test_a_key_that_does_not_fit_is_named(tmp_path: Path, change: Callable[[Tens
 @pytest.mark.parametrize(
     ("arch", "hyperparameters", "channels"),
     [
-        ("rrdbnet", {"in_nc": 2, "out_nc": 2}, "2 channels and gives 2"),
-        ("rrdbnet", {"in_nc": 3, "out_nc": 1}, "3 channels and gives 1"),
-        ("compact", {"in_nc": 4, "out_nc": 4}, "4 channels and gives 4"),
+        ("rrdbnet", {"in_nc": 2, "out_nc": 2}, "2 channels and returns 2"),
+        ("rrdbnet", {"in_nc": 3, "out_nc": 1}, "3 channels and returns 1"),
+        ("compact", {"in_nc": 4, "out_nc": 4}, "4 channels and returns 4"),
     ],
 )
 def test_networks_of_other_channels_than_rgb_are_refused(

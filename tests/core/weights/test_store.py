@@ -86,7 +86,7 @@ def test_remove_deletes_the_file(tmp_path: Path) -> None:
 )
 def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
     source = tiny_file(tmp_path / "a.safetensors")
-    with pytest.raises(GramganError, match="can't be a model's name"):
+    with pytest.raises(GramganError, match="is not a valid model name"):
         store.put(name, source)
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [source]
 
@@ -223,12 +223,12 @@ def test_outside_a_checkout_it_is_said_where_the_model_is(
     checkout_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(GramganError, match="not here yet") as caught:
+    with pytest.raises(GramganError, match="not been downloaded yet") as caught:
         load_model("large")
     assert "checkout" in str(caught.value)
 
 
 def test_a_file_of_the_checkout_that_is_not_the_catalogues_is_not_taken(checkout_file: Path) -> None:
     tiny_file(checkout_file, seed=3)
-    with pytest.raises(GramganError, match="not here yet"):
+    with pytest.raises(GramganError, match="not been downloaded yet"):
         load_model("large")

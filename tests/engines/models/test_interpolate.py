@@ -122,7 +122,7 @@ def test_the_strip_shows_the_models_at_its_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["-o", "out/mix"], "can't be a model's name"), (["-o", "mix", "--device", "abacus"], "abacus")],
+    [(["-o", "out/mix"], "is not a valid model name"), (["-o", "mix", "--device", "abacus"], "abacus")],
 )
 def test_a_strip_that_can_t_be_made_is_refused_before_anything_is_stored(
     words: list[str], message: str, tmp_path: Path

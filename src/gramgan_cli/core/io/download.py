@@ -95,7 +95,7 @@ def _refuse_unless_allowed(url: str, target: Path) -> None:
     except ValueError as error:
         raise DownloadFailed(f"'{url}' is not a URL ({error}).", "Write it like https://host/file.pth.") from error
     if parts.scheme.lower() not in SCHEMES:
-        raise DownloadFailed(f"Can't download '{url}': only http, https and file URLs are downloaded.")
+        raise DownloadFailed(f"Can't download '{url}': only http, https and file URLs are supported.")
     if parts.scheme.lower() == "file":
         path = Path(urllib.request.url2pathname(parts.path))
         if path.exists() and not path.is_file():
@@ -145,11 +145,11 @@ def _fetch_all(source: _Source, *, resumable: bool, target: Path) -> None:
             if attempt == ATTEMPTS:
                 raise DownloadFailed(
                     f"{source.url} was cut off after {source.have()} bytes ({error}).",
-                    "Run the same command again: it goes on where it stopped.",
+                    "Run the same command again to resume the download.",
                 ) from error
         except urllib.error.HTTPError as error:
             circle = error.code // 100 == 3
-            answer = "redirects in a circle" if circle else f"answered {error.code} {error.reason}"
+            answer = "redirects in a loop" if circle else f"answered {error.code} {error.reason}"
             raise DownloadFailed(
                 f"{source.url} {answer}.",
                 f"Or download it by hand and put it at {target}.",
@@ -210,7 +210,7 @@ def _open(source: _Source, have: int) -> http.client.HTTPResponse:
     except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
         raise _CutOff(str(error) or type(error).__name__) from error
     except ValueError as error:  # a redirect to an invalid URL
-        raise urllib.error.URLError(f"it redirects to what is not a web address ({error})") from error
+        raise urllib.error.URLError(f"it redirects to an invalid web address ({error})") from error
     return response
 
 
@@ -267,7 +267,7 @@ def _copy(response: http.client.HTTPResponse, file: BinaryIO, start: int, source
 
 def _refuse_more(source: _Source, size: int) -> None:
     if size > source.largest:
-        raise _Refused(f"{source.url} has more than {source.largest} bytes and was not kept.")
+        raise _Refused(f"{source.url} has more than {source.largest} bytes, so it was not kept.")
 
 
 def sha256_of(path: Path) -> str:
@@ -286,5 +286,5 @@ def _verify(url: str, part: Path, tag: Path, expected: str | None) -> None:
         tag.unlink(missing_ok=True)
         raise DownloadFailed(
             f"{url} has the SHA-256 {actual}, expected {expected.lower()}: it was not kept.",
-            "Try again; if it stays so, the file there has changed.",
+            "Try again. If the error persists, the file on the server has changed.",
         )

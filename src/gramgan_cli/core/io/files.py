@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 
 from gramgan_cli.core.errors import GramganError, NotARegularFile, TargetExists
 
-_HINT = "Check the disk's free space and that you may write there."
+_HINT = "Check the free disk space and your permission to write there."
 
 _UMASK = os.umask(0)
 """The process's umask, which mkstemp ignores. It is read once, because reading it means setting it."""
@@ -98,9 +98,9 @@ def check_regular_target(path: Path) -> None:
     except OSError:  # does not exist; an unreadable folder raises when the file is written
         return
     if stat.S_ISDIR(kind):
-        raise GramganError(f"{path} is a folder, not a file.", "Name a file.")
+        raise GramganError(f"{path} is a folder, not a file.", "Choose a file name.")
     if not stat.S_ISREG(kind):
-        raise NotARegularFile(f"{path} is not a regular file, so it is not replaced.", "Name another file.")
+        raise NotARegularFile(f"{path} is not a regular file, so it is not replaced.", "Choose another file.")
 
 
 def check_target(path: Path, overwrite: bool) -> None:

@@ -26,5 +26,5 @@ def _folder(variable: str, default: str) -> Path:
         return Path(text).expanduser().absolute()
     except RuntimeError as error:  # ~name of an unknown user
         raise GramganError(
-            f"{variable} is '{text}', but its home folder is not known.", "Write the whole path."
+            f"{variable} is '{text}', but that user has no home folder.", "Write the full path."
         ) from error

@@ -36,7 +36,7 @@ def read_pickle(path: Path) -> object:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelUnsupported(
-            f"{path} is no checkpoint, or holds more than tensors, which could run code and is not loaded.",
+            f"{path} is not a checkpoint, or it contains more than tensors. That could run code, so it was not loaded.",
             "Ask its publisher for a safetensors file.",
         ) from error
     except GramganError:
@@ -53,11 +53,11 @@ def _check_records(path: Path) -> None:
         records = archive.infolist()
     if any("/code/" in f"/{record.filename}" or record.filename.endswith("constants.pkl") for record in records):
         raise ModelUnsupported(
-            f"{path} is a TorchScript program, which gramgan does not run.", "Use the file of its weights."
+            f"{path} is a TorchScript program, which gramgan does not run.", "Use its weights file instead."
         )
     packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
     if packed or sum(record.file_size for record in records) > path.stat().st_size:
-        raise ModelDamaged(f"{path} is compressed inside, which no checkpoint of torch is, and was refused.")
+        raise ModelDamaged(f"{path} has compressed content, unlike any checkpoint of torch, so it was refused.")
 
 
 def check_size(tensors: dict[str, Tensor], path: Path) -> None:
@@ -73,9 +73,9 @@ def check_size(tensors: dict[str, Tensor], path: Path) -> None:
         total += bytes_
         if bytes_ > size or total > MOST_SHARING * size:
             raise ModelDamaged(
-                f"{path} has {size} bytes, but its tensor '{name}' alone asks for {bytes_}: it was refused."
+                f"{path} has {size} bytes, but its tensor '{name}' alone needs {bytes_}, so it was refused."
                 if bytes_ > size
-                else f"{path} has {size} bytes, but its tensors ask for more than {total}: it was refused."
+                else f"{path} has {size} bytes, but its tensors need more than {total}, so it was refused."
             )
 
 

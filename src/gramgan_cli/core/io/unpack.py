@@ -54,7 +54,7 @@ def unpack(archive: Path, target: Path) -> Path:
     content, and if the target exists or can't be written.
     """
     if target.exists():
-        raise GramganError(f"{target} exists already.", "Move it away to have it made anew.")
+        raise GramganError(f"{target} exists already.", "Move it away to create it again.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
@@ -77,7 +77,7 @@ def _unpack_members(archive: Path, folder: Path) -> None:
     for name, size, content in _members(archive):
         total += size
         if total > LARGEST_CONTENT:
-            raise GramganError(f"{archive} unpacks to more than {LARGEST_CONTENT} bytes and was refused.")
+            raise GramganError(f"{archive} unpacks to more than {LARGEST_CONTENT} bytes, so it was refused.")
         path = folder / _inside(name, archive)
         path.parent.mkdir(parents=True, exist_ok=True)
         with content, path.open("xb") as file:
@@ -98,7 +98,9 @@ def _members(archive: Path) -> Iterator[_Member]:
                 continue
             content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
             if content is None:
-                raise GramganError(f"{archive} holds '{member.name}', which is not a plain file, and was refused.")
+                raise GramganError(
+                    f"{archive} contains '{member.name}', which is not a regular file, so it was refused."
+                )
             yield member.name, member.size, content
         _read_to_the_end(stream, archive)
 
@@ -111,7 +113,7 @@ def _open_member(pack: zipfile.ZipFile, info: zipfile.ZipInfo, archive: Path) ->
         return pack.open(info)
     except (NotImplementedError, RuntimeError) as error:
         raise GramganError(
-            f"{archive} packs '{info.filename}' in a way that is not known here.", "Unpack it by hand."
+            f"{archive} compresses '{info.filename}' with an unsupported method.", "Unpack it by hand."
         ) from error
 
 
@@ -131,7 +133,7 @@ def _read_to_the_end(stream: IO[bytes], archive: Path) -> None:
     while chunk := stream.read(CHUNK):
         left -= len(chunk)
         if left < 0:
-            raise GramganError(f"{archive} unpacks to more than {LARGEST_CONTENT} bytes and was refused.")
+            raise GramganError(f"{archive} unpacks to more than {LARGEST_CONTENT} bytes, so it was refused.")
 
 
 def _is_wanted(name: str) -> bool:
@@ -144,9 +146,9 @@ def _inside(name: str, archive: Path) -> PurePosixPath:
     """Return the member's relative path; raise if it would leave the folder on any system."""
     path = PurePosixPath(name)
     if len(path.parts) > DEEPEST:
-        raise GramganError(f"{archive} holds folders more than {DEEPEST} deep and was refused.")
+        raise GramganError(f"{archive} contains folders nested more than {DEEPEST} deep, so it was refused.")
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or not path.parts:
-        raise GramganError(f"{archive} holds '{name}', which leads outside its folder, and was refused.")
+        raise GramganError(f"{archive} contains '{name}', which leads outside its folder, so it was refused.")
     return path
 
 

@@ -36,7 +36,7 @@ class Dists(nn.Module):
     """
 
     smallest = 32
-    convention = "VGG16 of ImageNet, whole picture at its own size, RGB in [0, 1]; 0 is equal"
+    convention = "VGG16 of ImageNet, whole image at its own size, RGB in [0, 1]; 0 means identical"
 
     def __init__(self, trunk: dict[str, Tensor] | None = None) -> None:
         super().__init__()

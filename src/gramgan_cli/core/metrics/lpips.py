@@ -49,7 +49,7 @@ class Lpips(nn.Module):
         found = convolutions(weights, wanted, source)
         trunk.load_state_dict({key: found[key.split(".", 1)[1]] for key in trunk.state_dict()})
         seen = "AlexNet" if features is None else f"VGG16 of {features.name}"
-        self.convention = f"linear layers v0.1 over {seen}, whole picture, RGB in [-1, 1]; 0 is equal"
+        self.convention = f"linear layers v0.1 over {seen}, whole image, RGB in [-1, 1]; 0 means identical"
         self.requires_grad_(False).eval()
 
     def distance(self, sr: NDArray[np.uint8], hr: NDArray[np.uint8]) -> float:

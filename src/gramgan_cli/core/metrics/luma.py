@@ -33,7 +33,7 @@ def inside(
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"{name}: expected uint8 of shape (H, W, 3), got {image.dtype} of shape {image.shape}")
     if sr.shape != hr.shape:
-        raise ValueError(f"SR has shape {sr.shape}, HR has shape {hr.shape}: expected equal ones")
+        raise ValueError(f"SR has shape {sr.shape}, HR has shape {hr.shape}: expected equal shapes")
     least = smallest + 2 * border
     if border < 0 or min(sr.shape[:2]) < least:
         raise ValueError(f"expected sides of at least {least} px with a border of {border}, got shape {sr.shape}")
@@ -53,7 +53,9 @@ def grey_pair(
         if image.ndim != 3 or image.shape[2] != 1 or image.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"{name}: expected grey of 8 or 16 bits (H, W, 1), got {image.dtype} of {image.shape}")
     if sr.shape != hr.shape or sr.dtype != hr.dtype:
-        raise ValueError(f"SR is {sr.dtype} of {sr.shape}, HR is {hr.dtype} of {hr.shape}: expected equal ones")
+        raise ValueError(
+            f"SR is {sr.dtype} of {sr.shape}, HR is {hr.dtype} of {hr.shape}: expected equal types and shapes"
+        )
     if border < 0 or min(sr.shape[:2]) < smallest + 2 * border:
         raise ValueError(f"expected sides of at least {smallest + 2 * border} px, got shape {sr.shape}")
     step = 257 if sr.dtype == np.uint16 else 1

@@ -75,9 +75,9 @@ def sliding_mask(hr: Tensor, cell: int = CELL, delta: float = DELTA["sliding"]) 
     """
     margin = cell // 2
     if cell % 2 == 0:
-        raise ValueError(f"a sliding window needs an odd side, not {cell}")
+        raise ValueError(f"a sliding window needs an odd size, not {cell}")
     if min(hr.shape[-2:]) <= margin:
-        raise ValueError(f"a window of {cell} px needs images of more than {margin} px a side")
+        raise ValueError(f"a window of {cell} px needs images of more than {margin} px per side")
     x = _precise(hr.detach())
     luminance = (x * x.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     padded = F.pad(luminance, (margin, margin, margin, margin), mode="reflect")

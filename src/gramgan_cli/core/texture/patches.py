@@ -30,7 +30,7 @@ def parse_selection(text: str) -> Selection:
     kind, _, count = text.partition(":")
     if kind == "random" and count.isdecimal() and int(count) > 0:
         return Selection("random", int(count))
-    raise GramganError(f"texture.patches can't be '{text}'.", "It is 'center', 'dense' or 'random:K' with K >= 1.")
+    raise GramganError(f"texture.patches can't be '{text}'.", "It must be 'center', 'dense' or 'random:K' with K >= 1.")
 
 
 def choose_positions(

@@ -177,9 +177,12 @@ class TileRunner:
             if bool(torch.isfinite(y).all()):
                 return y
             if precision != "fp32":
-                self.on_note(f"A tile was not finite in {precision} and was repeated in fp32.")
+                self.on_note(
+                    f"A tile had values that were not finite in {precision}, so it was computed again in fp32."
+                )
         raise GramganError(
-            "The model's output is not finite even in fp32.", "Its weights are damaged or don't suit this image."
+            "The model's output has values that are not finite, even in fp32.",
+            "Its weights are damaged or do not suit this image.",
         )
 
     def _precision(self, precision: Precision) -> AbstractContextManager[Any]:

@@ -38,7 +38,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping) or not content:
-        raise ModelUnsupported(f"{path} holds no network weights.")
+        raise ModelUnsupported(f"{path} contains no network weights.")
     for name, tensor in content.items():
         if not is_plain(tensor):
             raise ModelUnsupported(

@@ -54,12 +54,12 @@ class WeightsHeader:
 def _parse(metadata: Mapping[str, str] | None, path: Path) -> WeightsHeader:
     """Parse the header from safetensors metadata; raise ``ForeignWeights`` if there is none."""
     if not metadata or KEY not in metadata:
-        raise ForeignWeights(f"{path} has no gramgan header, so its network is not known.", path)
+        raise ForeignWeights(f"{path} has no gramgan header, so its network is unknown.", path)
     try:
         fields = json.loads(metadata[KEY], parse_float=_finite, parse_constant=_finite)
         json.dumps(fields, ensure_ascii=False).encode()  # lone surrogates could not be printed
         if fields.pop("format") != FORMAT:
-            raise ModelUnsupported(f"{path} was written by a newer gramgan.", "Upgrade gramgan-cli.")
+            raise ModelUnsupported(f"{path} was written by a newer version of gramgan.", "Upgrade gramgan-cli.")
         header = WeightsHeader(**fields)
         _check_types(header)
         return header
@@ -79,20 +79,20 @@ def _finite(text: str) -> float:
 def _check_types(header: WeightsHeader) -> None:
     """Raise ValueError for a field of the wrong type or range, since files may come from anywhere."""
     if not isinstance(header.arch, str) or not isinstance(header.hyperparameters, dict):
-        raise ValueError("arch is no text, or hyperparameters no table")
+        raise ValueError("arch is not text, or hyperparameters is not a table")
     if type(header.scale) is not int or header.scale not in range(1, 17):
         raise ValueError("scale is not a whole number from 1 to 16")
     for key, value in header.hyperparameters.items():
         _check_hyperparameter(key, value)
     for name in ("licence", "trained_for"):
         if not isinstance(getattr(header, name), str):
-            raise ValueError(f"{name} is no text")
+            raise ValueError(f"{name} is not text")
     for name in ("training", "metrics"):
         if not isinstance(getattr(header, name), dict):
-            raise ValueError(f"{name} is no table")
+            raise ValueError(f"{name} is not a table")
     for dataset, values in header.metrics.items():
         if not isinstance(values, dict) or not all(type(value) in (int, float) for value in values.values()):
-            raise ValueError(f"the metrics of {dataset} are no numbers")
+            raise ValueError(f"the metrics of {dataset} are not numbers")
         if any(abs(value) > LARGEST_METRIC for value in values.values()):
             raise ValueError(f"the metrics of {dataset} are out of range")
 
@@ -106,7 +106,7 @@ def _check_hyperparameter(key: str, value: object) -> None:
         if len(value) > LONGEST_TEXT:
             raise ValueError(f"the hyperparameter '{key}' is too long")
     elif not isinstance(value, bool | int | float):
-        raise ValueError(f"the hyperparameter '{key}' is no number, text or list")
+        raise ValueError(f"the hyperparameter '{key}' is not a number, text or list")
     elif not 0 <= value <= LARGEST_HYPERPARAMETER:
         raise ValueError(f"the hyperparameter '{key}' is out of range")
 
@@ -151,7 +151,7 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: str) ->
             )
     missing = [name for name in own if name not in tensors]
     if missing:
-        raise ModelDamaged(f"{source}: the key '{missing[0]}' is missing ({len(missing)} of {len(own)} are).")
+        raise ModelDamaged(f"{source}: the key '{missing[0]}' is missing ({len(missing)} of {len(own)} keys are).")
     network.load_state_dict(dict(tensors))
 
 

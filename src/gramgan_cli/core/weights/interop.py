@@ -52,13 +52,13 @@ def identify(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
         model = _load(tensors, path)
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            f"{path} has a layout that is not known here (its first key: '{_first(tensors)}'). "
-            "The package spandrel knows many more.",
+            f"{path} has an unknown layout (its first key: '{_first(tensors)}'). "
+            "The package spandrel supports many more.",
             EXTRA,
         ) from error
     if model.input_channels != 3 or model.output_channels != 3:
         raise ModelUnsupported(
-            f"{path} takes {model.input_channels} channels and gives {model.output_channels}, not RGB."
+            f"{path} takes {model.input_channels} channels and returns {model.output_channels}, not RGB."
         )
     return {
         "design": model.architecture.id,
@@ -110,16 +110,16 @@ def _load(tensors: Mapping[str, Tensor], path: Path) -> ImageModelDescriptor[nn.
             model = ModelLoader(device="cpu").load_from_state_dict(dict(tensors))
     except UnsupportedModelError as error:
         raise ModelUnsupported(
-            f"{path} has a layout that neither gramgan nor spandrel knows (its first key: '{_first(tensors)}')."
+            f"{path} has a layout that neither gramgan nor spandrel supports (its first key: '{_first(tensors)}')."
         ) from error
     except Exception as error:
         # Spandrel guesses designs from names and builds them from shapes: bad files may raise anything, at length.
         raise ModelDamaged(
-            f"{path} resembles a network that spandrel knows, but does not fit it.",
-            "The file is damaged, or of a design that spandrel does not know.",
+            f"{path} resembles a network that spandrel supports, but does not match it.",
+            "The file is damaged, or spandrel does not support its network.",
         ) from error
     if not isinstance(model, ImageModelDescriptor):
-        raise ModelUnsupported(f"{path} is a {model.architecture.name}, which does not enlarge pictures.")
+        raise ModelUnsupported(f"{path} is a {model.architecture.name}, which does not enlarge images.")
     if model.purpose == "FaceSR":
         raise ModelUnsupported(f"{path} is a {model.architecture.name} model, which restores single faces, not photos.")
     return model

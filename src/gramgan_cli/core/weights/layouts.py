@@ -120,7 +120,7 @@ def _is_compact(tensors: Tensors) -> bool:
 def _kernel(tensors: Tensors, name: str) -> Tensor:
     """Return a convolution's kernel; raise if the tensor of that name is not 4-dimensional or is empty."""
     if tensors[name].ndim != 4 or 0 in tensors[name].shape:
-        raise GramganError(f"'{name}' has shape {tuple(tensors[name].shape)}, which is no convolution's.")
+        raise GramganError(f"'{name}' has shape {tuple(tensors[name].shape)}, which is not that of a convolution.")
     return tensors[name]
 
 

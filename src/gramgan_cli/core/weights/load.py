@@ -111,7 +111,7 @@ def assemble(name: str, header: WeightsHeader, tensors: Mapping[str, Tensor], pa
         described = describe(header)
     if (described.in_channels, described.out_channels) not in ((3, 3), (1, 1)):
         raise ModelUnsupported(
-            f"{path} takes {described.in_channels} channels and gives {described.out_channels}, not RGB or grey."
+            f"{path} takes {described.in_channels} channels and returns {described.out_channels}, not RGB or grey."
         )
     if header.arch == interop.ARCH:
         network = interop.build(tensors, header.hyperparameters, path)

@@ -32,7 +32,7 @@ from gramgan_cli.core.weights.repository_models import checkout_model
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE = re.compile(rf"({_NAME.pattern})\.([0-9a-f]{{64}}){re.escape(SUFFIX)}")
 
-NOT_PUBLISHED = "It is in the repository only: work in a checkout that has weights/{}.safetensors whole."
+NOT_PUBLISHED = "It is only in the repository: use a checkout with the complete weights/{}.safetensors."
 """Hint for a model that is not published yet."""
 
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
@@ -64,7 +64,7 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name.partition(".")[0] in _DEVICES:
         proposal = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")[:64]
         raise GramganError(
-            f"'{name}' can't be a model's name.",
+            f"'{name}' is not a valid model name.",
             "Use up to 64 lower-case letters, digits, '.', '_' and '-'"
             + (f", for example '{proposal}'." if _NAME.fullmatch(proposal) and proposal not in _DEVICES else "."),
         )
@@ -102,10 +102,10 @@ def find(name: str) -> StoredModel | None:
 def get(name: str) -> StoredModel:
     """Return the model of that name; raise with suggestions, or with how to download it."""
     if name in BASELINES:
-        raise GramganError(f"'{name}' is a formula: it has no weights file.")
+        raise GramganError(f"'{name}' is an interpolation, which has no weights file.")
     model = find(name)
     if model is None and (entry := read_catalogue().get(name)):
-        missing = f"The model '{name}' is not here yet."
+        missing = f"The model '{name}' has not been downloaded yet."
         raise ModelNotPulled(missing, name) if entry.url else GramganError(missing, NOT_PUBLISHED.format(name))
     if model is None:
         known = [*BASELINES, *(model.name for model in stored_models())]
@@ -144,7 +144,7 @@ def verify(model: StoredModel) -> None:
         raise GramganError(f"Can't read {model.path}: {error.strerror or error}.") from error
     if found != model.sha256:
         raise ModelDamaged(
-            f"The file of model '{model.name}' is damaged: {model.path} does not have its SHA-256.",
+            f"The file of model '{model.name}' is damaged: {model.path} does not match its SHA-256.",
             f"Remove it with: gramgan models rm {model.name}, then get it again.",
         )
 

@@ -103,7 +103,9 @@ def _parse(metadata: dict[str, str] | None, path: Path) -> Provenance:
     try:
         fields: dict[str, Any] = json.loads(metadata[KEY])
         if fields.pop("format") != FORMAT:
-            raise GramganError(f"{path} was written by a newer gramgan.", "Upgrade with: pip install -U gramgan-cli")
+            raise GramganError(
+                f"{path} was written by a newer version of gramgan.", "Upgrade with: pip install -U gramgan-cli"
+            )
         photos = [Photo(**photo) for photo in fields.pop("photos")]
         return Provenance(photos=photos, **fields)
     except (ValueError, KeyError, TypeError) as error:

@@ -44,7 +44,7 @@ def draw_positions(sizes: Sequence[tuple[int, int]], max_patches: int, patch_siz
     total = int(ends[-1])
     if total == 0:
         raise GramganError(
-            f"No photo is large enough for patches of {patch_size} px.", f"They need {needed} px a side."
+            f"No photo is large enough for patches of {patch_size} px.", f"Photos need {needed} px per side."
         )
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(total, min(max_patches, total), replace=False, shuffle=False))

@@ -13,19 +13,18 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.weights import interop
 from gramgan_cli.core.weights.header import WeightsHeader
 
+ONE_NETWORK = "only weights of the same network can be mixed."
+
 
 def check_alike(first: WeightsHeader, second: WeightsHeader, names: tuple[str, str]) -> None:
     """Raise GramganError, naming the difference, if two headers do not describe the same network."""
     if first.arch != second.arch:
-        raise GramganError(
-            f"'{names[0]}' is a {first.arch} and '{names[1]}' a {second.arch}: only weights of one network mix."
-        )
+        raise GramganError(f"'{names[0]}' is a {first.arch} and '{names[1]}' a {second.arch}: {ONE_NETWORK}")
     mine, other = _complete(first), _complete(second)
     for key in mine | other:
         if mine.get(key) != other.get(key):
             raise GramganError(
-                f"'{names[0]}' has {key} = {mine.get(key)} and '{names[1]}' {key} = {other.get(key)}: "
-                "only weights of one network mix."
+                f"'{names[0]}' has {key} = {mine.get(key)} and '{names[1]}' {key} = {other.get(key)}: " + ONE_NETWORK
             )
 
 
@@ -59,7 +58,7 @@ def mixed(models: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> di
     first = models[0]
     for other in models[1:]:
         for name in first.keys() ^ other.keys():
-            raise GramganError(f"Only one of the two models has '{name}': only weights of one network mix.")
+            raise GramganError(f"Only one of the two models has '{name}': {ONE_NETWORK}")
     return {name: _mixed(name, [model[name] for model in models], shares) for name in first}
 
 

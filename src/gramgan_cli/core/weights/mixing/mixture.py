@@ -62,5 +62,5 @@ def _share(text: str, written: str) -> float:
     """Parse a mixture's share, or raise an error that quotes the mixture."""
     share = share_of(written)
     if share is None:
-        raise UsageError(f"'{text}' mixes by {written}, which is not between 0 and 1.", "For example: a+b@0.5")
+        raise UsageError(f"'{text}' has the share {written}, which is not between 0 and 1.", "For example: a+b@0.5")
     return share

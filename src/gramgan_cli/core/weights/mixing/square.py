@@ -73,11 +73,11 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
         return model
     if model not in COLUMNS:
         raise UsageError(
-            f"`denoise` and `style` mix the embedded models; '{model}' is not mixed.",
-            "Leave out `model`, or name clean or photo with `style`.",
+            f"`denoise` and `style` mix the embedded models, but '{model}' can't be mixed.",
+            "Leave out `model`, or use clean or photo with `style`.",
         )
     if denoise is not None:
-        raise UsageError(f"`model` {model} says how much to denoise.", "Leave out `model`, or `denoise`.")
+        raise UsageError(f"`model` {model} already sets how much to denoise.", "Leave out `model`, or `denoise`.")
     assert style is not None
     return square_model(COLUMNS[model], style)
 
