@@ -291,7 +291,7 @@ def test_a_frame_far_outside_a_small_screen_is_refused(place, end):
         for lenient in (False, True):
             message = error_of(data[:cut] + end, allow_truncated=lenient)
             assert "refuses" in message or (message.startswith("x.png is damaged") and not lenient)
-            assert "what can be read of it" not in message
+            assert "what is left of it" not in message
 
 
 def test_a_frame_a_little_outside_the_screen_is_seen_whole():

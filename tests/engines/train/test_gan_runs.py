@@ -164,7 +164,7 @@ def test_loss_terms_without_inputs_are_refused(bank: Path, changes: dict[str, An
         ({"texture": {"patches": "random"}}, "random:K"),
         ({"texture": {"patch_size": 33}}, "33 px does not fit"),
         ({"texture": {"alpha": 0.0, "beta": 0.0}}, "compare nothing"),
-        ({"mask": {"mode": "sliding", "cell": 10}}, "odd side, not 10"),
+        ({"mask": {"mode": "sliding", "cell": 10}}, "odd size, not 10"),
         ({"mask": {"mode": "sliding", "cell": 65}}, "more than 32 px"),
         ({"network": {"in_nc": 1}}, "3 channels"),
     ],
