@@ -63,7 +63,7 @@ def test_a_folder_gives_results_in_order_and_goes_on_after_a_damaged_picture(tmp
 def test_errors_are_raised_with_their_types(tmp_path: Path) -> None:
     photo = put(tmp_path / "a.png")
     gg.upscale(photo, model="nearest")
-    with pytest.raises(gg.TargetExists, match="exists already"):
+    with pytest.raises(gg.TargetExists, match="already exists"):
         gg.upscale(photo, model="nearest")
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(photo.read_bytes()[:200])

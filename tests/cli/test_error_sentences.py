@@ -28,7 +28,7 @@ def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> int:
     ("error", "code", "said"),
     [
         (GramganError("It failed.", "Do this."), 1, "Error: It failed. Do this."),
-        (TargetExists("a.png exists already."), 1, "Error: a.png exists already. Replace it with --overwrite."),
+        (TargetExists("a.png already exists."), 1, "Error: a.png already exists. Replace it with --overwrite."),
         (BankUnreadable("There is no patch bank x."), 1, "x. Make one with: gramgan build-db --hr-dir DIR"),
         (GramganError("`x` failed.", "Use `format` png."), 1, "Error: `x` failed. Use --format png."),
         (UsageError("A crop.", "Set `data.hr_crop` or x.y."), 2, "A crop. Set --hr-crop or x.y."),

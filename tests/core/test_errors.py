@@ -32,7 +32,7 @@ def test_an_error_can_be_pickled(error: GramganError) -> None:
     ("error", "said"),
     [
         (GramganError("It failed.", "Do this."), "It failed. Do this."),
-        (errors.TargetExists("a.png exists already."), "a.png exists already. Replace it with --overwrite."),
+        (errors.TargetExists("a.png already exists."), "a.png already exists. Replace it with --overwrite."),
         (errors.ModelExists("The store has 'x'."), "The store has 'x'. Replace it with --overwrite."),
         (errors.ModelNotPulled("'x' is not here.", "x"), "'x' is not here. Download it with: gramgan models pull x"),
         (

@@ -177,6 +177,11 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def type_name(kind: type) -> str:
+    """Return the plain English name of a type of values, as in 'It must be a whole number'."""
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(kind, kind.__name__)
+
+
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> str:
     """Return 'Did you mean x, y?' for an unknown name, or the list of known names if none is similar."""
     names = sorted(known)

@@ -9,8 +9,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
 
-from gramgan_cli.core.errors import GramganError, UsageError, nearest
+from gramgan_cli.core.errors import GramganError, UsageError, nearest, type_name
 from gramgan_cli.recipes.schema import LIMITS, OPEN_TABLES, Recipe
+
+EXAMPLE = "For example: `settings` network.arch=compact"
+"""Hint for errors about the network's table."""
+
+_PLURALS = {int: "whole numbers", float: "numbers", str: "texts"}
+"""Names of the types that lists in recipes contain."""
 
 
 def _fits(kind: Any, value: Any) -> bool:
@@ -28,19 +34,19 @@ def _value(key: str, kind: Any, value: Any) -> Any:
     """Convert a value to its field's type. Raises UsageError that names the key and the expected type."""
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise UsageError(f"{key} is one of {', '.join(map(str, get_args(kind)))}, not {value!r}.")
+            raise UsageError(f"{key} must be one of {', '.join(map(str, get_args(kind)))}, not {value!r}.")
         return value
     if get_origin(kind) is Mapping:
         if not isinstance(value, Mapping):
-            raise UsageError(f"{key} is a table, not {value!r}.")
+            raise UsageError(f"{key} must be a table, not {value!r}.")
         (of,) = get_args(kind)[1:]
         empty = not value and key not in OPEN_TABLES
         if empty or not all(_fits(of, item) for item in value.values()):
-            raise UsageError(f"{key} takes a {of.__name__} for each of its names, one at least, not {dict(value)!r}.")
+            raise UsageError(f"{key} must have at least one name, and {type_name(of)} for each, not {dict(value)!r}.")
         return dict(value)
     if not _fits(kind, value):
-        wanted = f"a list of {get_args(kind)[0].__name__}" if get_origin(kind) is tuple else kind.__name__
-        raise UsageError(f"{key} takes {wanted}, not {value!r}.")
+        wanted = f"a list of {_PLURALS[get_args(kind)[0]]}" if get_origin(kind) is tuple else type_name(kind)
+        raise UsageError(f"{key} must be {wanted}, not {value!r}.")
     if kind is float:
         return float(value)
     return tuple(value) if get_origin(kind) is tuple else value
@@ -61,23 +67,21 @@ def _merge(record: Any, changes: Mapping[str, Any], prefix: str) -> Any:
             updated[name] = _merge(current, value, key + ".")
         elif name == "network":
             if not isinstance(value, Mapping):
-                raise UsageError(f"network is a table, not {value!r}.", "For example: `settings` network.arch=compact")
+                raise UsageError(f"network must be a table, not {value!r}.", EXAMPLE)
             updated[name] = _merge_network(current, value)
         else:
             updated[name] = _value(key, kinds[name], value)
             if key in OPEN_TABLES:
                 updated[name] = {**current, **updated[name]}
             if key in LIMITS and updated[name] not in LIMITS[key]:
-                raise UsageError(f"{key} is {LIMITS[key]}, not {value!r}.")
+                raise UsageError(f"{key} must be {LIMITS[key]}, not {value!r}.")
     return dataclasses.replace(record, **updated)
 
 
 def _merge_network(current: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The network table with ``changes``. Hyperparameters of another architecture are dropped."""
     if not isinstance(changes.get("arch", ""), str):
-        raise UsageError(
-            f"network.arch takes str, not {changes['arch']!r}.", "For example: `settings` network.arch=compact"
-        )
+        raise UsageError(f"network.arch must be text, not {changes['arch']!r}.", EXAMPLE)
     if changes.get("arch", current["arch"]) != current["arch"]:
         return dict(changes)
     return {**current, **changes}
@@ -93,7 +97,7 @@ def split_setting(text: str) -> tuple[str, Any]:
     """Split ``loss.texture=0.5`` into ("loss.texture", 0.5). The value is TOML; anything else is a string."""
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
-        raise UsageError(f"`settings` takes key=value, not '{text}'.", "For example: `settings` loss.texture=0.5")
+        raise UsageError(f"`settings` must be key=value, not '{text}'.", "For example: `settings` loss.texture=0.5")
     try:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -250,7 +250,9 @@ class Limits:
     def __str__(self) -> str:
         if math.isinf(self.most):
             return f"at least {self.least:g}"
-        return f"from {self.least:g} to {'' if self.included else 'less than '}{self.most:.10g}"
+        if not self.included:
+            return f"at least {self.least:g} and less than {self.most:.10g}"
+        return f"from {self.least:g} to {self.most:.10g}"
 
 
 _COUNT, _NOT_NEGATIVE, _SHARE, _DECAY = Limits(1), Limits(0), Limits(0, 1), Limits(0, 1, included=False)

@@ -97,10 +97,10 @@ def test_mistakes_are_named() -> None:
             archs.build("srresnet", {key: wrong})
     for arch, key, wrong, words in (
         ("compact", "nf", -8, "at least 1, not -8"),
-        ("compact", "nf", 8.0, "takes int, not 8.0"),
-        ("rrdbnet", "upsampler", 2, "takes str, not 2"),
+        ("compact", "nf", 8.0, "must be a whole number, not 8.0"),
+        ("rrdbnet", "upsampler", 2, "must be text, not 2"),
         ("ttsr", "blocks", 2, "must be a list"),
-        ("ttsr", "blocks", [1, 2, 3, "4"], "takes int, not '4'"),
+        ("ttsr", "blocks", [1, 2, 3, "4"], "must be a whole number, not '4'"),
     ):
         with pytest.raises(GramganError, match=words):
             archs.build(arch, {key: wrong})

@@ -278,7 +278,7 @@ def test_foreign_files_are_not_replaced(tmp_path):
     foreign.write_bytes(photo_bytes(99, "png"))
     _, rows = run(tmp_path / "in", tmp_path / "out")
     assert foreign.read_bytes() == photo_bytes(99, "png")
-    assert next(row.error for row in rows if row.error).startswith(f"{foreign} exists already.")
+    assert next(row.error for row in rows if row.error).startswith(f"{foreign} already exists.")
     _, rows = run(tmp_path / "in", tmp_path / "out", skip_existing=True)
     assert [(row.output, row.model, row.error) for row in rows] == [(str(foreign), None, None)]
     assert foreign.read_bytes() == photo_bytes(99, "png")

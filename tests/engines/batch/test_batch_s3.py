@@ -131,7 +131,7 @@ def test_foreign_files_in_a_bucket_are_not_replaced(s3, tmp_path):
     s3.put_object(Bucket="photos", Key="out/photo0000_x4.png", Body=b"mine")
     done = gramgan("upscale", tmp_path / "in", "-o", "s3://photos/out", "--model", "nearest")
     assert done.returncode == 1
-    assert "s3://photos/out/photo0000_x4.png exists already" in done.stderr
+    assert "s3://photos/out/photo0000_x4.png already exists" in done.stderr
     assert fetch(s3, "out/photo0000_x4.png") == b"mine"
     gramgan("upscale", tmp_path / "in", "-o", "s3://photos/out", "--model", "nearest", "--overwrite")
     assert fetch(s3, "out/photo0000_x4.png") != b"mine"

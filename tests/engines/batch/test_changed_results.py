@@ -39,7 +39,7 @@ def test_a_result_that_was_changed_since_is_not_called_done(tmp_path):
         os.utime(tmp_path / "out" / name, (later, later))
     work, results = run(tmp_path / "in", tmp_path / "out")
     assert [Path(job.source).name for job, _ in work.there] == ["b.png"]
-    assert "exists already" in (results[0].error or "")
+    assert "already exists" in (results[0].error or "")
 
 
 def test_a_photo_replaced_in_a_moved_folder_gets_a_new_result(tmp_path):

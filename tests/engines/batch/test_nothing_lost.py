@@ -111,7 +111,7 @@ def test_a_result_that_was_changed_is_neither_done_nor_lost(tmp_path):
     edited = photo_bytes(50, "png")
     (tmp_path / "out/a_x4.png").write_bytes(edited)
     _, results = run(tmp_path / "in", tmp_path / "out")
-    assert "a_x4.png exists already" in (results[0].error or "")
+    assert "a_x4.png already exists" in (results[0].error or "")
     assert (tmp_path / "out/a_x4.png").read_bytes() == edited
 
 
@@ -139,7 +139,7 @@ def test_results_of_a_killed_run_are_adopted_only_by_the_same_run(tmp_path, opti
     assert [result.seconds for result in results] == [None] * 3, "they were not made again"
     killed(tmp_path / "out", left)
     _, results = run(tmp_path / "in", tmp_path / "out", **options)
-    assert all("exists already, made with another model" in (result.error or "") for result in results)
+    assert all("already exists, made with another model" in (result.error or "") for result in results)
     killed(tmp_path / "out", left)
     run(tmp_path / "in", tmp_path / "out", overwrite=True, **options)
     run(tmp_path / "in", tmp_path / "expected", **options)
@@ -153,7 +153,7 @@ def test_what_a_killed_run_made_of_another_photo_is_not_adopted(tmp_path):
     killed(tmp_path / "out", contents(tmp_path / "first"))
     put(tmp_path / "in/a.png", 2)
     _, results = run(tmp_path / "in", tmp_path / "out")
-    assert "exists already" in (results[0].error or "")
+    assert "already exists" in (results[0].error or "")
 
 
 def test_results_whose_ending_follows_from_the_content_are_taken_up(tmp_path):
@@ -212,7 +212,7 @@ def test_two_folders_with_equal_names_do_not_replace_each_other(tmp_path):
     run(tmp_path / "one", tmp_path / "out")
     before = contents(tmp_path / "out")
     _, results = run(tmp_path / "two", tmp_path / "out")
-    assert "exists already" in (results[0].error or "")
+    assert "already exists" in (results[0].error or "")
     assert contents(tmp_path / "out") == before
     heartbeat = leases.Heartbeat(locate(str(tmp_path / "out/.gramgan-results")))
     try:  # by its JSON file, the first run has not ended

@@ -48,7 +48,7 @@ def test_build_db_goes_to_the_data_folder_and_info_prints_it(photos: Path, priva
     assert told["hr_dir"] == str(photos.resolve())
     assert [photo["name"] for photo in told["photos"]] == ["a.png", "b.png"]
     assert "600 (200 positions, each raw, down-up, affine)" in call("build-db", "--info", bank)
-    with pytest.raises(TargetExists, match=r"bank\.safetensors exists already") as caught:
+    with pytest.raises(TargetExists, match=r"bank\.safetensors already exists") as caught:
         call("build-db", "--hr-dir", photos)
     assert "--overwrite" in explain(caught.value)
     call("build-db", "--hr-dir", photos, "--max-patches", 100, "--overwrite")

@@ -217,7 +217,7 @@ def test_invalid_bench_arguments_are_refused(dataset: Path, weights: Path, tmp_p
     with pytest.raises(UsageError, match=r"is \.html, \.md, \.csv, \.tex, not 'r\.pdf'"):
         run(dataset, "-m", "bicubic", "--report", tmp_path / "r.pdf")
     (tmp_path / "r.html").write_text("old")
-    with pytest.raises(TargetExists, match=r"r\.html exists already"):
+    with pytest.raises(TargetExists, match=r"r\.html already exists"):
         run(dataset, "-m", "bicubic", "--report", tmp_path / "r.html")
     assert (tmp_path / "r.html").read_text() == "old"
     with pytest.raises(GramganError, match="Did you mean"):
@@ -229,12 +229,12 @@ def test_nothing_is_replaced_unasked(dataset: Path, tmp_path: Path) -> None:
     (out / "Tiny <set>" / "nearest").mkdir(parents=True)
     precious = out / "Tiny <set>" / "nearest" / "grey.png"
     precious.write_bytes(b"precious")
-    with pytest.raises(TargetExists, match=r"grey\.png exists already"):
+    with pytest.raises(TargetExists, match=r"grey\.png already exists"):
         run(dataset, "-m", "nearest", "--save-images", out)
     assert precious.read_bytes() == b"precious"
     assert [path.name for path in precious.parent.iterdir()] == ["grey.png"]
     (tmp_path / "r_pictures").mkdir()
-    with pytest.raises(TargetExists, match="r_pictures exists already"):
+    with pytest.raises(TargetExists, match="r_pictures already exists"):
         run(dataset, "-m", "nearest", "--report", tmp_path / "r.md")
     run(dataset, "-m", "nearest", "--save-images", out, "--report", tmp_path / "r.md", "--overwrite")
     assert Image.open(precious).size == (64, 64)

@@ -130,7 +130,7 @@ def test_a_page_of_a_photo_with_an_undecodable_name(photo: Path, tmp_path: Path)
 def test_refusals(photo: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not 'x\.gif'"):
         run(photo, "-o", tmp_path / "x.gif")
-    with pytest.raises(TargetExists, match=r"cup\.png exists already"):
+    with pytest.raises(TargetExists, match=r"cup\.png already exists"):
         run(photo, "-o", photo)
     with pytest.raises(GramganError, match=r"absent\.png"):
         run(tmp_path / "absent.png", "-m", "nearest")

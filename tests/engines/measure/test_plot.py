@@ -103,7 +103,7 @@ def test_refusals_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not 'x\.gif'"):
         check_output(tmp_path / "x.gif", overwrite=False)
     (tmp_path / "x.png").write_text("old")
-    with pytest.raises(TargetExists, match=r"x\.png exists already"):
+    with pytest.raises(TargetExists, match=r"x\.png already exists"):
         check_output(tmp_path / "x.png", overwrite=False)
 
 

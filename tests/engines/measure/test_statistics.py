@@ -128,7 +128,7 @@ def test_csv_holds_all_digits(pictures: Path, tmp_path: Path) -> None:
     assert "measuring needs 19" in images[-1]["reason"]
     assert [float(row["mean"]) for row in apart] == [one["mean"] for one in document["differences"]]
     refused = CliRunner().invoke(app, ["bench", str(pictures), "-m", "bicubic", "--report", str(tmp_path / "r.csv")])
-    assert "exists already" in str(refused.exception)
+    assert "already exists" in str(refused.exception)
 
 
 def test_latex_is_escaped_and_has_the_best_in_bold(pictures: Path, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_the_strip_shows_the_models_at_its_ends(tmp_path: Path) -> None:
         panel = strip[32 : 32 + height, left : left + width].astype(float)
         assert np.abs(panel - sr[:, 13 * 4 : 13 * 4 + width]).max() <= 1
     refused = run(first, second, "--alpha", "0.35", "-o", "between", "--strip", str(photo))
-    assert "exists already" in str(refused.exception)
+    assert "already exists" in str(refused.exception)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_existing_results_are_kept_replaced_or_skipped(tmp_path):
     put(tmp_path / "a.png")
     put(tmp_path / "a_x4.png", b"old")
     record = upscale([tmp_path / "a.png"])[0]
-    assert "exists already" in record.error
+    assert "already exists" in record.error
     assert (tmp_path / "a_x4.png").read_bytes() == b"old"
     record = upscale([tmp_path / "a.png"], skip_existing=True)[0]
     assert record.skipped

@@ -15,7 +15,7 @@ from gramgan_cli.core.archs.span import SPAN, describe_span
 from gramgan_cli.core.archs.spandrel_networks import OTHER
 from gramgan_cli.core.archs.srresnet import SRResNet, describe_srresnet
 from gramgan_cli.core.archs.ttsr import TTSR, describe_ttsr
-from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.errors import GramganError, nearest, type_name
 from gramgan_cli.core.plugins import plugins
 
 __all__ = ["ARCHITECTURES", "Architecture", "Descriptor", "build", "complete", "describe", "parameter_count"]
@@ -69,7 +69,7 @@ def _check_value(which: str, default: Any, least: int, value: Any) -> None:
         for member in value:
             _check_value(which, default[0], 0, member)
     elif type(value) is not type(default):
-        raise GramganError(f"{which} takes {type(default).__name__}, not {value!r}.")
+        raise GramganError(f"{which} must be {type_name(type(default))}, not {value!r}.")
     elif isinstance(value, int) and not isinstance(value, bool) and value < least:
         raise GramganError(f"{which} must be at least {least}, not {value}.")
 

@@ -111,7 +111,7 @@ def check_target(path: Path, overwrite: bool) -> None:
         GramganError: the path is a folder, device, pipe or socket.
     """
     if path.exists() and not overwrite:
-        raise TargetExists(f"{path} exists already.")
+        raise TargetExists(f"{path} already exists.")
     check_regular_target(path)
 
 

@@ -158,7 +158,7 @@ class LocalPath(Location):
     def put(self, file: Path, replace: bool) -> None:
         """See Location."""
         if not replace and self.path.exists():
-            raise TargetExists(f"{self.text} exists already.")
+            raise TargetExists(f"{self.text} already exists.")
         self.write(file.read_bytes())
 
     def create(self, content: bytes) -> bool:
@@ -239,7 +239,7 @@ class RemoteLocation(Location):
             with _told("write", self.text):
                 self._files.put_file(str(file), self._path)
         elif not self.create(file.read_bytes()):
-            raise TargetExists(f"{self.text} exists already.")
+            raise TargetExists(f"{self.text} already exists.")
 
     def create(self, content: bytes) -> bool:
         """See Location."""

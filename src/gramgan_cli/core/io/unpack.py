@@ -54,7 +54,7 @@ def unpack(archive: Path, target: Path) -> Path:
     content, and if the target exists or can't be written.
     """
     if target.exists():
-        raise GramganError(f"{target} exists already.", "Move it away to create it again.")
+        raise GramganError(f"{target} already exists.", "Move it away to create it again.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:

@@ -201,7 +201,7 @@ class Run:
             if not own and not outdated and there is not None and there.size and self.options.upscale.skip_existing:
                 # Otherwise the worker refuses and records it.
                 self._conflict(
-                    job, f"{output} exists already: it is the result of {known.source}. Name another --output."
+                    job, f"{output} already exists: it is the result of {known.source}. Name another --output."
                 )
             else:
                 self.missing.append(replace(job, outdated=outdated))

@@ -262,7 +262,7 @@ class Worker:
             if mark not in (None, own):
                 task.result.warnings.append(f"{result.text} was there already{_of_another(mark)}.")
         elif not options.overwrite:
-            raise GramganError(f"{result.text} exists already{_of_another(mark)}.", _REPLACE)
+            raise GramganError(f"{result.text} already exists{_of_another(mark)}.", _REPLACE)
 
     def _recorded_meanwhile(self, job: Job) -> Recorded | None:
         """Successful record of the result that another run has written since this one began, or None."""

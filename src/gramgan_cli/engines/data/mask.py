@@ -55,7 +55,7 @@ def plan_masks(source: Path, out: Path, overwrite: bool) -> list[tuple[Path, Pat
         if target.exists() and target.samefile(picture):
             raise UsageError(f"The mask would replace the picture {picture} itself.", "Name another file.")
         if target.exists() and not overwrite:
-            raise UsageError(f"{target} exists already.", "Use --overwrite to replace it, or -o to name another place.")
+            raise UsageError(f"{target} already exists.", "Use --overwrite to replace it, or -o to name another place.")
     return pairs
 
 

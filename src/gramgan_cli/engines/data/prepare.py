@@ -106,7 +106,7 @@ def _targets(pictures: Sequence[Path], lr_dir: Path, overwrite: bool) -> list[Pa
         if target in of:
             raise GramganError(f"{of[target]} and {picture} would both become {target}.", "Rename one of them.")
         if target.exists() and not overwrite:
-            raise GramganError(f"{target} exists already.", "Use --overwrite to replace it.")
+            raise GramganError(f"{target} already exists.", "Use --overwrite to replace it.")
         of[target] = picture
     return list(of)
 

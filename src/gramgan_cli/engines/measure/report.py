@@ -104,7 +104,7 @@ def check_report_path(path: Path, overwrite: bool) -> None:
     for target in csv_paths(path) if kind == ".csv" else (path,):
         check_target(target, overwrite)
     if kind == ".md" and _pictures_folder(path).exists() and not overwrite:
-        raise TargetExists(f"{_pictures_folder(path)} exists already.")
+        raise TargetExists(f"{_pictures_folder(path)} already exists.")
 
 
 def _pictures_folder(path: Path) -> Path:

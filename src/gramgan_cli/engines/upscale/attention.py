@@ -38,7 +38,7 @@ def attention_paths(folder: Path, stems: list[str], overwrite: bool, skip_existi
     for files in paths.values():
         for path in files.values():
             if path.exists() and not overwrite and not skip_existing:
-                raise UsageError(f"{path} exists already.", "Replace it with --overwrite.")
+                raise UsageError(f"{path} already exists.", "Replace it with --overwrite.")
     if skip_existing:
         return {stem: {end: path for end, path in files.items() if not path.exists()} for stem, files in paths.items()}
     return paths

@@ -152,7 +152,7 @@ def _check_output(opened: Opened, options: UpscaleOptions) -> None:
     if options.skip_existing:
         opened.result.skipped = True
     elif not options.overwrite:
-        raise TargetExists(f"{path} exists already.", "Replace it with --overwrite, or pass --skip-existing.")
+        raise TargetExists(f"{path} already exists.", "Replace it with --overwrite, or pass --skip-existing.")
 
 
 def _size_notes(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:
