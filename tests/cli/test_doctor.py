@@ -93,7 +93,7 @@ def test_doctor_ends_with_ways_to_be_faster(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(doctor.os, "cpu_count", lambda: 4)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    _, title, end = report().partition("What would make it faster here\n")
+    _, title, end = report().partition("What would make it faster\n")
     assert title
     assert install_command("ncnn") in end
     assert re.search(r"all 4 cores .*up to 4\.0 times", end)

@@ -22,7 +22,7 @@ def denoise_of(text: str | None) -> DenoiseChoice | None:
         return "auto"
     amount = share_of(text)
     if amount is None:
-        raise UsageError(f"--denoise '{text}' is not between 0 and 1.", "Give such a number, or auto.")
+        raise UsageError(f"--denoise '{text}' is not between 0 and 1.", "Use a number from 0 to 1, or auto.")
     return amount
 
 

@@ -174,11 +174,13 @@ def sentence(error: Exception) -> str:
         return explain(error)
     if isinstance(error, OSError):  # system errors that no other code has explained
         name = f"{error.filename}: " if error.filename else ""
-        return f"{name}{error.strerror or error}. Check that it is there and that you may read and write it."
+        return (
+            f"{name}{error.strerror or error}. Check that it exists and that you have permission to read and write it."
+        )
     said = " ".join(str(error).split())[:200]
     if isinstance(error, RuntimeError) and said.startswith("Symlink loop"):  # pathlib, until Python 3.12
-        return f"{said}: links that lead to each other. Name the file or folder itself."
+        return f"{said}. The symbolic links form a loop: name the file or folder itself."
     return (
-        f"gramgan failed in a way that it should not ({type(error).__name__}{': ' if said else ''}{said}). "
-        "Please report it, with what the same command prints when GRAMGAN_DEBUG=1 is set."
+        f"gramgan failed unexpectedly ({type(error).__name__}{': ' if said else ''}{said}). "
+        "Please report this, with the output of the same command with GRAMGAN_DEBUG=1 set."
     )

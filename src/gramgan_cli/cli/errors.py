@@ -10,16 +10,18 @@ from gramgan_cli.core.errors import GramganError
 
 HINTS: dict[type[GramganError], Callable[[GramganError], str]] = {
     errors.DeviceNotFound: lambda _: "Choose one of them with --device.",
-    errors.PrecisionUnavailable: lambda _: "Leave out --precision, or --backend: torch computes in every precision.",
+    errors.PrecisionUnavailable: lambda _: (
+        "Leave out --precision, or leave out --backend: torch supports every precision."
+    ),
     errors.NotConvertible: lambda _: "Run it with --backend torch.",
     errors.TargetExists: lambda _: "Replace it with --overwrite.",
-    errors.BankUnreadable: lambda _: "Make one with: gramgan build-db --hr-dir DIR",
-    errors.ModelNotFound: lambda _: "See all with: gramgan models list",
+    errors.BankUnreadable: lambda _: "Build one with: gramgan build-db --hr-dir DIR",
+    errors.ModelNotFound: lambda _: "List all models with: gramgan models list",
     errors.ModelNotPulled: lambda error: f"Download it with: gramgan models pull {getattr(error, 'name', 'NAME')}",
     errors.ForeignWeights: lambda error: (
         f"Import it with: gramgan models import {getattr(error, 'path', 'FILE')} --name NAME"
     ),
-    errors.OutOfMemory: lambda _: "The options for that are --tile, --model and --device cpu.",
+    errors.OutOfMemory: lambda _: "The options for this are --tile, --model and --device cpu.",
 }
 """Extra hint by error class; the most derived class applies."""
 

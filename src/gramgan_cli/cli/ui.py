@@ -29,13 +29,13 @@ def ui(
     are deleted when the command ends.
     """
     if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
-        raise GramganError("The page needs the packages of the extra 'ui'.", install_command("ui"))
+        raise GramganError("gramgan ui needs the packages of the extra 'ui'.", install_command("ui"))
     from gramgan_cli.ui.serve import serve
 
     def on_address(address: str) -> None:
         output.print_line(address)
         sys.stdout.flush()  # for programs that wait for the URL in a pipe
-        output.note("Open this address in a browser on this computer. Ctrl-C ends the page.")
+        output.note("Open this address in a browser on this computer. Press Ctrl-C to stop.")
 
     serve(port, not no_browser, on_address)
     output.note("Stopped. The uploads are deleted.")

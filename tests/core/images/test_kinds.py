@@ -204,7 +204,7 @@ def test_a_folder_reports_skipped_files_and_reads_jpegs_with_any_ending(tmp_path
         main()
     said = "".join(capsys.readouterr())
     assert ended.value.code in (0, None)
-    assert f"Left out {len(FOREIGN)} files of kinds that gramgan does not read in folders" in said.replace("\n", " ")
+    assert f"Left out {len(FOREIGN)} files in formats that gramgan does not read in folders" in said.replace("\n", " ")
     assert len(list((tmp_path / "out").glob("*_x4.*"))) == 3
 
 

@@ -246,13 +246,13 @@ def test_a_folder_into_a_folder_keeps_records_unasked(tmp_path, monkeypatch):
     assert all(set(PLAIN) <= set(row) for row in rows)
     assert [row["skipped"] for row in rows] == [True] * 4 + [False]
     told = gramgan("upscale", "in", "-o", "out", "--model", "nearest")
-    assert told.stdout.count("(was there already)") == 4
+    assert told.stdout.count("(already existed)") == 4
     assert "failed: in/photo0001.jpg" in told.stderr
     assert "0 upscaled, 4 skipped, 1 failed. Records: out" in told.stderr
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign/photo0000_x4.png").write_bytes(photo_bytes(99, "png"))
     told = gramgan("upscale", "in", "-o", "foreign", "--model", "nearest", "--skip-existing")
-    assert "foreign/photo0000_x4.png (was there already)" in told.stdout
+    assert "foreign/photo0000_x4.png (already existed)" in told.stdout
     assert "3 upscaled, 1 skipped, 1 failed." in told.stderr
 
 
@@ -331,7 +331,7 @@ def test_the_report_names_failures_and_exits_by_them(tmp_path):
     make_archive(tmp_path / "in", 5, broken={1})
     done = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--shard", "1/1", "--model", "nearest")
     assert done.returncode == 1
-    assert "4 upscaled, 0 were done before, 1 failed" in done.stderr
+    assert "4 upscaled, 0 done before, 1 failed" in done.stderr
     parts = sorted((tmp_path / "out/.gramgan-results").glob("*.parquet"))
     for manifests in ([tmp_path / "out"], [tmp_path / "out/.gramgan-results"], parts):
         told = gramgan("batch", "report", *manifests)

@@ -74,7 +74,7 @@ def test_a_bucket_of_photos(s3, tmp_path):
     upload(s3, tmp_path / "in", "in")
     done = gramgan("upscale", "s3://photos/in", "-o", "s3://photos/out", "--model", "nearest")
     assert done.returncode == 1
-    assert f"{COUNT - len(BROKEN)} upscaled, 0 were done before, {len(BROKEN)} failed" in done.stderr
+    assert f"{COUNT - len(BROKEN)} upscaled, 0 done before, {len(BROKEN)} failed" in done.stderr
     found = {key: fetch(s3, key) for key in keys(s3, "out/photo")}
     gramgan("upscale", tmp_path / "in", "-o", tmp_path / "local", "--model", "nearest")
     assert {key.removeprefix("out/"): content for key, content in found.items()} == contents(tmp_path / "local")
@@ -99,7 +99,7 @@ def test_a_bucket_of_photos(s3, tmp_path):
     stamps = {entry["Key"]: entry["LastModified"] for entry in s3.list_objects_v2(Bucket="photos")["Contents"]}
     s3.delete_object(Bucket="photos", Key="out/photo0000_x4.png")
     again = gramgan("upscale", "s3://photos/in", "-o", "s3://photos/out", "--model", "nearest")
-    assert f"1 upscaled, {COUNT - len(BROKEN) - 1} were done before, {len(BROKEN)} failed" in again.stderr
+    assert f"1 upscaled, {COUNT - len(BROKEN) - 1} done before, {len(BROKEN)} failed" in again.stderr
     for entry in s3.list_objects_v2(Bucket="photos", Prefix="out/photo")["Contents"]:
         assert entry["Key"] == "out/photo0000_x4.png" or entry["LastModified"] == stamps[entry["Key"]]
     assert fetch(s3, "out/photo0000_x4.png") == found["out/photo0000_x4.png"]

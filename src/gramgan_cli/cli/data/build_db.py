@@ -72,11 +72,13 @@ def build_db(
 
     if info is not None:
         if hr_dir is not None or out is not None:
-            raise UsageError("--info reads a bank and builds none.", "Leave out --hr-dir and --out.")
+            raise UsageError("--info shows an existing bank and builds none.", "Leave out --hr-dir and --out.")
         _show(texture.bank_info(info), json, quiet)
         return
     if hr_dir is None:
-        raise UsageError("build-db needs photos.", "Name their folder: --hr-dir DIR (or a bank to print: --info FILE)")
+        raise UsageError(
+            "build-db needs photos.", "Pass their folder with --hr-dir DIR, or show an existing bank with --info FILE."
+        )
     with counting("Sampling photos") as progress:
         bank = texture.build_bank(
             hr_dir,
@@ -92,7 +94,7 @@ def build_db(
         )
     _show(bank, json, quiet)
     if not quiet:
-        note("Train with it: gramgan train" + ("" if out is None else f" --db {bank.path}"))
+        note("Train with this bank: gramgan train" + ("" if out is None else f" --db {bank.path}"))
 
 
 def _show(bank: Bank, json: bool, quiet: bool) -> None:

@@ -128,7 +128,7 @@ def _say_written(
         for path in written:
             print_line(str(path))
     else:
-        print_line(f"{len(written)} LR pictures in {folder}")
+        print_line(f"{len(written)} LR images in {folder}")
 
 
 @data.command()
@@ -153,7 +153,7 @@ def pull(
     note(f"{source.name}: {source.licence} See {source.page}")
     with fetching() as progress:
         folder = datasets.pull_dataset(name, data_dir=data_dir, on_progress=progress)
-    note(f"Measure on it with: gramgan bench {source.name}")
+    note(f"Measure models on it with: gramgan bench {source.name}")
     if json:
         print_json({"name": source.name, "folder": str(folder), "licence": source.licence})
     else:

@@ -94,5 +94,5 @@ def mask(
     failed = sum(one.error is not None for one in made)
     if failed:
         if len(made) > 1:
-            note(f"{failed} of {len(made)} pictures failed.")
+            note(f"{failed} of {len(made)} images failed.")
         raise typer.Exit(1)

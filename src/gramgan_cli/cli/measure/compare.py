@@ -75,7 +75,9 @@ def compare(
     with errors_in_document(json, {"output": None, "versions": []}):
         amount = denoise_of(denoise)
         if amount == "auto":
-            raise UsageError("A comparison is of named amounts.", "Give --denoise a number from 0 to 1.")
+            raise UsageError(
+                "A comparison needs fixed amounts of denoising.", "Use --denoise with a number from 0 to 1."
+            )
         comparison = measuring.compare(
             photo,
             output,

@@ -78,11 +78,11 @@ def list_(
         [[row.name, row.trained_for or row.arch, f"x{row.scale}", _size(row.size), row.licence] for row in rows],
         texts=2,
     )
-    output.note(f"gramgan upscale uses '{chosen_model()}' where no model is named.")
+    output.note(f"Without --model, gramgan upscale uses '{chosen_model()}'.")
     catalogue = api.model_catalogue()
     if catalogue:
         output.print_table(
-            "To download with: gramgan models pull NAME",
+            "Available to download with: gramgan models pull NAME",
             columns,
             [
                 [entry.name, entry.trained_for, f"x{entry.scale}", _size(entry.size), entry.licence]
@@ -90,7 +90,7 @@ def list_(
             ],
             texts=2,
         )
-    output.note("Network, parameters and scores of one model: gramgan models info NAME")
+    output.note("Show a model's network, parameters and scores with: gramgan models info NAME")
 
 
 @models.command()
@@ -109,7 +109,7 @@ def info(name: Name, as_json: Json = False) -> None:
         return
     for line in _summary(facts):
         output.print_fact(line)
-    output.note(f"All facts: gramgan models info {name} --json")
+    output.note(f"Show everything with: gramgan models info {name} --json")
 
 
 @models.command()

@@ -149,9 +149,9 @@ def train(
     from gramgan_cli.engines.train.parallel.processes import parse_gpus
 
     if gpus and device != "auto":
-        raise UsageError("--gpus and --device exclude each other.", "Leave one of them out.")
+        raise UsageError("--gpus and --device can't be combined.", "Leave one of them out.")
     if steps and epochs:
-        raise UsageError("--steps and --epochs exclude each other.", "Leave one of them out.")
+        raise UsageError("--steps and --epochs can't be combined.", "Leave one of them out.")
     named = {
         "network.arch": arch,
         "steps": steps,
@@ -193,7 +193,9 @@ def train(
     elif result.finished:
         print_line(f"Trained {result.steps} steps. Weights: {result.weights}")
     if not result.finished:
-        note(f"Stopped after step {result.steps}; everything is saved. Continue with the same command and --resume.")
+        note(
+            f"Stopped after step {result.steps}; everything is saved. To continue, run the same command with --resume."
+        )
         raise typer.Exit(130)
 
 

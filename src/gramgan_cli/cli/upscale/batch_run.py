@@ -57,19 +57,19 @@ def batch_call(inputs: tuple[str, ...], output: str | None, upscale: UpscaleOpti
     A call is a batch run if it has an option of batch runs, a list, a URL, or a folder with another output folder.
     """
     if (asked.address or asked.workers or asked.cores_per_worker != 1) and asked.engine != "ray":
-        raise UsageError("--address, --workers and --cores-per-worker are for Ray.", "Add --engine ray.")
+        raise UsageError("--address, --workers and --cores-per-worker work only with Ray.", "Add --engine ray.")
     plain = not (asked.engine or asked.shard or asked.results or asked.records or _speaks_of_batch(inputs, output))
     if plain and (asked.records is False or upscale.reference or not (output and _into_folder(inputs, output))):
         return None
     if asked.records is False:
         raise UsageError("Lists, URLs, shards and Ray need records.", "Leave out --no-records.")
     if upscale.reference:
-        raise UsageError("--ref does nothing in batch runs.", "Leave it out.")
+        raise UsageError("--ref has no effect in batch runs.", "Leave it out.")
     if "-" in (*inputs, output):
-        raise UsageError("Standard input and output (-) are not for batch runs.", "Name files or folders.")
+        raise UsageError("Batch runs can't use standard input and output (-).", "Name files or folders.")
     if output is None:
         raise UsageError(
-            "A batch run needs a location for its results.", "Name it by --output DIR, which may be a URL."
+            "A batch run needs a location for its results.", "Pass it with --output DIR, which may be a URL."
         )
 
     from gramgan_cli.engines.batch.listing import parse_shard
@@ -127,7 +127,7 @@ def run(call: BatchCall, json: bool, quiet: bool) -> None:
             counts = work.go(engine)
     except KeyboardInterrupt:
         done = work.finished()
-        out.note(f"Stopped after {done} of {work.counts.photos} photos. The same command goes on.")
+        out.note(f"Stopped after {done} of {work.counts.photos} photos. To continue, run the same command again.")
         raise
     display.summary(work, counts)
     if counts.failed:
@@ -241,10 +241,10 @@ class _Display:
             skipped = counts.before + counts.elsewhere + self._adopted
             summarise(counts.done - self._adopted, skipped, self._failed, f" {where}")
             return
-        other = f", {counts.elsewhere} done by other runs meanwhile" if counts.elsewhere else ""
+        other = f", {counts.elsewhere} done by other runs" if counts.elsewhere else ""
         seconds = time.monotonic() - self._began
         out.note(
-            f"{counts.done} upscaled, {counts.before} were done before{other}, {counts.failed} failed, "
+            f"{counts.done} upscaled, {counts.before} done before{other}, {counts.failed} failed, "
             f"in {_duration(seconds)}. {where}"
         )
 

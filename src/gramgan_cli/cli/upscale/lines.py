@@ -64,14 +64,14 @@ class DamageNote:
         text = advice(damage, result.denoise)
         if text is not None:
             self._given = True
-            out.note(f"{result.input}: {text} --denoise auto decides for each photo.")
+            out.note(f"{result.input}: {text} --denoise auto chooses it for each photo.")
 
 
 def left_out(results: Sequence[str]) -> str:
     """Line about results of earlier runs that are left out."""
     if len(results) == 1:
         return f"Left out {results[0]}, a result of an earlier run."
-    return f"Left out {len(results)} pictures, results of earlier runs. To enlarge one again, name it."
+    return f"Left out {len(results)} results of earlier runs. To enlarge one of them again, pass its file name."
 
 
 NAMED = 5
@@ -82,7 +82,7 @@ def foreign(found: Sequence[tuple[str, str]]) -> str:
     """Line that counts and names pictures in unsupported formats."""
     files = ", ".join(f"{path} ({kind})" for path, kind in found[:NAMED])
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    what = "1 file of a kind" if len(found) == 1 else f"{len(found)} files of kinds"
+    what = "1 file in a format" if len(found) == 1 else f"{len(found)} files in formats"
     return f"Left out {what} that gramgan does not read in folders: {files}{more}."
 
 
@@ -92,7 +92,7 @@ def line_of(result: Result, quiet: bool = False) -> str:
     if quiet:
         return result.output
     if result.skipped or result.input_size is None or result.output_size is None:
-        return f"{result.output} (was there already)"
+        return f"{result.output} (already existed)"
     sizes = "{}x{} -> {}x{}".format(*result.input_size, *result.output_size)
     return (
         f"{result.output} ({sizes})" if result.seconds is None else f"{result.output} ({sizes}, {result.seconds:.1f} s)"

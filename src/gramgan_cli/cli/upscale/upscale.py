@@ -228,7 +228,7 @@ def upscale(
     suffix = output.suffix if output and not output.is_dir() else ""
     form = FORMATS.get(chosen_format) if format else format_of_suffix(suffix)
     if quality is not None and form is not None and form.name in ("png", "tiff"):
-        raise UsageError(f"--quality changes nothing in {form.label}, which loses nothing.", "Leave it out.")
+        raise UsageError(f"--quality has no effect on {form.label}, which is lossless.", "Leave it out.")
     check_attention(ref, save_attention, inputs)
 
     from gramgan_cli.engines.upscale.options import UpscaleOptions, chosen_model
@@ -291,7 +291,7 @@ def _run_files(
         out.note(foreign(plan.foreign))
     to_stdout = any(job.folder == STANDARD for job in jobs)
     if to_stdout and json:
-        raise UsageError("--json and the picture can't both go to standard output.", "Name a file with --output.")
+        raise UsageError("--json and the image can't both go to standard output.", "Choose a file with --output.")
     done: list[Result] = []
     note_damage = DamageNote(options.model)
     with PhotoBar(len(jobs)) as bar, _stopped_at(jobs, options.overwrite):
@@ -314,7 +314,7 @@ def _refuse(where: str, options: dict[str, Any]) -> None:
     """Raise UsageError for options that have no effect in this kind of run."""
     for name, value in options.items():
         if value is not None:
-            raise UsageError(f"{name} does nothing in {where}.", "Leave it out.")
+            raise UsageError(f"{name} has no effect in {where}.", "Leave it out.")
 
 
 @contextmanager
@@ -327,7 +327,7 @@ def _stopped_at(jobs: list[Job], overwrite: bool) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         done = finished_since(jobs, began if overwrite else None)
-        out.note(f"Stopped after {done} of {len(jobs)}. To go on, add --skip-existing to the same command.")
+        out.note(f"Stopped after {done} of {len(jobs)}. To continue, add --skip-existing to the same command.")
         raise
 
 

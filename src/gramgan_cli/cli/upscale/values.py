@@ -33,7 +33,7 @@ def tile_of(text: str) -> TileChoice:
     if text == "auto":
         return "auto"
     if not re.fullmatch(r"\d{1,6}", text) or 0 < int(text) < 16:
-        raise UsageError(f"--tile '{text}' is not a tile size.", "Give auto, 0, or at least 16.")
+        raise UsageError(f"--tile '{text}' is not a tile size.", "Use auto, 0, or a number from 16.")
     return int(text)
 
 

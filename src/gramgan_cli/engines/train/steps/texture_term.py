@@ -36,7 +36,7 @@ def with_bank(recipe: Recipe) -> Recipe:
     if not path.is_file():
         raise GramganError(
             f"There is no texture bank {path}.",
-            "Make one with: gramgan build-db --hr-dir DIR (or train without: --set loss.texture=0)",
+            "Build one with: gramgan build-db --hr-dir DIR (or train without: --set loss.texture=0)",
         )
     provenance = load_bank(path).provenance
     if provenance.patch_size != recipe.texture.patch_size:
