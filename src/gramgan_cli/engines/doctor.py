@@ -229,7 +229,9 @@ def _missing_packages(packages: list[Package], extras: list[Extra]) -> list[Miss
 def _missing_devices(devices: list[Device]) -> list[Missing]:
     if any(device.name != "cpu" for device in devices):
         return []
-    return [Missing("a GPU", "fast training and large networks", "the CPU does all of it, slowly; see docs/install.md")]
+    return [
+        Missing("a GPU", "fast training and large networks", "the CPU does the same work slowly; see docs/install.md")
+    ]
 
 
 def _faster(devices: list[Device], extras: list[Extra]) -> list[Faster]:
@@ -237,7 +239,7 @@ def _faster(devices: list[Device], extras: list[Extra]) -> list[Faster]:
     found = []
     on_cpu = all(device.name == "cpu" for device in devices)
     if on_cpu and shutil.which("nvidia-smi"):
-        what = "the NVIDIA GPU of this computer, which torch does not see"
+        what = "this computer's NVIDIA GPU, which torch does not detect"
         found.append(Faster(what, "many times", "install torch with CUDA, see https://pytorch.org/get-started/locally"))
     if on_cpu and any(extra.name == "ncnn" and extra.missing for extra in extras):
         found.append(Faster("ncnn for upscaling on the CPU", "1.1 to 1.6 times", install_command("ncnn")))
@@ -251,7 +253,7 @@ def _faster(devices: list[Device], extras: list[Extra]) -> list[Faster]:
 def _bad_folders(folders: list[Folder]) -> list[Missing]:
     return [
         Missing(
-            f"write access to {folder.path}", f"the {folder.name} folder", f"Name another folder in {folder.variable}"
+            f"write access to {folder.path}", f"the {folder.name} folder", f"set {folder.variable} to another folder"
         )
         for folder in folders
         if not folder.writable
@@ -264,7 +266,7 @@ def _bad_models() -> list[Missing]:
         missing.append(Missing("the embedded model", "gramgan upscale without --model", "Install a released package"))
     for model, problem in verify([]):
         if problem is not None:
-            missing.append(Missing(f"a sound file of '{model.name}'", "using that model", problem))
+            missing.append(Missing(f"an undamaged file of '{model.name}'", "using that model", problem))
     return missing
 
 
@@ -280,7 +282,7 @@ def _missing_for_training() -> list[Missing]:
             Missing(
                 "VGG19's ImageNet weights",
                 "training with perceptual losses",
-                f"the first such training fetches them (0.5 GB) to {features}",
+                f"the first such training downloads them (0.5 GB) to {features}",
             )
         )
     return missing

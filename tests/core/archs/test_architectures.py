@@ -90,10 +90,10 @@ def test_mistakes_are_named() -> None:
         archs.build("rrdbnt", {})
     with pytest.raises(GramganError, match=r"no hyperparameter 'nff'.*nf"):
         archs.build("compact", {"nff": 3})
-    with pytest.raises(GramganError, match="scales 1, 2, 3, 4, 8"):
+    with pytest.raises(GramganError, match="scale must be one of 1, 2, 3, 4, 8"):
         archs.build("rrdbnet", {"scale": 5})
     for key, wrong in (("output", "Tanh"), ("input_range", "ImageNet")):
-        with pytest.raises(GramganError, match=f"{key} is '.*', not '{wrong}'"):
+        with pytest.raises(GramganError, match=f"{key} must be '.*', not '{wrong}'"):
             archs.build("srresnet", {key: wrong})
     for arch, key, wrong, words in (
         ("compact", "nf", -8, "at least 1, not -8"),

@@ -103,7 +103,7 @@ def test_a_photo_that_kills_its_workers_is_given_up(tmp_path):
         (records / f"{leases.FOLDER}/{key}.{number}").write(json.dumps({"owner": "gone", "existed": False}).encode())
     work, rows = run(tmp_path / "in", tmp_path / "out")
     assert (work.counts.done, work.counts.failed) == (2, 1)
-    assert "3 workers died over it" in next(row.error for row in rows if row.error)
+    assert "3 workers died while upscaling it" in next(row.error for row in rows if row.error)
     work, rows = run(tmp_path / "in", tmp_path / "out")  # its leases were released, so a new run tries again
     assert (work.counts.done, work.counts.failed) == (1, 0)
 

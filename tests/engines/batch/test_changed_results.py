@@ -66,7 +66,7 @@ def test_a_result_older_than_its_photo_is_named_where_it_is_skipped(tmp_path):
     os.utime(photo, (made + 10, made + 10))
     again = gramgan("upscale", photo, "--model", "nearest", "--skip-existing")
     assert again.returncode == 0
-    assert "of another picture" in again.stderr
+    assert "from another photo" in again.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are made as on Unix")

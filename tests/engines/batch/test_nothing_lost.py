@@ -223,7 +223,7 @@ def test_two_folders_with_equal_names_do_not_replace_each_other(tmp_path):
         _, results = run(tmp_path / "two", tmp_path / "out", overwrite=True)
     finally:
         heartbeat.close()
-    assert "A run that goes on makes" in (results[0].error or "")
+    assert "Another run is creating" in (results[0].error or "")
     assert contents(tmp_path / "out") == before
     assert_records_are_true(tmp_path / "out")
 

@@ -135,11 +135,11 @@ def test_mask_options_reach_the_mask(photos: Path, tmp_path: Path) -> None:
 def test_mask_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for arguments, message in (
-        ((tmp_path / "none.png", "-o", tmp_path / "m.png"), r"no picture or folder .*none\.png"),
+        ((tmp_path / "none.png", "-o", tmp_path / "m.png"), r"no photo or folder .*none\.png"),
         ((photos, "-o", photos / "a.png"), "is a file"),
         ((photos / "a.png", "-o", tmp_path / "folder"), "is a folder"),
         ((photos / "a.png", "-o", tmp_path / "m.jpg"), "PNG"),
-        ((photos / "a.png", "-o", photos / "a.png", "--overwrite"), "replace the picture"),
+        ((photos / "a.png", "-o", photos / "a.png", "--overwrite"), "replace the photo"),
         ((photos, "-o", tmp_path / "m", "--mode", "sliding", "--cell", 10), "odd"),
     ):
         with pytest.raises(GramganError, match=message):

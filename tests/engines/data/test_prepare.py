@@ -210,7 +210,7 @@ def test_pull_refuses_a_wrong_checksum(served: tuple[Path, str], tmp_path: Path)
 
 
 def test_datasets_without_a_download_say_so(tmp_path: Path) -> None:
-    with pytest.raises(GramganError, match=r"Manga109 has no public address.*www\.manga109\.org"):
+    with pytest.raises(GramganError, match=r"Manga109 has no public download.*www\.manga109\.org"):
         prepare.pull(prepare.source_of("manga109"), tmp_path, lambda _: lambda _done, _total: None)
     with pytest.raises(GramganError, match="Did you mean Urban100"):
         prepare.source_of("urban10")

@@ -114,7 +114,7 @@ def test_crop_positions_are_where_versions_differ_and_apart() -> None:
 
 def test_a_grid_that_its_format_can_not_hold_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (8, 700)).save(tmp_path / "tall.png")
-    with pytest.raises(GramganError, match=r"The grid would be 896 x 26128, and WebP goes to 16383"):
+    with pytest.raises(GramganError, match=r"The grid would have 896 x 26128 pixels, but WebP allows at most 16383"):
         run(tmp_path / "tall.png", "-m", "nearest", "-o", tmp_path / "grid.webp")
     assert not (tmp_path / "grid.webp").exists()
 
@@ -137,7 +137,7 @@ def test_refusals(photo: Path, tmp_path: Path) -> None:
     with pytest.raises(GramganError, match="192 megapixels, too many for a page"):
         check_size(12_000, 16_000, photo)
     Image.new("RGB", (40, 17)).save(tmp_path / "small.png")
-    with pytest.raises(GramganError, match=r"small\.png is too small to be measured: it needs 19"):
+    with pytest.raises(GramganError, match=r"small\.png is too small to measure: it needs 19"):
         run(tmp_path / "small.png", "--hr", "-m", "nearest")
 
 

@@ -83,7 +83,7 @@ def test_the_command_draws(tmp_path: Path, suffix: str) -> None:
 def test_refusals_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(GramganError, match=r"There is no run at .*absent"):
         read_curves(tmp_path / "absent")
-    with pytest.raises(GramganError, match="holds no metrics yet"):
+    with pytest.raises(GramganError, match="contains no metrics yet"):
         read_curves(make_run(tmp_path / "a", []))
     damaged = make_run(tmp_path / "b", [])
     (damaged / "metrics.jsonl").write_text('{"step"\n{"step": 1, "lr": 2}\n')
@@ -94,7 +94,7 @@ def test_refusals_name_the_file(tmp_path: Path) -> None:
     noise = tmp_path / "photo.png"
     Image.effect_noise((8, 8), 50).save(noise)
     with pytest.raises(
-        GramganError, match=r"photo\.png is not a run's metrics.*Name the folder that gramgan train wrote"
+        GramganError, match=r"photo\.png is not a run's metrics.*Pass a folder that gramgan train wrote"
     ):
         read_curves(noise)
     (tmp_path / "notes.txt").write_text("hello")
@@ -108,7 +108,7 @@ def test_refusals_name_the_file(tmp_path: Path) -> None:
 
 
 def test_a_run_that_writes_its_first_row_has_no_metrics_yet(tmp_path: Path) -> None:
-    with pytest.raises(GramganError, match="holds no metrics yet"):
+    with pytest.raises(GramganError, match="contains no metrics yet"):
         read_curves(make_run(tmp_path / "a", [], tail='{"step": 1, "l'))
 
 

@@ -151,12 +151,12 @@ class Holder:
                 unreadable += 1
                 if unreadable > _LOOKS:  # a dangling link
                     raise GramganError(
-                        f"{file.text} can't be read.", "Delete it: it only says who works on a photo."
+                        f"{file.text} can't be read.", "Delete it: it only records which worker has a photo."
                     ) from error
                 number = 1  # released meanwhile
                 continue
             except GramganError as error:  # not a regular file
-                raise GramganError(error.message, "Delete it: it only says who works on a photo.") from error
+                raise GramganError(error.message, "Delete it: it only records which worker has a photo.") from error
             if before.get("owner") != self._mine.owner and is_valid(self._records, before, self._run):
                 return None
             # A result begun with other weights or options must not be taken for this run's.

@@ -59,7 +59,7 @@ def parse_shard(text: str | None) -> tuple[int, int]:
         return 0, 1
     number, _, count = text.partition("/")
     if not (number.isdecimal() and count.isdecimal() and int(count) > 0 and int(number) <= int(count)):
-        raise UsageError(f"--shard '{text}' is not a part of a whole.", "Write 0/8 to 7/8, or 1/8 to 8/8.")
+        raise UsageError(f"--shard '{text}' is not a valid part.", "For eight parts, use 0/8 to 7/8, or 1/8 to 8/8.")
     return int(number), int(count)
 
 
@@ -95,9 +95,9 @@ def _json_paths(lines: Iterable[str], name: str) -> Iterator[str]:
         try:
             path = json.loads(line)["path"]
         except (ValueError, KeyError, TypeError) as error:
-            raise GramganError(f"Line {number} of {name} is no JSON object with a 'path'.") from error
+            raise GramganError(f"Line {number} of {name} is not a JSON object with a 'path'.") from error
         if not isinstance(path, str):
-            raise GramganError(f"Line {number} of {name}: 'path' is not a text.")
+            raise GramganError(f"Line {number} of {name}: 'path' is not text.")
         yield path
 
 
@@ -110,7 +110,7 @@ def _parquet_paths(content: bytes, name: str) -> Iterator[str]:
         raise GramganError(f"{name} has no column 'path'.", f"It has: {', '.join(table.column_names)}.")
     for number, path in enumerate(table.column("path").to_pylist()):
         if not isinstance(path, str):
-            raise GramganError(f"Row {number} of {name}: 'path' is not a text.")
+            raise GramganError(f"Row {number} of {name}: 'path' is not text.")
         yield path
 
 

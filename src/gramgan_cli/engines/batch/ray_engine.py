@@ -133,7 +133,9 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
             for batch in dataset.iter_batches(batch_size=None, prefetch_batches=0, batch_format="numpy"):
                 yield from batch["settled"]
         except ray.exceptions.RayError as error:
-            raise GramganError(f"The Ray cluster gave up: {_last_line(error)}.", "Ray's own logs say more.") from error
+            raise GramganError(
+                f"The Ray cluster failed: {_last_line(error)}.", "See Ray's own logs for details."
+            ) from error
 
     return settled
 
@@ -208,7 +210,7 @@ def _join_or_start(ray: Any, quiet: Mapping[str, Any]) -> None:
 def _wants_gpus(device: str, weights: Weights, resources: Mapping[str, float]) -> bool:
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(
-            f"--engine ray hands out GPUs itself and takes no --device {device}.", "Use auto, cpu or cuda."
+            f"--engine ray assigns GPUs itself and does not support --device {device}.", "Use auto, cpu or cuda."
         )
     gpus = resources.get("GPU", 0)
     if device == "cuda" and not gpus:

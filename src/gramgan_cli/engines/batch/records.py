@@ -34,7 +34,7 @@ FOLDER = RECORDS
 RUNS = "_runs"
 """Subfolder of the records folder with a JSON file per run: its options."""
 
-LOST = "Delete it: results that it recorded are known by their marks, their times are lost."
+LOST = "Delete it. Its results are still recognised by their marks, but their times are lost."
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def pyarrow_parquet() -> Any:
         import pyarrow.parquet
     except ImportError as error:
         raise GramganError(
-            "Records are Parquet files, and pyarrow, which writes them, is not installed.",
-            "Install it: pip install pyarrow, or go without records: --no-records.",
+            "Records need pyarrow, which is not installed.",
+            "Install it with: pip install pyarrow. Or leave out records with --no-records.",
         ) from error
     return pyarrow.parquet
 
@@ -116,9 +116,9 @@ def schema() -> pa.Schema:
 def check_folder(records: Location) -> None:
     """Raise GramganError if ``records`` exists and is not a folder."""
     if isinstance(records, LocalPath) and not records.path.is_dir() and os.path.lexists(records.path):
-        what = "a link to nothing" if records.path.is_symlink() else "a file"
+        what = "a broken link" if records.path.is_symlink() else "a file"
         raise GramganError(
-            f"{records.text} is {what}, where the folder of records should be.", "Delete it, or name another --output."
+            f"{records.text} is {what}, but must be the folder of records.", "Delete it, or choose another --output."
         )
 
 
@@ -178,7 +178,7 @@ def read_part(file: Location, columns: Sequence[str] | None = None) -> pa.Table:
     except (OSError, ValueError) as error:
         raise GramganError(f"{file.text} is not a readable Parquet file ({_first_line(error)}).", LOST) from error
     if missing := [name for name in columns or schema().names if name not in table.column_names]:
-        raise GramganError(f"{file.text} holds no records of upscaling: it has no column '{missing[0]}'.", LOST)
+        raise GramganError(f"{file.text} contains no records of upscaling: it has no column '{missing[0]}'.", LOST)
     return table.select(list(columns)) if columns else table
 
 
@@ -253,7 +253,7 @@ class Merged:
             except Missing as error:
                 # A run that ends merges its files, so list them again. Only a dangling link stays missing.
                 if pause is None:
-                    raise GramganError(f"{folder.text} holds a link to nothing: {error.message}", LOST) from error
+                    raise GramganError(f"{folder.text} contains a broken link: {error.message}", LOST) from error
                 time.sleep(pause)
 
     def add(self, table: pa.Table) -> None:
@@ -331,11 +331,11 @@ def noted_runs(folder: Location) -> Iterator[dict[str, Any]]:
     for file in (folder / RUNS).files():
         if file.suffix != ".json" or file.name.startswith("."):  # unfinished files
             continue
-        hint = "Delete it: it only says what a run was asked, so that reports know how many photos are left."
+        hint = "Delete it: it only records a run's options, from which reports count the photos left."
         try:
             facts = json.loads(file.read())
         except Missing as error:
-            raise GramganError(f"{file.text} is a link to nothing.", hint) from error
+            raise GramganError(f"{file.text} is a broken link.", hint) from error
         except (ValueError, RecursionError) as error:
             raise GramganError(f"{file.text} is damaged.", hint) from error
         if not isinstance(facts, dict) or any(not isinstance(facts.get(name), kind) for name, kind in FACTS.items()):

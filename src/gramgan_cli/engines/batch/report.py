@@ -103,4 +103,4 @@ def _records_in(where: Location, text: str) -> Location:
     for folder in (where / FOLDER, where):
         if part_names(folder) or (folder / RUNS).is_folder():
             return folder
-    raise GramganError(f"There are no records in {text}.", "Name the folder of results, or a Parquet file of records.")
+    raise GramganError(f"There are no records in {text}.", "Pass the folder of results, or a Parquet file of records.")

@@ -224,8 +224,8 @@ class Worker:
                 return
         if task.lease.deaths >= MOST_DEATHS:
             raise GramganError(
-                f"{task.job.source}: {task.lease.deaths} workers died over it.",
-                "It may need more memory than they have.",
+                f"{task.job.source}: {task.lease.deaths} workers died while upscaling it.",
+                "It may need more memory than the workers have.",
             )
         if task.lease.deaths and not task.alone:
             task.state = "later"
@@ -244,7 +244,7 @@ class Worker:
         elif recorded is not None:
             raise GramganError(
                 f"Another run has just written {result.text}, the result of {recorded.source}.",
-                "Name another --output for one of them.",
+                "Choose another --output for one of them.",
             )
         there = result.read()
         mark = mark_in(there)
@@ -260,7 +260,7 @@ class Worker:
             task.result.model = task.result.model_sha256 = None
             task.result.skipped = True
             if mark not in (None, own):
-                task.result.warnings.append(f"{result.text} was there already{_of_another(mark)}.")
+                task.result.warnings.append(f"{result.text} already existed{_of_another(mark)}.")
         elif not options.overwrite:
             raise GramganError(f"{result.text} already exists{_of_another(mark)}.", _REPLACE)
 
@@ -336,11 +336,11 @@ class Worker:
             result.warnings = [warning.replace(copy, location) for warning in result.warnings]
 
 
-_REPLACE = "Replace it with --overwrite, or pass --skip-existing."
+_REPLACE = "Replace it with --overwrite, or keep it with --skip-existing."
 
 
 def _of_another(mark: object) -> str:
-    return ", made with another model, other options or of another picture" if mark is not None else ""
+    return ", made with another model or options, or from another photo" if mark is not None else ""
 
 
 def _exists(location: Location) -> bool:

@@ -48,7 +48,9 @@ def find_bank_photos(text: str, valid_dir: str | None = None) -> BankPhotos:
     """
     found = locate_training(text, [data_dir()])
     if is_shards(found.location):
-        raise UsageError(f"{text} is tar shards; a bank is built from photos in folders.", "Unpack some of them first.")
+        raise UsageError(
+            f"{text} names tar shards, but a bank is built from photos in folders.", "Unpack some of the shards first."
+        )
     source = Path(found.location)
     if valid_dir or found.valid:
         return BankPhotos(source)

@@ -73,7 +73,7 @@ def at_level(strength: Degradation, level: str, recipe: str) -> Degradation:
     """
     if strength.model != "wide":
         raise UsageError(
-            f"The recipe '{recipe}' damages photos at one level only.", "--level is for recipes such as photo."
+            f"The recipe '{recipe}' has only one level of damage.", "Use --level with recipes such as photo."
         )
     return replace(strength, severity=LEVELS[level])
 
@@ -88,7 +88,7 @@ def _write_lr(
     """Make the LR of each picture with ``make`` and write it under the picture's stem."""
     pictures = list_pictures(hr_dir)
     if hr_dir.resolve() == lr_dir.resolve():
-        raise GramganError(f"HR and LR can't both be {hr_dir}.", "Name another folder for LR.")
+        raise GramganError(f"HR and LR can't both be {hr_dir}.", "Choose another folder for LR.")
     targets = _targets(pictures, lr_dir, overwrite)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = pool.map(lambda source, target: _save_png(make(source), target), pictures, targets)
@@ -155,7 +155,7 @@ def source_of(name: str) -> Source:
     known = {key.casefold(): source for key, source in SOURCES.items()}.get(name.casefold())
     if known is None:
         close = nearest(name, SOURCES)
-        listed = f"These can be pulled: {', '.join(name for name, source in SOURCES.items() if source.archives)}."
+        listed = f"Available datasets: {', '.join(name for name, source in SOURCES.items() if source.archives)}."
         raise GramganError(
             f"There is no dataset '{name}' to pull.", f"{close} {listed}" if close.startswith("Did") else listed
         )
@@ -173,8 +173,8 @@ def pull(source: Source, data_dir: Path, progress: Callable[[Archive], Progress]
     folder = data_dir / source.name
     if not source.archives:
         raise GramganError(
-            f"{source.name} has no public address. {source.licence}",
-            f"Ask its makers ({source.page}), then put its pictures into {folder}.",
+            f"{source.name} has no public download. {source.licence}",
+            f"Ask its authors ({source.page}), then put its images into {folder}.",
         )
     with exclusive(data_dir / ".downloads" / f"{source.name}.lock"):
         for archive in source.archives:

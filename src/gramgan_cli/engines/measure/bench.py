@@ -179,7 +179,7 @@ def bench(
         scores += _scores(dataset.name, enlargers, tally, options)
         grey += tally.grey
     if not scores:
-        raise GramganError(failures[0].reason if failures else "There are no pictures to measure.")
+        raise GramganError(failures[0].reason if failures else "There are no images to measure.")
     return Measured(scale, options, tuple(scores), tuple(failures), tuple(grey))
 
 
@@ -190,7 +190,7 @@ def _check_references(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger]
             if enlarger.needs_reference and dataset.pairs[0].reference is None:
                 raise GramganError(
                     f"The model '{enlarger.name}' needs references, and {dataset.folder} has none.",
-                    "Name the pictures NNN_0 and NNN_1 (as in CUFED5), or *_in and *_ref.",
+                    "Name the images NNN_0 and NNN_1 (as in CUFED5), or *_in and *_ref.",
                 )
 
 

@@ -74,10 +74,12 @@ def check_comparison(target: Path, photo: Path, overwrite: bool) -> None:
         TargetExists: ``target`` exists and ``overwrite`` is not set.
     """
     if target.suffix.lower() not in KINDS:
-        raise UsageError(f"A comparison is written as {', '.join(KINDS)}, not '{target.name}'.", "Name another file.")
+        raise UsageError(
+            f"A comparison is a {', '.join(KINDS)} file, not '{target.name}'.", "Choose another file name."
+        )
     check_target(target, overwrite)
     if target.exists() and photo.exists() and target.samefile(photo):
-        raise UsageError(f"The comparison would replace the photo {photo} itself.", "Name another file.")
+        raise UsageError(f"The comparison would replace the photo {photo} itself.", "Choose another file name.")
 
 
 def result_size(photo: Path, options: CompareOptions, scale: int) -> tuple[int, int]:
@@ -102,7 +104,7 @@ def compare(photo: Path, enlargers: Sequence[Enlarger], options: CompareOptions)
     hr = crop_to_multiple(image, scale)
     least = WINDOW + 2 * scale
     if min(hr.shape[:2]) < least:
-        raise GramganError(f"{photo} is too small to be measured: it needs {least} pixels on each side.")
+        raise GramganError(f"{photo} is too small to measure: it needs {least} pixels on each side.")
     lr = make_lr(hr, scale)
     versions = [Version("HR", hr, {})]
     for enlarger in enlargers:
@@ -128,8 +130,8 @@ def with_bicubic(enlargers: Sequence[Enlarger]) -> list[Enlarger]:
     for enlarger in enlargers:
         if enlarger.needs_reference:
             raise UsageError(
-                f"The model '{enlarger.name}' needs a reference picture, which a comparison does not give it.",
-                "Use gramgan bench on a folder of *_in and *_ref pictures.",
+                f"The model '{enlarger.name}' needs a reference image, which a comparison does not have.",
+                "Use gramgan bench with a folder of *_in and *_ref images.",
             )
     scale = enlargers[0].scale if enlargers else SCALE
     return [interpolation("bicubic", scale), *enlargers]

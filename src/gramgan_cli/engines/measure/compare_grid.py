@@ -50,8 +50,9 @@ def write_grid(path: Path, comparison: Comparison) -> None:
     form = format_of_suffix(path.suffix)
     if form is not None and max(grid.size) > form.max_side:
         raise GramganError(
-            f"The grid would be {grid.width} x {grid.height}, and {form.label} goes to {form.max_side} to a side.",
-            "Write it as PNG (-o grid.png), or a page (-o page.html).",
+            f"The grid would have {grid.width} x {grid.height} pixels, "
+            f"but {form.label} allows at most {form.max_side} per side.",
+            "Write it as PNG (-o grid.png) or as a page (-o page.html).",
         )
     with replacing(path) as temporary:
         grid.save(temporary, format=Image.registered_extensions()[path.suffix.lower()])

@@ -26,7 +26,7 @@ def check_size(height: int, width: int, photo: Path) -> None:
         raise GramganError(
             f"Each version of {photo} would have {height * width / 1e6:.0f} megapixels, too many for a page "
             f"({LARGEST / 1e6:.0f}).",
-            "Crop the photo first, or write a picture: grid.png.",
+            "Crop the photo first, or write an image such as grid.png.",
         )
 
 

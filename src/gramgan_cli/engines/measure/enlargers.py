@@ -155,7 +155,7 @@ def _common_scale(models: Sequence[Enlarger], wanted: int | None) -> int:
         if model.scale != models[0].scale:
             raise UsageError(
                 f"'{models[0].name}' enlarges by {models[0].scale}, '{model.name}' by {model.scale}.",
-                "Compare models of one scale.",
+                "Compare models of the same scale.",
             )
         if wanted not in (None, model.scale):
             raise UsageError(f"'{model.name}' enlarges by {model.scale}, not by {wanted}.", "Leave the scale out.")

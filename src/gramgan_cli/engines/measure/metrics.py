@@ -113,7 +113,7 @@ def open_metrics(
         GramganError: a package or weights are missing; the hint says how to get them.
     """
     if lpips_features and "lpips" not in names:
-        raise UsageError("Features for LPIPS were given, but LPIPS is not measured.", "Measure lpips, too.")
+        raise UsageError("Features for LPIPS were given, but LPIPS is not measured.", "Also measure lpips.")
     makers: dict[str, Callable[[], Metric | SetMetric]] = {
         "gram": _gram,
         "spectrum": _spectrum,
@@ -142,7 +142,7 @@ def _gram() -> Metric:
         return {f"gram_{size}": gram_distance(sr, hr, border, size) for size in PATCH_SIZES}
 
     quantities = tuple(Quantity(f"gram_{size}", f"Gram {size}, 1e-4", 3, 1e4, -1) for size in PATCH_SIZES)
-    convention = "L1 distance of mean-removed 3x3 Grams of patches, RGB in [0, 1]; 0 is equal"
+    convention = "L1 distance of mean-removed 3x3 Grams of patches, RGB in [0, 1]; 0 means identical"
     return Metric("gram", quantities, measure, convention, max(PATCH_SIZES))
 
 
@@ -150,7 +150,7 @@ def _spectrum() -> Metric:
     def measure(sr: Pixels, hr: Pixels, border: int) -> Values:
         return {"spectrum": spectrum_distance(sr, hr, border)}
 
-    convention = "mean distance of the radial power spectra of Y, 32 rings, Hann window; 0 is equal"
+    convention = "mean distance of the radial power spectra of Y, 32 rings, Hann window; 0 means identical"
     return Metric("spectrum", (Quantity("spectrum", "spectrum, dB", 3, 1.0, -1),), measure, convention, WINDOW)
 
 

@@ -16,7 +16,7 @@ from gramgan_cli.core.io.folders import cache_dir
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RUN_HINT = "Name the folder that gramgan train wrote, or its metrics.jsonl."
+RUN_HINT = "Pass a folder that gramgan train wrote, or its metrics.jsonl."
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -52,7 +52,7 @@ def read_curves(run: Path) -> Curves:
     for row in _rows(file):
         step = row.pop("step", None)
         if not isinstance(step, int):
-            raise GramganError(f"{file} has a row without a step: it is not a run's metrics.", RUN_HINT)
+            raise GramganError(f"{file} has a row without a step, so it is not a run's metrics.", RUN_HINT)
         if "resumed_from" in row:
             curves.resumed.append(step)
             continue
@@ -60,7 +60,7 @@ def read_curves(run: Path) -> Curves:
             if isinstance(value, int | float):
                 curves.series.setdefault(key, []).append((step, float(value)))
     if not curves.series:
-        raise GramganError(f"{file} holds no metrics yet.", "A run writes them as it goes.")
+        raise GramganError(f"{file} contains no metrics yet.", "A run writes them while it trains.")
     return curves
 
 
@@ -71,7 +71,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
     except FileNotFoundError as error:
         raise GramganError(f"There is no run at {file}.", RUN_HINT) from error
     except UnicodeDecodeError as error:
-        raise GramganError(f"{file} is not a run's metrics: it holds no text.", RUN_HINT) from error
+        raise GramganError(f"{file} is not a run's metrics: it is not a text file.", RUN_HINT) from error
     except OSError as error:
         raise GramganError(f"{file} can't be read: {error.strerror or error}.", RUN_HINT) from error
     for number, line in enumerate(lines, 1):
@@ -139,7 +139,9 @@ def draw_curves(runs: Sequence[Curves]) -> Figure:
 def check_output(path: Path, overwrite: bool) -> None:
     """Raise UsageError for a suffix that can't be written, TargetExists if the file exists and is not overwritten."""
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"Curves are drawn as {', '.join(FORMATS)}, not '{path.name}'.", "Name the file accordingly.")
+        raise UsageError(
+            f"Curves are drawn to a {', '.join(FORMATS)} file, not '{path.name}'.", "Choose another file name."
+        )
     check_target(path, overwrite)
 
 

@@ -100,7 +100,7 @@ def check_report_path(path: Path, overwrite: bool) -> None:
     """Raise UsageError for a suffix not in ``KINDS``, TargetExists if a file exists and is not overwritten."""
     kind = path.suffix.lower()
     if kind not in KINDS:
-        raise UsageError(f"A report is {', '.join(KINDS)}, not '{path.name}'.", "Name the file accordingly.")
+        raise UsageError(f"A report is a {', '.join(KINDS)} file, not '{path.name}'.", "Choose another file name.")
     for target in csv_paths(path) if kind == ".csv" else (path,):
         check_target(target, overwrite)
     if kind == ".md" and _pictures_folder(path).exists() and not overwrite:

@@ -17,7 +17,7 @@ from gramgan_cli.engines.measure.metrics import ACCURACY, Quantity
 from gramgan_cli.engines.measure.statistics import Difference, differences, intervals
 
 OTHER_TITLE = "Further metrics"
-DIFFERENCES_TITLE = "Differences: the second model less the first, picture by picture"
+DIFFERENCES_TITLE = "Differences: the second model minus the first, image by image"
 FAILURES_TITLE = "Not measured"
 
 

@@ -163,7 +163,7 @@ def _already_here(
     model = store.get(source)
     own_licence = entry.licence if entry else read_header(model.path).licence
     if name not in (None, source) or licence not in (None, own_licence):
-        raise UsageError(f"'{source}' comes with gramgan; it keeps its name and licence.", "Ask for neither.")
+        raise UsageError(f"'{source}' comes with gramgan, so its name and licence can't be changed.", "Leave them out.")
     _checked(model.path, sha256)
     return model
 
@@ -186,9 +186,9 @@ def _pull_file(source: str, name: str | None, sha256: str | None, licence: str |
     if not file.is_file():
         known = [name for name, entry in read_catalogue().items() if entry.url]
         close = nearest(source, known)
-        listed = f"These can be pulled: {', '.join(known)}."
+        listed = f"Available models: {', '.join(known)}."
         raise ModelNotFound(
-            f"'{source}' is no model of the catalogue, no file and no URL.",
+            f"'{source}' is not a model of the catalogue, a file or a URL.",
             f"{close} {listed}" if close.startswith("Did") else listed,
         )
     _checked(file, sha256)
@@ -199,14 +199,14 @@ def _checked(file: Path, sha256: str | None) -> str:
     """SHA-256 of the file. Raises GramganError if it differs from ``sha256``, if given."""
     found = sha256_of(file)
     if sha256 is not None and found != sha256.lower():
-        raise GramganError(f"{file} does not have the SHA-256 {sha256.lower()}, but {found}.")
+        raise GramganError(f"{file} does not match the SHA-256 {sha256.lower()}: it has {found}.")
     return found
 
 
 def _check_target(name: str, overwrite: bool) -> None:
     store.check_free(name)
     if not overwrite and store.find(name) is not None:
-        raise ModelExists(f"The store has a model '{name}' already.")
+        raise ModelExists(f"The store already has a model '{name}'.")
 
 
 def _name_from(file_name: str) -> str:
@@ -232,7 +232,7 @@ def _row(model: StoredModel) -> ModelRow:
         raise
     except Exception as error:
         # The header's numbers define the network, and invalid combinations can raise any exception in torch.
-        raise ModelDamaged(f"{model.path} has a header from which no network can be built.") from error
+        raise ModelDamaged(f"No network can be built from the header of {model.path}.") from error
     return ModelRow(
         name=model.name,
         arch=arch,

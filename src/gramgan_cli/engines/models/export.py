@@ -51,7 +51,7 @@ def export(
     """
     file_format = options.file_format or (output.suffix.lstrip(".").lower() or FORMATS[0])
     if file_format not in FORMATS:
-        raise UsageError(f"'{file_format}' is not a format of weights.", f"There are: {', '.join(FORMATS)}.")
+        raise UsageError(f"'{file_format}' is not a format of weights.", f"Available: {', '.join(FORMATS)}.")
     if options.opset is not None and file_format != "onnx":
         raise UsageError("Only ONNX files have an opset.")
     check_target(output, options.overwrite)
@@ -94,8 +94,10 @@ def _say_where_it_loads(model: LoadedModel, on_note: Callable[[str], None]) -> N
     gc = model.header.hyperparameters.get("gc", USUAL_GC)
     if model.header.arch == "rrdbnet" and gc != USUAL_GC:
         on_note(
-            f"This RRDBNet has {gc} growth channels. gramgan loads the file; BasicSR loads it where num_grow_ch = {gc} "
+            f"This RRDBNet has {gc} growth channels. gramgan can load the file; BasicSR can if num_grow_ch = {gc} "
             f"is set; ComfyUI, chaiNNer and other tools expect {USUAL_GC} and refuse it."
         )
     if model.header.arch == "rrdbnet" and model.header.scale == 3:
-        on_note("This RRDBNet enlarges by 3. gramgan loads the file; other tools take it for x2: export ONNX for them.")
+        on_note(
+            "This RRDBNet enlarges by 3. gramgan can load the file, but other tools take it for x2: use ONNX there."
+        )

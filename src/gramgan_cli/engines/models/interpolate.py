@@ -35,7 +35,7 @@ def open_pair(first: str, second: str) -> tuple[LoadedModel, LoadedModel]:
     models = load_model(first), load_model(second)
     for model in models:
         if model.header.arch == interop.ARCH:
-            raise UsageError(f"'{model.name}' is a network that gramgan does not build itself, so it can't be mixed.")
+            raise UsageError(f"'{model.name}' is a network of another tool, so it can't be mixed.")
     check_alike(models[0].header, models[1].header, (models[0].name, models[1].name))
     return models
 
@@ -44,7 +44,7 @@ def store_interpolated(pair: tuple[LoadedModel, LoadedModel], alpha: float, name
     """Interpolate the weights of ``pair`` and put the result into the store as ``name``."""
     store.check_free(name)
     if not overwrite and store.find(name) is not None:
-        raise ModelExists(f"The store has a model '{name}' already.")
+        raise ModelExists(f"The store already has a model '{name}'.")
     header, tensors = mixed_weights(pair, (1 - alpha, alpha))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "interpolated.safetensors"
@@ -55,7 +55,7 @@ def store_interpolated(pair: tuple[LoadedModel, LoadedModel], alpha: float, name
 def check_strip(pair: tuple[LoadedModel, LoadedModel], photo: Path, name: str, overwrite: bool, device: str) -> Path:
     """Path of the strip of ``photo``. Raises GramganError if it can't be made or already exists."""
     if pair[0].descriptor.needs_reference:
-        raise UsageError(f"'{pair[0].name}' needs a reference picture, which --strip does not give it.")
+        raise UsageError(f"'{pair[0].name}' needs a reference image, which --strip does not support.")
     store.check_free(name)
     pick_device(device)
     read_picture(photo)
