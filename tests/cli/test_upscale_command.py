@@ -154,8 +154,8 @@ def test_without_a_model_the_catalogue_s_is_used(gramgan, tmp_path):
         (["--format", "png", "--quality", "80"], "--quality has no effect on PNG"),
         (["-o", "q.png", "--quality", "80"], "--quality has no effect on PNG"),
         (["--output-template", "{stem:{foo}}"], "can't be read"),
-        (["--model", "lanczos", "--tta"], "--tta changes nothing"),
-        (["--model", "nearest", "--precision", "bf16"], "--precision changes nothing"),
+        (["--model", "lanczos", "--tta"], "--tta has no effect"),
+        (["--model", "nearest", "--precision", "bf16"], "--precision has no effect"),
     ],
 )
 def test_usage_errors_exit_with_2_and_one_sentence(gramgan, arguments, said, weights, tmp_path):

@@ -56,7 +56,7 @@ def compare_runs(runs: Sequence[AnyPath]) -> Mapping[str, Sequence[Any]]:
     """
     paths = [Path(run) for run in listed(runs)]
     if len(paths) < 2:
-        raise UsageError("A comparison needs two runs at least.", "Name the folders of two runs.")
+        raise UsageError("A comparison needs at least two runs.", "Pass the folders of two runs.")
     return read_runs.differing_keys(paths)
 
 

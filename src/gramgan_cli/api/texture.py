@@ -64,7 +64,7 @@ def build_bank(
     check_known(arguments, BankArguments)
     target = default_bank() if out is None else Path(out)
     if target.is_dir():
-        raise UsageError(f"{target} is a folder.", "Name a file, such as bank.safetensors.")
+        raise UsageError(f"{target} is a folder.", "Choose a file name, such as bank.safetensors.")
     check_target(target, overwrite)
     photos = find_bank_photos(fspath(hr_dir), None if valid_dir is None else fspath(valid_dir))
     sizes: BankArguments = {"workers": os.cpu_count() or 1, **arguments}

@@ -107,7 +107,7 @@ def train_options(recipe: AnyPath, arguments: TrainArguments) -> TrainOptions:
     check_known(arguments, TrainArguments)
     gpus, device = arguments.get("gpus", ()), arguments.get("device", "auto")
     if gpus and device != "auto":
-        raise UsageError("Several GPUs and a device exclude each other.", "Leave one of them out.")
+        raise UsageError("Several GPUs and a device can't be combined.", "Leave one of them out.")
     return TrainOptions(
         fspath(recipe),
         _settings(arguments),

@@ -215,8 +215,8 @@ def test_pictures_under_other_names_are_named_and_backups_are_not_read(tmp_path)
     named: list[tuple[str, str]] = []
     search = Search(False, None, on_foreign=lambda path, kind: named.append((Path(path).name, kind)))
     assert [Path(one.source).name for one in find([str(tmp_path)], search)] == ["photo.jpg"]
-    expected = [("b.dat", "WebP of another name"), ("photo.jpg_original", "JPEG of another name")]
-    assert named == [*expected, ("scan", "PNG of another name")]
+    expected = [("b.dat", "WebP with an unusual name"), ("photo.jpg_original", "JPEG with an unusual name")]
+    assert named == [*expected, ("scan", "PNG with an unusual name")]
 
 
 def test_folders_at_urls_report_unsupported_formats():

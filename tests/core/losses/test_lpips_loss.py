@@ -51,5 +51,5 @@ def test_features_that_lpips_has_no_weights_for_are_refused(settings: list[str])
     recipe = load_recipe("photo-gan")
     for setting in ["features.distance=lpips", *settings]:
         recipe = merge(recipe, parse_setting(setting))
-    with pytest.raises(UsageError, match="weighs VGG16's conv1_2"):
+    with pytest.raises(UsageError, match="needs VGG16's conv1_2"):
         check_recipe(recipe)

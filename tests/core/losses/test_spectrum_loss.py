@@ -62,5 +62,5 @@ def test_its_gradient_is_that_of_finite_differences() -> None:
 
 def test_crops_that_are_too_small_are_refused() -> None:
     recipe = merge(load_recipe("photo"), {"loss": {"spectrum": 0.1}, "data": {"hr_crop": 32}})
-    with pytest.raises(UsageError, match=r"loss\.spectrum needs crops of 40 px"):
+    with pytest.raises(UsageError, match=r"loss\.spectrum needs crops of at least 40 px"):
         check_recipe(recipe)

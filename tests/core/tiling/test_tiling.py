@@ -150,7 +150,7 @@ def test_out_of_memory_halves_the_tile_and_redoes_only_that_band():
     out = upscaler.upscale(image)
     assert np.array_equal(out, image.repeat(4, 0).repeat(4, 1))
     assert made.network.sides == [50 + 16] + [25 + 16] * (7 * 4)
-    assert notes == ["Out of memory: going on with tiles of 32 pixels."]
+    assert notes == ["Out of memory: continuing with tiles of 32 pixels."]
     assert upscaler.tile == 32
     upscaler.upscale(image)
     assert len(notes) == 1, "the next picture begins with the smaller tile"

@@ -253,13 +253,13 @@ def test_photos_too_small_to_measure_are_left_out_of_validation(photos: Path, tm
     words = ["--hr-dir", photos, "--valid-dir", held_out, "--steps", 1, *TINY]
     result = CliRunner().invoke(app, command(*words, "--out", tmp_path / "none")[3:])
     assert isinstance(result.exception, GramganError)
-    assert "None of the 1 photos to validate on has 19 pixels" in result.exception.message
+    assert "None of the 1 validation photos has 19 pixels" in result.exception.message
     for folder in (held_out, tmp_path / "large"):
         folder.mkdir(exist_ok=True)
         Image.open(photos / "0.png").save(folder / "large.png")
     result = CliRunner().invoke(app, command(*words, "--out", tmp_path / "one")[3:], catch_exceptions=False)
     assert result.exit_code == 0
-    assert "left out: 1 of 2" in result.output
+    assert "because they are too small: 1 of 2" in result.output
     words = ["--hr-dir", photos, "--valid-dir", tmp_path / "large", "--out", tmp_path / "alone", "--steps", 1]
     run(*words, *TINY)
     last = [(tmp_path / out / "metrics.jsonl").read_text().splitlines()[-1] for out in ("one", "alone")]
@@ -273,7 +273,7 @@ def test_weights_of_a_network_that_was_not_asked_for(sort: str, photos: Path, tm
     if sort == "of another network":
         run("--hr-dir", photos, "--out", tmp_path / "first", "--steps", 1, *TINY)
         words = ["--init", tmp_path / "first" / "last.safetensors", "--arch", "srresnet", "--hr-crop", 32, *out]
-        expected = "are of compact, not srresnet"
+        expected = "are for compact, not srresnet"
     else:
         network = archs.build("ttsr", {"nf": 4, "blocks": [1, 1, 1, 1]})
         save_weights(

@@ -132,7 +132,7 @@ def test_missing_gpus_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"Card {index}")
     assert parse_gpus("0") == (0,)
-    with pytest.raises(UsageError, match=r"no GPU 1, 7 here.*0 \(Card 0\)"):
+    with pytest.raises(UsageError, match=r"no GPU 1, 7 on this computer.*0 \(Card 0\)"):
         parse_gpus("0,1,7")
     for wrong in ("a", "0,0", ""):
         with pytest.raises(UsageError):
@@ -144,7 +144,7 @@ def test_missing_gpus_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"discriminator": {"arch": "none"}}, "discriminator.arch"),
         ({"discriminator": {"arch": "srgan"}}, "feature maps"),
-        ({"loss": {"adversarial": 0.0, "discriminator": 0.0}}, "trains nothing"),
+        ({"loss": {"adversarial": 0.0, "discriminator": 0.0}}, "has no effect"),
     ],
 )
 def test_loss_terms_without_inputs_are_refused(bank: Path, changes: dict[str, Any], word: str) -> None:
@@ -166,7 +166,7 @@ def test_loss_terms_without_inputs_are_refused(bank: Path, changes: dict[str, An
         ({"texture": {"alpha": 0.0, "beta": 0.0}}, "compare nothing"),
         ({"mask": {"mode": "sliding", "cell": 10}}, "odd size, not 10"),
         ({"mask": {"mode": "sliding", "cell": 65}}, "more than 32 px"),
-        ({"network": {"in_nc": 1}}, "3 channels"),
+        ({"network": {"in_nc": 1}}, "3 input and output channels"),
     ],
 )
 def test_errors_of_the_gan_stage_are_found_before_the_first_stage(

@@ -253,11 +253,11 @@ def test_bank_photos_are_the_training_photos(photos: Path, tmp_path: Path) -> No
     changes = {"loss": {"texture": 1.0}, "texture": {"db": str(bank)}}
     lines = run(photos, tmp_path / "r", **changes)
     assert sampled == {"0.png", "2.png"}
-    assert not any("bank holds patches" in line for line in lines)
+    assert not any("bank contains patches" in line for line in lines)
     whole = ["--hr-dir", photos, "--valid-dir", photos, "--out", bank, "--max-patches", 100, "--overwrite"]
     assert command("build-db", *whole).exception is None
     lines = run(photos, tmp_path / "s", **changes)
-    assert any("bank holds patches of 1 of the photos" in line for line in lines)
+    assert any("bank contains patches of 1 of the validation photos" in line for line in lines)
 
 
 def test_cufed5_is_a_validation_set_with_its_references(photos: Path, tmp_path: Path, private_folders: Path) -> None:

@@ -117,7 +117,7 @@ def test_links_are_followed_and_not_replaced(tmp_path):
     record = upscale([tmp_path / "link.png"])[0]
     assert record.output == str(tmp_path / "link_x4.png")
     (tmp_path / "dangling.png").symlink_to(tmp_path / "nothing.png")
-    with pytest.raises(GramganError, match=r"dangling\.png is a link to nothing"):
+    with pytest.raises(GramganError, match=r"dangling\.png is a broken link"):
         upscale([tmp_path / "dangling.png"])
 
 
@@ -209,14 +209,14 @@ def test_missing_inputs(name, tmp_path):
 
 def test_folders_without_pictures(tmp_path):
     put(tmp_path / "sub" / "a.png")
-    with pytest.raises(GramganError, match=r"no picture in the folder .*--recursive"):
+    with pytest.raises(GramganError, match=r"no photos in the folder .*--recursive"):
         upscale([tmp_path])
 
 
 def test_outputs_that_make_no_sense(tmp_path):
     put(tmp_path / "a.png")
     put(tmp_path / "b.png")
-    with pytest.raises(UsageError, match="several pictures"):
+    with pytest.raises(UsageError, match="several photos"):
         upscale([tmp_path], tmp_path / "one.png")
     with pytest.raises(UsageError, match=r"does not write '\.xyz'"):
         upscale([tmp_path / "a.png"], tmp_path / "one.xyz")

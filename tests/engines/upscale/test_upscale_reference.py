@@ -141,7 +141,7 @@ def test_without_a_reference_model_the_error_says_how_to_get_one(photos: tuple[P
 def test_mistakes_are_named(model: TTSR, photos: tuple[Path, Path], tmp_path: Path) -> None:
     photo, ref = photos
     for arguments, message in (
-        (["--model", "ttsr"], r"'ttsr' needs a reference picture\. Name one with --ref"),
+        (["--model", "ttsr"], r"'ttsr' needs a reference image\. Pass one with --ref"),
         (["--ref", str(tmp_path / "absent.png")], "absent.png"),
         (["--save-attention", str(tmp_path)], "--ref"),
     ):

@@ -50,7 +50,7 @@ def test_a_result_is_named_by_its_size(choice, name, tmp_path):
     result = upscale([tmp_path], size=choice)[0]
     assert (Path(result.output).name, result.error) == (name, None)
     assert files(tmp_path) == sorted(["a.png", "a_x4.png", name]), "the other result is neither input nor replaced"
-    distorted = any("other proportions" in warning for warning in result.warnings)
+    distorted = any("another aspect ratio" in warning for warning in result.warnings)
     assert distorted == (choice.width is not None and choice.height is not None)
 
 
@@ -64,7 +64,7 @@ def test_a_quality_without_effect_is_reported(tmp_path):
 
 def test_sizes_above_the_models_scale_give_a_warning(tmp_path):
     record = upscale([put(tmp_path / "a.png")], size=SizeChoice(factor=6))[0]
-    assert record.warnings == ["The model enlarges by 4; the rest is bicubic interpolation."]
+    assert record.warnings == ["The model enlarges by 4: the rest is bicubic interpolation."]
 
 
 def keys_matrix(old: int, new: int) -> np.ndarray:

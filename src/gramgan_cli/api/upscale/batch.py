@@ -90,7 +90,7 @@ def upscale_batch(
         engine=arguments.get("engine", "local"),
     )
     if options.upscale.reference:
-        raise UsageError("Batch runs take no reference.", "Pass the pictures to upscale_all.")
+        raise UsageError("Batch runs take no reference.", "Pass the photos to upscale_all.")
     cluster = ClusterOptions(arguments.get("address"), arguments.get("workers"), arguments.get("cores_per_worker", 1))
     cluster.check(options.engine)
     work = Run(options, on_result, on_progress)
@@ -128,7 +128,7 @@ class ClusterOptions:
     def check(self, engine: str | None) -> None:
         """Raise UsageError if options of Ray are set for another engine."""
         if engine != "ray" and self != ClusterOptions():
-            raise UsageError("Address, workers and cores per worker are for Ray.", "Choose the engine ray.")
+            raise UsageError("Address, workers and cores per worker work only with Ray.", "Choose the engine ray.")
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def upscale_all(
         raise UsageError("Standard input is for the command line.", "Pass a path, or an array to load(...).")
     options = upscale_options(arguments)
     if save_attention and options.reference is None:
-        raise UsageError("save_attention shows what came from a reference.", "Pass reference.")
+        raise UsageError("save_attention needs a reference.", "Pass reference.")
     work = FileRun(options, on_note)
     work.session.source.on_note = on_note
     plan = work.prepare(inputs, None if output is None else fspath(output), _folder(save_attention))

@@ -95,10 +95,12 @@ def upscale_options(arguments: UpscaleArguments) -> UpscaleOptions:
 def _check_contradictions(arguments: UpscaleArguments) -> None:
     """Raise UsageError for arguments that exclude each other, or a factor out of range."""
     if arguments.get("overwrite") and arguments.get("skip_existing"):
-        raise UsageError("overwrite and skip_existing contradict each other.", "Pass one of them.")
+        raise UsageError("overwrite and skip_existing can't be combined.", "Pass one of them.")
     sides = "width" in arguments or "height" in arguments
     if sum(("outscale" in arguments, sides, "fit" in arguments)) > 1:
-        raise UsageError("outscale, width and height, and fit each decide the size.", "Pass one of them.")
+        raise UsageError(
+            "outscale, width and height, and fit can't be combined: each sets the size.", "Pass one of them."
+        )
     factor = arguments.get("outscale")
     if factor is not None and not 0 < factor <= 64:
         raise UsageError(f"The factor {factor:g} is not between 0 and 64.", "Pass a factor such as 2.5.")

@@ -49,7 +49,7 @@ def enlarged(picture: Picture, enlarge: Enlarge) -> Picture:
         return _enlarged_pil(picture, enlarge)
     if isinstance(picture, torch.Tensor):
         return _enlarged_tensor(picture, enlarge)
-    raise TypeError(f"a picture is a numpy array, a PIL image or a torch tensor, not {type(picture).__name__}")
+    raise TypeError(f"an image must be a numpy array, a PIL image or a torch tensor, not {type(picture).__name__}")
 
 
 def prepared(array: Array) -> Array:
@@ -60,11 +60,9 @@ def prepared(array: Array) -> Array:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4) or not array.size:
-        raise UsageError(
-            f"An array of the shape {array.shape} is not a picture.", "Pass (H, W) or (H, W, C), C 1 to 4."
-        )
+        raise UsageError(f"An array of shape {array.shape} is not an image.", "Pass (H, W) or (H, W, C), C 1 to 4.")
     if array.dtype.name not in COMPUTED:
-        raise UsageError(f"Pixels of the type {array.dtype} are not known.", f"Known are {', '.join(COMPUTED)}.")
+        raise UsageError(f"Pixels of type {array.dtype} are not supported.", f"Supported: {', '.join(COMPUTED)}.")
     array = array.astype(COMPUTED[array.dtype.name], copy=False)
     if array.dtype == np.float32 and not np.isfinite(array).all():
         array = np.nan_to_num(array, nan=0.0, posinf=0.0, neginf=0.0)
@@ -91,7 +89,7 @@ def _direct(picture: Image.Image) -> Image.Image:
         return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     if picture.mode == "1":
         return picture.convert("L")
-    raise UsageError(f"PIL pictures of the mode {picture.mode} are not known.", "Convert it first: .convert('RGB')")
+    raise UsageError(f"PIL images of mode {picture.mode} are not supported.", "Convert it first: .convert('RGB')")
 
 
 def _enlarged_tensor(picture: torch.Tensor, enlarge: Enlarge) -> torch.Tensor:
@@ -99,7 +97,7 @@ def _enlarged_tensor(picture: torch.Tensor, enlarge: Enlarge) -> torch.Tensor:
         return torch.stack([_enlarged_tensor(one, enlarge) for one in picture])
     if picture.ndim != 3:
         shape = tuple(picture.shape)
-        raise UsageError(f"A tensor of the shape {shape} is not a picture.", "Pass (C, H, W) or (B, C, H, W).")
+        raise UsageError(f"A tensor of shape {shape} is not an image.", "Pass (C, H, W) or (B, C, H, W).")
     values = picture.detach().cpu()
     if values.dtype == torch.bfloat16:
         values = values.float()

@@ -45,23 +45,25 @@ def _check_network(recipe: Recipe) -> None:
     arch = network.pop("arch")
     described = archs.describe(arch, network)
     if arch == OTHERS and recipe.init in ("", "none"):
-        raise UsageError("A network of spandrel's is trained from weights.", "Name them by --init FILE.")
+        raise UsageError("Training a network of spandrel's needs initial weights.", "Pass them with --init FILE.")
     channels = (described.in_channels, described.out_channels)
     if channels not in ((COLOURS, COLOURS), (1, 1)):
         raise UsageError(
-            f"A network takes and gives {COLOURS} channels, or 1 for grey pictures; this one takes {channels[0]} and "
-            f"gives {channels[1]}.",
+            f"A network must have {COLOURS} input and output channels, or 1 for grey; this one has {channels[0]} "
+            f"and {channels[1]}.",
             "For grey: --set network.in_nc=1 --set network.out_nc=1",
         )
     if channels == (1, 1) and recipe.degradation.share:
-        raise UsageError("Damage is of colour photos; this network learns from grey.", "Set degradation.share=0.")
+        raise UsageError(
+            "Damage needs colour photos, but this network trains on grey images.", "Set degradation.share=0."
+        )
     if described.needs_reference != (recipe.data.references != "none"):
-        hint = "needs references: set data.references=crops or name --ref-dir"
-        raise UsageError(f"The network {arch} {hint if described.needs_reference else 'takes none'}.")
+        hint = "needs references: set data.references=crops or use --ref-dir"
+        raise UsageError(f"The network {arch} {hint if described.needs_reference else 'takes no references'}.")
     if recipe.loss.transferal and not described.needs_reference:
         raise UsageError("loss.transferal needs a network that takes a reference.", "Set loss.transferal=0.")
     if recipe.data.references == "folder" and not recipe.data.ref_dir:
-        raise UsageError("data.references=folder needs a folder.", "Name it by --ref-dir DIR.")
+        raise UsageError("data.references=folder needs a folder.", "Pass it with --ref-dir DIR.")
 
 
 def _check_data(recipe: Recipe) -> None:
@@ -79,18 +81,20 @@ def _check_data(recipe: Recipe) -> None:
                 f"Set {option}: {low} or {low + scale}.",
             )
     if data.rotation and recipe.degradation.share:
-        raise UsageError("data.rotation and degradation.share exclude each other.", "Set one of them to 0.")
+        raise UsageError("data.rotation and degradation.share can't be combined.", "Set one of them to 0.")
     if data.rotation and data.lr_dir:
-        raise UsageError("data.rotation needs LR that is made from HR.", "Leave out --lr-dir, or set data.rotation=0.")
+        raise UsageError(
+            "data.rotation needs LR images that are made from HR.", "Leave out --lr-dir, or set data.rotation=0."
+        )
     if data.weights and (len(data.weights) != len(data.hr_dir) or min(data.weights) < 0 or not sum(data.weights)):
         raise UsageError(
-            f"data.weights takes a number for each of the {len(data.hr_dir)} sources of photos, not all 0.",
+            f"data.weights needs a number for each of the {len(data.hr_dir)} sources of photos, and not all may be 0.",
             "For example, for two --hr-dir: --set 'data.weights=[3.0, 1.0]'",
         )
     if data.valid_lr_dir and not (data.valid_dir and data.lr_dir):
         raise UsageError(
-            "data.valid_lr_dir is the given LR of data.valid_dir where LR is given in training too.",
-            "Name --lr-dir, --valid-dir and --valid-lr-dir.",
+            "data.valid_lr_dir needs data.valid_dir, and given LR in training too.",
+            "Use --lr-dir, --valid-dir and --valid-lr-dir.",
         )
 
 
@@ -101,12 +105,14 @@ def _check_terms(recipe: Recipe) -> None:
         raise UsageError("loss.adversarial and loss.discriminator need a discriminator.", "Set discriminator.arch.")
     if loss.discriminator and arch != "gramgan":
         raise UsageError(
-            f"The {arch} discriminator hands out no feature maps.", "Set loss.discriminator=0 or discriminator.arch."
+            f"The {arch} discriminator returns no feature maps.", "Set loss.discriminator=0 or discriminator.arch."
         )
     if arch != "none" and not (loss.adversarial or loss.discriminator):
-        raise UsageError("A discriminator without loss.adversarial or loss.discriminator trains nothing.")
+        raise UsageError("A discriminator has no effect without loss.adversarial or loss.discriminator.")
     if loss.colours != "rgb" and not (loss.content or loss.frequency):
-        raise UsageError("loss.colours is of loss.content and loss.frequency, which are both 0.", "Set one of them.")
+        raise UsageError(
+            "loss.colours applies to loss.content and loss.frequency, which are both 0.", "Set one of them."
+        )
     least = {
         "spectrum": LEAST,
         "ssim": WINDOW,
@@ -116,16 +122,16 @@ def _check_terms(recipe: Recipe) -> None:
     least["dists"] = DISTS_SIDE
     for name, side in least.items():
         if getattr(loss, name) and recipe.data.hr_crop < side:
-            raise UsageError(f"loss.{name} needs crops of {side} px at least.", "Set --hr-crop.")
+            raise UsageError(f"loss.{name} needs crops of at least {side} px.", "Set --hr-crop.")
     if recipe.optimizer.weight_decay and recipe.optimizer.name != "adamw":
-        raise UsageError("optimizer.weight_decay is AdamW's.", "Set optimizer.name=adamw too.")
+        raise UsageError("optimizer.weight_decay works only with AdamW.", "Set optimizer.name=adamw too.")
     if loss.perceptual and recipe.features.jitter >= recipe.data.hr_crop:
         raise UsageError(f"features.jitter={recipe.features.jitter} leaves nothing of the crops.", "Set it lower.")
     if loss.perceptual and recipe.features.distance == "lpips":
         _check_lpips(recipe)
     if loss.sharpened and recipe.data.hr_crop <= SIDE // 2:
         raise UsageError(
-            f"loss.sharpened blurs over {SIDE} px: too many for crops of {recipe.data.hr_crop}.", "Set --hr-crop."
+            f"loss.sharpened blurs over {SIDE} px, too far for crops of {recipe.data.hr_crop}.", "Set --hr-crop."
         )
     if not any(getattr(loss, name) for name in LOSS_TERMS) and not own:
         raise UsageError("All loss terms are 0: there is nothing to learn.")
@@ -136,7 +142,7 @@ def _check_lpips(recipe: Recipe) -> None:
     features = recipe.features
     if features.extractor != "vgg16" or not features.activated or not set(features.taps) <= set(TAPS):
         raise UsageError(
-            f"features.distance=lpips weighs VGG16's {', '.join(TAPS)} after the activation.",
+            f"features.distance=lpips needs VGG16's {', '.join(TAPS)} after the activation.",
             "Set features.extractor=vgg16, features.activated=true and features.taps to some of these.",
         )
     lpips_heads()
@@ -146,7 +152,7 @@ def _check_patches(recipe: Recipe) -> None:
     """Check that the texture term's patches fit into a crop and that alpha and beta are not both 0."""
     texture, side = recipe.texture, recipe.data.hr_crop
     if not texture.alpha + texture.beta:
-        raise UsageError("texture.alpha and texture.beta are both 0: the match would compare nothing.")
+        raise UsageError("texture.alpha and texture.beta are both 0: the search would compare nothing.")
     with _as_usage("Set texture.patch_size or --hr-crop."):
         choose_positions(parse_selection(texture.patches), 1, side, side, texture.patch_size, torch.Generator())
 

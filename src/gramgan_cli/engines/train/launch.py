@@ -73,7 +73,7 @@ def _train(options: TrainOptions, callbacks: TrainCallbacks, group: Group, devic
     if needs_first_stage(recipe, folder):
         before, inside = first_stage(recipe, folder)
         before = with_steps(before)
-        callbacks.on_note(f"First stage: {before.steps} steps of recipe {before.name} (skip it by --init none).")
+        callbacks.on_note(f"First stage: {before.steps} steps of recipe {before.name} (skip it with --init none).")
         setup = set_up(before, inside, device, callbacks, group, inside.recipe_file.is_file())
         if group.is_main:
             folder.record(recipe)
@@ -87,5 +87,7 @@ def _train(options: TrainOptions, callbacks: TrainCallbacks, group: Group, devic
     result = Trainer(setup).loop()
     if result.finished and group.is_main and options.store:
         name = put_into_store(folder, result.weights)
-        callbacks.on_note(f"The generator is in the store: gramgan upscale photo.png --model {name}")
+        callbacks.on_note(
+            f"The generator was added to the store. Use it with: gramgan upscale photo.png --model {name}"
+        )
     return result

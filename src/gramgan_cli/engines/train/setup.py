@@ -124,7 +124,7 @@ def _load_start(
             from gramgan_cli.core.features import official_weights  # imports torchvision, which most runs don't need
 
             generator.extractor.load_vgg19(official_weights("vgg19"))
-            callbacks.on_note("Starts from random weights, the texture extractor from VGG19's.")
+            callbacks.on_note("Starts from random weights, and from VGG19's in the texture extractor.")
         else:
             callbacks.on_note("Starts from random weights.")
         return

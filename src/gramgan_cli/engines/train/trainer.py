@@ -139,7 +139,7 @@ class Trainer:
         rate = self.recipe.optimizer.rate
         return (
             f"Start another run{start}, with another --out and a lower rate (--set optimizer.rate={rate / 4:g}) or "
-            "gradients held down (--set optimizer.clip=0.5)."
+            "clipped gradients (--set optimizer.clip=0.5)."
         )
 
     def _pace(self) -> dict[str, float]:

@@ -100,8 +100,8 @@ def with_initial_network(recipe: Recipe) -> Recipe:
     stated = {key: value for key, value in recipe.network.items() if key != "arch"}
     if recipe.network["arch"] == header.arch and not _same_network(header, {**brought, **stated}):
         raise UsageError(
-            f"The weights {recipe.init} are of {header.arch} with {header.hyperparameters}, "
-            f"the recipe asks for {dict(stated)}.",
+            f"The weights {recipe.init} are for {header.arch} with {header.hyperparameters}, "
+            f"but the recipe sets {dict(stated)}.",
             "Start from weights of the same network, or with --init none.",
         )
     return replace(recipe, network=brought)
@@ -144,7 +144,7 @@ def with_start(recipe: Recipe) -> Recipe:
     recipe = with_initial_network(recipe)
     if recipe.init == FIRST_STAGE_END and not recipe.stage:
         raise UsageError(
-            f"Recipe {recipe.name} has no first stage.", "Name the weights to start from: --init NAME|FILE."
+            f"Recipe {recipe.name} has no first stage.", "Pass the weights to start from with --init NAME|FILE."
         )
     if recipe.init or not recipe.stage:
         return recipe
@@ -163,7 +163,7 @@ def _check_trained_enough(name: str, recipe: Recipe) -> None:
     if all_steps(header.training) < FEWEST * wanted:
         raise UsageError(
             f"{described_start(name, header)[:-1]}, far fewer than the {wanted} steps of stage {recipe.stage}.",
-            f"Say so if that is meant: --init {name}. To train the stage first: --init '{FIRST_STAGE_END}'. "
+            f"To use them anyway: --init {name}. To train the stage first: --init '{FIRST_STAGE_END}'. "
             "To start from random weights: --init none.",
         )
 

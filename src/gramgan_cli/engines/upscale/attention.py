@@ -31,9 +31,7 @@ def attention_paths(folder: Path, stems: list[str], overwrite: bool, skip_existi
     """
     for stem in stems:
         if stems.count(stem) > 1:
-            raise UsageError(
-                f"Two pictures are called '{stem}'.", "Call the command once for each with --save-attention."
-            )
+            raise UsageError(f"Two photos are called '{stem}'.", "Run the command with --save-attention once for each.")
     paths = {stem: {ending: folder / f"{stem}_{ending}.png" for ending in PICTURES} for stem in stems}
     for files in paths.values():
         for path in files.values():

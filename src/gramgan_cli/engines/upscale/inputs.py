@@ -85,8 +85,8 @@ def _inside(source: str, root: str, below: str) -> Found:
 
 
 def _no_picture(folder: str, search: Search) -> GramganError:
-    hint = "Name another." if search.recursive else "Folders inside it need --recursive."
-    return GramganError(f"There is no picture in the folder {folder}.", hint)
+    hint = "Choose another folder." if search.recursive else "Use --recursive to include the folders inside it."
+    return GramganError(f"There are no photos in the folder {folder}.", hint)
 
 
 def _absolute(path: str) -> str:
@@ -95,7 +95,7 @@ def _absolute(path: str) -> str:
 
 def _expanded(text: str, search: Search) -> Iterator[Found]:
     if not text:
-        raise UsageError("An input has an empty name.", "Is a variable of the shell not set?")
+        raise UsageError("An input has an empty name.", "Check whether a variable of the shell is not set.")
     if is_url(text):
         yield from _elsewhere(text, search)
         return
@@ -112,9 +112,9 @@ def _expanded(text: str, search: Search) -> Iterator[Found]:
     elif matches := [match for match in sorted(glob.glob(text, recursive=True)) if Path(match).is_file()]:  # noqa: PTH207
         yield from map(named, matches)
     elif path.is_symlink() or path.exists():
-        what, hint = ("neither a file nor a folder", "Pipe it in, with - for its name.")
+        what, hint = ("neither a file nor a folder", "Pipe it in, with - as its name.")
         if not path.exists():
-            what, hint = "a link to nothing", "Name the file itself."
+            what, hint = "a broken link", "Pass the file itself."
         raise GramganError(f"{path} is {what}.", hint)
     else:
         raise GramganError(f"There is no file or folder {text}.", "Check the name; quote it if it has spaces.")
@@ -127,7 +127,7 @@ def _pictures(folder: Path, search: Search, top: bool = True) -> Iterator[Path]:
     except OSError as error:
         message = f"Can't read the folder {folder}: {error.strerror or error}."
         if top:
-            raise GramganError(message, "Name the folders beside it one by one.") from error
+            raise GramganError(message, "Pass the other folders one by one.") from error
         search.on_unreadable(str(folder), message)
         return
     for entry in entries:
@@ -144,7 +144,7 @@ def _pictures(folder: Path, search: Search, top: bool = True) -> Iterator[Path]:
             if kind.name == "jpg" and re.fullmatch(JPEG_ENDINGS, entry.suffix.lower()):
                 yield entry
             else:
-                search.on_foreign(str(entry), f"{kind.label} of another name" if kind.read else kind.label)
+                search.on_foreign(str(entry), f"{kind.label} with an unusual name" if kind.read else kind.label)
 
 
 def _is_output(folder: Path, search: Search) -> bool:

@@ -37,17 +37,17 @@ def check_template(template: str) -> None:
             f"--output-template has no field {{{sorted(unknown)[0]}}}.", f"Fields: {', '.join(map(repr, FIELDS))}."
         )
     if "/" in template or "\\" in template or not template:
-        raise UsageError("--output-template is a file name without folders.", "Name the folder with --output.")
+        raise UsageError("--output-template must be a file name without folders.", "Choose the folder with --output.")
     try:
         sample = template.format(stem="a", scale="4", model="b", ext="png")
     except (KeyError, ValueError) as error:
         raise UsageError(
-            f"--output-template '{template}' can't be read ({error}).", "Its fields are texts: write {stem}_x{scale}."
+            f"--output-template '{template}' can't be read ({error}).", "Its fields are text: write {stem}_x{scale}."
         ) from error
     if format_of_suffix(Path(sample).suffix):
         raise UsageError(
-            f"--output-template '{template}' names an ending, which follows from the format.",
-            f"Leave out {'.{ext}' if template.endswith('{ext}') else Path(sample).suffix}, and choose with --format.",
+            f"--output-template '{template}' has a suffix, but the format sets the suffix.",
+            f"Leave out {'.{ext}' if template.endswith('{ext}') else Path(sample).suffix} and use --format.",
         )
 
 

@@ -88,7 +88,7 @@ def _decide(
     result.output_size, result.frames = sizes[0], len(photo.frames)
     result.warnings += [*photo.warnings, *notes, *_size_notes(photo.frames[0], sizes[0], scale)]
     if options.quality is not None and (form.name in ("png", "tiff")):
-        result.warnings.append(f"The quality changes nothing in {form.label}, which is lossless.")
+        result.warnings.append(f"The quality has no effect on {form.label}, which is lossless.")
     check_memory(photo, opened.target, scale, session.source.tile, file_bytes, options.max_memory)
     if result.output != STANDARD:
         check_space(path, opened.target)
@@ -106,7 +106,7 @@ def _stale(job: Job, session: Session) -> list[str]:
     own = session.mark(hashlib.sha256(_bytes(job.source, job.source)).hexdigest())
     if mark in (None, own):
         return []
-    return [f"{job.expected} was there already, made with another model, other options or of another picture."]
+    return [f"{job.expected} already existed, made with another model or options, or from another photo."]
 
 
 def holds_something(path: str) -> bool:
@@ -127,12 +127,13 @@ def _bytes(text: str, name: str) -> bytes:
         return sys.stdin.buffer.read()
     source = Path(text)
     if source.exists() and not source.is_file():  # reading a pipe could block for ever
-        raise GramganError(f"{name} is not a regular file.", "Pipe it in, with - for its name.")
+        raise GramganError(f"{name} is not a regular file.", "Pipe it in, with - as its name.")
     try:
         return source.read_bytes()
     except OSError as error:
         raise GramganError(
-            f"Can't read {name}: {error.strerror or error}.", "Check that it is there and that you may read it."
+            f"Can't read {name}: {error.strerror or error}.",
+            "Check that it exists and that you have permission to read it.",
         ) from error
 
 
@@ -146,25 +147,27 @@ def _check_output(opened: Opened, options: UpscaleOptions) -> None:
     if not path.exists():
         return
     if source != STANDARD and path.samefile(source):
-        raise GramganError(f"The result of {source} would replace the picture itself.", "Choose another --output.")
+        raise GramganError(f"The result of {source} would replace the photo itself.", "Choose another --output.")
     if opened.job.outdated or path.stat().st_size == 0:
         return
     if options.skip_existing:
         opened.result.skipped = True
     elif not options.overwrite:
-        raise TargetExists(f"{path} already exists.", "Replace it with --overwrite, or pass --skip-existing.")
+        raise TargetExists(f"{path} already exists.", "Replace it with --overwrite, or keep it with --skip-existing.")
 
 
 def _size_notes(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:
     """Warnings about sizes above the model's scale or with another aspect ratio than the picture's."""
     notes = []
     if size[0] > frame.width * scale or size[1] > frame.height * scale:
-        notes.append(f"The model enlarges by {scale}; the rest is bicubic interpolation.")
+        notes.append(f"The model enlarges by {scale}: the rest is bicubic interpolation.")
     if (
         abs(size[0] - frame.width * size[1] / frame.height) >= 1
         and abs(size[1] - frame.height * size[0] / frame.width) >= 1
     ):
-        notes.append(f"{size[0]}x{size[1]} has other proportions than {frame.width}x{frame.height}: it is distorted.")
+        notes.append(
+            f"{size[0]}x{size[1]} has another aspect ratio than {frame.width}x{frame.height}: the result is distorted."
+        )
     return notes
 
 

@@ -90,5 +90,8 @@ def chosen_model(
     if reference is None:
         return square.chosen_model(model, denoise, style)
     if denoise is not None or style is not None:
-        raise UsageError("--denoise and --style choose the model themselves.", "Leave out --ref, or them.")
+        raise UsageError(
+            "--denoise and --style choose a model that takes no reference.",
+            "Leave out --ref, or --denoise and --style.",
+        )
     return model or REFERENCE_MODEL

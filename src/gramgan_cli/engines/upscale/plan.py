@@ -162,8 +162,8 @@ def complete(
     kept, plan.results = _without_results(jobs, recorded)
     if jobs and not kept:
         raise GramganError(
-            f"Nothing to upscale: all {len(jobs)} pictures there are results of earlier runs.",
-            "Name them one by one, or by a glob, to enlarge them again.",
+            f"Nothing to upscale: all {len(jobs)} photos are results of earlier runs.",
+            "To enlarge them again, pass them one by one or as a glob.",
         )
     plan.jobs = _without_collisions(kept, options)
 
@@ -184,7 +184,7 @@ def _target(output: str | None, single: bool, choice: FormatChoice) -> _Target:
         return _Target(None)
     if output == STANDARD:
         if not single:
-            raise UsageError("Standard output takes one picture.", "Name a folder with --output.")
+            raise UsageError("Standard output takes only one photo.", "Choose a folder with --output.")
         return _Target(STANDARD)
     where = locate(output)
     if output.endswith(("/", os.sep)) or where.is_folder() or not where.suffix:
@@ -192,7 +192,7 @@ def _target(output: str | None, single: bool, choice: FormatChoice) -> _Target:
     form = format_of_suffix(where.suffix)
     if not single:
         if where.suffix.lower() in READ_SUFFIXES or (not is_url(output) and Path(output).is_file()):
-            raise UsageError(f"--output {output} is a file, but there are several pictures.", "Name a folder.")
+            raise UsageError(f"--output {output} is a file, but there are several photos.", "Choose a folder.")
         return _Target(where.text if is_url(output) else str(Path(output)))
     check_ending(output, form, choice)
     return _Target(where.parent.text if is_url(output) else str(Path(output).parent), where.name)
@@ -204,7 +204,7 @@ def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None
         raise UsageError(
             f"gramgan does not write '{PurePosixPath(output).suffix}' files.",
             f"It writes: {', '.join(suffix for row in FORMATS.values() for suffix in row.suffixes)}. "
-            "For a folder of that name, end it with /.",
+            "If it is a folder, end it with /.",
         )
     if choice not in ("default", "same", form.name):
         raise UsageError(
@@ -363,7 +363,7 @@ def _way_out(one: Job, other: Job) -> str:
     """Hint for two pictures with the same result path."""
     if PurePosixPath(one.source).suffix != PurePosixPath(other.source).suffix:
         return "Add {ext} to --output-template."
-    return "Upscale the folders one by one, each with an --output of its own."
+    return "Upscale the folders one by one, each with its own --output."
 
 
 def _by_content(job: Job, options: UpscaleOptions) -> Job:

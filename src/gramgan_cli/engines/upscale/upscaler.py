@@ -113,7 +113,7 @@ class Upscaler:
         """Upscale (H, W, C) uint8, uint16 or float32; yield bands of (scale H, scale W, C), from top to bottom."""
 
         def smaller(tile: int) -> None:
-            self.on_note(f"Out of memory: going on with tiles of {tile} pixels.")
+            self.on_note(f"Out of memory: continuing with tiles of {tile} pixels.")
             self.tiling = replace(self.tiling, tile=tile)  # for the pictures that follow, too
 
         self._run.precision = self._precision_for(image)

@@ -36,15 +36,15 @@ def parse_gpus(text: str) -> tuple[int, ...]:
     try:
         gpus = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--gpus takes numbers with commas between, like 0,1, not '{text}'.") from None
+        raise UsageError(f"--gpus must be numbers separated by commas, like 0,1, not '{text}'.") from None
     if len(set(gpus)) != len(gpus):
-        raise UsageError(f"--gpus names a GPU twice: {text}.")
+        raise UsageError(f"--gpus has a GPU twice: {text}.")
     there = torch.cuda.device_count()
     missing = [str(gpu) for gpu in gpus if not 0 <= gpu < there]
     if missing:
         have = ", ".join(f"{i} ({torch.cuda.get_device_name(i)})" for i in range(there)) or "none"
-        instead = f"Name some of those: --gpus {','.join(map(str, range(there)))}" if there else CPU_INSTEAD
-        raise UsageError(f"There is no GPU {', '.join(missing)} here (there: {have}).", instead)
+        instead = f"Choose from these: --gpus {','.join(map(str, range(there)))}" if there else CPU_INSTEAD
+        raise UsageError(f"There is no GPU {', '.join(missing)} on this computer (available: {have}).", instead)
     return gpus
 
 

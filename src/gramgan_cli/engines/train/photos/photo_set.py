@@ -99,10 +99,11 @@ def _files(recipe: Recipe, scale: int) -> PhotoFiles:
         photos, partners = given_pairs(source, given, scale)
         if partners is None and lr:
             raise UsageError(
-                f"{source} has no given LR, but the sources before it have.", "Train on pairs, or without."
+                f"{source} has no given LR, but the sources before it have.",
+                "Train with given LR for all sources, or for none.",
             )
         if partners is not None and len(hr) > len(lr):
-            raise UsageError(f"{source} has given LR, but the sources before it have none.", "Name theirs too.")
+            raise UsageError(f"{source} has given LR, but the sources before it have none.", "Pass theirs too.")
         hr += photos
         lr += partners or []
         sources += [number] * len(photos)
@@ -133,10 +134,10 @@ def split_photos(recipe: Recipe, scale: int) -> Split:
         where = f"{recipe.data.valid_dir}{what}"
         return Split(photos, valid, f"{count} {kind}; validated on the {len(valid.hr)} of {where}.")
     if count == 1:
-        return Split(photos, photos, "1 photo, which is also what the run is validated on: the numbers will flatter.")
+        return Split(photos, photos, "1 photo, on which the run is also validated: the scores will be too good.")
     held_out = held_out_indices(count)
     rest = photos.at([index for index in range(count) if index not in set(held_out)])
-    line = f"{len(rest.hr)} {kind}; {len(held_out)} held out for validation (or name a folder by --valid-dir)."
+    line = f"{len(rest.hr)} {kind}; {len(held_out)} held out for validation (or choose a folder with --valid-dir)."
     return Split(rest, photos.at(held_out), line)
 
 
@@ -160,8 +161,8 @@ def held_out_in_bank(recipe: Recipe, scale: int) -> str | None:
     if not shared:
         return None
     return (
-        f"The texture bank holds patches of {len(shared)} of the photos that the run is measured on: the numbers will "
-        "flatter. Build the bank from the same --hr-dir and --valid-dir."
+        f"The texture bank contains patches of {len(shared)} of the validation photos: the scores will be too good. "
+        "Build the bank from the same --hr-dir and --valid-dir."
     )
 
 
@@ -200,7 +201,9 @@ def read_photos(recipe: Recipe, scale: int, callbacks: TrainCallbacks, group: Gr
         group.barrier()
         callbacks.on_note(line)
         if len(valid) < chosen:
-            callbacks.on_note(f"Too small to validate on, left out: {chosen - len(valid)} of {chosen}.")
+            callbacks.on_note(
+                f"Left out of validation, because they are too small: {chosen - len(valid)} of {chosen} photos."
+            )
     make = _sampler_of(recipe, scale, group)
     if sharded is None:
         return PhotoSet(make(photos, _shares(photos, split.train)), valid, listed)

@@ -34,7 +34,7 @@ class ShardPhotos:
         many += f" and {beside} in folders" if beside else ""
         if self.valid_paths:
             return f"{many}; validated on the {len(self.valid_paths)} of {self.valid_paths[0].parent}."
-        return f"{many}; {len(self.held_out)} of them held out for validation (or name a folder by --valid-dir)."
+        return f"{many}; {len(self.held_out)} of them held out for validation (or choose a folder with --valid-dir)."
 
     @property
     def names(self) -> list[Path]:
@@ -46,14 +46,17 @@ class ShardPhotos:
 def shard_photos(recipe: Recipe, files: Sequence[str], progress: Progress = None) -> ShardPhotos:
     """Count the photos and hold some out. Raises UsageError for recipes that shards don't support."""
     if recipe.data.references == "folder":
-        raise UsageError("Photos of tar shards have no folder of references.", "Set data.references=crops.")
+        raise UsageError("Photos in tar shards can't have a folder of references.", "Set data.references=crops.")
     if recipe.data.lr_dir or recipe.data.valid_lr_dir:
-        raise UsageError("Photos of tar shards have no given LR.", "Unpack the shards, or leave out --lr-dir.")
+        raise UsageError("Photos in tar shards can't have given LR.", "Unpack the shards, or leave out --lr-dir.")
     shards = count_photos(files, cache_dir() / "prepared", progress)
     if recipe.data.valid_dir:
         return ShardPhotos(shards, tuple(find_photos(Path(recipe.data.valid_dir))), ())
     if shards.photos == 1:
-        raise UsageError("One photo can't be trained on and held out.", "Name a folder of others by --valid-dir.")
+        raise UsageError(
+            "A single photo can't be used for training and held out as well.",
+            "Choose a folder of other photos with --valid-dir.",
+        )
     return ShardPhotos(shards, (), tuple(held_out_indices(shards.photos)))
 
 

@@ -107,11 +107,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise StateDamaged(f"{path} is not a training state ({error}).", _WAY_ON) from error
     # Older states have no checksum, only the progress.
     if metadata.keys() != {KEY} and metadata.get(CHECKSUM) != _checksum(tensors, metadata[KEY]):
-        raise StateDamaged(f"{path} is damaged: it does not have the checksum that it was written with.", _WAY_ON)
+        raise StateDamaged(f"{path} is damaged: its checksum does not match.", _WAY_ON)
     return facts, tensors
 
 
-_WAY_ON = "Start a new run from its last weights, or bring the file back from a copy."
+_WAY_ON = "Start a new run from its last weights, or restore the file from a backup."
 
 
 def save_network(path: Path, network: nn.Module) -> None:

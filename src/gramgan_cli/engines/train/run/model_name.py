@@ -33,7 +33,9 @@ def model_name(folder: RunFolder) -> str:
     try:
         store.check_free(name)
     except GramganError as error:
-        raise GramganError(f"The run folder {folder.path} gives no model name: {error.message}", error.hint) from error
+        raise GramganError(
+            f"The name of the run folder {folder.path} can't be a model name: {error.message}", error.hint
+        ) from error
     own = folder.stored()
     if own is not None and (model := store.find(own[0])) is not None and model.sha256 == own[1]:
         return own[0]

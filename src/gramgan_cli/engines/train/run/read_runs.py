@@ -49,7 +49,7 @@ def find_runs(root: Path) -> list[Path]:
         GramganError: ``root`` is not a folder.
     """
     if not root.is_dir():
-        raise GramganError(f"There is no folder {root}.", "Name the folder that holds the runs, for example runs.")
+        raise GramganError(f"There is no folder {root}.", "Pass the folder that contains the runs, for example runs.")
     return sorted(path.parent for path in root.rglob("recipe.toml"))
 
 

@@ -62,7 +62,7 @@ class RunFolder:
         """Raise GramganError if the folder already holds a run."""
         if self.recipe_file.exists():
             raise GramganError(
-                f"{self.path} already holds a run.", "Continue it with --resume, or name another folder with --out."
+                f"{self.path} already holds a run.", "Continue it with --resume, or choose another folder with --out."
             )
 
     def record(self, recipe: Recipe) -> None:
@@ -91,7 +91,7 @@ class RunFolder:
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one row to the metrics."""
-        hint = "Check the disk's free space and that you may write there, then continue with --resume."
+        hint = "Check the free disk space and your permission to write there, then continue with --resume."
         with write_errors(self.metrics_file, hint), self.metrics_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 

@@ -30,11 +30,13 @@ def plugin_losses(recipe: Recipe, device: torch.device | None = None) -> dict[st
     offered = plugins("losses") if weights else {}
     for name, weight in weights.items():
         if name in LOSS_TERMS:
-            raise UsageError(f"loss.plugins.{name} has the name of a loss term of gramgan.", "Give it another name.")
+            raise UsageError(
+                f"loss.plugins.{name} has the name of one of gramgan's own loss terms.", "Give it another name."
+            )
         if not weight > 0:
-            raise UsageError(f"loss.plugins.{name} is at least 0, not {weight:g}.")
+            raise UsageError(f"loss.plugins.{name} must be at least 0, not {weight:g}.")
         if name not in offered:
-            raise GramganError(f"No plugin offers the loss '{name}'.", nearest(name, offered))
+            raise GramganError(f"No plugin defines the loss '{name}'.", nearest(name, offered))
         if not callable(offered[name]):
             raise GramganError(f"The plugin's loss '{name}' is not a function.")
     losses = {name: offered[name] for name in weights}

@@ -102,11 +102,11 @@ def _instead(recipe: Recipe) -> list[str]:
     if recipe.network["arch"] == "ttsr":
         return ["Or start the texture extractor from random weights: --set features.weights=random."]
     if recipe.loss.texture:
-        compact = "Or train gramgan-compact, which needs no such weights and suits a CPU: --recipe gramgan-compact."
+        compact = "Or use --recipe gramgan-compact, which needs no such weights and suits a CPU."
         return [compact, f"Or leave the term out: {leave_out}."]
     if others:
         return [f"Or leave the term out: {leave_out}."]
-    return ["Features are all that this recipe learns from; recipe srresnet learns from pixels: --recipe srresnet."]
+    return ["This recipe trains on features alone. To train on pixels, use --recipe srresnet."]
 
 
 class PictureTerms:
