@@ -89,7 +89,7 @@ def test_offline_the_error_says_which_file_goes_where(monkeypatch: pytest.Monkey
     assert str(file) in str(caught.value)
     file.parent.mkdir(parents=True)
     torch.save({"x": torch.zeros(2)}, file)
-    with pytest.raises(GramganError, match="does not hold the weights of Inception v3"):
+    with pytest.raises(GramganError, match="does not contain the weights of Inception v3"):
         Inception(CPU)
     file.write_bytes(b"damaged")
     with pytest.raises(GramganError, match="damaged"):
@@ -120,8 +120,8 @@ def test_bench_gives_torch_fidelitys_number_once_a_set(fidelity: Any, weights: P
     assert result["fid"] == pytest.approx(expected, rel=1e-3)
     assert result["intervals"]["fid"] is None
     assert all("fid" not in image for image in result["images"])
-    assert "Too few has set (3)" in document["convention"]["fid"]
+    assert "Sets with too few images: set (3)" in document["convention"]["fid"]
     assert "fid" in (tmp_path / "x.csv").read_text().splitlines()[0]
     shown = CliRunner().invoke(app, words, catch_exceptions=False)
     assert "FID" in shown.stdout
-    assert "fewer than 2049 pictures" in shown.stderr
+    assert "fewer than 2049 images" in shown.stderr

@@ -52,7 +52,7 @@ def locate_training(text: str, folders: Sequence[Path]) -> Located:
         return Located(str(train), _text(valid))
     if valid is not None:
         raise GramganError(
-            f"{folder} holds validation photos ({valid.name}) but no training photos.",
+            f"{folder} contains validation photos ({valid.name}) but no training photos.",
             f"Put training photos into {folder / valid.name.replace(VALID, TRAIN)}, or choose another folder.",
         )
     return Located(_text(_hr_inside(folder)))

@@ -35,8 +35,8 @@ class Inception:
     """
 
     convention = (
-        "Inception v3 of the TensorFlow code, whole pictures reduced to 299x299 as in TensorFlow 1 (torch-fidelity), "
-        "8-bit RGB; one number of the whole set, 0 is equal"
+        "Inception v3 of the TensorFlow code, whole images reduced to 299x299 as in TensorFlow 1 (torch-fidelity), "
+        "8-bit RGB; one number for the whole set, 0 means identical"
     )
 
     def __init__(self, device: torch.device) -> None:
@@ -51,7 +51,7 @@ class Inception:
                 network: Any = FeatureExtractorInceptionV3("inception-v3-compat", [str(FEATURES)], str(file))
         except RuntimeError as error:
             raise GramganError(
-                f"{file} does not hold the weights of Inception v3.", "Delete it and try again."
+                f"{file} does not contain the weights of Inception v3.", "Delete it and try again."
             ) from error
         self.network = network.to(device)
         self.device = device

@@ -183,11 +183,11 @@ class Grey(Modern):
     def facts(self, scale: int) -> dict[str, str | int]:
         """Description of the convention, to be printed with the numbers."""
         return super().facts(scale) | {
-            "y": "grey levels of 16 bits as they are; of colour pictures their brightness (BT.601, full range)",
+            "y": "grey levels of 16 bits as they are; for colour images, their brightness (BT.601, full range)",
             "ssim": _SSIM.replace("L 255", "L 65535"),
             "sr": "rounded half up and clipped to 16 bit before measuring",
             "lr": _LR.replace("8 bit", "16 bit"),
-            "grey": "is all there is",
+            "grey": "is the only channel",
         }
 
     def sentence(self, scale: int) -> str:

@@ -92,8 +92,8 @@ class SetMetric:
         if not few:
             return self.convention
         return (
-            f"{self.convention}. With fewer than {self.least} pictures the value depends on their number: compare it "
-            f"only with that of other models on the same set. Too few has {', '.join(few)}"
+            f"{self.convention}. With fewer than {self.least} images the value depends on their number: compare it "
+            f"only with other models on the same set. Sets with too few images: {', '.join(few)}"
         )
 
 

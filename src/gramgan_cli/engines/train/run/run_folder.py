@@ -59,10 +59,11 @@ class RunFolder:
         return self.path / "state" / f"discriminator_{which}.safetensors"
 
     def check_new(self) -> None:
-        """Raise GramganError if the folder already holds a run."""
+        """Raise GramganError if the folder already contains a run."""
         if self.recipe_file.exists():
             raise GramganError(
-                f"{self.path} already holds a run.", "Continue it with --resume, or choose another folder with --out."
+                f"{self.path} already contains a run.",
+                "Continue it with --resume, or choose another folder with --out.",
             )
 
     def record(self, recipe: Recipe) -> None:
