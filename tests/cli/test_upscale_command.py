@@ -150,7 +150,7 @@ def test_without_a_model_the_catalogue_s_is_used(gramgan, tmp_path):
         (["--device", "tpu"], "auto"),
         (["--format", "xyz"], "--format"),
         (["--output-template", "{x}"], "no field {x}"),
-        (["-", "--json"], "alone"),
+        (["-", "--json"], "combined with files"),
         (["--format", "png", "--quality", "80"], "--quality has no effect on PNG"),
         (["-o", "q.png", "--quality", "80"], "--quality has no effect on PNG"),
         (["--output-template", "{stem:{foo}}"], "can't be read"),

@@ -214,7 +214,7 @@ def test_invalid_bench_arguments_are_refused(dataset: Path, weights: Path, tmp_p
 
     with pytest.raises(UsageError, match="'bicubic' is named twice"):
         open_enlargers(["bicubic", "bicubic"], device, "auto", quiet)
-    with pytest.raises(UsageError, match=r"is \.html, \.md, \.csv, \.tex, not 'r\.pdf'"):
+    with pytest.raises(UsageError, match=r"is a \.html, \.md, \.csv, \.tex file, not 'r\.pdf'"):
         run(dataset, "-m", "bicubic", "--report", tmp_path / "r.pdf")
     (tmp_path / "r.html").write_text("old")
     with pytest.raises(TargetExists, match=r"r\.html already exists"):
