@@ -54,6 +54,27 @@ def test_a_photo_replaced_in_a_moved_folder_gets_a_new_result(tmp_path):
     assert_records_are_true(tmp_path / "out")
 
 
+def test_another_folder_does_not_take_the_names_of_one_that_was_moved(tmp_path):
+    """The records still have the old path, where nothing is; the other folder's photo is no successor."""
+    for index, name in enumerate(("a.png", "b.png", "c.png")):
+        put(tmp_path / "in" / name, index)
+    run(tmp_path / "in", tmp_path / "out")
+    (tmp_path / "in").rename(tmp_path / "photos")
+    run(tmp_path / "photos", tmp_path / "out")
+    before = contents(tmp_path / "out")
+    put(tmp_path / "other/a.png", 7)
+    put(tmp_path / "other/z.png", 8)
+    _, results = run(tmp_path / "other", tmp_path / "out")
+    failed = {Path(one.input).name: one.error for one in results if one.error}
+    assert list(failed) == ["a.png"]
+    assert "exists already" in failed["a.png"]
+    assert contents(tmp_path / "out") == before | {"z_x4.png": contents(tmp_path / "out")["z_x4.png"]}
+    put(tmp_path / "photos/a.png", 9)  # a photo of the folder itself that was replaced
+    _, results = run(tmp_path / "photos", tmp_path / "out")
+    assert [Path(one.input).name for one in results if not one.error] == ["a.png"]
+    assert_records_are_true(tmp_path / "out")
+
+
 def test_a_result_older_than_its_photo_is_named_where_it_is_skipped(tmp_path):
     """Next to the photos there are no records, but the mark identifies the picture."""
     photo = put(tmp_path / "a.png", 1)

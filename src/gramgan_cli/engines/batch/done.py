@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -71,11 +73,36 @@ def same_photo(job: Job, known: Recorded) -> bool:
         return True  # the worker reports the error
 
 
-def is_successor(job: Job, known: Recorded) -> bool:
+Move = tuple[str, str]
+"""A source folder's path in the records, and its path now."""
+
+
+def move_of(job: Job, known: Recorded) -> Move | None:
+    """The move of a source folder that would explain another path of the photo; None if none would."""
+    if known.below != job.below or is_url(known.source) or Path(known.source).exists():
+        return None
+    return known.root, job.source.removesuffix(job.below)
+
+
+def moves_of(jobs: Sequence[Job], records: Mapping[str, Recorded], unchanged: Container[Job]) -> set[Move]:
+    """Source folders that were moved: an unchanged photo proves it, or a photo of every recorded name.
+
+    Without such a proof, another folder may have a photo of the same name.
+    """
+    names = defaultdict[str, set[str]](set)
+    for known in records.values():
+        names[known.root].add(known.below)
+    here, moves = {job.below for job in jobs}, set[Move]()
+    for job in jobs:
+        move = move_of(job, records[job.key]) if job.key in records else None
+        if move is not None and (job in unchanged or names[move[0]] <= here):
+            moves.add(move)
+    return moves
+
+
+def is_successor(job: Job, known: Recorded, moves: Container[Move]) -> bool:
     """Whether a photo replaced the one that the result was made of, even if their folder was moved."""
-    if known.source == job.source:
-        return True
-    return known.below == job.below and not is_url(known.source) and not Path(known.source).exists()
+    return known.source == job.source or move_of(job, known) in moves
 
 
 def is_copy(job: Job, known: Recorded | None) -> bool:

@@ -22,6 +22,7 @@ from gramgan_cli.engines.batch.done import (
     difference,
     is_copy,
     is_successor,
+    moves_of,
     recorded_results,
     results_in,
     same_photo,
@@ -183,13 +184,15 @@ class Run:
         results = results_in(self.output) if merged.by_key else {}
         stopped, others = self._noted()
         self.missing, self.there, self._conflicts = list[Job](), list[tuple[Job, str]](), list[Result]()
+        unchanged = {job for job in jobs if (known := merged.by_key.get(job.key)) and same_photo(job, known)}
+        moves = moves_of(jobs, merged.by_key, unchanged)
         for job in jobs:
             known = merged.by_key.get(job.key)
             if known is None or known.error is not None or known.output is None:
                 self.missing.append(job)
                 continue
             output = (self.output / known.output).text if self._below else known.output
-            own = same_photo(job, known)
+            own = job in unchanged
             if not own and known.run in others:
                 self._conflict(job, f"Another run is creating {output} from {known.source}. Choose another --output.")
                 continue
@@ -197,7 +200,7 @@ class Run:
             if own and there is not None and self._is_done(known, output, there, stopped):
                 self.there.append((job, output))
                 continue
-            outdated = not own and known.made_with.model is not None and is_successor(job, known)
+            outdated = not own and known.made_with.model is not None and is_successor(job, known, moves)
             if not own and not outdated and there is not None and there.size and self.options.upscale.skip_existing:
                 # Otherwise the worker refuses and records it.
                 self._conflict(
