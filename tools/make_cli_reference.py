@@ -26,7 +26,8 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 
 HEAD = """# Command line reference
 
-Made from the commands by `python tools/make_cli_reference.py`; `gramgan COMMAND --help` prints the same.
+This page is generated from the commands by `python tools/make_cli_reference.py`.
+`gramgan COMMAND --help` prints the same text.
 """
 
 

@@ -41,9 +41,9 @@ MOST_WITHOUT_PANELS = 8
 
 EXPLAINED = {
     "HR": r"HR (?:is a|are the|are|\(?the) ?sharp|sharp original \(HR\)",
-    "LR": r"LR (?:the same (?:photo|picture) made smaller|those that are (?:reduced|made) from them)",
+    "LR": r"LR is the same (?:photo|picture) made smaller|LR are the pictures that are (?:reduced|made) from them",
     "Y": r"Y, the brightness|Y \(brightness\)",
-    "Gram": r"Gram matri(?:x|ces)\b.*colours|colour covariances \(Gram matrices\)|gram: colour covariance",
+    "Gram": r"Gram matri(?:x|ces)\b.*colours|colour covariances \(Gram matrices\)|gram \(colour covariance",
 }
 """Technical terms, and patterns of their explanations in a help text."""
 

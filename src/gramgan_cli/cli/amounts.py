@@ -31,8 +31,8 @@ Denoise = Annotated[
     typer.Option(
         "--denoise",
         metavar="0..1|auto",
-        help="0: the photo is clean and stays as it is, 1: noise, blur and JPEG blocks are taken away; between: less. "
-        "auto: by what each photo looks like.",
+        help="How much noise, blur and JPEG blocks to remove. 0: nothing, for a clean photo. 1: everything. auto: "
+        "gramgan looks at each photo and chooses.",
         show_default=f"{USUAL.denoise:g}",
     ),
 ]
@@ -44,7 +44,8 @@ Style = Annotated[
         "-s",
         min=0,
         max=1,
-        help="0: right on average, but soft, 1: crisp and rich in texture, part of it invented; between: less.",
+        help="How crisp the result is. 0: soft, and right on average. 1: crisp and rich in texture, some of "
+        "it invented.",
         show_default=f"{USUAL.style:g}",
     ),
 ]

@@ -120,7 +120,7 @@ def _root(
         typer.Option(
             metavar="FILE.py",
             callback=_use_plugins,
-            help="A file with networks, losses or metrics of your own; before the command. Repeatable.",
+            help="Python file with your own networks, losses or metrics. Must precede the command. Repeatable.",
         ),
     ] = None,
     version: Annotated[

@@ -11,7 +11,7 @@ from gramgan_cli.cli.errors import with_flags
 
 batch = typer.Typer(
     no_args_is_help=True,
-    help="Records of batch runs: folders, lists and URLs of photographs.\n\n"
+    help="Show the records of batch runs over folders, lists and URLs of photographs.\n\n"
     "[bold]gramgan batch report larger/[/bold]\n\n"
     "[bold]gramgan batch report larger/ --quiet > failed.txt[/bold]",
 )
@@ -27,21 +27,21 @@ def report(
     manifests: Annotated[
         list[str],
         typer.Argument(
-            metavar="MANIFEST...", help="Folders of results, folders of records, or Parquet files; URLs too."
+            metavar="MANIFEST...", help="Results folders, folders of records, or Parquet files, as paths or URLs."
         ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print only the failed photos' paths: a list for another run.")
+        bool, typer.Option("--quiet", "-q", help="Print only the paths of the failed photos: a list for another run.")
     ] = False,
 ) -> None:
-    """Put the records of all runs and shards together: how many photos are done, which failed and why.
+    """Combine the records of all runs and shards, and show how many photos are done, and which failed and why.
 
     [bold]gramgan batch report larger/[/bold]
 
     [bold]gramgan batch report larger/ --quiet > failed.txt[/bold]
 
-    Exits with 1 while photos have failed or are still to be done.
+    The exit code is 1 if a photo failed or is not done yet.
     """
     from gramgan_cli.api.upscale.batch import batch_report
 

@@ -15,18 +15,20 @@ from gramgan_cli.core.installation import install_command
 
 def ui(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on this computer; 0 takes a free one.", show_default="0")
+        int, typer.Option(min=0, max=65535, help="Port on this computer. 0: any free port.", show_default="0")
     ] = 0,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
+    ] = False,
 ) -> None:
-    """Open a page in the browser: drop a photo, compare before and after, keep the result.
+    """Open a page in the browser: drop a photo, compare before and after, and save the result.
 
     [bold]gramgan ui[/bold]
 
     [bold]gramgan ui --no-browser --port 8765[/bold]
 
-    The page is served by this computer and for this computer alone. Nothing is sent anywhere. Copies of dropped photos
-    are deleted when the command ends.
+    This computer serves the page only to itself. Nothing is sent anywhere. gramgan deletes its copies of dropped photos
+    when the command ends.
     """
     if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
         raise GramganError("gramgan ui needs the packages of the extra 'ui'.", install_command("ui"))

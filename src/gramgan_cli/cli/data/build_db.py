@@ -24,37 +24,46 @@ def build_db(
         str | None,
         typer.Option(
             metavar="DIR|LIST",
-            help="Folder of sharp photos (with the folders inside it), a .txt list of them, or a known dataset's name.",
+            help="Folder of sharp photos (including subfolders), a .txt list of photos, or the name of a "
+            "known dataset.",
         ),
     ] = None,
     valid_dir: Annotated[
         str | None,
         typer.Option(
             metavar="DIR",
-            help="What training will measure on. Without it, the photos that `train` holds out don't go into the bank.",
+            help="Photos that training will validate on. Without this option, the bank leaves out the photos "
+            "that `train` holds out.",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The bank's file. Default: bank.safetensors in the data folder.")
+        Path | None,
+        typer.Option(metavar="FILE", help="File for the bank. Default: bank.safetensors in the data folder."),
     ] = None,
     info: Annotated[
-        Path | None, typer.Option("--info", metavar="FILE", help="Print where a bank comes from; build nothing.")
+        Path | None, typer.Option("--info", metavar="FILE", help="Print how this bank was built, and build nothing.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bank that exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bank.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the bank's path.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path of the bank.")] = False,
     max_patches: Annotated[
         int,
-        typer.Option(min=1, help="Positions to sample; the bank holds 3 versions of each.", rich_help_panel=SAMPLING),
+        typer.Option(
+            min=1, help="Number of positions to sample. The bank stores 3 versions of each.", rich_help_panel=SAMPLING
+        ),
     ] = 200_000,
     patch_size: Annotated[
         int, typer.Option(min=4, max=16, help="Side of a patch in pixels.", rich_help_panel=SAMPLING)
     ] = 4,
     seed: Annotated[
-        int, typer.Option(min=0, help="Equal seeds and photos give an identical file.", rich_help_panel=SAMPLING)
+        int,
+        typer.Option(
+            min=0, help="Random seed. The same seed and photos give an identical file.", rich_help_panel=SAMPLING
+        ),
     ] = 0,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Photos read at once. Default: one per CPU.", rich_help_panel=SAMPLING)
+        int | None,
+        typer.Option(min=1, help="Number of photos to read at once. Default: one per CPU.", rich_help_panel=SAMPLING),
     ] = None,
 ) -> None:
     """Sample a bank of real texture patches from a folder of photos, for `gramgan train`.

@@ -14,7 +14,7 @@ from gramgan_cli.cli.output import note, print_json, print_line, print_table
 from gramgan_cli.cli.progress import counting, fetching
 
 data = typer.Typer(
-    help="Make smaller pictures to train and measure on; fetch and list benchmark sets.\n\n"
+    help="Make smaller pictures for training and measuring, and download and list benchmark sets.\n\n"
     "[bold]gramgan data list[/bold]\n\n"
     "[bold]gramgan data make-lr photos/ photos_x4/[/bold]",
     no_args_is_help=True,
@@ -22,7 +22,9 @@ data = typer.Typer(
 
 DataDir = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Where benchmark sets lie. Default: GRAMGAN_DATA, else the user's data folder."),
+    typer.Option(
+        metavar="DIR", help="Folder of the benchmark sets. Default: GRAMGAN_DATA, otherwise the user's data folder."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -45,23 +47,28 @@ class Level(StrEnum):
 @data.command("make-lr")
 def make_lr(
     hr_dir: Annotated[Path, typer.Argument(metavar="HR_DIR", help="Folder of sharp pictures.")],
-    lr_dir: Annotated[Path, typer.Argument(metavar="LR_DIR", help="Folder to write PNG files of the same names to.")],
-    scale: Annotated[int, typer.Option(min=2, max=16, help="HR side over LR side.")] = 4,
+    lr_dir: Annotated[
+        Path, typer.Argument(metavar="LR_DIR", help="Folder for the LR pictures: PNG files with the same names.")
+    ],
+    scale: Annotated[int, typer.Option(min=2, max=16, help="HR side divided by LR side.")] = 4,
     border: Annotated[
         BorderChoice,
-        typer.Option(help="symmetric: as MATLAB does. replicate: as the sets that are passed around were made."),
+        typer.Option(
+            help="How to extend the border. symmetric: mirrored, as in MATLAB. replicate: repeated, "
+            "as in commonly distributed LR sets."
+        ),
     ] = BorderChoice.symmetric,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace LR files that exist.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing LR files.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
     json: Json = False,
 ) -> None:
-    """Reduce a folder of pictures as MATLAB's imresize does (bicubic, 8 bit).
+    """Reduce a folder of pictures in the same way as MATLAB's imresize (bicubic, 8 bits).
 
     [bold]gramgan data make-lr photos/ photos_x4/[/bold]
 
     [bold]gramgan data make-lr photos/ photos_x2/ --scale 2[/bold]
 
-    HR are the sharp pictures, LR those that are reduced from them.
+    HR are the sharp pictures. LR are the pictures that are reduced from them.
     """
     from gramgan_cli.api import datasets
 
@@ -75,31 +82,35 @@ def make_lr(
 @data.command()
 def degrade(
     hr_dir: Annotated[Path, typer.Argument(metavar="HR_DIR", help="Folder of sharp pictures.")],
-    lr_dir: Annotated[Path, typer.Argument(metavar="LR_DIR", help="Folder to write PNG files of the same names to.")],
-    scale: Annotated[int, typer.Option(min=2, max=16, help="HR side over LR side.")] = 4,
+    lr_dir: Annotated[
+        Path, typer.Argument(metavar="LR_DIR", help="Folder for the LR pictures: PNG files with the same names.")
+    ],
+    scale: Annotated[int, typer.Option(min=2, max=16, help="HR side divided by LR side.")] = 4,
     recipe: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="Recipe whose degradation table says how strong. Default: photo-web; with --level, photo.",
+            help="Recipe whose degradation table sets the strength. Default: photo-web, or photo with --level.",
         ),
     ] = None,
     level: Annotated[
-        Level | None, typer.Option(help="The same severity for every picture, for recipes of the wide model.")
+        Level | None, typer.Option(help="Use this severity for every picture. For recipes with the model 'wide'.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="One seed degrades a picture of one name always alike.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace LR files that exist.")] = False,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed. The same seed degrades a picture of the same name in the same way.")
+    ] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing LR files.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
     json: Json = False,
 ) -> None:
-    """Reduce a folder of pictures to what real photos look like: blurred, noisy, compressed.
+    """Reduce a folder of pictures and damage them like real photos: blurred, noisy, compressed.
 
     [bold]gramgan data degrade photos/ damaged_x4/ --seed 1[/bold]
 
     [bold]gramgan data degrade photos/ damaged_x4/ --level strong --overwrite[/bold]
 
-    HR are the sharp pictures, LR those that are made from them. For measuring robust models: put HR and LR_x4 into one
-    folder, then gramgan bench FOLDER.
+    HR are the sharp pictures. LR are the pictures that are made from them. To measure robust models, put HR and LR_x4
+    into one folder, and run gramgan bench FOLDER.
     """
     from gramgan_cli.api import datasets
 
@@ -135,12 +146,16 @@ def _say_written(
 def pull(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", autocompletion=complete_dataset, help="Set5, Set14, BSD100, Urban100 or DIV2K."),
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=complete_dataset,
+            help="Name of the set: Set5, Set14, BSD100, Urban100 or DIV2K.",
+        ),
     ],
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Fetch a benchmark set from its public location; a fetch that was cut off continues where it stopped.
+    """Download a benchmark set from its public location. An interrupted download continues where it stopped.
 
     [bold]gramgan data pull Set5[/bold]
 
@@ -165,10 +180,10 @@ def list_(
     data_dir: DataDir = None,
     json: Json = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print the folders that are there, one per line.")
+        bool, typer.Option("--quiet", "-q", help="Print only the folders of the sets on this computer, one per line.")
     ] = False,
 ) -> None:
-    """Show which benchmark sets are here, and which can be fetched.
+    """List the benchmark sets on this computer, and those that can be downloaded.
 
     [bold]gramgan data list[/bold]
 

@@ -27,18 +27,20 @@ def mask(
     source: Annotated[Path, typer.Argument(metavar="IMAGE|DIR", help="A picture, or a folder of pictures.")],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="OUT", help="A PNG file for one picture, a folder for a folder."),
+        typer.Option("--output", "-o", metavar="OUT", help="PNG file for a picture, or folder for a folder."),
     ],
     overlay: Annotated[
-        bool, typer.Option("--overlay", help="Write the photo with its untextured area covered.")
+        bool, typer.Option("--overlay", help="Write the photo with its untextured areas covered, instead of the mask.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
     mode: Annotated[
         ModeChoice,
         typer.Option(
-            help="grid: GramGAN's aligned cells. sliding: Beby-GAN's window around each pixel.", rich_help_panel=MASK
+            help="How to find texture. grid: aligned cells, as in GramGAN. sliding: a window around each "
+            "pixel, as in Beby-GAN.",
+            rich_help_panel=MASK,
         ),
     ] = ModeChoice.grid,
     cell: Annotated[
@@ -48,13 +50,13 @@ def mask(
         float | None,
         typer.Option(
             min=0.0,
-            help="Standard deviation, on the 0 to 1 scale, from which area counts as textured. "
-            "Default: 0.005 for grid, 0.025 for sliding.",
+            help="Smallest standard deviation of an area with texture, on a scale of 0 to 1. Default: 0.005 "
+            "for grid, 0.025 for sliding.",
             rich_help_panel=MASK,
         ),
     ] = None,
 ) -> None:
-    """Show which parts of photos the discriminator sees in training: white where there is texture.
+    """Show the parts of photos that the discriminator sees in training. White areas have texture.
 
     [bold]gramgan mask photo.jpg -o mask.png[/bold]
 

@@ -44,26 +44,27 @@ def bench(
             "--model",
             "-m",
             autocompletion=complete_model,
-            help="A model's name or file, or nearest, bilinear, bicubic, lanczos. Repeatable. "
-            "Default: bicubic and what `gramgan upscale` uses.",
+            help="Name or file of a model, or nearest, bilinear, bicubic, lanczos. Repeatable. Default: "
+            "bicubic and the default of `gramgan upscale`.",
         ),
     ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write a report: .html or .md with pictures, .csv, or .tex. Means have their 95 % interval, models "
-            "their paired differences.",
+            help="File for a report: .html or .md with pictures, .csv, or .tex. Includes 95 % intervals of "
+            "the means and paired differences of the models.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results and reports that exist.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results and reports.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     convention: Annotated[
         Convention,
         typer.Option(
-            help="modern: Y (brightness) of pictures that were reduced in colour, as in papers since 2017. classic: Y "
-            "reduced alone, grey as grey, as in the tables from SRCNN to VDSR. rgb: all three colours, no border cut. "
-            "grey: grey levels of 16 bits.",
+            help="How PSNR and SSIM are calculated. modern: on Y (brightness), with LR reduced in colour, as "
+            "in papers since 2017. classic: with only Y reduced, and grey pictures as grey, as in the "
+            "tables from SRCNN to VDSR. rgb: on all three colours, without cutting the border. grey: on "
+            "16-bit grey levels.",
             rich_help_panel=MEASURE,
         ),
     ] = Convention.modern,
@@ -71,9 +72,9 @@ def bench(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Also measure: texture (gram: colour covariance of small patches; spectrum: power at each frequency), "
-            "lpips or dists (learned distances), niqe (naturalness of the result alone), fid (of a whole set of some "
-            "thousand pictures). Repeatable. lpips, dists and fid need the extra \\[metrics].",
+            help="Additional metric: gram (colour covariance of small patches) or spectrum (power at each frequency) "
+            "for texture, lpips or dists (learned distances), niqe (naturalness, without the original), fid (of a "
+            "whole dataset of some thousand pictures). Repeatable. lpips, dists and fid need the extra \\[metrics].",
             rich_help_panel=MEASURE,
         ),
     ] = None,
@@ -83,7 +84,7 @@ def bench(
             "--scale",
             min=2,
             max=16,
-            help="The factor, for interpolations. Default: the models', else 4.",
+            help="Enlargement factor of interpolations. Default: the factor of the models, otherwise 4.",
             rich_help_panel=MEASURE,
         ),
     ] = None,
@@ -91,31 +92,37 @@ def bench(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="LPIPS through the VGG16 of this file, in torchvision's names. Default: AlexNet of ImageNet.",
+            help="VGG16 file for LPIPS, with torchvision's names. Default: ImageNet's AlexNet.",
             rich_help_panel=MEASURE,
         ),
     ] = None,
     save_images: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write every result as DIR/DATASET/MODEL/NAME.png.", rich_help_panel=WRITE),
+        typer.Option(
+            metavar="DIR", help="Folder for all results, as DIR/DATASET/MODEL/NAME.png.", rich_help_panel=WRITE
+        ),
     ] = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Where named sets lie. Default: GRAMGAN_DATA, else the user's data folder.",
+            help="Folder of the named datasets. Default: GRAMGAN_DATA, otherwise the user's data folder.",
             rich_help_panel=RUN,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=RUN)] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Device that runs the network: auto, cpu, cuda, mps or xpu.", rich_help_panel=RUN)
+    ] = "auto",
     tile: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Side of a tile in input pixels, 0 for whole images. Default: what fits.", rich_help_panel=RUN
+            min=0,
+            help="Side of a tile in input pixels. 0: whole images. Default: what fits into memory.",
+            rich_help_panel=RUN,
         ),
     ] = None,
 ) -> None:
-    """Measure models: PSNR and SSIM as the papers' tables have them, and more.
+    """Measure models with PSNR and SSIM, calculated as in papers, and with other metrics.
 
     [bold]gramgan bench Set5[/bold]
 
@@ -123,8 +130,8 @@ def bench(
 
     [bold]gramgan bench Set5 -m bicubic --convention classic --scale 3[/bold]
 
-    HR is a sharp original, LR the same picture made smaller: models enlarge LR, and the result is compared with HR.
-    PSNR (dB) and SSIM (at most 1) are larger where it is nearer.
+    HR is a sharp original. LR is the same picture made smaller. Models enlarge LR, and bench compares the results with
+    HR. Larger PSNR (dB) and SSIM (at most 1) mean that a result is closer to HR.
     """
     from gramgan_cli.api import measuring
 

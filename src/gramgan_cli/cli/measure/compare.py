@@ -16,14 +16,15 @@ MEASURE, RUN = "Where the original is known", "How it runs"
 
 
 def compare(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to enlarge in several ways.")],
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="Picture to enlarge with each model.")],
     model: Annotated[
         list[str] | None,
         typer.Option(
             "--model",
             "-m",
             autocompletion=complete_model,
-            help="A model's name or file. Repeatable; bicubic is always shown. Default: what `gramgan upscale` uses.",
+            help="Name or file of a model. Repeatable. Bicubic is always included. Default: the default of "
+            "`gramgan upscale`.",
         ),
     ] = None,
     denoise: Denoise = None,
@@ -34,34 +35,39 @@ def compare(
             "--output",
             "-o",
             metavar="FILE",
-            help="A picture (.png, .jpg, .webp) or a page (.html). Default: PHOTO_compare.png.",
+            help="File for the comparison: a picture (.png, .jpg, .webp) or a page (.html). Default: "
+            "PHOTO_compare.png.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     hr: Annotated[
         bool,
         typer.Option(
             "--hr",
-            help="The photo is a sharp original (HR): reduce it first, and measure the results against it.",
+            help="Use the photo as the sharp original (HR): reduce it first, and measure the results against it.",
             rich_help_panel=MEASURE,
         ),
     ] = False,
     halve: Annotated[
         bool,
-        typer.Option("--halve", help="Make the photo half as wide and high first (Lanczos).", rich_help_panel=MEASURE),
+        typer.Option(
+            "--halve", help="First reduce the photo to half its width and height (Lanczos).", rich_help_panel=MEASURE
+        ),
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=RUN)] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Device that runs the network: auto, cpu, cuda, mps or xpu.", rich_help_panel=RUN)
+    ] = "auto",
     tile: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Side of a tile in input pixels, 0 for the whole photo. Default: what fits.",
+            help="Side of a tile in input pixels. 0: the whole photo. Default: what fits into memory.",
             rich_help_panel=RUN,
         ),
     ] = None,
 ) -> None:
-    """See models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom.
+    """Show models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom.
 
     [bold]gramgan compare photo.jpg[/bold]
 

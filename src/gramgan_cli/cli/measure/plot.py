@@ -13,14 +13,12 @@ from gramgan_cli.cli.output import print_line
 def plot(
     runs: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="RUN...", help="Folders that `gramgan train` wrote; a run that is still going on can be drawn."
-        ),
+        typer.Argument(metavar="RUN...", help="Run folders of `gramgan train`. A run may still be training."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write: .png, .svg or .pdf.")
+        Path, typer.Option("--output", "-o", metavar="FILE", help="File to write: .png, .svg or .pdf.")
     ] = Path("curves.png"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Draw losses and validation scores of one or more training runs (needs the extra \\[plot]).
 

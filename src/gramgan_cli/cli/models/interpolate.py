@@ -11,20 +11,29 @@ from gramgan_cli.cli import output
 
 
 def interpolate(
-    first: Annotated[str, typer.Argument(metavar="A", help="A model's name or file: alpha 0.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another training of the same network: alpha 1.")],
-    alpha: Annotated[float, typer.Option(min=0, max=1, help="How much of B: (1 - alpha) A + alpha B.")],
-    name: Annotated[str, typer.Option("--output", "-o", metavar="NAME", help="What the store calls the result.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="Name or file of the model for alpha 0.")],
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="Name or file of the model for alpha 1: another training of the same network."
+        ),
+    ],
+    alpha: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of B, 0 to 1: the result is (1 - alpha) A + alpha B.")
+    ],
+    name: Annotated[str, typer.Option("--output", "-o", metavar="NAME", help="Name of the result in the store.")],
     strip: Annotated[
         Path | None,
-        typer.Option(metavar="PHOTO", help="Also write PHOTO_NAME_strip.png: its middle at alpha 0, 0.2, ... 1."),
+        typer.Option(
+            metavar="PHOTO", help="Also write PHOTO_NAME_strip.png: the middle of this photo at alpha 0, 0.2, ... 1."
+        ),
     ] = None,
     device: Annotated[
-        str, typer.Option(help="For --strip: auto, cpu, cuda, cuda:1, xpu or mps.", envvar="GRAMGAN_DEVICE")
+        str, typer.Option(help="Device for --strip: auto, cpu, cuda, cuda:1, xpu or mps.", envvar="GRAMGAN_DEVICE")
     ] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model.")] = False,
 ) -> None:
-    """Mix two trainings of one network, such as a faithful and a vivid one.
+    """Mix two trainings of the same network, such as a faithful one and a crisp one.
 
     [bold]gramgan models interpolate clean clean-gan --alpha 0.3 -o mild[/bold]
 

@@ -26,13 +26,11 @@ models.command("interpolate")(interpolate)
 
 Name = Annotated[
     str,
-    typer.Argument(
-        metavar="NAME", autocompletion=complete_stored, help="A model's name, as `gramgan models list` shows it."
-    ),
+    typer.Argument(metavar="NAME", autocompletion=complete_stored, help="Name of a model from `gramgan models list`."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-Licence = Annotated[str | None, typer.Option("--licence", help="SPDX identifier of the weights' licence.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing model.")]
+Licence = Annotated[str | None, typer.Option("--licence", help="SPDX identifier of the licence of the weights.")]
 
 
 class WeightsFormat(StrEnum):
@@ -136,13 +134,13 @@ def pull(
         ),
     ],
     name: Annotated[
-        str | None, typer.Option("--name", help="Its name on this computer. Default: made from the file's name.")
+        str | None, typer.Option("--name", help="Name of the model on this computer. Default: made from the file name.")
     ] = None,
-    sha256: Annotated[str | None, typer.Option("--sha256", help="The checksum that the file must have.")] = None,
+    sha256: Annotated[str | None, typer.Option("--sha256", help="Checksum that the file must have.")] = None,
     licence: Licence = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Download a model. A download that was cut off continues where it stopped.
+    """Download a model. An interrupted download continues where it stopped.
 
     [bold]gramgan models pull realesrgan-x4plus[/bold]
 
@@ -166,11 +164,11 @@ def pull(
 @models.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .pth or .safetensors file.")],
-    name: Annotated[str, typer.Option("--name", help="Its name on this computer.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the model on this computer.")],
     licence: Licence = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Import weights of ESRGAN, BasicSR, Real-ESRGAN or Compact; with the extra \\[interop], of many more networks.
+    """Import weights of ESRGAN, BasicSR, Real-ESRGAN or Compact, and with the extra \\[interop] of many more networks.
 
     [bold]gramgan models import 4x-photo.pth --name my-photo[/bold]
 
@@ -187,21 +185,22 @@ def import_(
 def export(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME|FILE", autocompletion=complete_stored, help="A model's name, or a weights file."),
+        typer.Argument(metavar="NAME|FILE", autocompletion=complete_stored, help="Name of a model, or a weights file."),
     ],
-    out: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
+    out: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.")],
     file_format: Annotated[
-        WeightsFormat | None, typer.Option("--format", "-f", help="Default: by the file's suffix.")
+        WeightsFormat | None,
+        typer.Option("--format", "-f", help="Format of the file. Default: chosen by the extension."),
     ] = None,
     precision: Annotated[
         WeightsPrecision, typer.Option("--precision", help="Precision of the stored weights.")
     ] = WeightsPrecision.fp32,
     opset: Annotated[
-        int | None, typer.Option("--opset", help="Version of ONNX's operators, 18 to 23. Default: 18.", min=1)
+        int | None, typer.Option("--opset", help="Version of the ONNX operators, 18 to 23. Default: 18.", min=1)
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a model for other tools: safetensors under BasicSR's names, or ONNX (extra \\[onnx]).
+    """Write a model for other tools: safetensors with BasicSR's names, or ONNX (extra \\[onnx]).
 
     [bold]gramgan models export clean -o clean.safetensors[/bold]
 
@@ -227,7 +226,7 @@ def rm(
         list[str], typer.Argument(metavar="NAME...", autocompletion=complete_stored, help="Models to delete.")
     ],
 ) -> None:
-    """Delete models. Those that came with the package come back when they are used.
+    """Delete models. Models that are part of the package return when you next use them.
 
     [bold]gramgan models rm my-photo[/bold]
 
@@ -244,10 +243,10 @@ def rm(
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME...]", autocompletion=complete_stored, help="All models where none is named."),
+        typer.Argument(metavar="[NAME...]", autocompletion=complete_stored, help="Models to check. Default: all."),
     ] = None,
 ) -> None:
-    """Compare the stored files with their checksums. Exits with 1 where one is damaged.
+    """Compare the stored files with their checksums. The exit code is 1 if one is damaged.
 
     [bold]gramgan models verify[/bold]
 

@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 @runs.command("list")
 def list_(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that holds the runs.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that contains the runs.")] = Path("runs"),
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one run folder per line.")] = False,
 ) -> None:
@@ -35,7 +35,7 @@ def list_(
 
     [bold]gramgan runs list runs/ --json[/bold]
 
-    Y-PSNR (dB) and SSIM compare results with the originals in Y, the brightness; larger is nearer.
+    Y-PSNR (dB) and SSIM compare results with the originals in Y, the brightness. Larger values are better.
     """
     from gramgan_cli.api.runs import runs as runs_in
 
@@ -51,8 +51,8 @@ def list_(
 
 
 @runs.command("show")
-def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")], json: Json = False) -> None:
-    """Show one run: how far it came, its best and last values, and what its recipe sets.
+def show(run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")], json: Json = False) -> None:
+    """Show one run: its steps, its best and last values, and the settings of its recipe.
 
     [bold]gramgan runs show runs/first[/bold]
 

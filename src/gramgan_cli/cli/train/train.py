@@ -17,13 +17,13 @@ PHOTOS, NETWORK, LENGTH, COMPUTING = "Other photos", "Network", "Length", "Devic
 
 def train(
     recipe: Annotated[
-        str, typer.Option(autocompletion=complete_recipe, help="Recipe: a name (see --list) or a TOML file.")
+        str, typer.Option(autocompletion=complete_recipe, help="Name of a recipe (see --list) or a TOML file.")
     ] = "gramgan",
     hr_dir: Annotated[
         list[str] | None,
         typer.Option(
             metavar="DIR|LIST|TAR",
-            help="Sharp photos to learn from: a folder (with the folders inside it), a .txt list of files, a known "
+            help="Sharp photos to train on: a folder (including subfolders), a .txt list of files, a known "
             "dataset such as DIV2K, or tar shards (WebDataset; a folder, a file, or a pattern such as "
             "train-{0000..0099}.tar, as a path or URL). Repeatable.",
         ),
@@ -31,25 +31,26 @@ def train(
     valid_dir: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR|LIST", help="Photos to measure on, or a known dataset. Default: some of --hr-dir are held out."
+            metavar="DIR|LIST",
+            help="Photos to validate on, or a known dataset. Default: some photos of --hr-dir are held out.",
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder; its name becomes the model's. Default: runs/RECIPE.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, exactly.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Run folder. The model gets its name. Default: runs/RECIPE.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --out exactly where it stopped.")
+    ] = False,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Change one thing of the recipe, e.g. --set optimizer.rate=1e-4. Repeatable."),
+        typer.Option("--set", help="Change one key of the recipe, such as --set optimizer.rate=1e-4. Repeatable."),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the recipes and exit.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, print the plan, train nothing.")
+        bool, typer.Option("--dry-run", help="Check everything and print the plan, but don't train.")
     ] = False,
     json: Annotated[
         bool,
         typer.Option(
-            "--json", help="Print what happens as JSON, one event a line, the result last (--list: one document)."
+            "--json", help="Print JSON, one event per line, with the result last (with --list: one document)."
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path of the weights.")] = False,
@@ -57,21 +58,24 @@ def train(
         list[str] | None,
         typer.Option(
             metavar="DIR",
-            help="Given LR pictures of --hr-dir, one folder for each: same names, or ending in x4. Default: LR is "
-            "made.",
+            help="Folder of your own LR pictures for --hr-dir, one for each: the same names, or names ending "
+            "in x4. Default: LR is made from HR.",
             rich_help_panel=PHOTOS,
         ),
     ] = None,
     valid_lr_dir: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR", help="Given LR pictures of --valid-dir. Default: LR is made.", rich_help_panel=PHOTOS
+            metavar="DIR",
+            help="Folder of your own LR pictures for --valid-dir. Default: LR is made from HR.",
+            rich_help_panel=PHOTOS,
         ),
     ] = None,
     ref_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Reference photos, for networks that take them: same stem, or *_ref for *_in.", rich_help_panel=PHOTOS
+            help="Reference photos, for networks that use them: the same stem, or *_ref for *_in.",
+            rich_help_panel=PHOTOS,
         ),
     ] = None,
     db: Annotated[
@@ -89,26 +93,33 @@ def train(
     init: Annotated[
         str | None,
         typer.Option(
-            help="Start from these weights (a model's name or a file), which bring their network; or 'none'.",
+            help="Weights to start from: the name of a model or a file, which also sets the network; or 'none'.",
             rich_help_panel=NETWORK,
         ),
     ] = None,
     no_store: Annotated[
         bool,
         typer.Option(
-            "--no-store", help="Keep the result in --out only; put no model into the store.", rich_help_panel=NETWORK
+            "--no-store", help="Keep the result only in --out, and add no model to the store.", rich_help_panel=NETWORK
         ),
     ] = False,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps to train.", rich_help_panel=LENGTH)] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Number of training steps.", rich_help_panel=LENGTH)] = None,
     epochs: Annotated[
         float | None,
         typer.Option(
-            min=0.0, help="Passes over the photos, in place of --steps; a crop of each a pass.", rich_help_panel=LENGTH
+            min=0.0,
+            help="Number of passes over the photos, instead of --steps. Each pass uses one crop of each photo.",
+            rich_help_panel=LENGTH,
         ),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Crops per step.", rich_help_panel=LENGTH)] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Number of crops per step.", rich_help_panel=LENGTH)
+    ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Runs with the same seed give identical results.", rich_help_panel=LENGTH)
+        int | None,
+        typer.Option(
+            min=0, help="Random seed. Runs with the same seed give identical results.", rich_help_panel=LENGTH
+        ),
     ] = None,
     valid_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between validations.", rich_help_panel=LENGTH)
@@ -116,10 +127,15 @@ def train(
     save_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between saved states.", rich_help_panel=LENGTH)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or xpu.", rich_help_panel=COMPUTING)] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", rich_help_panel=COMPUTING)] = None,
+    device: Annotated[
+        str, typer.Option(help="Device that runs the network: auto, cpu, cuda, mps or xpu.", rich_help_panel=COMPUTING)
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Number of CPU threads.", rich_help_panel=COMPUTING)
+    ] = None,
     gpus: Annotated[
-        str | None, typer.Option(help="Several GPUs, one process each, e.g. 0,1.", rich_help_panel=COMPUTING)
+        str | None,
+        typer.Option(help="Train on several GPUs, with one process each, such as 0,1.", rich_help_panel=COMPUTING),
     ] = None,
 ) -> None:
     """Train a network on a folder of photos.
@@ -130,12 +146,12 @@ def train(
 
     [bold]gramgan train --recipe photo --hr-dir photos/ --set optimizer.rate=1e-4 --dry-run[/bold]
 
-    HR is a sharp photo, LR the same photo made smaller, the network's input; the network learns to make HR of LR.
-    psnr-compact is a small network that learns pixels alone, a good first run on a CPU. Without --recipe it is GramGAN,
-    which also compares colour covariances (Gram matrices) of small patches with those of a bank: gramgan build-db.
+    HR is a sharp photo. LR is the same photo made smaller. The network learns to turn LR into HR. For a first run on a
+    CPU, use psnr-compact, a small network that is trained on pixels alone. The default is GramGAN, which also compares
+    colour covariances (Gram matrices) of small patches with those of a bank (see gramgan build-db).
 
-    A run lives in one folder: recipe, metrics, weights, samples and all that resuming needs. Stop it with Ctrl-C (or
-    lose power) and continue with --resume: the result is the same to the last bit.
+    Each run has one folder with its recipe, metrics, weights, samples and everything that resuming needs. You can stop
+    a run with Ctrl-C and continue it with --resume, also after a power cut. The result is bit-identical.
     """
     if list_:
         _print_recipes(json)

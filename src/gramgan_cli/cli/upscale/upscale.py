@@ -37,8 +37,8 @@ def upscale(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Pictures, folders or globs, as paths or URLs (s3://...), or lists of them (.txt, .jsonl or "
-            ".parquet with a column 'path'); - reads standard input.",
+            help="Pictures, folders or globs, as paths or URLs (s3://...); or lists of them (.txt, .jsonl, "
+            "or .parquet with a column 'path'). - reads standard input.",
         ),
     ],
     target: Annotated[
@@ -47,7 +47,8 @@ def upscale(
             "--output",
             "-o",
             metavar="FILE|DIR",
-            help="Where results go; - writes to standard output. Default: photo_x4.png beside photo.png.",
+            help="File or folder for the results. - writes to standard output. Default: photo_x4.png next to "
+            "photo.png.",
         ),
     ] = None,
     model: Annotated[
@@ -57,28 +58,29 @@ def upscale(
             "-m",
             metavar="NAME|FILE",
             autocompletion=complete_model,
-            help="A model of 'gramgan models list', a weights file, or nearest, bilinear, bicubic, lanczos. Default: "
-            "the embedded models, mixed by --denoise and --style.",
+            help="A model from 'gramgan models list', a weights file, or nearest, bilinear, bicubic, "
+            "lanczos. Default: a mix of the embedded models, set by --denoise and --style.",
         ),
     ] = None,
     denoise: Denoise = None,
     style: Style = None,
     recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Folders inside folders too; --output mirrors them.")
+        bool, typer.Option("--recursive", "-r", help="Include subfolders. The output folder gets the same subfolders.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
     skip_existing: Annotated[
         bool,
-        typer.Option("--skip-existing", help="Leave results that are there, also those of other settings."),
+        typer.Option("--skip-existing", help="Keep existing results, even if they were made with other settings."),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the results' paths.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the paths of the results.")] = False,
     format: Annotated[
         Literal["png", "jpg", "jpeg", "webp", "tiff", "tif", "avif", "same"] | None,
         typer.Option(
             "--format",
             "-f",
-            help="Default: PNG for what was stored losslessly; JPEG and WebP stay what they are, with quality 95.",
+            help="Format of the results. Default: JPEG and WebP keep their format (quality 95); lossless "
+            "pictures become PNG.",
             rich_help_panel=RESULT,
         ),
     ] = None,
@@ -87,77 +89,91 @@ def upscale(
         typer.Option(
             min=1,
             max=100,
-            help="For JPEG, WebP and AVIF. Default: 95; WebP of a lossless picture stays lossless.",
+            help="Quality of JPEG, WebP and AVIF results, 1 to 100. Default: 95, but WebP from a lossless "
+            "picture is lossless.",
             rich_help_panel=RESULT,
         ),
     ] = None,
     output_template: Annotated[
         str,
-        typer.Option(help="Names of results; fields: {stem} {scale} {model} {ext}.", rich_help_panel=RESULT),
+        typer.Option(help="Names of the results. Fields: {stem} {scale} {model} {ext}.", rich_help_panel=RESULT),
     ] = "{stem}_x{scale}",
     outscale: Annotated[
         float | None,
         typer.Option(
-            metavar="FACTOR", help="Final factor, such as 2.5. Default: the model's, 4.", rich_help_panel=SIZE
+            metavar="FACTOR",
+            help="Enlargement factor, such as 2.5. Default: the factor of the model, 4.",
+            rich_help_panel=SIZE,
         ),
     ] = None,
     width: Annotated[
-        int | None, typer.Option(min=1, help="Final width in pixels; the height follows.", rich_help_panel=SIZE)
+        int | None,
+        typer.Option(min=1, help="Width of the result in pixels. The height follows from it.", rich_help_panel=SIZE),
     ] = None,
     height: Annotated[
-        int | None, typer.Option(min=1, help="Final height in pixels; the width follows.", rich_help_panel=SIZE)
+        int | None,
+        typer.Option(min=1, help="Height of the result in pixels. The width follows from it.", rich_help_panel=SIZE),
     ] = None,
     fit: Annotated[
         str | None,
-        typer.Option(metavar="WxH", help="Largest size inside this box, such as 3840x2160.", rich_help_panel=SIZE),
+        typer.Option(
+            metavar="WxH", help="Largest size that fits in this box of pixels, such as 3840x2160.", rich_help_panel=SIZE
+        ),
     ] = None,
     seamless: Annotated[
         bool,
-        typer.Option(
-            "--seamless", help="For textures that are laid side by side: edges wrap around.", rich_help_panel=PHOTO
-        ),
+        typer.Option("--seamless", help="For textures that tile: opposite edges match.", rich_help_panel=PHOTO),
     ] = False,
     allow_truncated: Annotated[
-        bool, typer.Option("--allow-truncated", help="Use what can be read of damaged files.", rich_help_panel=PHOTO)
+        bool,
+        typer.Option("--allow-truncated", help="Recover the readable part of truncated files.", rich_help_panel=PHOTO),
     ] = False,
     tta: Annotated[
         bool,
         typer.Option(
-            "--tta", help="Average over 8 flips and turns: 8 times slower, a little better.", rich_help_panel=WORK
+            "--tta", help="Average over 8 flips and rotations: slightly better, 8 times slower.", rich_help_panel=WORK
         ),
     ] = False,
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:1, xpu or mps.", envvar="GRAMGAN_DEVICE", rich_help_panel=WORK)
+        str,
+        typer.Option(
+            help="Device that runs the network: auto, cpu, cuda, cuda:1, xpu or mps.",
+            envvar="GRAMGAN_DEVICE",
+            rich_help_panel=WORK,
+        ),
     ] = "auto",
     tile: Annotated[
         str,
         typer.Option(
             metavar="auto|N|0",
-            help="Side of a tile in input pixels; 0: the whole picture at once.",
+            help="Side of a tile in input pixels. auto: what fits into memory. 0: the whole picture at once.",
             rich_help_panel=WORK,
         ),
     ] = "auto",
     precision: Annotated[
         Literal["auto", "fp32", "fp16", "bf16"],
-        typer.Option(help="auto: fp16 for 8-bit pictures on CUDA, else fp32.", rich_help_panel=WORK),
+        typer.Option(
+            help="Precision of the calculation. auto: fp16 for 8-bit pictures on CUDA, otherwise fp32.",
+            rich_help_panel=WORK,
+        ),
     ] = "auto",
     backend: Annotated[
         Literal["auto", "torch", "ncnn", "openvino", "onnx"],
         typer.Option(
-            help="What runs the network. auto: the fastest that is installed; ncnn, openvino and onnx are extras.",
+            help="Runtime of the network. auto: the fastest one that is installed. ncnn, openvino and onnx are extras.",
             envvar="GRAMGAN_BACKEND",
             rich_help_panel=WORK,
         ),
     ] = "auto",
     max_memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Stay below this, such as 4G or 900M.", rich_help_panel=WORK),
+        typer.Option(metavar="SIZE", help="Largest amount of memory to use, such as 4G or 900M.", rich_help_panel=WORK),
     ] = None,
     ref: Annotated[
         Path | None,
         typer.Option(
             metavar="PHOTO",
-            help="A photo of the same kind of thing to take texture from; needs a model that was trained for it.",
+            help="Reference photo of a similar subject to take texture from. Needs a model that was trained for it.",
             rich_help_panel=REFERENCE,
         ),
     ] = None,
@@ -165,7 +181,8 @@ def upscale(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="With --ref: write what came from where, and how sure the match is, as pictures.",
+            help="With --ref: folder for pictures that show which texture was taken from where, and how "
+            "reliable each match is.",
             rich_help_panel=REFERENCE,
         ),
     ] = None,
@@ -173,8 +190,8 @@ def upscale(
         bool | None,
         typer.Option(
             "--records/--no-records",
-            help="Keep records, so that the same command goes on. Default: for folders, lists and URLs with an "
-            "--output folder.",
+            help="Keep records, so that the same command can continue the run. Default: on for folders, "
+            "lists and URLs with an --output folder.",
             show_default=False,
             rich_help_panel=RECORDS,
         ),
@@ -182,17 +199,17 @@ def upscale(
     results: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR", help="Where the records go. Default: OUT/.gramgan-results.", rich_help_panel=RECORDS
+            metavar="DIR", help="Folder for the records. Default: OUT/.gramgan-results.", rich_help_panel=RECORDS
         ),
     ] = None,
     shard: Annotated[
         str | None,
-        typer.Option(metavar="I/N", help="Do only this fixed part of N, such as 3/8.", rich_help_panel=RECORDS),
+        typer.Option(metavar="I/N", help="Process only part I of N fixed parts, such as 3/8.", rich_help_panel=RECORDS),
     ] = None,
     engine: Annotated[
         Literal["local", "ray"] | None,
         typer.Option(
-            help="Where photos are upscaled: here (local), or on a Ray cluster.",
+            help="Where to upscale the photos: on this computer (local) or on a Ray cluster.",
             show_default="local",
             rich_help_panel=CLUSTER,
         ),
@@ -201,19 +218,20 @@ def upscale(
         str | None,
         typer.Option(
             metavar="auto|HOST",
-            help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: the one of this computer, or a new one.",
+            help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Default: the cluster on this computer, or "
+            "a new one.",
             rich_help_panel=CLUSTER,
         ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="With Ray: how many. Default: as many as fit.", rich_help_panel=CLUSTER),
+        typer.Option(min=1, help="With Ray: number of workers. Default: as many as fit.", rich_help_panel=CLUSTER),
     ] = None,
     cores_per_worker: Annotated[
-        int, typer.Option(min=1, help="With Ray: CPU cores of each worker.", rich_help_panel=CLUSTER)
+        int, typer.Option(min=1, help="With Ray: CPU cores per worker.", rich_help_panel=CLUSTER)
     ] = 1,
 ) -> None:
-    """Make photographs four times larger; metadata, colours, transparency and bit depth are kept.
+    """Make photographs four times larger, and keep their metadata, colours, transparency and bit depth.
 
     [bold]gramgan upscale photo.jpg[/bold]
 
