@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Literal, Self, TypedDict, Unpack
 
@@ -12,7 +13,9 @@ from gramgan_cli.api.callbacks import ignore
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.data.datasets import find_dataset
 from gramgan_cli.core.io.folders import data_dir as default_dir
+from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.mixing.square import chosen_model
+from gramgan_cli.core.weights.speeds import Speed, record_speeds
 from gramgan_cli.engines.measure.bench import (
     BenchOptions,
     Enlarged,
@@ -113,7 +116,24 @@ def bench(
     measured = run_bench(sets, enlargers, options, on_result=result, on_progress=on_progress)
     for file in output.finish(measured):
         on_note(f"Report: {file}")
+    record_speeds(_speeds(measured, dict(zip((one.name for one in enlargers), chosen, strict=True)), str(device)))
     return measured
+
+
+LEAST_MEGAPIXELS = 0.25
+"""Least size of all results of a model, from which its speed is kept: on less, start-up costs dominate."""
+
+
+def _speeds(measured: Measured, names: Mapping[str, str], device: str) -> dict[str, Speed]:
+    """Speeds of the stored models by SHA-256, over all datasets; ``names`` maps labels to the models' names."""
+    speeds = {}
+    for label, name in names.items():
+        stored = None if Path(name).exists() else store.find(name)
+        megapixels = sum(score.megapixels for score in measured.scores if score.model == label)
+        seconds = sum(score.seconds for score in measured.scores if score.model == label)
+        if stored is not None and seconds and megapixels >= LEAST_MEGAPIXELS:
+            speeds[stored.sha256] = Speed(megapixels / seconds, device, date.today().isoformat())
+    return speeds
 
 
 @dataclass

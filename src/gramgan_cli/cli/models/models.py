@@ -7,7 +7,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from gramgan_cli.cli import output
 from gramgan_cli.cli.completion import complete_catalogue, complete_stored
 from gramgan_cli.cli.models.interpolate import interpolate
 from gramgan_cli.cli.progress import fetching
+
+if TYPE_CHECKING:
+    from gramgan_cli.api.models import Model
 
 models = typer.Typer(
     help="List, download, import, export and check models.\n\n"
@@ -57,6 +60,8 @@ def list_(
     [bold]gramgan models list[/bold]
 
     [bold]gramgan models list --json[/bold]
+
+    The list also shows the speed on this computer of each model that gramgan bench has measured.
     """
     from gramgan_cli.api import models as api
     from gramgan_cli.core.weights.mixing.square import chosen_model
@@ -70,13 +75,22 @@ def list_(
             output.print_line(row.name)
         return
     columns = ["name", "made for", "scale", "size", "licence"]
+    timed = any(row.speed for row in rows)
     output.print_table(
         "On this computer",
-        columns,
-        [[row.name, row.trained_for or row.arch, f"x{row.scale}", _size(row.size), row.licence] for row in rows],
+        [*columns, *(["1 megapixel"] if timed else [])],
+        [
+            [row.name, row.trained_for or row.arch, f"x{row.scale}", _size(row.size), row.licence]
+            + ([_seconds(row)] if timed else [])
+            for row in rows
+        ],
         texts=2,
     )
     output.note(f"Without --model, gramgan upscale uses '{chosen_model()}'.")
+    if timed:
+        output.note("1 megapixel: seconds for a photo of this size, as measured by gramgan bench with torch.")
+    else:
+        output.note("To measure how fast a model is on this computer: gramgan bench FOLDER -m NAME")
     catalogue = api.model_catalogue()
     if catalogue:
         output.print_table(
@@ -266,6 +280,11 @@ def verify(
 
 def _count(parameters: int) -> str:
     return f"{parameters:,}".replace(",", " ")
+
+
+def _seconds(row: Model) -> str:
+    """Measured seconds of a model for a photo of 1 megapixel, or '-'."""
+    return f"{row.speed.seconds(row.scale):.3g} s" if row.speed else "-"
 
 
 def _size(bytes_: int) -> str:

@@ -28,6 +28,7 @@ from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.core.weights.foreign import convert
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.core.weights.load import check_header, describe
+from gramgan_cli.core.weights.speeds import Speed, read_speeds
 from gramgan_cli.core.weights.store import StoredModel
 
 Progress = Callable[[int, int | None], None]
@@ -53,6 +54,8 @@ class ModelRow:
     """Size of the weights file in bytes; 0 for models without one."""
     metrics: dict[str, dict[str, float]]
     """Scores per dataset: {"Set5": {"psnr_y": ..., "ssim_y": ...}}."""
+    speed: Speed | None = None
+    """Speed on this computer, if ``gramgan bench`` measured it."""
 
 
 def list_models() -> tuple[list[ModelRow], list[str]]:
@@ -242,6 +245,7 @@ def _row(model: StoredModel) -> ModelRow:
         trained_for=header.trained_for,
         size=model.path.stat().st_size,
         metrics=header.metrics,
+        speed=read_speeds().get(model.sha256),
     )
 
 
