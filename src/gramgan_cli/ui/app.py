@@ -72,7 +72,7 @@ def _spoken(handler: Handler) -> Handler:
         except OSError as error:
             return _refusal(f"{error.filename or 'The disk'}: {error.strerror or error}.")
         except MemoryError:
-            return _refusal("There is too little memory for this photo.")
+            return _refusal("There is not enough memory for this photo.")
 
     return answer
 
@@ -210,7 +210,7 @@ class _Pages:
         index = request.path_params["index"]
         output = items[index].output if index < len(items) else None
         if output is None or not Path(output).is_file():
-            raise GramganError("This result is not there.", "Run the photo again.")
+            raise GramganError("This result no longer exists.", "Run the photo again.")
         shown = "inline" if "show" in request.query_params else "attachment"
         return FileResponse(output, filename=Path(output).name, content_disposition_type=shown)
 
@@ -240,7 +240,7 @@ def _corner(request: Request, width: int, height: int) -> tuple[int, int]:
 def _knobs(values: Any) -> Knobs:
     denoise, texture = float(values["denoise"]), float(values["texture"])
     if not (0 <= denoise <= 1 and 0 <= texture <= 1):
-        raise GramganError("A knob is not between 0 and 1.", "Reload the page.")
+        raise GramganError("A setting is not between 0 and 1.", "Reload the page.")
     return Knobs(denoise, texture)
 
 

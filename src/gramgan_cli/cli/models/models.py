@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -68,7 +67,7 @@ def list_(
 
     rows = api.models(output.warn)
     if as_json:
-        output.print_json({"models": [asdict(row) for row in rows]})
+        output.print_json({"models": [row.facts() for row in rows]})
         return
     if quiet:
         for row in rows:

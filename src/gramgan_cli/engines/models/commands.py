@@ -57,6 +57,10 @@ class ModelRow:
     speed: Speed | None = None
     """Speed on this computer, if ``gramgan bench`` measured it."""
 
+    def facts(self) -> dict[str, Any]:
+        """The fields for JSON; ``speed`` is left out if it was not measured."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
 
 def list_models() -> tuple[list[ModelRow], list[str]]:
     """List the available models: those in the store, including the embedded ones, then interpolations.
@@ -82,7 +86,7 @@ def list_catalogue() -> list[CatalogueEntry]:
 def info(name: str) -> dict[str, Any]:
     """Describe one model: its row in the list, and for stored models also the file, checksum and header."""
     if name in BASELINES:
-        return asdict(_baseline_row(name))
+        return _baseline_row(name).facts()
     catalogue = read_catalogue()
     model = store.find(name)
     if model is None and name in catalogue:
@@ -91,7 +95,7 @@ def info(name: str) -> dict[str, Any]:
     model = store.get(name)
     header = read_header(model.path)
     return {
-        **asdict(_row(model)),
+        **_row(model).facts(),
         "hyperparameters": header.hyperparameters,
         "receptive_radius": describe(header).receptive_radius,
         "training": header.training,

@@ -2,7 +2,7 @@
 
 async function answer(response) {
   if (response.ok) return response;
-  let sentence = "The page was refused. Start gramgan ui again, and open the new address.";
+  let sentence = "Access was refused. Start gramgan ui again, and open the new address.";
   if (response.status === 400) sentence = (await response.json()).error;
   throw Object.assign(new Error(sentence), { status: response.status });
 }

@@ -4,7 +4,7 @@ import { element, get, make, remove, say, send, upload } from "./api.js";
 import { current, fetchOptions, forget, prepare, show } from "./preview.js";
 import { follow, look, start } from "./runs.js";
 
-const LABELS = { default: "As the photo", png: "PNG", jpg: "JPEG", webp: "WebP", tiff: "TIFF", avif: "AVIF" };
+const LABELS = { default: "Same as the photo", png: "PNG", jpg: "JPEG", webp: "WebP", tiff: "TIFF", avif: "AVIF" };
 let photos = [], wanted = null;
 
 async function openFiles(files) {
@@ -38,8 +38,8 @@ function listPhotos(now) {
   const onDisk = photos.some((photo) => !photo.uploaded);
   element("disk").hidden = !onDisk;
   element("where").textContent = !chosen ? "" : chosen.uploaded
-    ? "The result is saved through the browser. Date, camera data and colours stay in it."
-    : `The result goes beside ${chosen.folder}/${chosen.name}, or into a folder that you name. Date, camera data and colours stay in it.`;
+    ? "Your browser saves the result. It keeps the date, camera data and colours."
+    : `The result is saved next to ${chosen.folder}/${chosen.name}, or in a folder that you name. It keeps the date, camera data and colours.`;
 }
 
 function drawPhotos() {

@@ -3,8 +3,8 @@
 import { element, get, make, remove, say, send } from "./api.js";
 import { settings } from "./preview.js";
 
-const QUICK = 300, SLOW = 2000; // milliseconds between polls, with and without a run at work
-const WORDS = { waiting: "waiting", working: "at work", done: "finished", failed: "failed", cancelled: "cancelled" };
+const QUICK = 300, SLOW = 2000; // milliseconds between polls, with and without an active run
+const WORDS = { waiting: "waiting", working: "running", done: "finished", failed: "failed", cancelled: "cancelled" };
 const drawn = new Map();
 let timer = 0, onPhotos = () => {};
 
@@ -115,9 +115,9 @@ function row(run, item, index) {
   } else {
     const address = `api/runs/${run.key}/${index}`;
     if (run.download) made.append(make("a", { className: "button", href: address, download: "", textContent: `Save ${item.output}` }), " ");
-    else made.append(`${item.state === "skipped" ? "Was there already" : "Written"}: ${item.output} `);
-    const look = make("a", { href: `${address}?show`, target: "_blank", textContent: "Look at it" });
-    look.setAttribute("aria-label", `Look at ${item.output} in a new tab`);
+    else made.append(`${item.state === "skipped" ? "Already exists" : "Saved"}: ${item.output} `);
+    const look = make("a", { href: `${address}?show`, target: "_blank", textContent: "View" });
+    look.setAttribute("aria-label", `View ${item.output} in a new tab`);
     made.append(look, item.seconds === null ? "" : ` (${item.seconds.toFixed(1)} s)`);
   }
   for (const warning of item.warnings) made.append(make("div", { className: "path", textContent: warning }));
