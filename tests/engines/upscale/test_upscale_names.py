@@ -237,3 +237,17 @@ def test_a_folder_that_can_not_be_made_is_found_before_the_work(tmp_path):
     put(tmp_path / "file")
     with pytest.raises(GramganError, match="Can't write to the folder"):
         upscale([tmp_path / "a.png"], tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize("below", ["", "deep/"])
+def test_results_may_keep_the_names_of_their_photos(below, tmp_path):
+    """Photos are not taken for results of earlier runs because results are called like them."""
+    for name in ("a.png", "b.jpg", "c.png"):
+        put(tmp_path / "in" / below / name, JPEG if name.endswith("jpg") else PNG)
+    results = upscale([tmp_path / "in"], tmp_path / "out", template="{stem}", recursive=True)
+    assert [record.error for record in results] == [None] * 3
+    assert files(tmp_path / "out") == [f"{below}{name}" for name in ("a.png", "b.jpg", "c.png")]
+    again = upscale([tmp_path / "in"], tmp_path / "in/larger", template="{stem}", recursive=True)
+    assert [record.error for record in again] == [None] * 3
+    with pytest.raises(GramganError, match="results of earlier runs"):
+        upscale([tmp_path / "in/larger"], tmp_path / "again", template="{stem}", recursive=True)

@@ -266,8 +266,14 @@ def _without_results(jobs: list[Job], recorded: Callable[[str], bool]) -> tuple[
     Only pictures found in folders are left out; they are recognised by their names, records and marks in the files.
     """
     stems = {_key(job.folder, job.stem) for job in jobs}
-    beside = {_key(str(Path(job.source).parent), job.stem) for job in jobs if not is_url(job.source)}
     sources = {_without_ending(job.source) for job in jobs}
+    # Results that keep their photos' names, as those of the template {stem}, tell nothing about what is beside a photo.
+    beside = {
+        result
+        for job in jobs
+        if not is_url(job.source)
+        and (result := _key(str(Path(job.source).parent), job.stem)) != _without_ending(job.source)
+    }
 
     def is_result(job: Job) -> bool:
         if not job.found:
