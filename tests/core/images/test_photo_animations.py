@@ -281,3 +281,14 @@ def test_a_png_without_image_data_is_reported_as_such():
     start, end = data.index(b"IDAT") - 4, data.index(b"\0\0\0\x1afcTL", data.index(b"IDAT"))
     with pytest.raises(ImageDamaged, match="it has no image data"):
         open_photo(data[:start] + data[end:], "a.png")
+
+
+def test_the_transparency_of_a_moving_avif_is_kept_without_a_warning():
+    """It is a track of its own, as depth would be."""
+    frames = [Image.fromarray(np.roll(scene(4), 4 * index, axis=1)) for index in range(3)]
+    data = with_pillow(frames[0], "AVIF", save_all=True, append_images=frames[1:], duration=100)
+    photo = open_photo(data, "a.avif")
+    assert [frame.channels for frame in photo.frames] == [4, 4, 4]
+    assert photo.warnings == ()
+    depth = data.replace(b":auxiliary:alpha", b":auxiliary:depth")
+    assert "auxiliary tracks" in open_photo(depth, "a.avif").warnings[0]

@@ -79,6 +79,7 @@ def upscale(
         typer.Option(
             "--format",
             "-f",
+            case_sensitive=False,
             help="Format of the results. Default: JPEG and WebP keep their format (quality 95); lossless "
             "pictures become PNG.",
             rich_help_panel=RESULT,

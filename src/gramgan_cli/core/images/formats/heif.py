@@ -99,12 +99,13 @@ def _lost(data: bytes, still: bool) -> Iterator[str]:
         elif kind == b"mpvd":
             yield "the video (motion photo)"
         elif kind == b"moov":
-            handlers = set(re.findall(rb"hdlr.{8}(\w{4})", data[body:stop], re.DOTALL))
+            handlers = re.findall(rb"hdlr.{8}(\w{4})", data[body:stop], re.DOTALL)
+            transparency = re.findall(rb"auxi.{4}[^\0]*:alpha\0", data[body:stop], re.DOTALL)
             if b"soun" in handlers:
                 yield "the sound"
-            if b"auxv" in handlers and not still:
-                yield "its auxiliary tracks (depth or alpha)"
-            if still and handlers & {b"vide", b"pict"}:
+            if handlers.count(b"auxv") > len(transparency) and not still:
+                yield "its auxiliary tracks (such as depth)"
+            if still and {b"vide", b"pict"} & set(handlers):
                 yield "the video or image sequence"
 
 
