@@ -29,7 +29,7 @@ def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> int:
     [
         (GramganError("It failed.", "Do this."), 1, "Error: It failed. Do this."),
         (TargetExists("a.png already exists."), 1, "Error: a.png already exists. Replace it with --overwrite."),
-        (BankUnreadable("There is no patch bank x."), 1, "x. Build one with: gramgan build-db --hr-dir DIR"),
+        (BankUnreadable("There is no texture bank x."), 1, "x. Build one with: gramgan build-db --hr-dir DIR"),
         (GramganError("`x` failed.", "Use `format` png."), 1, "Error: `x` failed. Use --format png."),
         (UsageError("A crop.", "Set `data.hr_crop` or x.y."), 2, "A crop. Set --hr-crop or x.y."),
         (DeviceNotFound("There is no device 'x' here."), 2, "--device"),

@@ -120,7 +120,9 @@ def test_a_pair_of_wrong_sizes_is_named(tmp_path: Path) -> None:
     picture(tmp_path / "HR" / "a.png", 27, 18)
     picture(tmp_path / "LR_x4" / "a.png", 7, 4)
     (pair,) = open_dataset(tmp_path, 4).pairs
-    with pytest.raises(GramganError, match=r"a\.png has 7x4 pixels, but a x4 LR of .*a\.png \(27x18\) has 6x4"):
+    with pytest.raises(
+        GramganError, match=r"a\.png has 7x4 pixels, but the x4 LR image of .*a\.png \(27x18\) must have 6x4"
+    ):
         read_sample(pair, 4)
 
 

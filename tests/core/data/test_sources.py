@@ -105,7 +105,9 @@ def test_a_photo_without_its_lr_and_an_lr_of_another_size_are_named(tmp_path: Pa
     with pytest.raises(GramganError, match=r"b\.png has no LR image"):
         given_pairs(str(tmp_path / "hr"), str(tmp_path / "lr"), 4)
     lonely.unlink()
-    with pytest.raises(GramganError, match=r"a.png has 11x10 pixels, but a x4 LR of .*a.png \(48x40\) has 12x10"):
+    with pytest.raises(
+        GramganError, match=r"a.png has 11x10 pixels, but the x4 LR image of .*a.png \(48x40\) must have 12x10"
+    ):
         prepare_photos([photo], 4, tmp_path / "cache", lr_paths=[small])
 
 

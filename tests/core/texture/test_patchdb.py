@@ -220,20 +220,20 @@ def test_the_bank_is_mapped_not_read(bank: Bank) -> None:
 
 
 def test_damaged_and_foreign_files_are_named(bank: Bank, tmp_path: Path) -> None:
-    with pytest.raises(BankUnreadable, match=r"no patch bank .*none\.safetensors"):
+    with pytest.raises(BankUnreadable, match=r"no texture bank .*none\.safetensors"):
         load_bank(tmp_path / "none.safetensors")
     half = tmp_path / "half.safetensors"
     half.write_bytes(bank.path.read_bytes()[:5000])
     text = tmp_path / "text.safetensors"
     text.write_text("hello")
     for file in (half, text):
-        with pytest.raises(BankUnreadable, match=f"{file.name} is not a readable patch bank"):
+        with pytest.raises(BankUnreadable, match=f"{file.name} is not a readable texture bank"):
             load_bank(file)
     foreign = tmp_path / "foreign.safetensors"
     from safetensors.torch import save_file
 
     save_file({"x": torch.zeros(2)}, foreign)
-    with pytest.raises(BankUnreadable, match=r"foreign\.safetensors is not a patch bank"):
+    with pytest.raises(BankUnreadable, match=r"foreign\.safetensors is not a texture bank"):
         load_bank(foreign)
 
 

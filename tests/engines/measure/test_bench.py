@@ -296,7 +296,7 @@ def test_pictures_that_can_not_be_measured_are_named_and_the_others_measured(tmp
     assert [[image["name"] for image in row["images"]] for row in document["results"]] == [["a"], ["a"]]
     reasons = {failure["name"]: failure["reason"] for failure in document["failures"]}
     assert sorted(reasons) == ["b", "c", "d"]
-    assert "b.png has 15x16 pixels, but a x4 LR of" in reasons["b"]
+    assert "b.png has 15x16 pixels, but the x4 LR image of" in reasons["b"]
     assert "c.png can't be read" in reasons["c"]
     assert "d.png has 40x16 pixels: measuring needs 19 on each side" in reasons["d"]
     for reason in reasons.values():

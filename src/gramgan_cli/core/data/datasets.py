@@ -231,8 +231,8 @@ def read_sample(pair: PairOfFiles, scale: int, channels: Channels = 3) -> Sample
     lr = make_lr(hr, scale) if pair.lr is None else read_levels(pair.lr, channels)
     if lr.shape[0] * scale != hr.shape[0] or lr.shape[1] * scale != hr.shape[1]:
         raise GramganError(
-            f"{pair.lr} has {lr.shape[1]}x{lr.shape[0]} pixels, but a x{scale} LR of {pair.hr} "
-            f"({whole.shape[1]}x{whole.shape[0]}) has {hr.shape[1] // scale}x{hr.shape[0] // scale}."
+            f"{pair.lr} has {lr.shape[1]}x{lr.shape[0]} pixels, but the x{scale} LR image of {pair.hr} "
+            f"({whole.shape[1]}x{whole.shape[0]}) must have {hr.shape[1] // scale}x{hr.shape[0] // scale}."
         )
     grey = bool(np.all(hr == hr[..., :1]))
     reference = read_picture(pair.reference) if pair.reference else None

@@ -105,8 +105,8 @@ def _pair(path: Path, lr_path: Path | None, scale: int, channels: Channels) -> t
     hr, lr = crop_to_multiple(photo, scale), read_levels(lr_path, channels)
     if lr.shape[0] * scale != hr.shape[0] or lr.shape[1] * scale != hr.shape[1]:
         raise GramganError(
-            f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels, but a x{scale} LR of {path} "
-            f"({photo.shape[1]}x{photo.shape[0]}) has {hr.shape[1] // scale}x{hr.shape[0] // scale}.",
+            f"{lr_path} has {lr.shape[1]}x{lr.shape[0]} pixels, but the x{scale} LR image of {path} "
+            f"({photo.shape[1]}x{photo.shape[0]}) must have {hr.shape[1] // scale}x{hr.shape[0] // scale}.",
             "Use pairs of matching sizes, or a network of another scale.",
         )
     return lr, hr

@@ -215,8 +215,8 @@ def _check_pair(pair: PairOfFiles, scale: int, least: int) -> None:
         lr_height, lr_width = picture_size(pair.lr)
         if (lr_height * scale, lr_width * scale) != (height, width):
             raise GramganError(
-                f"{pair.lr} has {lr_width}x{lr_height} pixels, but a x{scale} LR of {pair.hr} has "
-                f"{width // scale}x{height // scale}."
+                f"{pair.lr} has {lr_width}x{lr_height} pixels, but the x{scale} LR image of {pair.hr} must "
+                f"have {width // scale}x{height // scale}."
             )
     if pair.reference is not None:
         picture_size(pair.reference)

@@ -99,7 +99,7 @@ def save_bank(
 def _parse(metadata: dict[str, str] | None, path: Path) -> Provenance:
     """Return the provenance stored in a file's metadata."""
     if not metadata or KEY not in metadata:
-        raise BankUnreadable(f"{path} is not a patch bank.")
+        raise BankUnreadable(f"{path} is not a texture bank.")
     try:
         fields: dict[str, Any] = json.loads(metadata[KEY])
         if fields.pop("format") != FORMAT:
@@ -126,6 +126,6 @@ def load_bank(path: Path) -> Bank:
                 centered_grams=file.get_tensor("grams_centered"),
             )
     except FileNotFoundError as error:
-        raise BankUnreadable(f"There is no patch bank {path}.") from error
+        raise BankUnreadable(f"There is no texture bank {path}.") from error
     except (SafetensorError, OSError) as error:
-        raise BankUnreadable(f"{path} is not a readable patch bank ({error}).") from error
+        raise BankUnreadable(f"{path} is not a readable texture bank ({error}).") from error
