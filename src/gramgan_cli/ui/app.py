@@ -249,7 +249,7 @@ def _arguments(wanted: dict[str, Any]) -> UpscaleArguments:
     form = wanted.get("format") or "default"
     quality = wanted.get("quality")
     if form not in get_args(FormatChoice) or not (quality is None or 1 <= int(quality) <= 100):
-        raise GramganError("The format or the quality can't be read.", "Reload the page.")
+        raise GramganError("The format or the quality is not valid.", "Reload the page.")
     automatic = wanted["denoise"] == "auto"
     knobs = _knobs({**wanted, "denoise": 1} if automatic else wanted)
     arguments: UpscaleArguments = {
@@ -273,7 +273,7 @@ def _size(wanted: dict[str, Any]) -> UpscaleArguments:
         raise GramganError(f"The factor {factor} is not between 0 and 64.", "Choose another size.")
     for side in (width, height):
         if side is not None and not 1 <= int(side) <= 2**20:
-            raise GramganError(f"A side of {side} pixels can't be made.", "Choose another size.")
+            raise GramganError(f"A side of {side} pixels is not possible.", "Choose another size.")
     if factor is not None:
         return {"outscale": float(factor)}
     if width is not None:

@@ -80,7 +80,7 @@ class Guard:
             return response
         if not known:
             return PlainTextResponse(
-                "This page belongs to the browser that opened its address first. The address works once.\n"
+                "This page belongs to the browser that opened its address first. The address works only once.\n"
                 "Stop gramgan ui in the terminal (Ctrl-C), start it again, and open the new address.\n",
                 403,
             )

@@ -77,7 +77,7 @@ class Library:
         try:
             return self._photos[key]
         except KeyError:
-            raise GramganError("This photo is not open any more.", "Open it again.") from None
+            raise GramganError("This photo is no longer open.", "Open it again.") from None
 
     def upload_path(self, name: str) -> tuple[str, Path]:
         """A new key, and a path in a new folder for an upload of that name; folders in the name are dropped."""
@@ -94,7 +94,7 @@ class Library:
         try:
             photo = open_photo(path.read_bytes(), path.name if uploaded else str(path))
         except OSError as error:
-            raise GramganError(f"Can't read {path}: {error.strerror or error}.", "Check that it is there.") from error
+            raise GramganError(f"Can't read {path}: {error.strerror or error}.", "Check that it exists.") from error
         frame = photo.frames[0]
         key = key or secrets.token_hex(8)
         pixels, _ = self._decode(key, photo)
