@@ -83,7 +83,7 @@ def test_offline_the_error_says_which_file_goes_where(monkeypatch: pytest.Monkey
     monkeypatch.setenv("GRAMGAN_OFFLINE", "1")
     file = cache_dir() / "features" / Path(INCEPTION).name
     with pytest.raises(
-        GramganError, match=r"Inception v3 are not in the cache.* Fetch https.*\.pth elsewhere"
+        GramganError, match=r"Inception v3 are not in the cache.* Download https.*\.pth on another computer"
     ) as caught:
         Inception(CPU)
     assert str(file) in str(caught.value)
