@@ -67,7 +67,7 @@ def test_another_folder_does_not_take_the_names_of_one_that_was_moved(tmp_path):
     _, results = run(tmp_path / "other", tmp_path / "out")
     failed = {Path(one.input).name: one.error for one in results if one.error}
     assert list(failed) == ["a.png"]
-    assert "exists already" in failed["a.png"]
+    assert "already exists" in failed["a.png"]
     assert contents(tmp_path / "out") == before | {"z_x4.png": contents(tmp_path / "out")["z_x4.png"]}
     put(tmp_path / "photos/a.png", 9)  # a photo of the folder itself that was replaced
     _, results = run(tmp_path / "photos", tmp_path / "out")
