@@ -47,7 +47,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     _section("Models", [("available", ", ".join(found.models))])
     _section("Environment", list(found.environment.items()))
     _section("Missing", [(item.what, f"for {item.needed_for}: {item.how}") for item in found.missing])
-    faster = [(item.what, f"about {item.gain} as fast: {item.how}") for item in found.faster]
+    faster = [(item.what, f"{item.gain} as fast: {item.how}") for item in found.faster]
     _section("What would make it faster", faster or [("nothing known", "the fastest way is in use")])
 
 

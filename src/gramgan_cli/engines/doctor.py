@@ -214,7 +214,7 @@ def _folder(name: str, path: Path, variable: str) -> Folder:
 
 def _missing_packages(packages: list[Package], extras: list[Extra]) -> list[Missing]:
     lacking = [
-        Missing(package.name, "running at all", f"pip install {package.name}")
+        Missing(package.name, "running gramgan", f"pip install {package.name}")
         for package in packages
         if package.version is None
     ]
@@ -242,7 +242,7 @@ def _faster(devices: list[Device], extras: list[Extra]) -> list[Faster]:
         what = "this computer's NVIDIA GPU, which torch does not detect"
         found.append(Faster(what, "many times", "install torch with CUDA, see https://pytorch.org/get-started/locally"))
     if on_cpu and any(extra.name == "ncnn" and extra.missing for extra in extras):
-        found.append(Faster("ncnn for upscaling on the CPU", "1.1 to 1.6 times", install_command("ncnn")))
+        found.append(Faster("ncnn for upscaling on the CPU", "about 1.1 to 1.6 times", install_command("ncnn")))
     cores, threads = os.cpu_count() or 1, torch.get_num_threads()
     if on_cpu and threads < cores and "OMP_NUM_THREADS" in os.environ:
         what = f"all {cores} cores (OMP_NUM_THREADS allows {threads})"

@@ -72,7 +72,7 @@ def test_numbered_photos_without_references_are_a_plain_folder(tmp_path: Path) -
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(GramganError, match=r"a\.png was refused: Image size \(384 pixels\) exceeds"):
+    with pytest.raises(GramganError, match=r"a\.png is too large: Image size \(384 pixels\) exceeds"):
         read_sample(open_dataset(tmp_path, 4).pairs[0], 4)
 
 

@@ -212,7 +212,7 @@ def test_invalid_bench_arguments_are_refused(dataset: Path, weights: Path, tmp_p
     def quiet(_text: str) -> None:
         pass
 
-    with pytest.raises(UsageError, match="'bicubic' is named twice"):
+    with pytest.raises(UsageError, match="'bicubic' is listed twice"):
         open_enlargers(["bicubic", "bicubic"], device, "auto", quiet)
     with pytest.raises(UsageError, match=r"is a \.html, \.md, \.csv, \.tex file, not 'r\.pdf'"):
         run(dataset, "-m", "bicubic", "--report", tmp_path / "r.pdf")
@@ -241,7 +241,7 @@ def test_nothing_is_replaced_unasked(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_two_sets_of_one_name_are_refused(dataset: Path) -> None:
-    with pytest.raises(UsageError, match="Tiny <set> is named twice"):
+    with pytest.raises(UsageError, match="Tiny <set> is listed twice"):
         run(dataset, dataset, "-m", "nearest")
 
 
@@ -343,7 +343,7 @@ def test_models_and_sets_of_one_name_are_told_apart_by_their_folders(weights: Pa
         (f"{folder}/test", f"{run_name}/last") for folder in "ab" for run_name in "ab"
     ]
     assert (tmp_path / "out" / "a" / "test" / "b" / "last" / "x.png").is_file()
-    with pytest.raises(UsageError, match="Name each once"):
+    with pytest.raises(UsageError, match="List each only once"):
         run(sets[0], "-m", models[0], "-m", models[0].parent / ".." / "a" / "last.safetensors")
 
 

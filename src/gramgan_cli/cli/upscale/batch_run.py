@@ -66,7 +66,7 @@ def batch_call(inputs: tuple[str, ...], output: str | None, upscale: UpscaleOpti
     if upscale.reference:
         raise UsageError("--ref has no effect in batch runs.", "Leave it out.")
     if "-" in (*inputs, output):
-        raise UsageError("Batch runs can't use standard input and output (-).", "Name files or folders.")
+        raise UsageError("Batch runs can't use standard input and output (-).", "Pass files or folders.")
     if output is None:
         raise UsageError(
             "A batch run needs a location for its results.", "Pass it with --output DIR, which may be a URL."

@@ -64,7 +64,7 @@ def picture_errors(path: str) -> Iterator[None]:
     try:
         yield
     except Image.DecompressionBombError as error:
-        raise GramganError(f"{path} was refused: {error}") from error
+        raise GramganError(f"{path} is too large: {error}") from error
     except GramganError:
         raise
     except Exception as error:  # Pillow raises many kinds of errors for damaged files

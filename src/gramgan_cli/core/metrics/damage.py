@@ -169,7 +169,7 @@ def advice(damage: Damage, denoise: float) -> str | None:
         denoise: strength from 0 (none) to 1.
     """
     if damage.clean and denoise > 0.5:
-        return "The photo looks clean, so less denoising may keep more of it."
+        return "The photo looks clean, so less denoising may keep more detail."
     if denoise >= 0.5:
         return None
     if damage.noise > NOISY:

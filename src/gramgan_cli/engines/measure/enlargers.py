@@ -142,7 +142,7 @@ def open_enlargers(
     """
     for index, name in enumerate(names):
         if name in names[:index]:
-            raise UsageError(f"'{name}' is named twice.", "Name each model once.")
+            raise UsageError(f"'{name}' is listed twice.", "List each model only once.")
     models = {name: open_model(name, device, tile, on_note) for name in names if name not in BASELINES}
     scale = _common_scale(list(models.values()), scale)
     enlargers = [models.get(name) or interpolation(name, scale) for name in names]
@@ -176,7 +176,7 @@ def distinct_labels(names: Sequence[str], paths: Sequence[Path | None]) -> list[
     seen: dict[tuple[str, Path | None], int] = {}
     for index, pair in enumerate(zip(names, paths, strict=True)):
         if pair in seen:
-            raise UsageError(f"{pair[1] or pair[0]} is named twice.", "Name each once.")
+            raise UsageError(f"{pair[1] or pair[0]} is listed twice.", "List each only once.")
         seen[pair] = index
     labels = list(names)
     depth = 0

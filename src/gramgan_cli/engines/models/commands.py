@@ -254,7 +254,7 @@ def _row(model: StoredModel) -> ModelRow:
 
 
 def _baseline_row(name: str) -> ModelRow:
-    return ModelRow(name, "interpolation", BASELINE_SCALE, 0, "MIT", "a formula, no network", 0, {})
+    return ModelRow(name, "interpolation", BASELINE_SCALE, 0, "MIT", "a formula, not a network", 0, {})
 
 
 def _parameters(path: Path, header: WeightsHeader) -> int:

@@ -95,7 +95,7 @@ def _absolute(path: str) -> str:
 
 def _expanded(text: str, search: Search) -> Iterator[Found]:
     if not text:
-        raise UsageError("An input has an empty name.", "Check whether a variable of the shell is not set.")
+        raise UsageError("An input has an empty name.", "Check whether a shell variable is unset.")
     if is_url(text):
         yield from _elsewhere(text, search)
         return
