@@ -14,6 +14,7 @@ HINTS: dict[type[GramganError], Callable[[GramganError], str]] = {
         "Leave out --precision, or leave out --backend: torch supports every precision."
     ),
     errors.NotConvertible: lambda _: "Run it with --backend torch.",
+    errors.RecordsNeedPyarrow: lambda _: "Or leave out records with --no-records.",
     errors.TargetExists: lambda _: "Replace it with --overwrite.",
     errors.BankUnreadable: lambda _: "Build one with: gramgan build-db --hr-dir DIR",
     errors.ModelNotFound: lambda _: "List all models with: gramgan models list",
@@ -25,17 +26,21 @@ HINTS: dict[type[GramganError], Callable[[GramganError], str]] = {
 }
 """Extra hint by error class; the most derived class applies."""
 
-FLAGS = {
-    "allow_truncated": "--allow-truncated",
+_SAME = (
+    "address", "allow_truncated", "backend", "cell", "cores_per_worker", "denoise", "device", "engine", "format",
+    "gpus", "hr_dir", "init", "level", "lr_dir", "max_memory", "model", "out", "output", "overwrite", "patch_size",
+    "precision", "recipe", "recursive", "ref_dir", "resume", "save_attention", "shard", "skip_existing", "strip",
+    "style", "tile", "tta", "valid_dir", "valid_lr_dir",
+)  # fmt: skip
+
+FLAGS = {name: "--" + name.replace("_", "-") for name in _SAME} | {
     "data.hr_crop": "--hr-crop",
-    "denoise": "--denoise",
-    "format": "--format",
-    "lr_dir": "--lr-dir",
-    "model": "--model",
+    "network.arch": "--arch",
+    "reference": "--ref",
     "settings": "--set",
-    "style": "--style",
+    "template": "--output-template",
 }
-"""Command-line flags by the names that the core's messages give options, in backquotes."""
+"""Command-line flags by the names that messages give options, in backquotes: those of Python, or recipe keys."""
 
 _OPTION = re.compile("`([a-z_.]+)`")
 

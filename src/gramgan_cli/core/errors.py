@@ -156,6 +156,10 @@ class BankUnreadable(GramganError):
     """There is no texture bank at that path, or none that can be read."""
 
 
+class RecordsNeedPyarrow(GramganError):
+    """Records of batch runs need pyarrow, which is not installed."""
+
+
 class StateDamaged(GramganError):
     """A training state can't be read, so the run can't resume from it."""
 

@@ -114,7 +114,7 @@ def test_offline_without_the_file_says_where_to_put_it(private_folders: Path, mo
     with pytest.raises(GramganError) as caught:
         check_features(load_recipe("esrgan"))
     assert message in str(caught.value)
-    assert "--set loss.perceptual=0" in str(caught.value)
+    assert "`settings` loss.perceptual=0" in str(caught.value)
 
 
 def test_a_file_in_the_cache_is_used_and_a_damaged_one_named(

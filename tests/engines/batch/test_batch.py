@@ -179,7 +179,7 @@ def test_shards_together_make_one_complete_run(tmp_path):
 
 @pytest.mark.parametrize("text", ["3", "4/3", "-1/3", "1/0", "a/b", "1/2/3"])
 def test_an_invalid_shard_is_refused(text):
-    with pytest.raises(UsageError, match="--shard"):
+    with pytest.raises(UsageError, match="`shard`"):
         parse_shard(text)
 
 
@@ -294,7 +294,7 @@ def test_one_photo_may_be_given_its_results_name(tmp_path):
     one = tmp_path / "in/photo0000.png"
     with pytest.raises(UsageError, match=r"does not write '\.bmp' files"):
         run(one, tmp_path / "out/big.bmp")
-    with pytest.raises(UsageError, match="is a WebP file, but --format says png"):
+    with pytest.raises(UsageError, match="is a WebP file, but `format` says png"):
         run(one, tmp_path / "out/other.webp", format="png")
 
 

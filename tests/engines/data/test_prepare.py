@@ -69,7 +69,7 @@ def test_make_lr_refuses_before_it_writes(tmp_path: Path) -> None:
     (hr / "a.png").write_bytes(png(1))
     (hr / "b.png").write_bytes(png(2))
     (lr / "b.png").write_bytes(b"precious")
-    with pytest.raises(GramganError, match=r"b\.png already exists.*--overwrite"):
+    with pytest.raises(GramganError, match=r"b\.png already exists.*`overwrite`"):
         prepare.make_lr_folder(hr, lr, 4, "symmetric")
     assert [path.name for path in lr.iterdir()] == ["b.png"]
     prepare.make_lr_folder(hr, lr, 4, "symmetric", overwrite=True)

@@ -20,6 +20,7 @@ from train_photos import blurred_noise
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
+from gramgan_cli.cli.errors import explain
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import CropSampler
 from gramgan_cli.core.data.prepared import prepare_photos
@@ -172,7 +173,7 @@ def test_errors_are_one_message(words: list[str], expected: str, photos: Path, t
         app, ["train", "--recipe", "psnr", "--arch", "compact", "--out", str(tmp_path / "r"), *arguments]
     )
     assert isinstance(result.exception, GramganError)
-    assert expected in str(result.exception)
+    assert expected in explain(result.exception)
     assert not (tmp_path / "r").exists()
 
 
@@ -240,7 +241,7 @@ def test_weights_that_an_update_broke_are_not_saved(photos: Path, tmp_path: Path
     result = CliRunner().invoke(app, command(*words, "--set", "schedule.warmup=0")[3:])
     assert isinstance(result.exception, GramganError)
     assert "generator's weights are not finite after step 1" in result.exception.message
-    assert "--set optimizer.clip=0.5" in (result.exception.hint or "")
+    assert "`settings` optimizer.clip=0.5" in (result.exception.hint or "")
     assert not list((tmp_path / "run").glob("*.safetensors"))
     assert not (tmp_path / "run" / "state").exists()
 

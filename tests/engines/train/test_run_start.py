@@ -121,7 +121,7 @@ def test_stored_weights_with_far_too_few_steps_need_init(photos: Path, tmp_path:
     wanted = {"stage": "psnr", "stage_steps": 1000}
     with pytest.raises(UsageError, match=r"'short': 3 steps, 9\.7 dB, far fewer than the 1000 steps") as error:
         run(photos, tmp_path / "r", **wanted)
-    assert "--init short" in str(error.value)
+    assert "`init` short" in str(error.value)
     assert not (tmp_path / "r").exists()
     assert "Starts from 'short': 3 steps, 9.7 dB." in run(
         photos, tmp_path / "r", store_it=False, init="short", **wanted
@@ -148,7 +148,7 @@ def test_network_settings_that_differ_from_the_initial_weights_are_refused(
     [
         ("ttsr-rec", "features.weights=random"),
         ("ttsr", "features.weights=random"),
-        ("srresnet-res18-4", "--recipe srresnet"),
+        ("srresnet-res18-4", "`recipe` srresnet"),
         ("srresnet-mse-vgg", "loss.perceptual=0"),
         ("esrgan", "loss.perceptual=0"),
     ],

@@ -94,4 +94,4 @@ def test_a_known_layout_becomes_our_own_network(photos: Path, tmp_path: Path) ->
 def test_networks_of_spandrel_need_initial_weights(photos: Path, tmp_path: Path) -> None:
     result = command("train", "--recipe", "psnr", "--arch", "spandrel", "--hr-dir", photos, "--out", tmp_path / "r")
     assert isinstance(result.exception, UsageError)
-    assert "--init" in (result.exception.hint or "")
+    assert "`init`" in (result.exception.hint or "")

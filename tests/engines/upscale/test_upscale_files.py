@@ -44,7 +44,7 @@ def test_max_memory_refuses_before_the_work(tmp_path):
     put(tmp_path / "a.png", with_pillow(np.zeros((3000, 3000, 3), np.uint8), "PNG"))
     record = upscale([tmp_path / "a.png"], format="jpg", max_memory=10**9)[0]
     assert "needs about" in record.error
-    assert "--max-memory" in record.error
+    assert "`max_memory`" in record.error
 
 
 # ---- existing results, failures, order -----------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_max_memory_counts_what_encoders_hold(tmp_path):
     for form in ("png", "tiff", "jpg", "webp", "avif"):
         options = {"format": form, "max_memory": 1200 * 2**20, "size": SizeChoice(fit=(8000, 4000))}
         record = upscale([tmp_path / "a.png"], tmp_path / "out", session=session, **options)[0]
-        refused[form] = record.error is not None and "--max-memory" in record.error
+        refused[form] = record.error is not None and "`max_memory`" in record.error
     assert refused == {"png": False, "tiff": False, "jpg": False, "webp": True, "avif": True}
 
 

@@ -209,7 +209,7 @@ def test_missing_inputs(name, tmp_path):
 
 def test_folders_without_pictures(tmp_path):
     put(tmp_path / "sub" / "a.png")
-    with pytest.raises(GramganError, match=r"no photos in the folder .*--recursive"):
+    with pytest.raises(GramganError, match=r"no photos in the folder .*`recursive`"):
         upscale([tmp_path])
 
 
@@ -220,7 +220,7 @@ def test_outputs_that_make_no_sense(tmp_path):
         upscale([tmp_path], tmp_path / "one.png")
     with pytest.raises(UsageError, match=r"does not write '\.xyz'"):
         upscale([tmp_path / "a.png"], tmp_path / "one.xyz")
-    with pytest.raises(UsageError, match="--format says jpg"):
+    with pytest.raises(UsageError, match="`format` says jpg"):
         upscale([tmp_path / "a.png"], tmp_path / "one.png", format="jpg")
 
 

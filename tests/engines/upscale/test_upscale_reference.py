@@ -15,10 +15,11 @@ from skimage import data
 from typer.testing import CliRunner, Result
 
 from gramgan_cli.cli.app import app
+from gramgan_cli.cli.errors import explain
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import to_tensor
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
@@ -146,8 +147,8 @@ def test_mistakes_are_named(model: TTSR, photos: tuple[Path, Path], tmp_path: Pa
         (["--save-attention", str(tmp_path)], "--ref"),
     ):
         result = run(str(photo), *arguments)
-        assert result.exception is not None
-        assert re.search(message, str(result.exception)), result.exception
+        assert isinstance(result.exception, GramganError)
+        assert re.search(message, explain(result.exception)), result.exception
     tiny = tmp_path / "tiny.png"
     Image.fromarray(np.zeros((9, 30, 3), np.uint8)).save(tiny)
     assert "30 x 9 pixels" in str(run(str(photo), "--ref", str(tiny)).exception)

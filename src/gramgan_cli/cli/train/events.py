@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from gramgan_cli.cli.errors import with_flags
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
 
 
@@ -27,7 +28,7 @@ class TrainEvents(TrainCallbacks):
 
     def on_note(self, text: str) -> None:
         """Print the event ``note``."""
-        print_event("note", text=text)
+        print_event("note", text=with_flags(text))
 
     def on_begin(self, done: int, total: int) -> None:
         """Print the event ``begin``."""

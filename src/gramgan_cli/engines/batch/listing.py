@@ -59,7 +59,7 @@ def parse_shard(text: str | None) -> tuple[int, int]:
         return 0, 1
     number, _, count = text.partition("/")
     if not (number.isdecimal() and count.isdecimal() and int(count) > 0 and int(number) <= int(count)):
-        raise UsageError(f"--shard '{text}' is not a valid part.", "For eight parts, use 0/8 to 7/8, or 1/8 to 8/8.")
+        raise UsageError(f"`shard` '{text}' is not a valid part.", "For eight parts, use 0/8 to 7/8, or 1/8 to 8/8.")
     return int(number), int(count)
 
 

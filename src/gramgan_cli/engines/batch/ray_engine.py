@@ -107,7 +107,7 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
     if not workers:
         raise GramganError(
             f"The Ray cluster has {resources.get('CPU', 0):g} CPUs, too few for a worker of {cluster.cores}.",
-            "Set --cores-per-worker.",
+            "Set `cores_per_worker`.",
         )
     if upscale.max_memory:
         needs["memory"] = upscale.max_memory
@@ -185,7 +185,7 @@ def _connect(ray: Any, address: str | None) -> None:
             ray.init(address, **quiet)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         where = address or "this computer"
-        hint = "Check --address; a cluster with a token needs RAY_AUTH_MODE=token."
+        hint = "Check `address`; a cluster with a token needs RAY_AUTH_MODE=token."
         raise GramganError(f"No Ray cluster answers at {where}: {_last_line(error)}.", hint) from error
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -210,11 +210,11 @@ def _join_or_start(ray: Any, quiet: Mapping[str, Any]) -> None:
 def _wants_gpus(device: str, weights: Weights, resources: Mapping[str, float]) -> bool:
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(
-            f"--engine ray assigns GPUs itself and does not support --device {device}.", "Use auto, cpu or cuda."
+            f"`engine` ray assigns GPUs itself and does not support `device` {device}.", "Use auto, cpu or cuda."
         )
     gpus = resources.get("GPU", 0)
     if device == "cuda" and not gpus:
-        raise UsageError("The Ray cluster has no GPU.", "Use --device cpu.")
+        raise UsageError("The Ray cluster has no GPU.", "Use `device` cpu.")
     return device != "cpu" and weights.header is not None and gpus >= 1
 
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gramgan_cli.core.errors import GramganError, NotARegularFile
+from gramgan_cli.core.errors import GramganError, NotARegularFile, RecordsNeedPyarrow
 from gramgan_cli.core.io.locations import LocalPath, Location, Missing
 from gramgan_cli.engines.upscale.inputs import RECORDS
 from gramgan_cli.engines.upscale.plan import Job
@@ -65,13 +65,12 @@ class Row:
 
 
 def pyarrow_parquet() -> Any:
-    """Import pyarrow's Parquet module. Raises GramganError if it is not installed."""
+    """Import pyarrow's Parquet module. Raises RecordsNeedPyarrow if it is not installed."""
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise GramganError(
-            "Records need pyarrow, which is not installed.",
-            "Install it with: pip install pyarrow. Or leave out records with --no-records.",
+        raise RecordsNeedPyarrow(
+            "Records need pyarrow, which is not installed.", "Install it with: pip install pyarrow."
         ) from error
     return pyarrow.parquet
 
@@ -118,7 +117,7 @@ def check_folder(records: Location) -> None:
     if isinstance(records, LocalPath) and not records.path.is_dir() and os.path.lexists(records.path):
         what = "a broken link" if records.path.is_symlink() else "a file"
         raise GramganError(
-            f"{records.text} is {what}, but must be the folder of records.", "Delete it, or choose another --output."
+            f"{records.text} is {what}, but must be the folder of records.", "Delete it, or choose another `output`."
         )
 
 

@@ -194,7 +194,7 @@ class Run:
             output = (self.output / known.output).text if self._below else known.output
             own = job in unchanged
             if not own and known.run in others:
-                self._conflict(job, f"Another run is creating {output} from {known.source}. Choose another --output.")
+                self._conflict(job, f"Another run is creating {output} from {known.source}. Choose another `output`.")
                 continue
             there = results.get(output)
             if own and there is not None and self._is_done(known, output, there, stopped):
@@ -204,7 +204,7 @@ class Run:
             if not own and not outdated and there is not None and there.size and self.options.upscale.skip_existing:
                 # Otherwise the worker refuses and records it.
                 self._conflict(
-                    job, f"{output} already exists: it is the result of {known.source}. Choose another --output."
+                    job, f"{output} already exists: it is the result of {known.source}. Choose another `output`."
                 )
             else:
                 self.missing.append(replace(job, outdated=outdated))
@@ -244,7 +244,7 @@ class Run:
             if row.error is None and row.made_with.model is not None and row.made_with != wanted and key in keys:
                 raise GramganError(
                     f"{self.output.text} contains results {difference(row.made_with, wanted)}.",
-                    "Use the options of that run, choose another --output, or replace its results with --overwrite.",
+                    "Use the options of that run, choose another `output`, or replace its results with `overwrite`.",
                 )
 
     def _check_writable(self, jobs: Sequence[Job]) -> None:

@@ -36,6 +36,6 @@ def look_up(model: str) -> Weights:
         return Weights(model, header.scale, None, automatic_sha256(), header)
     loaded = load_model(model)
     if loaded.descriptor.needs_reference:
-        raise UsageError(f"The model '{model}' needs a reference image for every photo.", "Choose another --model.")
+        raise UsageError(f"The model '{model}' needs a reference image for every photo.", "Choose another `model`.")
     content = weights_content(model, loaded)
     return Weights(loaded.name, loaded.descriptor.scale, content, hashlib.sha256(content).hexdigest(), loaded.header)

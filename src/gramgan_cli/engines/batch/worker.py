@@ -244,7 +244,7 @@ class Worker:
         elif recorded is not None:
             raise GramganError(
                 f"Another run has just written {result.text}, the result of {recorded.source}.",
-                "Choose another --output for one of them.",
+                "Choose another `output` for one of them.",
             )
         there = result.read()
         mark = mark_in(there)
@@ -336,7 +336,7 @@ class Worker:
             result.warnings = [warning.replace(copy, location) for warning in result.warnings]
 
 
-_REPLACE = "Replace it with --overwrite, or keep it with --skip-existing."
+_REPLACE = "Replace it with `overwrite`, or keep it with `skip_existing`."
 
 
 def _of_another(mark: object) -> str:

@@ -40,23 +40,23 @@ def plan_masks(source: Path, out: Path, overwrite: bool) -> list[tuple[Path, Pat
     """
     if source.is_dir():
         if out.is_file():
-            raise UsageError(f"{source} is a folder, but {out} is a file.", "Use a folder for -o.")
+            raise UsageError(f"{source} is a folder, but {out} is a file.", "Use a folder for `output`.")
         pairs = [(picture, out / f"{picture.stem}.png") for picture in list_pictures(source)]
         _refuse_shared_targets(pairs)
     else:
         if not source.is_file():
             raise GramganError(f"There is no photo or folder {source}.")
         if out.is_dir():
-            raise UsageError(f"{source} is one photo, but {out} is a folder.", "Use a file for -o, such as mask.png.")
+            raise UsageError(f"{source} is one photo, but {out} is a folder.", "Use a file for `output`: mask.png.")
         if out.suffix.lower() != ".png":
-            raise UsageError(f"Masks are PNG files, so -o can't be '{out}'.", "Use a name that ends in .png.")
+            raise UsageError(f"Masks are PNG files, so `output` can't be '{out}'.", "Use a name that ends in .png.")
         pairs = [(source, out)]
     for picture, target in pairs:
         if target.exists() and target.samefile(picture):
             raise UsageError(f"The mask would replace the photo {picture} itself.", "Choose another file.")
         if target.exists() and not overwrite:
             raise UsageError(
-                f"{target} already exists.", "Replace it with --overwrite, or choose another file with -o."
+                f"{target} already exists.", "Replace it with `overwrite`, or choose another file with `output`."
             )
     return pairs
 
@@ -92,7 +92,7 @@ def make_masks(
         progress: called with (pictures done, total).
     """
     if mode == "sliding" and cell % 2 == 0:
-        raise UsageError(f"A sliding window needs an odd size, not {cell}.", f"Use --cell {cell + 1}.")
+        raise UsageError(f"A sliding window needs an odd size, not {cell}.", f"Use `cell` {cell + 1}.")
     made = []
     for done, (source, target) in enumerate(pairs, start=1):
         try:

@@ -73,7 +73,7 @@ def at_level(strength: Degradation, level: str, recipe: str) -> Degradation:
     """
     if strength.model != "wide":
         raise UsageError(
-            f"The recipe '{recipe}' has only one level of damage.", "Use --level with recipes such as photo."
+            f"The recipe '{recipe}' has only one level of damage.", "Use `level` with recipes such as photo."
         )
     return replace(strength, severity=LEVELS[level])
 
@@ -106,7 +106,7 @@ def _targets(pictures: Sequence[Path], lr_dir: Path, overwrite: bool) -> list[Pa
         if target in of:
             raise GramganError(f"{of[target]} and {picture} would both become {target}.", "Rename one of them.")
         if target.exists() and not overwrite:
-            raise GramganError(f"{target} already exists.", "Use --overwrite to replace it.")
+            raise GramganError(f"{target} already exists.", "Use `overwrite` to replace it.")
         of[target] = picture
     return list(of)
 

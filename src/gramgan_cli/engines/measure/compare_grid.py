@@ -52,7 +52,7 @@ def write_grid(path: Path, comparison: Comparison) -> None:
         raise GramganError(
             f"The grid would have {grid.width} x {grid.height} pixels, "
             f"but {form.label} allows at most {form.max_side} per side.",
-            "Write it as PNG (-o grid.png) or as a page (-o page.html).",
+            "Write it as PNG (`output` grid.png) or as a page (`output` page.html).",
         )
     with replacing(path) as temporary:
         grid.save(temporary, format=Image.registered_extensions()[path.suffix.lower()])

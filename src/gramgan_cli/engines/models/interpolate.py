@@ -55,7 +55,7 @@ def store_interpolated(pair: tuple[LoadedModel, LoadedModel], alpha: float, name
 def check_strip(pair: tuple[LoadedModel, LoadedModel], photo: Path, name: str, overwrite: bool, device: str) -> Path:
     """Path of the strip of ``photo``. Raises GramganError if it can't be made or already exists."""
     if pair[0].descriptor.needs_reference:
-        raise UsageError(f"'{pair[0].name}' needs a reference image, which --strip does not support.")
+        raise UsageError(f"'{pair[0].name}' needs a reference image, which `strip` does not support.")
     store.check_free(name)
     pick_device(device)
     read_picture(photo)

@@ -45,25 +45,25 @@ def _check_network(recipe: Recipe) -> None:
     arch = network.pop("arch")
     described = archs.describe(arch, network)
     if arch == OTHERS and recipe.init in ("", "none"):
-        raise UsageError("Training a network of spandrel's needs initial weights.", "Pass them with --init FILE.")
+        raise UsageError("Training a network of spandrel's needs initial weights.", "Pass them with `init` FILE.")
     channels = (described.in_channels, described.out_channels)
     if channels not in ((COLOURS, COLOURS), (1, 1)):
         raise UsageError(
             f"A network must have {COLOURS} input and output channels, or 1 for grey; this one has {channels[0]} "
             f"and {channels[1]}.",
-            "For grey: --set network.in_nc=1 --set network.out_nc=1",
+            "For grey: `settings` network.in_nc=1 `settings` network.out_nc=1",
         )
     if channels == (1, 1) and recipe.degradation.share:
         raise UsageError(
             "Damage needs colour photos, but this network trains on grey images.", "Set degradation.share=0."
         )
     if described.needs_reference != (recipe.data.references != "none"):
-        hint = "needs references: set data.references=crops or use --ref-dir"
+        hint = "needs references: set data.references=crops or use `ref_dir`"
         raise UsageError(f"The network {arch} {hint if described.needs_reference else 'takes no references'}.")
     if recipe.loss.transferal and not described.needs_reference:
         raise UsageError("loss.transferal needs a network that takes a reference.", "Set loss.transferal=0.")
     if recipe.data.references == "folder" and not recipe.data.ref_dir:
-        raise UsageError("data.references=folder needs a folder.", "Pass it with --ref-dir DIR.")
+        raise UsageError("data.references=folder needs a folder.", "Pass it with `ref_dir` DIR.")
 
 
 def _check_data(recipe: Recipe) -> None:
@@ -71,7 +71,7 @@ def _check_data(recipe: Recipe) -> None:
     data, network = recipe.data, dict(recipe.network)
     scale = archs.describe(network.pop("arch"), network).scale
     for key, option, side in (
-        ("HR crop", "--hr-crop", data.hr_crop),
+        ("HR crop", "`data.hr_crop`", data.hr_crop),
         ("validation crop", "data.valid_crop", data.valid_crop),
     ):
         if side % scale:
@@ -84,17 +84,17 @@ def _check_data(recipe: Recipe) -> None:
         raise UsageError("data.rotation and degradation.share can't be combined.", "Set one of them to 0.")
     if data.rotation and data.lr_dir:
         raise UsageError(
-            "data.rotation needs LR images that are made from HR.", "Leave out --lr-dir, or set data.rotation=0."
+            "data.rotation needs LR images that are made from HR.", "Leave out `lr_dir`, or set data.rotation=0."
         )
     if data.weights and (len(data.weights) != len(data.hr_dir) or min(data.weights) < 0 or not sum(data.weights)):
         raise UsageError(
             f"data.weights needs a number for each of the {len(data.hr_dir)} sources of photos, and not all may be 0.",
-            "For example, for two --hr-dir: --set 'data.weights=[3.0, 1.0]'",
+            "For example, for two `hr_dir`: `settings` 'data.weights=[3.0, 1.0]'",
         )
     if data.valid_lr_dir and not (data.valid_dir and data.lr_dir):
         raise UsageError(
             "data.valid_lr_dir needs data.valid_dir, and given LR in training too.",
-            "Use --lr-dir, --valid-dir and --valid-lr-dir.",
+            "Use `lr_dir`, `valid_dir` and `valid_lr_dir`.",
         )
 
 
@@ -122,7 +122,7 @@ def _check_terms(recipe: Recipe) -> None:
     least["dists"] = DISTS_SIDE
     for name, side in least.items():
         if getattr(loss, name) and recipe.data.hr_crop < side:
-            raise UsageError(f"loss.{name} needs crops of at least {side} px.", "Set --hr-crop.")
+            raise UsageError(f"loss.{name} needs crops of at least {side} px.", "Set `data.hr_crop`.")
     if recipe.optimizer.weight_decay and recipe.optimizer.name != "adamw":
         raise UsageError("optimizer.weight_decay works only with AdamW.", "Set optimizer.name=adamw too.")
     if loss.perceptual and recipe.features.jitter >= recipe.data.hr_crop:
@@ -131,7 +131,7 @@ def _check_terms(recipe: Recipe) -> None:
         _check_lpips(recipe)
     if loss.sharpened and recipe.data.hr_crop <= SIDE // 2:
         raise UsageError(
-            f"loss.sharpened blurs over {SIDE} px, too far for crops of {recipe.data.hr_crop}.", "Set --hr-crop."
+            f"loss.sharpened blurs over {SIDE} px, too far for crops of {recipe.data.hr_crop}.", "Set `data.hr_crop`."
         )
     if not any(getattr(loss, name) for name in LOSS_TERMS) and not own:
         raise UsageError("All loss terms are 0: there is nothing to learn.")
@@ -153,7 +153,7 @@ def _check_patches(recipe: Recipe) -> None:
     texture, side = recipe.texture, recipe.data.hr_crop
     if not texture.alpha + texture.beta:
         raise UsageError("texture.alpha and texture.beta are both 0: the search would compare nothing.")
-    with _as_usage("Set texture.patch_size or --hr-crop."):
+    with _as_usage("Set texture.patch_size or `data.hr_crop`."):
         choose_positions(parse_selection(texture.patches), 1, side, side, texture.patch_size, torch.Generator())
 
 
@@ -165,11 +165,11 @@ def _check_discriminator(recipe: Recipe) -> None:
             f"discriminator.jitter={recipe.discriminator.jitter} leaves nothing of crops of {recipe.data.hr_crop} px.",
             "Set it lower.",
         )
-    with _as_usage("Set --hr-crop (less discriminator.jitter) to a size that it takes."), torch.device("meta"):
+    with _as_usage("Set `data.hr_crop` (less discriminator.jitter) to a size that it takes."), torch.device("meta"):
         discriminator = build_discriminator(recipe.discriminator.arch, side, recipe.discriminator.nf)
         discriminator(torch.empty(2, COLOURS, side, side))
     if recipe.mask.mode != "none":
-        with _as_usage("Set mask.cell or --hr-crop."):
+        with _as_usage("Set mask.cell or `data.hr_crop`."):
             crop = torch.zeros(1, COLOURS, recipe.data.hr_crop, recipe.data.hr_crop)
             texture_mask(crop, recipe.mask.mode, recipe.mask.cell)
 

@@ -73,7 +73,7 @@ def _train(options: TrainOptions, callbacks: TrainCallbacks, group: Group, devic
     if needs_first_stage(recipe, folder):
         before, inside = first_stage(recipe, folder)
         before = with_steps(before)
-        callbacks.on_note(f"First stage: {before.steps} steps of recipe {before.name} (skip it with --init none).")
+        callbacks.on_note(f"First stage: {before.steps} steps of recipe {before.name} (skip it with `init` none).")
         setup = set_up(before, inside, device, callbacks, group, inside.recipe_file.is_file())
         if group.is_main:
             folder.record(recipe)

@@ -37,7 +37,7 @@ def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
     check_recipe(recipe)
     recipe = with_bank(recipe)
     if not recipe.data.hr_dir:
-        raise UsageError("There are no photos to train on.", "Pass their folder with --hr-dir DIR.")
+        raise UsageError("There are no photos to train on.", "Pass their folder with `hr_dir` DIR.")
     recipe = _with_photos(recipe)
     recipe = with_start(recipe)
     _check_stated_network(options, recipe)
@@ -57,10 +57,10 @@ def _resumed(options: TrainOptions, folder: RunFolder) -> Recipe:
     changed = [key for key in differences(recorded, recipe) if key not in MAY_CHANGE]
     if changed:
         last = folder.weights("last")
-        start = f" and --init {last}" if last.is_file() else ""
+        start = f" and `init` {last}" if last.is_file() else ""
         raise UsageError(
             f"A resumed run keeps its recipe: {', '.join(changed)} can't change.",
-            f"These can: {', '.join(sorted(MAY_CHANGE))}. Or start another run with another --out{start}.",
+            f"These can: {', '.join(sorted(MAY_CHANGE))}. Or start another run with another `out`{start}.",
         )
     return recipe if recipe.epochs == recorded.epochs else with_steps(recipe)
 
@@ -83,7 +83,7 @@ def _with_given_lr(recipe: Recipe) -> Recipe:
     if len(data.lr_dir) != len(data.hr_dir):
         raise UsageError(
             f"There are {len(data.lr_dir)} folders of LR photos for {len(data.hr_dir)} of HR photos.",
-            "Pass one --lr-dir for each --hr-dir, in the same order.",
+            "Pass one `lr_dir` for each `hr_dir`, in the same order.",
         )
     lr_dir = tuple(locate_lr(lr, hr, scale, folders) for lr, hr in zip(data.lr_dir, data.hr_dir, strict=True))
     valid_lr = data.valid_lr_dir and locate_lr(data.valid_lr_dir, data.valid_dir, scale, folders)
@@ -116,7 +116,7 @@ def _check_stated_network(options: TrainOptions, recipe: Recipe) -> None:
     if stated.get("arch", arch) != arch:
         raise UsageError(
             f"The weights {recipe.init} are for {arch}, not {stated['arch']}.",
-            "Leave out --arch, or start with --init none.",
+            "Leave out `network.arch`, or start with `init` none.",
         )
     given = {key: value for key, value in recipe.network.items() if key != "arch"}
     brought = archs.complete(arch, given)
@@ -124,8 +124,8 @@ def _check_stated_network(options: TrainOptions, recipe: Recipe) -> None:
         if key != "arch" and _plain(brought.get(key)) != _plain(value):
             has = f"have {key}={brought[key]}" if key in brought else f"are for {arch}, which has no '{key}'"
             raise UsageError(
-                f"The weights {recipe.init} {has}, but network.{key} is set to {value}.",
-                f"Leave out network.{key}, or start with --init none.",
+                f"The weights {recipe.init} {has}, but network.{key}={value} is set.",
+                f"Leave out network.{key}, or start with `init` none.",
             )
 
 

@@ -135,11 +135,11 @@ class Trainer:
     def _not_finite_hint(self) -> str:
         """Hint about non-finite values. It suggests a new run, since a resumed one keeps its recipe."""
         last = self.folder.weights("last")
-        start = f" from the last good weights (--init {last})" if last.is_file() else ""
+        start = f" from the last good weights (`init` {last})" if last.is_file() else ""
         rate = self.recipe.optimizer.rate
         return (
-            f"Start another run{start}, with another --out and a lower rate (--set optimizer.rate={rate / 4:g}) or "
-            "clipped gradients (--set optimizer.clip=0.5)."
+            f"Start another run{start}, with another `out` and a lower rate (`settings` optimizer.rate={rate / 4:g}) "
+            "or clipped gradients (`settings` optimizer.clip=0.5)."
         )
 
     def _pace(self) -> dict[str, float]:

@@ -61,13 +61,13 @@ def measurable(photos: Sequence[PreparedPhoto], scale: int, crop: int = 0) -> li
     """
     window = WINDOW + 2 * scale
     if 0 < crop < window:
-        raise GramganError(f"Validation needs crops of at least {window} px, not {crop}.", "Set --hr-crop.")
+        raise GramganError(f"Validation needs crops of at least {window} px, not {crop}.", "Set `data.hr_crop`.")
     least = max(window, crop)
     large = [photo for photo in photos if min(photo.hr.shape[:2]) >= least]
     if not large:
         raise GramganError(
             f"None of the {len(photos)} validation photos has {least} pixels on both sides.",
-            "Choose larger ones with --valid-dir DIR.",
+            "Choose larger ones with `valid_dir` DIR.",
         )
     return large
 

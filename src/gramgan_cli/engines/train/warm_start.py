@@ -102,7 +102,7 @@ def with_initial_network(recipe: Recipe) -> Recipe:
         raise UsageError(
             f"The weights {recipe.init} are for {header.arch} with {header.hyperparameters}, "
             f"but the recipe sets {dict(stated)}.",
-            "Start from weights of the same network, or with --init none.",
+            "Start from weights of the same network, or with `init` none.",
         )
     return replace(recipe, network=brought)
 
@@ -144,7 +144,7 @@ def with_start(recipe: Recipe) -> Recipe:
     recipe = with_initial_network(recipe)
     if recipe.init == FIRST_STAGE_END and not recipe.stage:
         raise UsageError(
-            f"Recipe {recipe.name} has no first stage.", "Pass the weights to start from with --init NAME|FILE."
+            f"Recipe {recipe.name} has no first stage.", "Pass the weights to start from with `init` NAME|FILE."
         )
     if recipe.init or not recipe.stage:
         return recipe
@@ -163,8 +163,8 @@ def _check_trained_enough(name: str, recipe: Recipe) -> None:
     if all_steps(header.training) < FEWEST * wanted:
         raise UsageError(
             f"{described_start(name, header)[:-1]}, far fewer than the {wanted} steps of stage {recipe.stage}.",
-            f"To use them anyway: --init {name}. To train the stage first: --init '{FIRST_STAGE_END}'. "
-            "To start from random weights: --init none.",
+            f"To use them anyway: `init` {name}. To train the stage first: `init` '{FIRST_STAGE_END}'. "
+            "To start from random weights: `init` none.",
         )
 
 

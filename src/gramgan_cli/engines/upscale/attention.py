@@ -31,12 +31,12 @@ def attention_paths(folder: Path, stems: list[str], overwrite: bool, skip_existi
     """
     for stem in stems:
         if stems.count(stem) > 1:
-            raise UsageError(f"Two photos are called '{stem}'.", "Run the command with --save-attention once for each.")
+            raise UsageError(f"Two photos are called '{stem}'.", "Run the command with `save_attention` once for each.")
     paths = {stem: {ending: folder / f"{stem}_{ending}.png" for ending in PICTURES} for stem in stems}
     for files in paths.values():
         for path in files.values():
             if path.exists() and not overwrite and not skip_existing:
-                raise UsageError(f"{path} already exists.", "Replace it with --overwrite.")
+                raise UsageError(f"{path} already exists.", "Replace it with `overwrite`.")
     if skip_existing:
         return {stem: {end: path for end, path in files.items() if not path.exists()} for stem, files in paths.items()}
     return paths

@@ -85,7 +85,7 @@ def _inside(source: str, root: str, below: str) -> Found:
 
 
 def _no_picture(folder: str, search: Search) -> GramganError:
-    hint = "Choose another folder." if search.recursive else "Use --recursive to include the folders inside it."
+    hint = "Choose another folder." if search.recursive else "Use `recursive` to include the folders inside it."
     return GramganError(f"There are no photos in the folder {folder}.", hint)
 
 

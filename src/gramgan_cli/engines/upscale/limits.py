@@ -19,7 +19,7 @@ ENCODER_BYTES = {"jpg": 4, "webp": 40, "avif": 48}
 """Bytes per result pixel in encoders that need the whole picture: the canvas and working memory, as measured on 12
 megapixels of noise (lossless libwebp 1.6: 33, libavif 1.4: 38)."""
 
-TOO_LARGE = "needs more memory than there is. Use a smaller --tile, or write PNG or TIFF, which need the least."
+TOO_LARGE = "needs more memory than there is. Use a smaller `tile`, or write PNG or TIFF, which need the least."
 
 ALPHA_BYTES = 10
 """Working memory of ``extend_colours`` in bytes per pixel, besides its input and output, as measured."""
@@ -55,8 +55,8 @@ def check_memory(photo: Photo, target: Target, scale: int, tile: int, file_bytes
     )
     if needed > max_memory:
         raise GramganError(
-            f"{photo.name} needs about {needed / 2**30:.1f} GB, more than --max-memory allows.",
-            "Allow more, use a smaller --tile, or write PNG or TIFF, which need the least.",
+            f"{photo.name} needs about {needed / 2**30:.1f} GB, more than `max_memory` allows.",
+            "Allow more, use a smaller `tile`, or write PNG or TIFF, which need the least.",
         )
 
 
@@ -86,14 +86,14 @@ def check_space(path: Path, target: Target) -> None:
         raise GramganError(
             f"The disk of {path.parent} has {free / 2**20:.0f} MB left, too little for a result of about "
             f"{8 * least / 2**20:.0f} MB.",
-            "Free some space, or choose another --output.",
+            "Free some space, or choose another `output`.",
         )
 
 
 def check_writable(folder: Path) -> None:
     """Create the folder, remove old unfinished files and write a test file, so that failures show before the run."""
     if folder.exists() and not folder.is_dir():
-        raise GramganError(f"{folder} is not a folder.", "Choose another folder with --output.")
+        raise GramganError(f"{folder} is not a folder.", "Choose another folder with `output`.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         clear_leftovers(folder)
@@ -103,5 +103,5 @@ def check_writable(folder: Path) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise GramganError(
-            f"Can't write to the folder {folder}: {error.strerror or error}.", "Choose another folder with --output."
+            f"Can't write to the folder {folder}: {error.strerror or error}.", "Choose another folder with `output`."
         ) from error

@@ -30,24 +30,24 @@ def check_template(template: str) -> None:
         fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     except ValueError as error:
         raise UsageError(
-            f"--output-template '{template}' can't be read ({error}).", "Write it like {stem}_x{scale}."
+            f"`template` '{template}' can't be read ({error}).", "Write it like {stem}_x{scale}."
         ) from error
     if unknown := fields - set(FIELDS):
         raise UsageError(
-            f"--output-template has no field {{{sorted(unknown)[0]}}}.", f"Fields: {', '.join(map(repr, FIELDS))}."
+            f"`template` has no field {{{sorted(unknown)[0]}}}.", f"Fields: {', '.join(map(repr, FIELDS))}."
         )
     if "/" in template or "\\" in template or not template:
-        raise UsageError("--output-template must be a file name without folders.", "Choose the folder with --output.")
+        raise UsageError("`template` must be a file name without folders.", "Choose the folder with `output`.")
     try:
         sample = template.format(stem="a", scale="4", model="b", ext="png")
     except (KeyError, ValueError) as error:
         raise UsageError(
-            f"--output-template '{template}' can't be read ({error}).", "Its fields are text: write {stem}_x{scale}."
+            f"`template` '{template}' can't be read ({error}).", "Its fields are text: write {stem}_x{scale}."
         ) from error
     if format_of_suffix(Path(sample).suffix):
         raise UsageError(
-            f"--output-template '{template}' has a suffix, but the format sets the suffix.",
-            f"Leave out {'.{ext}' if template.endswith('{ext}') else Path(sample).suffix} and use --format.",
+            f"`template` '{template}' has a suffix, but the format sets the suffix.",
+            f"Leave out {'.{ext}' if template.endswith('{ext}') else Path(sample).suffix} and use `format`.",
         )
 
 

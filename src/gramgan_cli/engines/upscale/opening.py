@@ -147,13 +147,13 @@ def _check_output(opened: Opened, options: UpscaleOptions) -> None:
     if not path.exists():
         return
     if source != STANDARD and path.samefile(source):
-        raise GramganError(f"The result of {source} would replace the photo itself.", "Choose another --output.")
+        raise GramganError(f"The result of {source} would replace the photo itself.", "Choose another `output`.")
     if opened.job.outdated or path.stat().st_size == 0:
         return
     if options.skip_existing:
         opened.result.skipped = True
     elif not options.overwrite:
-        raise TargetExists(f"{path} already exists.", "Replace it with --overwrite, or keep it with --skip-existing.")
+        raise TargetExists(f"{path} already exists.", "Replace it with `overwrite`, or keep it with `skip_existing`.")
 
 
 def _size_notes(frame: Frame, size: tuple[int, int], scale: int) -> list[str]:

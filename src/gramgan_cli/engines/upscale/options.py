@@ -91,7 +91,7 @@ def chosen_model(
         return square.chosen_model(model, denoise, style)
     if denoise is not None or style is not None:
         raise UsageError(
-            "--denoise and --style choose a model that takes no reference.",
-            "Leave out --ref, or --denoise and --style.",
+            "`denoise` and `style` choose a model that takes no reference.",
+            "Leave out `reference`, or `denoise` and `style`.",
         )
     return model or REFERENCE_MODEL

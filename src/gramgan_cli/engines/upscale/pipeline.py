@@ -138,7 +138,7 @@ def _run(
     except RuntimeError as error:  # torch: a driver or a device failed
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         message = f"{result.input}: the device {session.device} failed ({reason})."
-        result.fail(GramganError(message, "Try --device cpu."))
+        result.fail(GramganError(message, "Try `device` cpu."))
         writing.abort()
     result.tile = session.source.tile
 
@@ -277,5 +277,5 @@ class _Writing:
         except Exception as error:
             reason = "not enough memory" if isinstance(error, MemoryError) else str(error) or type(error).__name__
             raise GramganError(
-                f"Can't write {self._path} as {self._target.format.label} ({reason}).", "Choose another --format."
+                f"Can't write {self._path} as {self._target.format.label} ({reason}).", "Choose another `format`."
             ) from error

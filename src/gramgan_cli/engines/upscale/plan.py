@@ -184,7 +184,7 @@ def _target(output: str | None, single: bool, choice: FormatChoice) -> _Target:
         return _Target(None)
     if output == STANDARD:
         if not single:
-            raise UsageError("Standard output takes only one photo.", "Choose a folder with --output.")
+            raise UsageError("Standard output takes only one photo.", "Choose a folder with `output`.")
         return _Target(STANDARD)
     where = locate(output)
     if output.endswith(("/", os.sep)) or where.is_folder() or not where.suffix:
@@ -192,7 +192,7 @@ def _target(output: str | None, single: bool, choice: FormatChoice) -> _Target:
     form = format_of_suffix(where.suffix)
     if not single:
         if where.suffix.lower() in READ_SUFFIXES or (not is_url(output) and Path(output).is_file()):
-            raise UsageError(f"--output {output} is a file, but there are several photos.", "Choose a folder.")
+            raise UsageError(f"`output` {output} is a file, but there are several photos.", "Choose a folder.")
         return _Target(where.text if is_url(output) else str(Path(output)))
     check_ending(output, form, choice)
     return _Target(where.parent.text if is_url(output) else str(Path(output).parent), where.name)
@@ -208,7 +208,7 @@ def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None
         )
     if choice not in ("default", "same", form.name):
         raise UsageError(
-            f"--output {output} is a {form.label} file, but --format says {choice}.", "Leave --format out."
+            f"`output` {output} is a {form.label} file, but `format` says {choice}.", "Leave `format` out."
         )
 
 
@@ -353,7 +353,7 @@ def _without_collisions(jobs: list[Job], options: UpscaleOptions) -> list[Job]:
         if path in inputs:
             raise GramganError(
                 f"The result of {job.source} would replace the input {inputs[path]}.",
-                "Choose another --output or --output-template.",
+                "Choose another `output` or `template`.",
             )
         if path in taken:
             raise GramganError(
@@ -368,8 +368,8 @@ def _without_collisions(jobs: list[Job], options: UpscaleOptions) -> list[Job]:
 def _way_out(one: Job, other: Job) -> str:
     """Hint for two pictures with the same result path."""
     if PurePosixPath(one.source).suffix != PurePosixPath(other.source).suffix:
-        return "Add {ext} to --output-template."
-    return "Upscale the folders one by one, each with its own --output."
+        return "Add {ext} to `template`."
+    return "Upscale the folders one by one, each with its own `output`."
 
 
 def _by_content(job: Job, options: UpscaleOptions) -> Job:

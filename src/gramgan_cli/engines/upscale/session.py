@@ -108,7 +108,7 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
         return _open_automatic(options, style)
     loaded = load_model(options.model)
     if loaded.descriptor.needs_reference:
-        raise UsageError(f"The model '{loaded.name}' needs a reference image.", "Pass one with --ref PHOTO.")
+        raise UsageError(f"The model '{loaded.name}' needs a reference image.", "Pass one with `reference` PHOTO.")
     checksum = weights_sha256(options.model, loaded)
     chosen = choose_backend(options.backend, loaded, options.device, options.precision)
     limited = options.max_memory is not None and chosen.device.type == "cpu"
@@ -139,11 +139,11 @@ def _open_interpolation(options: UpscaleOptions) -> Session:
     pick_device(options.device)
     if options.tta or options.precision != "auto":
         raise UsageError(
-            f"{'--tta' if options.tta else '--precision'} has no effect on an interpolation.", "Leave it out."
+            f"{'`tta`' if options.tta else '`precision`'} has no effect on an interpolation.", "Leave it out."
         )
     if options.backend not in ("auto", "torch"):
         raise UsageError(
-            f"'{options.model}' is an interpolation, which {options.backend} can't run.", "Leave out --backend."
+            f"'{options.model}' is an interpolation, which {options.backend} can't run.", "Leave out `backend`."
         )
     source = Interpolator(options.model, options.tile, options.seamless)
     return Session(options.model, "cpu", "", source, None, None, options.described())
@@ -156,17 +156,19 @@ def _open_with_reference(options: UpscaleOptions, reference: Path, on_note: Call
     from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
 
     if options.backend not in ("auto", "torch"):
-        raise UsageError(f"--backend {options.backend} does not support references.", "Leave out --backend, or --ref.")
+        raise UsageError(
+            f"`backend` {options.backend} does not support references.", "Leave out `backend`, or `reference`."
+        )
     if options.model == REFERENCE_MODEL and store.find(options.model) is None:
         raise GramganError(
-            f"There is no model '{options.model}', which --ref uses.",
-            f"Train it with: gramgan train --recipe ttsr-rec --out runs/{options.model}, or use another with --model.",
+            f"There is no model '{options.model}', which `reference` uses.",
+            f"Train it with: gramgan train --recipe ttsr-rec --out runs/{options.model}, or use another with `model`.",
         )
     loaded = load_model(options.model)
     if not isinstance(loaded.network, TTSR):
         raise UsageError(
             f"The model '{loaded.name}' takes no reference.",
-            "Leave out --ref, or choose a model that does with --model.",
+            "Leave out `reference`, or choose a model that does with `model`.",
         )
     picture = reduce_reference(read_picture(reference), on_note)
     device = pick_device(options.device)

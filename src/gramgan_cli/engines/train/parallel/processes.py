@@ -18,7 +18,7 @@ from gramgan_cli.engines.train.options import TrainResult
 from gramgan_cli.engines.train.parallel.group import Group, TorchGroup
 
 CPU_INSTEAD = (
-    "Leave out --gpus to train on the CPU; recipe gramgan-compact suits it: "
+    "Leave out `gpus` to train on the CPU; recipe gramgan-compact suits it: "
     "gramgan train --recipe gramgan-compact --hr-dir DIR"
 )
 
@@ -36,14 +36,14 @@ def parse_gpus(text: str) -> tuple[int, ...]:
     try:
         gpus = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--gpus must be numbers separated by commas, like 0,1, not '{text}'.") from None
+        raise UsageError(f"`gpus` must be numbers separated by commas, like 0,1, not '{text}'.") from None
     if len(set(gpus)) != len(gpus):
-        raise UsageError(f"--gpus has a GPU twice: {text}.")
+        raise UsageError(f"`gpus` has a GPU twice: {text}.")
     there = torch.cuda.device_count()
     missing = [str(gpu) for gpu in gpus if not 0 <= gpu < there]
     if missing:
         have = ", ".join(f"{i} ({torch.cuda.get_device_name(i)})" for i in range(there)) or "none"
-        instead = f"Choose from these: --gpus {','.join(map(str, range(there)))}" if there else CPU_INSTEAD
+        instead = f"Choose from these: `gpus` {','.join(map(str, range(there)))}" if there else CPU_INSTEAD
         raise UsageError(f"There is no GPU {', '.join(missing)} on this computer (available: {have}).", instead)
     return gpus
 

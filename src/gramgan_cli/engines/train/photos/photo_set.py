@@ -137,7 +137,7 @@ def split_photos(recipe: Recipe, scale: int) -> Split:
         return Split(photos, photos, "1 photo, on which the run is also validated: the scores will be too good.")
     held_out = held_out_indices(count)
     rest = photos.at([index for index in range(count) if index not in set(held_out)])
-    line = f"{len(rest.hr)} {kind}; {len(held_out)} held out for validation (or choose a folder with --valid-dir)."
+    line = f"{len(rest.hr)} {kind}; {len(held_out)} held out for validation (or choose a folder with `valid_dir`)."
     return Split(rest, photos.at(held_out), line)
 
 
@@ -162,7 +162,7 @@ def held_out_in_bank(recipe: Recipe, scale: int) -> str | None:
         return None
     return (
         f"The texture bank contains patches of {len(shared)} of the validation photos: the scores will be too good. "
-        "Build the bank from the same --hr-dir and --valid-dir."
+        "Build the bank from the same `hr_dir` and `valid_dir`."
     )
 
 

@@ -34,7 +34,7 @@ class ShardPhotos:
         many += f" and {beside} in folders" if beside else ""
         if self.valid_paths:
             return f"{many}; validated on the {len(self.valid_paths)} of {self.valid_paths[0].parent}."
-        return f"{many}; {len(self.held_out)} of them held out for validation (or choose a folder with --valid-dir)."
+        return f"{many}; {len(self.held_out)} of them held out for validation (or choose a folder with `valid_dir`)."
 
     @property
     def names(self) -> list[Path]:
@@ -48,14 +48,14 @@ def shard_photos(recipe: Recipe, files: Sequence[str], progress: Progress = None
     if recipe.data.references == "folder":
         raise UsageError("Photos in tar shards can't have a folder of references.", "Set data.references=crops.")
     if recipe.data.lr_dir or recipe.data.valid_lr_dir:
-        raise UsageError("Photos in tar shards can't have given LR.", "Unpack the shards, or leave out --lr-dir.")
+        raise UsageError("Photos in tar shards can't have given LR.", "Unpack the shards, or leave out `lr_dir`.")
     shards = count_photos(files, cache_dir() / "prepared", progress)
     if recipe.data.valid_dir:
         return ShardPhotos(shards, tuple(find_photos(Path(recipe.data.valid_dir))), ())
     if shards.photos == 1:
         raise UsageError(
             "A single photo can't be used for training and held out as well.",
-            "Choose a folder of other photos with --valid-dir.",
+            "Choose a folder of other photos with `valid_dir`.",
         )
     return ShardPhotos(shards, (), tuple(held_out_indices(shards.photos)))
 

@@ -63,7 +63,7 @@ class RunFolder:
         if self.recipe_file.exists():
             raise GramganError(
                 f"{self.path} already contains a run.",
-                "Continue it with --resume, or choose another folder with --out.",
+                "Continue it with `resume`, or choose another folder with `out`.",
             )
 
     def record(self, recipe: Recipe) -> None:
@@ -74,7 +74,7 @@ class RunFolder:
     def recipe(self) -> Recipe:
         """Read the run's recipe."""
         if not self.recipe_file.is_file():
-            raise GramganError(f"There is no run in {self.path} to resume.", "Start it without --resume.")
+            raise GramganError(f"There is no run in {self.path} to resume.", "Start it without `resume`.")
         return merge(Recipe(), read_toml(self.recipe_file.read_text(encoding="utf-8"), str(self.recipe_file)))
 
     def record_stored(self, name: str, sha256: str) -> None:
@@ -92,7 +92,7 @@ class RunFolder:
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one row to the metrics."""
-        hint = "Check the free disk space and your permission to write there, then continue with --resume."
+        hint = "Check the free disk space and your permission to write there, then continue with `resume`."
         with write_errors(self.metrics_file, hint), self.metrics_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 

@@ -98,15 +98,15 @@ def _instead(recipe: Recipe) -> list[str]:
     """Sentences on how to train without the missing feature weights."""
     looking, used = {"perceptual", "style", "dists"}, [name for name in LOSS_TERMS if getattr(recipe.loss, name)]
     others = [name for name in used if name not in looking]
-    leave_out = " ".join(f"--set loss.{name}=0" for name in used if name in looking)
+    leave_out = " ".join(f"`settings` loss.{name}=0" for name in used if name in looking)
     if recipe.network["arch"] == "ttsr":
-        return ["Or start the texture extractor from random weights: --set features.weights=random."]
+        return ["Or start the texture extractor from random weights: `settings` features.weights=random."]
     if recipe.loss.texture:
-        compact = "Or use --recipe gramgan-compact, which needs no such weights and suits a CPU."
+        compact = "Or use `recipe` gramgan-compact, which needs no such weights and suits a CPU."
         return [compact, f"Or leave the term out: {leave_out}."]
     if others:
         return [f"Or leave the term out: {leave_out}."]
-    return ["This recipe trains on features alone. To train on pixels, use --recipe srresnet."]
+    return ["This recipe trains on features alone. To train on pixels, use `recipe` srresnet."]
 
 
 class PictureTerms:

@@ -36,13 +36,13 @@ def with_bank(recipe: Recipe) -> Recipe:
     if not path.is_file():
         raise GramganError(
             f"There is no texture bank {path}.",
-            "Build one with: gramgan build-db --hr-dir DIR (or train without: --set loss.texture=0)",
+            "Build one with: gramgan build-db --hr-dir DIR (or train without: `settings` loss.texture=0)",
         )
     provenance = load_bank(path).provenance
     if provenance.patch_size != recipe.texture.patch_size:
         raise UsageError(
             f"The bank {path} has patches of {provenance.patch_size} px, not {recipe.texture.patch_size}.",
-            f"Set texture.patch_size={provenance.patch_size}, or build another bank with --patch-size.",
+            f"Set texture.patch_size={provenance.patch_size}, or build another bank with `patch_size`.",
         )
     recipe = replace(recipe, texture=replace(recipe.texture, db=str(path)))
     if not recipe.data.hr_dir:
