@@ -277,7 +277,7 @@ def test_ctrl_c_in_a_folder_with_records_goes_on_by_itself(gramgan, tmp_path, in
     pytest.importorskip("pyarrow", reason="needs the extra archive")
     done = gramgan(tmp_path, "--model", "nearest", "-o", tmp_path / "out")
     assert done.returncode == 130
-    assert re.search(rb"Stopped after [01] of 3 photos\. The same command goes on", done.stderr)
+    assert re.search(rb"Stopped after [01] of 3 photos\. To continue, run the same command again", done.stderr)
     assert gramgan(tmp_path, "--model", "nearest", "-o", tmp_path / "out").returncode == 0
     assert len(list((tmp_path / "out").glob("*.png"))) == len(interrupted)
 
