@@ -27,6 +27,11 @@ WORDS = {
     r"(when|where|if) nothing is said|(and|that is|is) said(?=[.;)])": "by default; reported, with a warning",
     r"outcomes?": "result",
     r"(?<!worker )(is|be|are) dead": "expired",
+    r"makes? no sense": "is invalid",
+    r"excludes? each other": "can't be combined",
+    r"behind (its|the) (end|main)": "after",
+    r"exists? already": "already exists",
+    r"in a circle": "in a loop",
 }
 """Patterns of words that STYLE.md replaces, and replacements; for help, messages, docstrings and documentation."""
 

@@ -294,7 +294,7 @@ def test_one_photo_may_be_given_its_results_name(tmp_path):
     one = tmp_path / "in/photo0000.png"
     with pytest.raises(UsageError, match=r"does not write '\.bmp' files"):
         run(one, tmp_path / "out/big.bmp")
-    with pytest.raises(UsageError, match="is a WebP file, but `format` says png"):
+    with pytest.raises(UsageError, match="is a WebP file, but `format` is png"):
         run(one, tmp_path / "out/other.webp", format="png")
 
 

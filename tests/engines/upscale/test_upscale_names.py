@@ -220,7 +220,7 @@ def test_outputs_that_make_no_sense(tmp_path):
         upscale([tmp_path], tmp_path / "one.png")
     with pytest.raises(UsageError, match=r"does not write '\.xyz'"):
         upscale([tmp_path / "a.png"], tmp_path / "one.xyz")
-    with pytest.raises(UsageError, match="`format` says jpg"):
+    with pytest.raises(UsageError, match="`format` is jpg"):
         upscale([tmp_path / "a.png"], tmp_path / "one.png", format="jpg")
 
 

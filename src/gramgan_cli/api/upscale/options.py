@@ -93,7 +93,7 @@ def upscale_options(arguments: UpscaleArguments) -> UpscaleOptions:
 
 
 def _check_contradictions(arguments: UpscaleArguments) -> None:
-    """Raise UsageError for arguments that exclude each other, or a factor out of range."""
+    """Raise UsageError for arguments that can't be combined, or a factor out of range."""
     if arguments.get("overwrite") and arguments.get("skip_existing"):
         raise UsageError("overwrite and skip_existing can't be combined.", "Pass one of them.")
     sides = "width" in arguments or "height" in arguments

@@ -207,9 +207,7 @@ def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None
             "If it is a folder, end it with /.",
         )
     if choice not in ("default", "same", form.name):
-        raise UsageError(
-            f"`output` {output} is a {form.label} file, but `format` says {choice}.", "Leave `format` out."
-        )
+        raise UsageError(f"`output` {output} is a {form.label} file, but `format` is {choice}.", "Leave out `format`.")
 
 
 def _job(found: Found, target: _Target, options: UpscaleOptions, model: Named) -> Job:
