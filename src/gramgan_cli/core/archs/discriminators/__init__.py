@@ -38,7 +38,7 @@ def build_discriminator(name: str, side: int, nf: int = 0) -> nn.Module:
     if name == "unet":
         if side % MULTIPLE:
             raise GramganError(
-                f"The U-Net discriminator needs sides that are multiples of {MULTIPLE} pixels, not {side}.",
+                f"The U-Net discriminator needs a side that is a multiple of {MULTIPLE} pixels, not {side}.",
                 "Set `data.hr_crop` or discriminator.jitter.",
             )
         return UNetDiscriminator(**width)
