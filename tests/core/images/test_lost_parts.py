@@ -288,3 +288,30 @@ def test_what_lies_beside_an_avif_is_named(what, tmp_path):
 def test_text_chunks_are_not_taken_for_private_ones(tmp_path):
     before = chunk(b"zTXt", b"Long\0\0" + zlib.compress(b"x" * 50)) + chunk(b"tIME", bytes([7, 230, 1, 2, 3, 4, 5]))
     assert upscale_one(make_png(scene(3), 8, 2, before=before), tmp_path, "a.png").warnings == []
+
+
+@pytest.mark.parametrize(("form", "name"), [("PNG", "a.png"), ("WEBP", "a.webp")])
+def test_what_follows_the_end_of_other_formats_is_named(form, name, tmp_path):
+    whole = with_pillow(scene(3), form)
+    assert upscale_one(whole + bytes(3), tmp_path, name, overwrite=True).warnings == []
+    record = upscale_one(whole + VIDEO, tmp_path, name, overwrite=True)
+    assert record.warnings == ["Left out of the result: the video (motion photo)."]
+    record = upscale_one(whole + b"0123456789", tmp_path, name, overwrite=True)
+    assert record.warnings == ["Left out of the result: 10 bytes after its end."]
+
+
+def test_every_comment_of_a_gif_is_kept(tmp_path):
+    data = with_pillow(scene(3), "GIF", comment=b"first")
+    data = data[:-1] + b"\x21\xfe\6second\0\x21\xfe\5first\0;"
+    record = upscale_one(data, tmp_path, "a.gif")
+    assert record.warnings == []
+    with Image.open(record.output) as found:
+        assert found.text["Comment"] == "first\nsecond"
+
+
+def test_the_second_xmp_packet_of_a_png_is_named(tmp_path):
+    packets = [chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + text) for text in (b"<a/>", b"<b/>", b"<c/>")]
+    plain = make_png(scene(3), 8, 2)
+    record = upscale_one(plain[:33] + b"".join(packets) + plain[33:], tmp_path, "a.png")
+    assert record.warnings == ["Left out of the result: the second XMP packet."]
+    assert b"<a/>" in Path(record.output).read_bytes()

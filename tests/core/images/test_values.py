@@ -14,6 +14,7 @@ from photo_corpus import HEIGHT, WIDTH, scene, with_tifffile
 from PIL import Image
 from upscale_helpers import decoded, session_of, upscale_one
 
+from gramgan_cli.core.errors import ImageUnsupported
 from gramgan_cli.core.images.floats import nodata_mask
 from gramgan_cli.core.images.read import open_photo
 
@@ -265,3 +266,28 @@ def test_the_shape_that_tifffile_notes_follows_the_picture(tmp_path):
     noted = json.loads(tifffile.TiffFile(record.output).pages[0].tags[270].value)
     assert noted["shape"] == [4 * HEIGHT, 4 * WIDTH, 3]
     assert noted["note"] == "mine"
+
+
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+@pytest.mark.parametrize("bands", [3, 5, 8])
+def test_bands_beyond_the_first_are_named_where_they_are_left_out(bands, planes):
+    """Of many bands without a meaning, the first is the picture."""
+    shape = (20, 30, bands) if planes == "contig" else (bands, 20, 30)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    photo = open_photo(with_tifffile(pixels, photometric="minisblack", planarconfig=planes), "a.tif")
+    (found,) = photo.decode()
+    assert np.array_equal(found[:, :, 0], pixels[:, :, 0] if planes == "contig" else pixels[0])
+    assert photo.warnings == ("Samples that are neither colour nor alpha were left out.",)
+
+
+@pytest.mark.parametrize(("compression", "named"), [("jpegxl", "JPEG XL"), ("jpeg2000", "JPEG 2000"), ("png", "PNG")])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_compressions_that_are_not_read_are_named(compression, named, dtype):
+    data = with_tifffile(scene(3, dtype), photometric="rgb", compression=compression)
+    with pytest.raises(ImageUnsupported, match=f"TIFF with {named} compression"):
+        list(open_photo(data, "a.tif").decode())
+
+
+def test_the_tags_of_a_compression_are_not_named_as_lost():
+    photo = open_photo(with_tifffile(scene(3), photometric="rgb", compression="lerc"), "a.tif")
+    assert photo.warnings == ()

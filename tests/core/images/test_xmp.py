@@ -135,6 +135,11 @@ def test_the_size_that_faces_were_marked_in_follows_the_picture():
     assert b"<stArea:x>0.5<" in after
 
 
+def test_the_size_of_the_picture_that_a_depth_map_belongs_to_follows():
+    before = packet('GDepth:ImageWidth="34" GDepth:ImageHeight="21"', GDepth=GOOGLE + "depthmap/")
+    assert b'GDepth:ImageWidth="136" GDepth:ImageHeight="84"' in updated_xmp(before, 136, 84, (4.0, 4.0))
+
+
 @pytest.mark.parametrize(
     ("outer", "inner", "unit"),
     [

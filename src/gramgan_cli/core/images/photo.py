@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,18 @@ Array = NDArray[Any]
 def plausible_dpi(x: float, y: float) -> tuple[float, float] | None:
     """Return a resolution in pixels per inch if it is plausible. 0, 1 and absurd numbers mean 'unknown'."""
     return (x, y) if min(x, y) > 1 and max(x, y) < 65536 else None
+
+
+VIDEO = re.compile(rb"MotionPhoto_Data|....ftyp(?!heic|heix|heim|mif1|avif)|....(?:moov|wide)", re.DOTALL)
+"""What a video begins with that follows the picture in its file."""
+
+
+def after_end(rest: bytes) -> Iterator[str]:
+    """Yield the name of what follows the end of a picture in its file, if anything does."""
+    if VIDEO.search(rest):
+        yield "the video (motion photo)"
+    elif rest.strip(b"\0\r\n "):
+        yield f"{len(rest)} bytes after its end"
 
 
 def left_out(parts: Iterable[str]) -> tuple[str, ...]:

@@ -138,6 +138,9 @@ def _metadata(data: bytes, blocks: list[Block], metadata: Metadata) -> Metadata:
             metadata = replace(metadata, xmp=packet or None)
         elif _application(data, block) == PROFILE:
             metadata = replace(metadata, icc=_content(data, block)[11:] or None)
+    comments = [pillow.text_of(_content(data, block)) for block in blocks if block.label == COMMENT]
+    if len(comments) > 1:
+        metadata = replace(metadata, comment="\n".join(dict.fromkeys(comments)))
     ratio = data[12]
     if ratio not in (0, 49):  # width over height of a pixel is (ratio + 15) / 64
         metadata = replace(metadata, pixel_aspect=(64, ratio + 15))

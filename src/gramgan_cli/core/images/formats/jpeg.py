@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from gramgan_cli.core.images.formats import pillow
-from gramgan_cli.core.images.photo import Photo, Unreadable, Unsupported, left_out
+from gramgan_cli.core.images.photo import VIDEO, Photo, Unreadable, Unsupported, left_out
 
 COMMENT, EXIF_SEGMENT, PHOTOSHOP_SEGMENT = 0xFE, 0xE1, 0xED
 """Markers COM, APP1 and APP13."""
@@ -145,7 +145,7 @@ def _behind(rest: bytes, raster: pillow.Raster) -> Iterator[str]:
     """Yield names of the contents after the main image."""
     if not rest.strip(b"\0\xff\n\r "):
         return
-    video = re.search(rb"MotionPhoto_Data|....ftyp(?!heic|heix|heim|mif1|avif)|....(?:moov|wide)", rest, re.DOTALL)
+    video = VIDEO.search(rest)
     if video:
         yield "the video (motion photo)"
     if b"GDepth" in rest or b"Depth" in (raster.metadata.xmp or b""):

@@ -10,7 +10,7 @@ from typing import IO
 
 from gramgan_cli.core.images.formats import pillow
 from gramgan_cli.core.images.limits import check_total
-from gramgan_cli.core.images.photo import Photo, Unreadable, left_out
+from gramgan_cli.core.images.photo import Photo, Unreadable, after_end, left_out
 
 ALPHA, ANIMATION, EXIF, ICC, XMP = 0x10, 0x02, 0x08, 0x20, 0x04
 """Flags of the VP8X chunk."""
@@ -32,9 +32,14 @@ def open_webp(data: bytes, name: str, lenient: bool) -> Photo:
         check_total(name, raster.image.width * raster.image.height * frames, len(data))
     if not lenient and len(data) < 8 + int.from_bytes(data[4:8], "little"):
         raise Unreadable("the file ends early")
-    unknown = sorted({kind for kind, _ in _chunks(data)} - KNOWN)
-    lost = ("the C2PA manifest (content credentials)" if kind == b"C2PA" else _named(kind) for kind in unknown)
-    return replace(raster, lossless=is_lossless(data), notes=(*raster.notes, *left_out(lost))).photo()
+    return replace(raster, lossless=is_lossless(data), notes=(*raster.notes, *left_out(_lost(data)))).photo()
+
+
+def _lost(data: bytes) -> Iterator[str]:
+    """Yield names of the file's contents that the result will not have."""
+    for kind in sorted({kind for kind, _ in _chunks(data)} - KNOWN):
+        yield "the C2PA manifest (content credentials)" if kind == b"C2PA" else _named(kind)
+    yield from after_end(data[8 + int.from_bytes(data[4:8], "little") :])
 
 
 def _named(kind: bytes) -> str:
@@ -47,8 +52,8 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 def _chunks(still: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the chunks of a WebP file."""
-    at = 12
-    while at + 8 <= len(still):
+    at, end = 12, min(len(still), 8 + int.from_bytes(still[4:8], "little"))
+    while at + 8 <= end:
         kind, length = struct.unpack_from("<4sI", still, at)
         yield kind, still[at + 8 : at + 8 + length]
         at += 8 + length + length % 2

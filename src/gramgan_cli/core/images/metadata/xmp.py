@@ -20,6 +20,7 @@ REGIONS, DIMENSIONS = (
 )
 ACDSEE, ACDSEE_DIMENSIONS = b"http://ns.acdsee.com/regions/", b"http://ns.acdsee.com/sType/Dimensions#"
 PAGED = b"http://ns.adobe.com/xap/1.0/t/pg/"
+DEPTH = b"http://ns.google.com/photos/1.0/depthmap/"
 IPTC = b"http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 USUAL = {
     TIFF: b"tiff",
@@ -31,11 +32,12 @@ USUAL = {
     ACDSEE: b"acdsee-rs",
     ACDSEE_DIMENSIONS: b"acdsee-stDim",
     PAGED: b"xmpTPg",
+    DEPTH: b"GDepth",
 }
 """Conventional prefix of each namespace; a packet may use others."""
 
-WIDTHS = ((TIFF, b"ImageWidth"), (EXIF, b"PixelXDimension"))
-HEIGHTS = ((TIFF, b"ImageLength"), (EXIF, b"PixelYDimension"))
+WIDTHS = ((TIFF, b"ImageWidth"), (EXIF, b"PixelXDimension"), (DEPTH, b"ImageWidth"))
+HEIGHTS = ((TIFF, b"ImageLength"), (EXIF, b"PixelYDimension"), (DEPTH, b"ImageHeight"))
 
 ALONG_X = (
     b"FullPanoWidthPixels",
@@ -68,7 +70,7 @@ GONE = {
 which no result has. With a pattern: only the properties of matching names."""
 
 IN_EXTENSION = {
-    b"http://ns.google.com/photos/1.0/depthmap/": None,
+    DEPTH: None,
     b"http://ns.google.com/photos/1.0/image/": None,
     b"http://ns.google.com/photos/1.0/audio/": None,
     b"http://ns.adobe.com/xmp/note/": rb"HasExtendedXMP",

@@ -39,7 +39,7 @@ from gramgan_cli.core.images.formats.png.chunks import (
 )
 from gramgan_cli.core.images.limits import IF_REAL, check_size, check_total
 from gramgan_cli.core.images.metadata.orientation import upright, upright_size
-from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, left_out, plausible_dpi
+from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo, after_end, left_out, plausible_dpi
 from gramgan_cli.core.images.samples import EIGHT, SIXTEEN
 
 Array = NDArray[Any]
@@ -229,9 +229,7 @@ def _lost(chunks: Sequence[Chunk], data: bytes) -> Iterator[str]:
     unknown = [kind.decode("latin-1") for kind in kinds if kind not in known and not kind[3] & SAFE_TO_COPY]
     if unknown:
         yield f"the private chunk{'s' * (len(unknown) > 1)} {', '.join(unknown)}"
-    behind = data[end_of(data) :]
-    if behind.strip(b"\0\r\n "):
-        yield f"{len(behind)} bytes after its end"
+    yield from after_end(data[end_of(data) :])
 
 
 def _png_metadata(chunks: Sequence[Chunk]) -> tuple[Metadata, list[str]]:
@@ -242,17 +240,19 @@ def _png_metadata(chunks: Sequence[Chunk]) -> tuple[Metadata, list[str]]:
     icc = unpack_profile(first[b"iCCP"]) if b"iCCP" in first else None
     if b"iCCP" in first and icc is None:
         notes.append("Its ICC profile is damaged and was left out.")
-    xmp, passed = None, []
+    packets, passed = list[bytes](), list[Chunk]()
     for kind, content in chunks:
         if kind == b"iTXt" and (packet := unpack_xmp(content)) is not None:
-            xmp = packet
+            packets.append(packet)
         elif kind in PASSED_CHUNKS or _is_safe_to_copy(kind) or _is_square(kind, content):
             passed.append((kind, content))
+    if len(packets) > 1:
+        notes += left_out(["the second XMP packet"])
     comment = next((c[8:].decode("latin-1") for k, c in passed if k == b"tEXt" and c.startswith(b"Comment\0")), None)
     return Metadata(
         icc=icc,
         exif=first.get(b"eXIf"),
-        xmp=xmp,
+        xmp=packets[0] if packets else None,
         dpi=_png_resolution(first.get(b"pHYs", b"")),
         pixel_aspect=_pixel_aspect(first.get(b"pHYs", b"")),
         comment=comment,

@@ -87,7 +87,10 @@ def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) ->
     if not samples.is_deep(page):
         image = _tiff_page(data, page, lenient)
         if image is None:
-            return samples.channels_as_rgb(page), EIGHT
+            channels = samples.channels_as_rgb(page)
+            if page.samples > channels and page.photometric != 3:
+                notes.append(LEFT_OUT)
+            return channels, EIGHT
         if page.photometric in (5, 8):
             notes.append(f"{'CMYK' if page.photometric == 5 else 'Lab'} was converted to sRGB.")
         if page.bits > 8:

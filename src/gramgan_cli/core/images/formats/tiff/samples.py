@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import imagecodecs
@@ -21,6 +22,20 @@ JPEG = 7
 
 PILLOW_LACKS = (34887, 50001)
 """Compressions that Pillow's wheels do not include: LERC, WebP."""
+
+
+COMPRESSIONS = {
+    33003: "JPEG 2000 compression",
+    33005: "JPEG 2000 compression",
+    34661: "JBIG compression",
+    34712: "JPEG 2000 compression",
+    34933: "PNG compression",
+    34934: "JPEG XR compression",
+    22610: "JPEG XR compression",
+    50002: "JPEG XL compression",
+    52546: "JPEG XL compression",
+}
+"""Compressions that libtiff lacks, by their tags (TIFF's registry, DNG 1.7, tifffile)."""
 
 
 def is_deep(page: Page) -> bool:
@@ -47,7 +62,7 @@ def decode_deep(data: bytes, page: Page) -> Array:
     try:
         array = imagecodecs.tiff_decode(data, index=page.index)
     except Exception as error:  # imagecodecs raises its own TiffError, ValueError, RuntimeError and more
-        raise DamagedTiff(str(error)) from error
+        raise _explained(error, page) from error
     if array.ndim == 2:
         array = with_axis(array)
     if array.ndim != 3 or array.shape[:2] != (page.height, page.width):
@@ -62,6 +77,14 @@ def decode_deep(data: bytes, page: Page) -> Array:
     with_alpha = array.shape[2] > colours and page.extra[:1] in ((1,), (2,))
     array = array[:, :, : colours + with_alpha]
     return _straight(array) if with_alpha and page.extra[0] == 1 else array
+
+
+def _explained(error: Exception, page: Page) -> Exception:
+    """The error of a page that libtiff can't decode: damaged, or of a compression that it was built without."""
+    if re.search(r"compression .*not (implemented|configured|supported)|codec", str(error), re.IGNORECASE):
+        compression = COMPRESSIONS.get(page.compression, f"compression {page.compression}")
+        return Unsupported(f"TIFF with {compression}")
+    return DamagedTiff(str(error))
 
 
 def channels_as_rgb(page: Page) -> int:
@@ -82,7 +105,7 @@ def decode_as_rgb(data: bytes, page: Page) -> Array:
         raw = page.bits == 8 and (page.photometric in (0, 1, 2) or page.compression == JPEG)
         array = with_axis(imagecodecs.tiff_decode(data, index=page.index, asrgb=not raw))
     except Exception as error:  # imagecodecs raises its own TiffError, ValueError, RuntimeError and more
-        raise DamagedTiff(str(error)) from error
+        raise _explained(error, page) from error
     if array.shape[:2] != (page.height, page.width):
         array = np.moveaxis(array, 0, 2)  # planar samples
     if raw and page.photometric == 0:

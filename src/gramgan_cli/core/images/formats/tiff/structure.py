@@ -27,7 +27,7 @@ DESCRIPTIVE = frozenset(
 
 STORAGE = frozenset(
     {*range(254, 269), *range(273, 282), 284, 288, 289, 290, 291, 292, 293, 297, 301, 317, 320, *range(321, 331), 332}
-    | {334, 336, 338, 339, 340, 341, 342, 346, 347, *range(512, 522), 530, 531, 532, 559}
+    | {334, 336, 338, 339, 340, 341, 342, 346, 347, *range(512, 522), 530, 531, 532, 559, 50674}
 )
 """Tags about the storage of the image, which the result has of its own."""
 
