@@ -71,3 +71,9 @@ def test_every_extra_that_a_page_names_exists() -> None:
     for page in PAGES:
         named = EXTRAS.findall(page.read_text(encoding="utf-8"))
         assert {extra for names in named for extra in names.split(",")} <= set(project["optional-dependencies"]), page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_formula_needs_a_script(page: Path) -> None:
+    """The site loads no scripts from other servers, so it shows formulas in TeX as their source."""
+    assert re.findall(r"\$[^$\n]*\\[a-z]+[^$\n]*\$", CODE.sub("", page.read_text(encoding="utf-8"))) == []
