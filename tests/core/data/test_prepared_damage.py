@@ -37,3 +37,10 @@ def test_a_damaged_cache_is_made_again(suffix: str, content: bytes, tmp_path: Pa
     damaged.write_bytes(content)
     again = prepare_photos(paths, 4, tmp_path / "cache")
     assert all(np.array_equal(photo.hr, hr) for photo, hr in zip(again, expected, strict=True))
+
+
+def test_photos_smaller_than_the_scale_have_no_pixels(tmp_path: Path) -> None:
+    for name, size in (("a", (1, 1)), ("b", (3, 2))):
+        Image.new("RGB", size).save(tmp_path / f"{name}.png")
+    photos = prepare_photos([tmp_path / "a.png", tmp_path / "b.png"], 4, tmp_path / "cache")
+    assert [photo.hr.shape for photo in photos] == [(0, 0, 3)] * 2

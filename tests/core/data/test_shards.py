@@ -76,6 +76,15 @@ def test_shards_are_found_and_counted(shards, tmp_path):
     assert find_shards([str(tmp_path / "pictures"), str(shards)]) == files
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"photos": []}', b"[" * 100_000])
+def test_damaged_counts_are_made_again(content, shards, tmp_path):
+    files = find_shards([str(shards)])
+    count_photos(files, tmp_path)
+    for remembered in tmp_path.glob("*.count.json"):
+        remembered.write_bytes(content)
+    assert count_photos(files, tmp_path) == Shards(tuple(files), SIZES)
+
+
 def test_windows_walk_through_every_photo_once_an_epoch(shards):
     sampler = sampler_of(shards, window=5)
     for epoch in range(4):

@@ -100,6 +100,10 @@ def test_a_manifest_lists_photos(tmp_path, kind):
     ("name", "content", "message"),
     [
         ("a.jsonl", b'{"path": "x.png"}\n{"file": "y.png"}\n', "Line 2 of"),
+        ("a.jsonl", b'{"path": "x.png"}\n' + b"[" * 100_000, "Line 2 of"),
+        ("a.jsonl", b'{"path": "\\ud800.png"}', "not valid text"),
+        ("a.jsonl", b'{"path": "a\\u0000.png"}', "no file can be called"),
+        ("a.txt", b"a\0.png", "no file can be called"),
         ("a.txt", b"\n\n", "lists no photos"),
         ("a.txt", b"\xff\xfe\xff", "not UTF-8"),
         ("a.parquet", b"PAR1", "not a readable Parquet"),

@@ -183,7 +183,9 @@ def prepare_photos(
                     progress(done, len(paths))
         with replacing(index) as temporary:
             temporary.write_text(json.dumps(shapes), encoding="utf-8")
-    mapped = np.memmap(pixels, dtype=DTYPES[channels], mode="r")
+    dtype = DTYPES[channels]
+    # A file without pixels, of photos smaller than the scale, can't be mapped.
+    mapped = np.memmap(pixels, dtype=dtype, mode="r") if pixels.stat().st_size else np.empty(0, dtype)
     photos, offset = [], 0
     for path, (height, width) in zip(paths, shapes, strict=True):
         lr = mapped[offset : offset + height * width * channels].reshape(height, width, channels)

@@ -111,16 +111,25 @@ def count_photos(files: Sequence[str], cache: Path, progress: Callable[[int, int
     counts = []
     for done, file in enumerate(files, 1):
         remembered = cache / f"{_key(file)}.count.json"
-        if not remembered.is_file():
+        count = _remembered(remembered)
+        if count is None:
             count = sum(1 for _ in samples(file))
             if not count:
                 raise GramganError(f"{file} contains no images.", f"Looked for {', '.join(sorted(SUFFIXES))}.")
             with replacing(remembered) as temporary:
                 temporary.write_text(json.dumps({"shard": file, "photos": count}), encoding="utf-8")
-        counts.append(int(json.loads(remembered.read_text(encoding="utf-8"))["photos"]))
+        counts.append(count)
         if progress is not None:
             progress(done, len(files))
     return Shards(tuple(files), tuple(counts))
+
+
+def _remembered(file: Path) -> int | None:
+    """Return the count that an earlier run left; None if there is none, or it is damaged."""
+    try:
+        return int(json.loads(file.read_text(encoding="utf-8"))["photos"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _key(file: str) -> str:

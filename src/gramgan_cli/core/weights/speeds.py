@@ -38,7 +38,7 @@ def read_speeds() -> dict[str, Speed]:
         stored = json.loads((cache_dir() / FILE).read_text(encoding="utf-8"))
         speeds = {str(key): Speed(**fields) for key, fields in stored.items()}
         return {key: speed for key, speed in speeds.items() if speed.megapixels_per_second > 0}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}  # the cache can be deleted at any time, and a damaged file is worth no more than a missing one
 
 

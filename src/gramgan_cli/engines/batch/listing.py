@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -83,9 +84,20 @@ def _entries(manifest: Location) -> Iterator[str]:
     for path in paths:
         if path.strip():
             empty = False
+            _check_path(path, manifest.text)
             yield path
     if empty:
         raise GramganError(f"{manifest.text} lists no photos.")
+
+
+def _check_path(path: str, name: str) -> None:
+    """Raise GramganError for a path that no file can have: with a null character, or half of a character."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise GramganError(f"{name} lists {path!r}, which is not valid text.") from error
+    if "\0" in path:
+        raise GramganError(f"{name} lists {path!r}, which no file can be called.")
 
 
 def _json_paths(lines: Iterable[str], name: str) -> Iterator[str]:
@@ -94,7 +106,7 @@ def _json_paths(lines: Iterable[str], name: str) -> Iterator[str]:
             continue
         try:
             path = json.loads(line)["path"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise GramganError(f"Line {number} of {name} is not a JSON object with a 'path'.") from error
         if not isinstance(path, str):
             raise GramganError(f"Line {number} of {name}: 'path' is not text.")

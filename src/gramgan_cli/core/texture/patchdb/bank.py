@@ -108,7 +108,7 @@ def _parse(metadata: dict[str, str] | None, path: Path) -> Provenance:
             )
         photos = [Photo(**photo) for photo in fields.pop("photos")]
         return Provenance(photos=photos, **fields)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BankUnreadable(f"{path} has a damaged header ({error}).") from error
 
 

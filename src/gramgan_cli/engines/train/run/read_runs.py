@@ -85,7 +85,7 @@ def read_metrics(folder: RunFolder) -> list[dict[str, Any]]:
         for line in folder.metrics_file.read_text(encoding="utf-8").splitlines():
             try:
                 rows.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
     return rows
 

@@ -87,7 +87,7 @@ class RunFolder:
         try:
             record = json.loads(self.stored_file.read_text(encoding="utf-8"))
             return str(record["name"]), str(record["sha256"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
@@ -103,7 +103,7 @@ class RunFolder:
             for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
                 try:
                     row = json.loads(line)
-                except ValueError:  # a line that was cut off when the run was killed
+                except (ValueError, RecursionError):  # a line that was cut off when the run was killed
                     continue
                 if row.get("step", 0) <= step:
                     rows.append(line)
