@@ -106,7 +106,7 @@ def test_growth_channels_that_other_tools_refuse_are_reported(gc: int, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("design", ["SPAN", "SwinIR", "OmniSR"])
+@pytest.mark.parametrize("design", ["SPAN", "SwinIR", "OmniSR", "HAT", "RealCUGAN"])
 def test_a_foreign_network_is_right_at_the_sizes_that_its_file_takes(design: str, tmp_path: Path) -> None:
     """Or it is refused; in any case the process survives."""
     architectures = pytest.importorskip(f"spandrel.architectures.{design}", reason="needs the extra interop")
@@ -123,6 +123,17 @@ def test_a_foreign_network_is_right_at_the_sizes_that_its_file_takes(design: str
             upsampler="pixelshuffledirect",
         ),
         "OmniSR": lambda module: module.OmniSR(num_feat=16, res_num=1, up_scale=2),
+        "HAT": lambda module: module.HAT(
+            upscale=2,
+            window_size=8,
+            embed_dim=12,
+            depths=[2],
+            num_heads=[2],
+            mlp_ratio=2,
+            squeeze_factor=4,
+            num_feat=16,
+        ),
+        "RealCUGAN": lambda module: module.UpCunet2x(),
     }[design](architectures)
     torch.save(network.state_dict(), tmp_path / "x.pth")
     import_file(tmp_path / "x.pth", "x", None, False)
