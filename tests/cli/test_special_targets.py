@@ -44,3 +44,16 @@ def test_no_command_replaces_a_pipe(name, linked, tmp_path, monkeypatch, capsys)
     assert ended.value.code == 1
     assert f"{target} is not a regular file, so it is not replaced" in "".join(capsys.readouterr()).replace("\n", " ")
     assert target.lstat().st_ino == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_weights_are_not_read_from_a_pipe(suffix, tmp_path, monkeypatch, capsys):
+    """Nobody writes to it: reading would wait for ever."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(f"pipe{suffix}")
+    monkeypatch.setattr("sys.argv", ["gramgan", "models", "import", f"pipe{suffix}", "--name", "x"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert f"pipe{suffix} is not a regular file" in "".join(capsys.readouterr()).replace("\n", " ")

@@ -103,6 +103,12 @@ def check_regular_target(path: Path) -> None:
         raise NotARegularFile(f"{path} is not a regular file, so it is not replaced.", "Choose another file.")
 
 
+def check_regular_source(path: Path) -> None:
+    """Raise NotARegularFile for a folder, device, pipe or socket: to read from a pipe would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise NotARegularFile(f"{path} is not a regular file.", "Name a file.")
+
+
 def check_target(path: Path, overwrite: bool) -> None:
     """Check that ``path`` may be written, before the work starts.
 

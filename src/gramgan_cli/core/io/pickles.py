@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gramgan_cli.core.errors import GramganError, ModelDamaged, ModelUnsupported
+from gramgan_cli.core.io.files import check_regular_source
 
 MOST_SHARING = 4
 """Maximum total size of the tensors relative to the file, since several names may share a tensor."""
@@ -30,6 +31,7 @@ def read_pickle(path: Path) -> object:
     """
     if not path.exists():
         raise GramganError(f"There is no file {path}.")
+    check_regular_source(path)
     try:
         if zipfile.is_zipfile(path):
             _check_records(path)

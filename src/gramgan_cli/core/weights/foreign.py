@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gramgan_cli.core.errors import GramganError, ModelDamaged, ModelUnsupported, naming
+from gramgan_cli.core.io.files import check_regular_source
 from gramgan_cli.core.io.pickles import check_size, is_plain, read_pickle
 from gramgan_cli.core.weights import interop
 from gramgan_cli.core.weights.header import KEY, WeightsHeader, read_weights
@@ -53,6 +54,7 @@ def is_ours(path: Path) -> bool:
     """Return whether the file has gramgan's header."""
     if path.suffix.lower() != ".safetensors":
         return False
+    check_regular_source(path)
     try:
         with safe_open(path, framework="pt") as file:
             return KEY in (file.metadata() or {})

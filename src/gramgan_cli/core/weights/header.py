@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import ForeignWeights, GramganError, ModelDamaged, ModelUnsupported
-from gramgan_cli.core.io.files import replacing
+from gramgan_cli.core.io.files import check_regular_source, replacing
 
 KEY = "gramgan"
 FORMAT = 1
@@ -123,6 +123,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], header: WeightsHeade
 
 def read_header(path: Path) -> WeightsHeader:
     """Read the header only, without tensors."""
+    check_regular_source(path)
     try:
         with safe_open(path, framework="pt") as file:
             return _parse(file.metadata(), path)
