@@ -66,6 +66,10 @@ class Loss:
     """Weight of the L1 loss between Fourier spectra (``core/losses/frequency.py``)."""
     spectrum: float = 0.0
     """Weight of the local power-spectrum loss (``core/losses/optional/spectrum.py``)."""
+    excess: float = 0.0
+    """Weight of the loss on local power above HR's, against lattices and dots; needs crops of at least 56 px."""
+    means: float = 0.0
+    """Weight of the L1 loss between mean colours of 8 x 8 px, against tints (``core/losses/optional/means.py``)."""
     colours: Literal["rgb", "ycbcr"] = "rgb"
     """Colour space of the content and frequency losses: RGB, or luma and down-weighted colour differences
     (``core/losses/colours.py``)."""

@@ -9,6 +9,7 @@ from skimage.metrics import structural_similarity
 
 from gramgan_cli.core.losses.adversarial import lsgan_d, lsgan_g
 from gramgan_cli.core.losses.optional.artifacts import artifact_map, artifacts
+from gramgan_cli.core.losses.optional.means import means
 from gramgan_cli.core.losses.optional.structure import WEIGHTS, ms_ssim_loss, ssim_loss
 from gramgan_cli.core.losses.optional.style import style
 from gramgan_cli.core.losses.optional.wavelet import haar_bands, wavelet
@@ -99,3 +100,12 @@ def test_least_squares_gan() -> None:
     real, fake = torch.tensor([[0.5], [2.0]]), torch.tensor([[-1.0], [0.25]])
     assert float(lsgan_d(real, fake)) == pytest.approx(0.5 * (0.25 + 1) / 2 + 0.5 * (1 + 0.0625) / 2)
     assert float(lsgan_g(fake)) == pytest.approx(0.5 * (4 + 0.5625) / 2)
+
+
+def test_means_ignores_what_averages_out_and_sees_a_tint() -> None:
+    """8 px hold whole periods of the grid, so that only the tint of one channel by 0.03 is left."""
+    hr = torch.rand(2, 3, 24, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    grid = torch.tensor([[0.1, -0.1], [-0.1, 0.1]], dtype=torch.float64).repeat(12, 16)
+    tint = torch.tensor([0.03, 0.0, 0.0], dtype=torch.float64).view(1, 3, 1, 1)
+    assert float(means(hr + grid, hr)) == pytest.approx(0, abs=1e-12)
+    assert float(means(hr + grid + tint, hr)) == pytest.approx(0.01)

@@ -101,7 +101,7 @@ def test_adversarial_forms_without_a_penalty(form: str) -> None:
     torch.testing.assert_close(values["adversarial"], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("term", ["ssim", "wavelet", "artifacts", "style"])
+@pytest.mark.parametrize("term", ["ssim", "wavelet", "artifacts", "style", "means"])
 def test_each_optional_term_alone_moves_the_network(term: str) -> None:
     features = {"weights": "random", "taps": {"conv1_2": 1.0}}
     wanted = recipe(loss={"content": 0.0, term: 1.0}, features=features)

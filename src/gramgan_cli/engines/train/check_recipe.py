@@ -13,7 +13,7 @@ from gramgan_cli.core.archs.spandrel_networks import ARCH as OTHERS
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.losses.optional.artifacts import WINDOW as ARTIFACT_WINDOW
 from gramgan_cli.core.losses.optional.lpips_heads import TAPS, lpips_heads
-from gramgan_cli.core.losses.optional.spectrum import LEAST
+from gramgan_cli.core.losses.optional.spectrum import EXCESS_LEAST, LEAST
 from gramgan_cli.core.losses.optional.structure import WEIGHTS, WINDOW
 from gramgan_cli.core.losses.sharpen import SIDE
 from gramgan_cli.core.texture.masks import texture_mask
@@ -115,6 +115,7 @@ def _check_terms(recipe: Recipe) -> None:
         )
     least = {
         "spectrum": LEAST,
+        "excess": EXCESS_LEAST,
         "ssim": WINDOW,
         "ms_ssim": WINDOW * 2 ** (len(WEIGHTS) - 1),
         "artifacts": ARTIFACT_WINDOW,

@@ -17,7 +17,8 @@ from gramgan_cli.core.losses.content import charbonnier, l1, mse
 from gramgan_cli.core.losses.frequency import frequency
 from gramgan_cli.core.losses.optional.artifacts import artifacts
 from gramgan_cli.core.losses.optional.lpips_heads import lpips_heads
-from gramgan_cli.core.losses.optional.spectrum import spectrum
+from gramgan_cli.core.losses.optional.means import means
+from gramgan_cli.core.losses.optional.spectrum import excess, spectrum
 from gramgan_cli.core.losses.optional.structure import ms_ssim_loss, ssim_loss
 from gramgan_cli.core.losses.optional.style import style
 from gramgan_cli.core.losses.optional.wavelet import wavelet
@@ -45,7 +46,14 @@ NORMALISING = 8
 DISTANCES = {"l1": l1, "mse": mse, "charbonnier": charbonnier}
 
 
-PIXEL_TERMS = {"ssim": ssim_loss, "ms_ssim": ms_ssim_loss, "wavelet": wavelet, "spectrum": spectrum}
+PIXEL_TERMS = {
+    "ssim": ssim_loss,
+    "ms_ssim": ms_ssim_loss,
+    "wavelet": wavelet,
+    "spectrum": spectrum,
+    "excess": excess,
+    "means": means,
+}
 
 
 def needs_features(recipe: Recipe) -> bool:
