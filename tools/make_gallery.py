@@ -1,8 +1,7 @@
 """Draw the pictures of the README and the model cards: crops of example photos, downscaled and upscaled again.
 
 Run by ``make gallery``. Columns: MATLAB bicubic, models, the original. For ``photo`` and ``photo-gan``, the photos are
-degraded by the recipe ``photo`` at medium severity; for the others, downscaled by MATLAB's bicubic. One picture shows
-the square of weights: a degraded crop at five amounts of ``--denoise`` and five of ``--style``.
+degraded by the recipe ``photo`` at medium severity; for the others, downscaled by MATLAB's bicubic.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixing.square import square_model
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 from gramgan_cli.recipes.load import load_recipe
 
@@ -38,8 +36,6 @@ CROPS = (
 
 SIDE = 88
 ENLARGED = 3
-SQUARE = 2
-AMOUNTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 GAP = 6
 TITLE = 26
 SEED = 1
@@ -67,27 +63,6 @@ def main() -> None:
         path = PICTURES / f"{sheet.name}.jpg"
         draw(sheet).save(path, quality=92, subsampling=0)
         print(path)
-    path = PICTURES / "square.jpg"
-    draw_square().save(path, quality=92, subsampling=0)
-    print(path)
-
-
-def draw_square() -> Image.Image:
-    """Draw the first crop, degraded: denoise from top to bottom, style from left to right."""
-    file, left, top = CROPS[0]
-    photo = crop_to_multiple(np.asarray(Image.open(ROOT / "examples" / file).convert("RGB")), 4)
-    lr, cell = reduced(photo, file), SIDE * SQUARE
-    side = len(AMOUNTS) * (cell + GAP) - GAP
-    canvas = Image.new("RGB", (side, TITLE + len(AMOUNTS) * (TITLE + cell) - GAP), "white")
-    for row, denoise in enumerate(AMOUNTS):
-        for column, style in enumerate(AMOUNTS):
-            model = load_model(square_model(denoise, style))
-            picture = Upscaler(model, torch.device("cpu"), 0).upscale(lr)
-            place = column * (cell + GAP), row * (cell + TITLE)
-            text = f"denoise {denoise:g}, style {style:g}"
-            ImageDraw.Draw(canvas).text((place[0] + 2, place[1] + 3), text, "black", ImageFont.load_default(14))
-            canvas.paste(crop(picture, left, top, SQUARE), (place[0], place[1] + TITLE))
-    return canvas
 
 
 def draw(sheet: Sheet) -> Image.Image:
@@ -113,10 +88,10 @@ def reduced(photo: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     return degrade(photo, 4, strength, picture_draw(name, SEED))
 
 
-def crop(picture: NDArray[np.uint8], left: int, top: int, times: int = ENLARGED) -> Image.Image:
+def crop(picture: NDArray[np.uint8], left: int, top: int) -> Image.Image:
     """The square at (left, top), zoomed by nearest neighbour."""
     square = Image.fromarray(picture[top : top + SIDE, left : left + SIDE])
-    return square.resize((SIDE * times, SIDE * times), Image.Resampling.NEAREST)
+    return square.resize((SIDE * ENLARGED, SIDE * ENLARGED), Image.Resampling.NEAREST)
 
 
 if __name__ == "__main__":
