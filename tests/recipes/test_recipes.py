@@ -154,8 +154,15 @@ def test_method_is_what_differs_from_the_defaults_but_no_paths() -> None:
     ("changes", "message"),
     [
         ({"features": {"jitter": 104}}, "features.jitter"),
-        ({"loss": {"sharpened": True}, "data": {"hr_crop": 24}, "features": {"jitter": 0}}, "sharpened"),
-        ({"discriminator": {"jitter": 6}}, "multiple of 8"),
+        (
+            {
+                "loss": {"sharpened": True, "spectrum": 0.0, "excess": 0.0},
+                "data": {"hr_crop": 24},
+                "features": {"jitter": 0},
+            },
+            "sharpened",
+        ),
+        ({"discriminator": {"arch": "unet", "jitter": 6}, "loss": {"adversarial": 0.02}}, "multiple of 8"),
     ],
 )
 def test_crops_that_a_perceptual_recipe_can_t_take_are_refused(changes: dict[str, Any], message: str) -> None:
