@@ -119,7 +119,7 @@ def test_pipes(gramgan, tmp_path):
     done = gramgan("-", "--model", "nearest", stdin=b"no picture")
     assert done.returncode == 1
     assert done.stdout == b""
-    assert b"standard input is not a picture" in done.stderr
+    assert b"standard input is not an image" in done.stderr
 
 
 def test_without_a_model_the_catalogue_s_is_used(gramgan, tmp_path):

@@ -68,7 +68,7 @@ def test_lpips_takes_alexnet_from_the_cache(
     monkeypatch.setenv("GRAMGAN_OFFLINE", "1")
     file = cache_dir() / "features" / Path(ALEXNET).name
     with pytest.raises(
-        GramganError, match=r"AlexNet are not in the cache, and GRAMGAN_OFFLINE is set\. Fetch http.* put it at"
+        GramganError, match=r"AlexNet are not in the cache, and GRAMGAN_OFFLINE is set\. Download http.* put it at"
     ) as caught:
         Lpips()
     assert str(file) in str(caught.value)
