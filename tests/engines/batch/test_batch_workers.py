@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -106,6 +107,30 @@ def test_a_photo_that_kills_its_workers_is_given_up(tmp_path):
     assert "3 workers died while upscaling it" in next(row.error for row in rows if row.error)
     work, rows = run(tmp_path / "in", tmp_path / "out")  # its leases were released, so a new run tries again
     assert (work.counts.done, work.counts.failed) == (1, 0)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="processes are started by forking")
+def test_photos_that_only_waited_are_not_blamed_for_deaths(tmp_path):
+    """Runs that are killed again and again at their first photo; each photo is at work in one death alone."""
+    make_archive(tmp_path / "in", 5)
+
+    def work_until_killed():
+        def killed_at_work(*_):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        session = open_session(batch_options(tmp_path / "in", tmp_path / "out").upscale)
+        session.source.bands = killed_at_work
+        Run(batch_options(tmp_path / "in", tmp_path / "out"), lambda _row: None, lambda _counts: None).go(
+            local_engine(session)
+        )
+
+    for _ in range(6):
+        process = multiprocessing.get_context("fork").Process(target=work_until_killed)
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+    work, rows = run(tmp_path / "in", tmp_path / "out")
+    assert (work.counts.done, work.counts.failed) == (5, 0), [row.error for row in rows]
 
 
 def test_results_of_a_dead_worker_are_recorded_not_repeated(tmp_path):

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -62,14 +63,19 @@ def key_of(result: str) -> str:
     return hashlib.sha256(result.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def leased_keys(records: Location) -> set[str]:
-    """Keys of all existing leases, valid and expired."""
-    return {file.name.partition(".")[0] for file in (records / FOLDER).files()}
+def leased_keys(records: Location) -> Counter[str]:
+    """Keys of all existing leases, valid and expired, each with the number of its leases."""
+    return Counter(file.name.partition(".")[0] for file in (records / FOLDER).files())
 
 
 def release(records: Location, leases: Iterable[tuple[str, int]]) -> None:
     """Delete leases, given as (key, number), and their predecessors."""
     (records / FOLDER).remove(f"{key}.{number}" for key, last in leases for number in range(last, 0, -1))
+
+
+def give_back(records: Location, lease: Lease) -> None:
+    """Delete only this lease. Its predecessors stay, since they count the deaths of workers."""
+    (records / FOLDER).remove([f"{lease.key}.{lease.number}"])
 
 
 def _lock_file(owner: str) -> Path:

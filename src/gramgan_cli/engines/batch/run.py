@@ -209,8 +209,8 @@ class Run:
             else:
                 self.missing.append(replace(job, outdated=outdated))
         dangerous = leased_keys(self.records)
-        # Photos that a worker may have died of come last, so that everything else is done if it happens again.
-        self.missing.sort(key=lambda job: key_of(job.key) in dangerous if dangerous else False)
+        # Photos that workers may have died of come last, so that everything else is done if it happens again.
+        self.missing.sort(key=lambda job: dangerous[key_of(job.key)] if dangerous else 0)
 
     def _conflict(self, job: Job, error: str) -> None:
         self._conflicts.append(Result(job.source, error=error, run=self.name))

@@ -22,7 +22,7 @@ from gramgan_cli.core.images.output_format import choose_format
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.result_mark import mark_in
 from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
-from gramgan_cli.engines.batch.leases import Holder, Lease, key_of, release
+from gramgan_cli.engines.batch.leases import Holder, Lease, give_back, key_of, release
 from gramgan_cli.engines.batch.records import MadeWith, Merged, Recorded
 from gramgan_cli.engines.upscale.opening import modified
 from gramgan_cli.engines.upscale.options import UpscaleOptions
@@ -35,8 +35,8 @@ AHEAD = 3
 """Photos fetched ahead of the network, and results that may wait to be stored."""
 
 MOST_DEATHS = 3
-"""Deaths of workers after which a photo counts as their cause and fails. Only at the first death could other photos
-have been in work."""
+"""Deaths of workers after which a photo counts as their cause and fails. After the first, it is in work alone, and no
+other photo has a lease then, so that none is blamed for the death."""
 
 T = TypeVar("T")
 
@@ -80,6 +80,8 @@ class _Task:
     alone: bool = False
     """Whether no other photo is in work, so that a death is caused by this one."""
     lease: Lease | None = None
+    deaths: int = 0
+    """Deaths of workers that had the photo."""
     local: Job | None = None
     """Job for the pipeline, with local files only."""
     scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -122,7 +124,7 @@ class Worker:
                 again.append(task)
             else:
                 yield self._settled(task)
-        for task in again:
+        for task in sorted(again, key=lambda task: task.deaths):
             tries = task.tries if task.state == "later" else task.tries + 1
             yield from self._alone(self._task(task.job, tries, True, task.lease))
 
@@ -213,7 +215,7 @@ class Worker:
             if task.lease is None:
                 task.state = "busy"
                 return
-            self._open[task.job] = task.lease
+            self._open[task.job], task.deaths = task.lease, task.lease.deaths
         content = locate(task.job.source).read()
         task.result.input_modified = None if is_url(task.job.source) else modified(task.job.source)
         task.result.input_bytes, task.result.input_sha256 = len(content), hashlib.sha256(content).hexdigest()
@@ -228,7 +230,8 @@ class Worker:
                 "It may need more memory than the workers have.",
             )
         if task.lease.deaths and not task.alone:
-            task.state = "later"
+            give_back(self._records, self._open.pop(task.job))
+            task.lease, task.state = None, "later"
             return
         self._fetch(task, content)
 
