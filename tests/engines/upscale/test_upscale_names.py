@@ -11,6 +11,7 @@ from PIL import Image
 from upscale_helpers import JPEG, PNG, files, put, upscale
 
 from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.resize.sizes import SizeChoice
 
 
 def test_results_lie_beside_their_sources(tmp_path):
@@ -182,6 +183,31 @@ def test_a_result_never_replaces_an_input(tmp_path):
             upscale([tmp_path / f"a{end}" for end in inputs], template=template, overwrite=True)
     assert (tmp_path / "a_x4.png").read_bytes() == PNG
     assert (tmp_path / "a.png").read_bytes() == PNG
+
+
+@pytest.mark.parametrize(
+    ("photo", "options"),
+    [
+        ("a_x4.png", {}),
+        ("a_x2.png", {"size": SizeChoice(factor=2.0)}),
+        ("a_24x24.png", {"size": SizeChoice(width=24, height=24)}),
+        ("a_big.png", {"template": "{stem}_big"}),
+        ("a_x4.jpg", {"format": "jpg"}),
+        ("a_x4.jpg", {"source": JPEG}),  # named .png
+    ],
+)
+def test_a_photo_with_a_results_name_is_not_replaced(photo, options, tmp_path):
+    """Only a mark or a record proves a result; a name does not."""
+    put(tmp_path / "a.png", options.pop("source", PNG))
+    kept = put(tmp_path / photo, JPEG if photo.endswith("jpg") else PNG).read_bytes()
+    for output in (None, tmp_path):
+        with pytest.raises(GramganError, match=rf"a\.png would replace .*{photo}, which may be a photo"):
+            upscale([tmp_path], output, overwrite=True, **options)
+    assert (tmp_path / photo).read_bytes() == kept
+    (tmp_path / photo).unlink()
+    for _ in range(2):  # the second run replaces what the first wrote
+        assert [result.error for result in upscale([tmp_path], overwrite=True, **options)] == [None]
+    assert files(tmp_path) == sorted(["a.png", photo])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

@@ -1,14 +1,16 @@
-"""File names of results, from a template."""
+"""File names of results, from ``--output`` and a template."""
 
 from __future__ import annotations
 
 import os
 import string
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.capabilities import format_of_suffix
+from gramgan_cli.core.images.capabilities import FORMATS, READ_SUFFIXES, Format, format_of_suffix
+from gramgan_cli.core.images.output_format import FormatChoice
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.io.locations import is_url, locate
 from gramgan_cli.engines.upscale.inputs import STANDARD
@@ -49,6 +51,48 @@ def check_template(template: str) -> None:
             f"`template` '{template}' has a suffix, but the format sets the suffix.",
             f"Leave out {'.{ext}' if template.endswith('{ext}') else Path(sample).suffix} and use `format`.",
         )
+
+
+@dataclass(frozen=True)
+class OutputTarget:
+    """Parsed ``--output``."""
+
+    folder: str | None
+    """Folder of the results; None means next to each picture."""
+    name: str | None = None
+    """File name of a single result, if the user gave one."""
+
+
+def output_target(output: str | None, single: bool, choice: FormatChoice) -> OutputTarget:
+    """Parse ``--output`` as the file of a single result or as a folder (e.g. if it ends in a slash)."""
+    if output is None:
+        return OutputTarget(None)
+    if output == STANDARD:
+        if not single:
+            raise UsageError("Standard output takes only one photo.", "Choose a folder with `output`.")
+        return OutputTarget(STANDARD)
+    where = locate(output)
+    if output.endswith(("/", os.sep)) or where.is_folder() or not where.suffix:
+        return OutputTarget(where.text if is_url(output) else str(Path(output)))
+    form = format_of_suffix(where.suffix)
+    if not single:
+        if where.suffix.lower() in READ_SUFFIXES or (not is_url(output) and Path(output).is_file()):
+            raise UsageError(f"`output` {output} is a file, but there are several photos.", "Choose a folder.")
+        return OutputTarget(where.text if is_url(output) else str(Path(output)))
+    check_ending(output, form, choice)
+    return OutputTarget(where.parent.text if is_url(output) else str(Path(output).parent), where.name)
+
+
+def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None:
+    """Raise UsageError if the format of the file ``output`` can't be written or contradicts ``choice``."""
+    if form is None:
+        raise UsageError(
+            f"gramgan does not write '{PurePosixPath(output).suffix}' files.",
+            f"It writes: {', '.join(suffix for row in FORMATS.values() for suffix in row.suffixes)}. "
+            "If it is a folder, end it with /.",
+        )
+    if choice not in ("default", "same", form.name):
+        raise UsageError(f"`output` {output} is a {form.label} file, but `format` is {choice}.", "Leave out `format`.")
 
 
 def stem_of(source: str, options: UpscaleOptions, model: Named) -> str:

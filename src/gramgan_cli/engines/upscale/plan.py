@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from gramgan_cli.core.errors import GramganError, UsageError
-from gramgan_cli.core.images.capabilities import FORMATS, READ_SUFFIXES, Format, format_of_suffix
+from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.images.capabilities import FORMATS, Format, format_of_suffix
 from gramgan_cli.core.images.output_format import FormatChoice, choose_format
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.result_mark import read_mark
 from gramgan_cli.core.io.locations import is_url, locate
 from gramgan_cli.engines.upscale.inputs import STANDARD, Found, Search, find
 from gramgan_cli.engines.upscale.limits import check_writable
-from gramgan_cli.engines.upscale.naming import check_template, stem_of
+from gramgan_cli.engines.upscale.naming import OutputTarget, check_template, output_target, stem_of
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.result import Result
 
@@ -157,60 +157,18 @@ def complete(
     """
     check_template(options.template)
     single = len(found) == 1 and not found[0].in_folder
-    target = _target(output, single, options.format)
+    target = output_target(output, single, options.format)
     jobs = [_job(one, target, options, model) for one in found]
-    kept, plan.results = _without_results(jobs, recorded)
+    kept, plan.results, unproven = _without_results(jobs, recorded)
     if jobs and not kept:
         raise GramganError(
             f"Nothing to upscale: all {len(jobs)} photos are results of earlier runs.",
             "To enlarge them again, pass them one by one or as a glob.",
         )
-    plan.jobs = _without_collisions(kept, options)
+    plan.jobs = _without_collisions(kept, options, unproven if options.overwrite else [])
 
 
-@dataclass(frozen=True)
-class _Target:
-    """Parsed ``--output``."""
-
-    folder: str | None
-    """Folder of the results; None means next to each picture."""
-    name: str | None = None
-    """File name of a single result, if the user gave one."""
-
-
-def _target(output: str | None, single: bool, choice: FormatChoice) -> _Target:
-    """Parse ``--output`` as the file of a single result or as a folder (e.g. if it ends in a slash)."""
-    if output is None:
-        return _Target(None)
-    if output == STANDARD:
-        if not single:
-            raise UsageError("Standard output takes only one photo.", "Choose a folder with `output`.")
-        return _Target(STANDARD)
-    where = locate(output)
-    if output.endswith(("/", os.sep)) or where.is_folder() or not where.suffix:
-        return _Target(where.text if is_url(output) else str(Path(output)))
-    form = format_of_suffix(where.suffix)
-    if not single:
-        if where.suffix.lower() in READ_SUFFIXES or (not is_url(output) and Path(output).is_file()):
-            raise UsageError(f"`output` {output} is a file, but there are several photos.", "Choose a folder.")
-        return _Target(where.text if is_url(output) else str(Path(output)))
-    check_ending(output, form, choice)
-    return _Target(where.parent.text if is_url(output) else str(Path(output).parent), where.name)
-
-
-def check_ending(output: str, form: Format | None, choice: FormatChoice) -> None:
-    """Raise UsageError if the format of the file ``output`` can't be written or contradicts ``choice``."""
-    if form is None:
-        raise UsageError(
-            f"gramgan does not write '{PurePosixPath(output).suffix}' files.",
-            f"It writes: {', '.join(suffix for row in FORMATS.values() for suffix in row.suffixes)}. "
-            "If it is a folder, end it with /.",
-        )
-    if choice not in ("default", "same", form.name):
-        raise UsageError(f"`output` {output} is a {form.label} file, but `format` is {choice}.", "Leave out `format`.")
-
-
-def _job(found: Found, target: _Target, options: UpscaleOptions, model: Named) -> Job:
+def _job(found: Found, target: OutputTarget, options: UpscaleOptions, model: Named) -> Job:
     """Job of one picture."""
     suffix = _expected_suffix(found.source, options.format)
     if target.folder == STANDARD or (found.source == STANDARD and target.folder is None):
@@ -258,10 +216,11 @@ _USUAL_NAME = re.compile(r"(.+)_(x\d+(\.\d+)?|\d+x\d+)")
 """Result names of the default template."""
 
 
-def _without_results(jobs: list[Job], recorded: Callable[[str], bool]) -> tuple[list[Job], list[str]]:
+def _without_results(jobs: list[Job], recorded: Callable[[str], bool]) -> tuple[list[Job], list[str], list[Job]]:
     """Split jobs into those to run and the sources that are results of earlier runs.
 
     Only pictures found in folders are left out; they are recognised by their names, records and marks in the files.
+    The third list has the jobs of those that only their names make results.
     """
     stems = {_key(job.folder, job.stem) for job in jobs}
     sources = {_without_ending(job.source) for job in jobs}
@@ -273,25 +232,22 @@ def _without_results(jobs: list[Job], recorded: Callable[[str], bool]) -> tuple[
         and (result := _key(str(Path(job.source).parent), job.stem)) != _without_ending(job.source)
     }
 
-    def is_result(job: Job) -> bool:
-        if not job.found:
-            return False
+    def is_named_like_one(job: Job) -> bool:
         own = _without_ending(job.source)
         by_name = own in (stems | beside) and own != _key(job.folder, job.stem)
         usual = _USUAL_NAME.fullmatch(PurePosixPath(job.source).stem)
         if usual is not None:
             head, tail = os.path.split(own)
             by_name = by_name or f"{head}{own[len(head) : -len(tail)]}{tail[: len(usual[1])]}" in sources
-        return by_name or recorded(job.source)
+        return by_name
 
-    named = [is_result(job) for job in jobs]
-    left = [job for job, known in zip(jobs, named, strict=True) if not known and job.found]
-    marked = {job.source for job, mark in zip(left, _marks(left), strict=True) if mark}
-    kept = [
-        job for job, known in zip(jobs, named, strict=True) if not known and not (job.found and job.source in marked)
-    ]
-    sources_kept = {job.source for job in kept}
-    return kept, [job.source for job in jobs if job.source not in sources_kept]
+    unknown = [job for job in jobs if job.found and not recorded(job.source)]
+    unmarked = {job.source for job, mark in zip(unknown, _marks(unknown), strict=True) if not mark}
+    unproven = [job for job in jobs if job.source in unmarked and is_named_like_one(job)]
+    photos = unmarked - {job.source for job in unproven}
+    kept = [job for job in jobs if not job.found or job.source in photos]
+    left_out = [job.source for job in jobs if job.found and job.source not in photos]
+    return kept, left_out, unproven
 
 
 def _marks(jobs: Sequence[Job]) -> Iterable[bool]:
@@ -328,14 +284,15 @@ def _without_ending(path: str) -> str:
     return _key(where.parent.text, where.name.removesuffix(where.suffix))
 
 
-def _without_collisions(jobs: list[Job], options: UpscaleOptions) -> list[Job]:
-    """Raise GramganError if two results share a path or a result has an input's path.
+def _without_collisions(jobs: list[Job], options: UpscaleOptions, unproven: list[Job]) -> list[Job]:
+    """Raise GramganError if two results share a path, or a result has the path of an input or of an unproven result.
 
     A result's ending can depend on the picture's content, so pictures whose results could collide are opened. Returns
     the jobs with the endings found.
     """
     inputs = {same_location(job.source): job.source for job in jobs if job.source != STANDARD}
-    input_stems = {_without_ending(job.source) for job in jobs}
+    named_like_results = {same_location(job.source) for job in unproven}
+    input_stems = {_without_ending(job.source) for job in (*jobs, *unproven)}
     stems: dict[str, int] = defaultdict(int)
     for job in jobs:
         stems[_key(job.folder, job.stem)] += job.folder != STANDARD
@@ -352,6 +309,12 @@ def _without_collisions(jobs: list[Job], options: UpscaleOptions) -> list[Job]:
             raise GramganError(
                 f"The result of {job.source} would replace the input {inputs[path]}.",
                 "Choose another `output` or `template`.",
+            )
+        if path in named_like_results:
+            raise GramganError(
+                f"The result of {job.source} would replace {job.expected}, which may be a photo: it bears no mark of "
+                "gramgan's.",
+                "Choose another `output` or `template`, or delete it.",
             )
         if path in taken:
             raise GramganError(
