@@ -28,8 +28,8 @@ from gramgan_cli.core.texture.patchdb.cutting import upright_size
 from gramgan_cli.core.texture.patchdb.sampling import draw_positions
 from gramgan_cli.engines.data.bank import build_bank
 
-PLACES = 200_000
-Place = tuple[Path, int, int, np.ndarray]
+POSITIONS = 200_000
+Position = tuple[Path, int, int, np.ndarray]
 OPENED, DECODED = 60, 6000
 """Number of positions that each loop is timed on."""
 
@@ -61,16 +61,16 @@ def build_once(hr_dir: Path, workers: int) -> None:
         build_bank(hr_dir, Path(folder) / "bank.safetensors", workers=workers)
 
 
-def open_each(places: list[Place]) -> None:
+def open_each(positions: list[Position]) -> None:
     """The loop that opens the photo for each position."""
-    for path, y, x, numbers in places:
+    for path, y, x, numbers in positions:
         with Image.open(path) as photo:
             plain_patch(photo.convert("RGB"), y, x, numbers)
 
 
-def crop_each(places: list[Place], photos: dict[Path, Image.Image]) -> None:
+def crop_each(positions: list[Position], photos: dict[Path, Image.Image]) -> None:
     """The loop with decoded photos."""
-    for path, y, x, numbers in places:
+    for path, y, x, numbers in positions:
         plain_patch(photos[path], y, x, numbers)
 
 
@@ -92,18 +92,18 @@ def run(folder: Path) -> None:
         write_photos(hr_dir, 16, (1224, 816))
 
     paths = list_pictures(hr_dir)
-    draw = draw_positions([upright_size(path) for path in paths], PLACES, 4, 0)
-    places = [
+    draw = draw_positions([upright_size(path) for path in paths], POSITIONS, 4, 0)
+    positions = [
         (path, int(y), int(x), numbers)
         for path, corners, normals in zip(paths, draw.corners, draw.normals, strict=True)
         for (y, x), numbers in zip(corners, normals, strict=True)
     ]
-    opened = [places[i] for i in np.linspace(0, len(places) - 1, OPENED).astype(int)]
-    decoded = places[:DECODED]
-    in_memory = {path: Image.open(path).convert("RGB") for path in {place[0] for place in decoded}}
+    opened = [positions[i] for i in np.linspace(0, len(positions) - 1, OPENED).astype(int)]
+    decoded = positions[:DECODED]
+    in_memory = {path: Image.open(path).convert("RGB") for path in {position[0] for position in decoded}}
 
     sides: dict[str, tuple[Callable[[], object], int]] = {
-        "build-db": (lambda: build_once(hr_dir, options.workers), 3 * len(places)),
+        "build-db": (lambda: build_once(hr_dir, options.workers), 3 * len(positions)),
         "loop that opens photos": (lambda: open_each(opened), 3 * len(opened)),
         "loop on decoded photos": (lambda: crop_each(decoded, in_memory), 3 * len(decoded)),
     }

@@ -88,8 +88,8 @@ def median(rounds: list[Seconds]) -> Seconds:
 
 def match(bank: Bank, sr: torch.Tensor, hr: torch.Tensor, centered: bool, rounds: int) -> dict[str, Any]:
     """Median seconds of both searches on one form of the Gram matrix, and the difference of their results."""
-    places = choose_positions(parse_selection("dense"), CROPS, SIDE, SIDE, SIZE)
-    patches = [cut_patches(images, places, SIZE) for images in (hr, sr)]
+    positions = choose_positions(parse_selection("dense"), CROPS, SIDE, SIDE, SIZE)
+    patches = [cut_patches(images, positions, SIZE) for images in (hr, sr)]
     queries = combined_query(*(packed_gram(p, centered) for p in patches)).flatten(0, 1)
     entries = bank.grams(centered).to(queries.device)
     index = build_index(entries, queries.device)

@@ -77,8 +77,8 @@ def draw_sheet(pairs: list[tuple[int, tuple[Image.Image, Image.Image]]]) -> Imag
     width, height = 2 * cell + 4, cell + 26
     canvas = Image.new("RGB", (PAIRS_A_ROW * (width + GAP), ROWS * (height + GAP)), "white")
     pen = ImageDraw.Draw(canvas)
-    for place, (number, sides) in enumerate(pairs):
-        left, top = place % PAIRS_A_ROW * (width + GAP), place // PAIRS_A_ROW * (height + GAP)
+    for position, (number, sides) in enumerate(pairs):
+        left, top = position % PAIRS_A_ROW * (width + GAP), position // PAIRS_A_ROW * (height + GAP)
         pen.text((left, top), f"{number}:  L | R", "black", ImageFont.load_default(20))
         for side, crop in enumerate(sides):
             enlarged = crop.resize((cell, cell), Image.Resampling.BICUBIC)

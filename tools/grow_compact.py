@@ -36,12 +36,12 @@ def grown(weights: Mapping[str, Tensor], nf: int, after: Collection[int]) -> dic
         before = sum(one < int(layer) // 2 for one in after)
         result[f"body.{int(layer) + 2 * before}.{kind}"] = tensor
     for count, one in enumerate(sorted(after), start=1):
-        place = 2 * (one + count)
-        first, second = shared(result[f"body.{place - 1}.weight"])
-        result[f"body.{place - 1}.weight"] = first
-        result[f"body.{place}.weight"] = kernel.clone()
-        result[f"body.{place}.bias"] = torch.zeros(nf)
-        result[f"body.{place + 1}.weight"] = second
+        position = 2 * (one + count)
+        first, second = shared(result[f"body.{position - 1}.weight"])
+        result[f"body.{position - 1}.weight"] = first
+        result[f"body.{position}.weight"] = kernel.clone()
+        result[f"body.{position}.bias"] = torch.zeros(nf)
+        result[f"body.{position + 1}.weight"] = second
     return result
 
 

@@ -125,9 +125,9 @@ def row(name: str, kind: Any, info: OptionInfo | ArgumentInfo, default: Any) -> 
         names += f" `{value}`" if value else ""
     notes = [f"default: `{shown}`"] if (shown := default_of(info, default)) else []
     notes += [f"environment: `{info.envvar}`"] if info.envvar else []
-    said = f" ({'; '.join(notes)})" if notes else ""
+    extra = f" ({'; '.join(notes)})" if notes else ""
     names = names.replace("|", "\\|")
-    return f"| {names} | {plain(info.help or '')}{said} |"
+    return f"| {names} | {plain(info.help or '')}{extra} |"
 
 
 def rows(function: Callable[..., Any]) -> Iterator[str]:

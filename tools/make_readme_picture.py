@@ -76,9 +76,9 @@ def sheet(panels: dict[str, NDArray[np.uint8]]) -> Image.Image:
     cell, edge = SIDE * SCALE, AROUND * SCALE
     canvas = Image.new("RGB", (len(panels) * (cell + GAP) - GAP, TITLE + cell), "white")
     for column, (title, picture) in enumerate(panels.items()):
-        place = column * (cell + GAP), TITLE
-        ImageDraw.Draw(canvas).text((place[0] + 2, 5), title, "black", ImageFont.load_default(18))
-        canvas.paste(Image.fromarray(picture[edge : edge + cell, edge : edge + cell]), place)
+        position = column * (cell + GAP), TITLE
+        ImageDraw.Draw(canvas).text((position[0] + 2, 5), title, "black", ImageFont.load_default(18))
+        canvas.paste(Image.fromarray(picture[edge : edge + cell, edge : edge + cell]), position)
     return canvas
 
 

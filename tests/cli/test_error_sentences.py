@@ -25,7 +25,7 @@ def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (GramganError("It failed.", "Do this."), 1, "Error: It failed. Do this."),
         (TargetExists("a.png already exists."), 1, "Error: a.png already exists. Replace it with --overwrite."),
@@ -42,12 +42,12 @@ def failing(error: Exception, monkeypatch: pytest.MonkeyPatch) -> int:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_every_error_is_one_sentence(
-    error: Exception, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("GRAMGAN_DEBUG", raising=False)
     assert failing(error, monkeypatch) == code
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert message in captured.err
     assert captured.out == ""
     assert "Traceback" not in captured.err
     assert len(captured.err.splitlines()) == 1
@@ -78,7 +78,7 @@ def test_circular_links_give_a_message(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["upscale", "a.png", "--nosuch"], "--nosuch"),
         (["upscale", "a.png", "--outscale", "abc"], "number"),
@@ -94,13 +94,13 @@ def test_circular_links_give_a_message(tmp_path: Path, monkeypatch: pytest.Monke
         (["bench", "--nosuch"], "--nosuch"),
     ],
 )
-def test_errors_found_before_the_work_are_a_document_too(arguments, said, monkeypatch, capsys) -> None:
+def test_errors_found_before_the_work_are_a_document_too(arguments, message, monkeypatch, capsys) -> None:
     """Also, no library's wording reaches a user."""
     monkeypatch.setattr(sys, "argv", ["gramgan", *arguments, "--json"])
     with pytest.raises(SystemExit) as caught:
         app.main()
     printed = capsys.readouterr()
     assert caught.value.code in (1, 2)
-    assert said in json.loads(printed.out)["error"]
+    assert message in json.loads(printed.out)["error"]
     assert "Input should" not in printed.out + printed.err
     assert "Value error" not in printed.out + printed.err

@@ -61,7 +61,7 @@ def options(command: Any) -> list[Any]:
     return [one for one in command.params if one.param_type_name == "option" and not one.hidden]
 
 
-def told(command: Any) -> str:
+def output(command: Any) -> str:
     """All text of a help page, without the names of options and commands."""
     texts = [command.help or "", *(getattr(one, "help", None) or "" for one in command.params)]
     return re.sub(r"\[/?bold\]|--[a-z-]+", "", " ".join(texts))
@@ -114,7 +114,7 @@ def test_many_options_stand_in_panels_the_common_ones_first_and_clusters_last(wo
 
 @pytest.mark.parametrize("words", EVERY)
 def test_words_of_the_field_are_explained_where_they_appear(words: str) -> None:
-    text = told(EVERY[words])
+    text = output(EVERY[words])
     for word, explained in EXPLAINED.items():
         if re.search(rf"\b{word}\b(?!_)", text):
             assert re.search(explained, text), (word, text)

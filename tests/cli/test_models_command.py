@@ -107,9 +107,9 @@ def test_a_damaged_model_is_named_and_the_others_are_listed(model_file: Path) ->
     assert listed.exit_code == 0
     assert {"clean", "other", "bicubic"} <= set(listed.stdout.split())
     assert "gramgan models rm mine" in " ".join(listed.stderr.split())
-    told = CliRunner().invoke(app, ["doctor"])
-    assert told.exit_code == 0
-    assert "an undamaged file of 'mine'" in " ".join(told.stdout.split())
+    output = CliRunner().invoke(app, ["doctor"])
+    assert output.exit_code == 0
+    assert "an undamaged file of 'mine'" in " ".join(output.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -217,12 +217,12 @@ def test_pull_by_catalogue_name_checks_the_catalogues_checksum(
 
 def test_a_model_that_comes_with_the_checkout_keeps_its_terms() -> None:
     assert run("pull", "rrdbnet-small").exit_code == 0
-    for words, said in (
+    for words, message in (
         (["--name", "foo"], "so its name and licence can't be changed"),
         (["--licence", "CC0-1.0"], "so its name and licence can't be changed"),
         (["--sha256", "0" * 64], "does not match the SHA-256"),
     ):
-        assert said in str(run("pull", "rrdbnet-small", *words).exception)
+        assert message in str(run("pull", "rrdbnet-small", *words).exception)
     assert "not a URL" in str(run("pull", "http://[abc/x.pth").exception)
 
 

@@ -15,10 +15,10 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07 \x9b31m \u202egnp.exe \ud800 ok"
 def test_control_characters_are_written_out(write, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     write(HOSTILE)
     captured = capsys.readouterr()
-    said = captured.out + captured.err
-    assert not set(said) & set("\x1b\x07\x9b\u202e\ud800")
-    assert "\\x1b[2J" in said
-    assert "ok" in said
+    message = captured.out + captured.err
+    assert not set(message) & set("\x1b\x07\x9b\u202e\ud800")
+    assert "\\x1b[2J" in message
+    assert "ok" in message
 
 
 def test_control_characters_are_escaped_in_tables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,8 +87,8 @@ def test_exiftool_sees_profile_orientation_and_dates(form, results):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_exiftool_finds_no_fault_in_the_structure(form, results):
-    said = run(need("exiftool"), "-validate", "-warning", "-a", results[form])
-    assert "Error" not in said, said
+    message = run(need("exiftool"), "-validate", "-warning", "-a", results[form])
+    assert "Error" not in message, message
 
 
 @pytest.mark.parametrize("form", ["png", "jpg", "webp", "tiff"])

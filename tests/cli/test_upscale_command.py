@@ -138,7 +138,7 @@ def test_without_a_model_the_catalogue_s_is_used(gramgan, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--overwrite", "--skip-existing"], "can't be combined"),
         (["--outscale", "2", "--width", "50"], "Use one of them"),
@@ -158,20 +158,20 @@ def test_without_a_model_the_catalogue_s_is_used(gramgan, tmp_path):
         (["--model", "nearest", "--precision", "bf16"], "--precision has no effect"),
     ],
 )
-def test_usage_errors_exit_with_2_and_one_sentence(gramgan, arguments, said, weights, tmp_path):
+def test_usage_errors_exit_with_2_and_one_sentence(gramgan, arguments, message, weights, tmp_path):
     (tmp_path / "a.png").write_bytes(PNG)
     done = gramgan(tmp_path / "a.png", "--model", weights, *arguments)
     assert done.returncode == 2
-    assert said in done.stderr.decode()
+    assert message in done.stderr.decode()
     assert b"Traceback" not in done.stderr
     if "--json" in arguments:
-        assert said in json.loads(done.stdout)["error"]
+        assert message in json.loads(done.stdout)["error"]
     else:
         assert done.stdout == b""
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("absent.png", None, "There is no file or folder"),
         ("text.png", b"hello " * 100, "text.png is not an image that gramgan can read"),
@@ -179,12 +179,12 @@ def test_usage_errors_exit_with_2_and_one_sentence(gramgan, arguments, said, wei
         ("zero.png", b"", "zero.png is empty"),
     ],
 )
-def test_bad_input_exits_with_1_and_one_sentence(gramgan, name, content, said, tmp_path):
+def test_bad_input_exits_with_1_and_one_sentence(gramgan, name, content, message, tmp_path):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     done = gramgan(tmp_path / name, "--model", "nearest")
     assert done.returncode == 1
-    assert said in done.stderr.decode()
+    assert message in done.stderr.decode()
     assert b"Traceback" not in done.stderr
     assert len(done.stderr.decode().strip().splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [name])

@@ -29,7 +29,7 @@ def test_an_error_can_be_pickled(error: GramganError) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (GramganError("It failed.", "Do this."), "It failed. Do this."),
         (errors.TargetExists("a.png already exists."), "a.png already exists. Replace it with --overwrite."),
@@ -41,8 +41,8 @@ def test_an_error_can_be_pickled(error: GramganError) -> None:
         ),
     ],
 )
-def test_the_command_line_adds_the_hint_of_the_most_special_class(error: GramganError, said: str) -> None:
-    assert explain(error) == said
+def test_the_command_line_adds_the_hint_of_the_most_special_class(error: GramganError, message: str) -> None:
+    assert explain(error) == message
 
 
 def test_core_names_no_option_of_the_command_line() -> None:

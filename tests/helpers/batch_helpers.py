@@ -52,18 +52,18 @@ class Done:
 
 def gramgan(*arguments: object) -> Done:
     """Run the command in this process."""
-    told, said, before = io.StringIO(), io.StringIO(), sys.argv
+    stdout, stderr, before = io.StringIO(), io.StringIO(), sys.argv
     code: object = 0
     sys.argv = ["gramgan", *map(str, arguments)]
     try:
-        with redirect_stdout(told), redirect_stderr(said):
+        with redirect_stdout(stdout), redirect_stderr(stderr):
             main()
     except SystemExit as leaving:
         code = leaving.code or 0
     finally:
         sys.argv = before
     assert isinstance(code, int)
-    return Done(code, told.getvalue(), said.getvalue())
+    return Done(code, stdout.getvalue(), stderr.getvalue())
 
 
 def report(*manifests: object) -> dict[str, Any]:

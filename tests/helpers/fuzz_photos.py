@@ -55,18 +55,18 @@ NUMBERS = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1", b
 STRUCTURAL = {f"part: {operation}": operation for operation in OPERATIONS}
 """Mutations of whole parts, by their names among the others."""
 
-place = st.floats(0, 1, exclude_max=True)
+position = st.floats(0, 1, exclude_max=True)
 mutation = st.one_of(
-    st.tuples(st.just("flip"), place, st.integers(0, 7)),
-    st.tuples(st.just("early flip"), place, st.integers(0, 7)),
-    st.tuples(st.just("byte"), place, st.integers(0, 255)),
-    st.tuples(st.just("number"), place, st.sampled_from(NUMBERS)),
-    st.tuples(st.just("early number"), place, st.sampled_from(NUMBERS)),
-    st.tuples(st.just("cut"), place, st.just(0)),
-    st.tuples(st.just("remove"), place, st.integers(1, 40)),
-    st.tuples(st.just("repeat"), place, st.integers(1, 40)),
-    st.tuples(st.just("insert"), place, st.binary(min_size=1, max_size=16)),
-    *(st.tuples(st.just(operation), place, st.integers(0, 40)) for operation in STRUCTURAL),
+    st.tuples(st.just("flip"), position, st.integers(0, 7)),
+    st.tuples(st.just("early flip"), position, st.integers(0, 7)),
+    st.tuples(st.just("byte"), position, st.integers(0, 255)),
+    st.tuples(st.just("number"), position, st.sampled_from(NUMBERS)),
+    st.tuples(st.just("early number"), position, st.sampled_from(NUMBERS)),
+    st.tuples(st.just("cut"), position, st.just(0)),
+    st.tuples(st.just("remove"), position, st.integers(1, 40)),
+    st.tuples(st.just("repeat"), position, st.integers(1, 40)),
+    st.tuples(st.just("insert"), position, st.binary(min_size=1, max_size=16)),
+    *(st.tuples(st.just(operation), position, st.integers(0, 40)) for operation in STRUCTURAL),
 )
 """Strategy for (kind of mutation, position as a fraction of the length, value)."""
 
@@ -123,7 +123,7 @@ def main(count: int, seed: int) -> None:
     """Run ``count`` mutated pictures; a warning of numpy's ends the process, too."""
     warnings.simplefilter("error", RuntimeWarning)
     files = seeds()
-    outcomes: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     slowest = 0.0
 
     @hypothesis.seed(seed)
@@ -146,16 +146,16 @@ def main(count: int, seed: int) -> None:
         started = time.perf_counter()
         try:
             read_and_write(broken, allow, form)
-            outcomes["results"] += 1
+            counts["results"] += 1
         except GramganError as error:
             assert "\n" not in str(error)  # noqa: PT017  (not a test of pytest's)
-            outcomes["errors"] += 1
+            counts["errors"] += 1
         finally:
             faulthandler.cancel_dump_traceback_later()
         slowest = max(slowest, time.perf_counter() - started)
 
     survives()
-    print(json.dumps({**outcomes, "slowest_s": round(slowest, 2), "peak_mb": peak_megabytes()}))
+    print(json.dumps({**counts, "slowest_s": round(slowest, 2), "peak_mb": peak_megabytes()}))
 
 
 def peak_megabytes() -> int | None:

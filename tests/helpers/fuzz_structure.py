@@ -19,7 +19,7 @@ OPERATIONS = ("drop", "repeat", "swap", "front", "back", "empty", "shorten", "le
 NUMBERS = (0, 1, 2**16 - 1, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 
 
-def restructured(data: bytes, operation: str, place: float, number: int) -> bytes:
+def restructured(data: bytes, operation: str, position: float, number: int) -> bytes:
     """The file with one of its parts changed; the file itself where it has none.
 
     Args:
@@ -29,14 +29,14 @@ def restructured(data: bytes, operation: str, place: float, number: int) -> byte
         number: index of the number that is written, or how far a part moves.
     """
     try:
-        return _restructured(data, operation, place, number)
+        return _restructured(data, operation, position, number)
     except (struct.error, IndexError, OverflowError):  # other mutations have left too little of its structure
         return data
 
 
-def _restructured(data: bytes, operation: str, place: float, number: int) -> bytes:
+def _restructured(data: bytes, operation: str, position: float, number: int) -> bytes:
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return _tiff(data, operation, place, number)
+        return _tiff(data, operation, position, number)
     for begin, split, join in (
         (b"\x89PNG", _png_parts, _png_file),
         (b"\xff\xd8", _jpeg_parts, _jpeg_file),
@@ -44,21 +44,21 @@ def _restructured(data: bytes, operation: str, place: float, number: int) -> byt
         (b"GIF8", _gif_parts, _gif_file),
     ):
         if data.startswith(begin):
-            return _changed(split(data), operation, place, number, join)
+            return _changed(split(data), operation, position, number, join)
     if data[4:8] in (b"ftyp", b"JXL "):
-        return _boxes(data, operation, place, number)
-    return _header_number(data, place, number)
+        return _boxes(data, operation, position, number)
+    return _header_number(data, position, number)
 
 
 def _changed(
-    parts: Parts, operation: str, place: float, number: int, join: Callable[[Parts, dict[int, int]], bytes]
+    parts: Parts, operation: str, position: float, number: int, join: Callable[[Parts, dict[int, int]], bytes]
 ) -> bytes:
     """The file of these parts, one of them changed; ``join`` takes lengths that are to lie, by part."""
     if not parts:
         return join(parts, {})
-    at, lies = int(place * len(parts)), dict[int, int]()
+    at, lies = int(position * len(parts)), dict[int, int]()
     kind, content = parts[at]
-    inside = int(place * 7919 % 1 * len(content))
+    inside = int(position * 7919 % 1 * len(content))
     if operation == "drop":
         del parts[at]
     elif operation == "repeat":
@@ -171,7 +171,7 @@ CONTAINERS = {b"meta": 4, b"iprp": 0, b"ipco": 0, b"moov": 0, b"trak": 0, b"mdia
 """Boxes that hold boxes, and the bytes before the first of them."""
 
 
-def _boxes(data: bytes, operation: str, place: float, number: int) -> bytes:
+def _boxes(data: bytes, operation: str, position: float, number: int) -> bytes:
     """A box at any depth; those around it get the size that fits."""
     parts = Parts()
     at = 0
@@ -182,13 +182,13 @@ def _boxes(data: bytes, operation: str, place: float, number: int) -> bytes:
         parts.append((data[at + 4 : at + 8], data[at + 8 : at + size]))
         at += size
     inner = [index for index, (kind, _) in enumerate(parts) if kind in CONTAINERS]
-    if inner and place * 1009 % 1 < 0.7:
+    if inner and position * 1009 % 1 < 0.7:
         index = inner[number % len(inner)]
         kind, content = parts[index]
         head = CONTAINERS[kind]
-        parts[index] = kind, content[:head] + _boxes(content[head:], operation, place * 31 % 1, number)
+        parts[index] = kind, content[:head] + _boxes(content[head:], operation, position * 31 % 1, number)
         return _box_file(parts, {})
-    return _changed(parts, operation, place, number, _box_file)
+    return _changed(parts, operation, position, number, _box_file)
 
 
 def _box_file(parts: Parts, lies: dict[int, int]) -> bytes:
@@ -197,7 +197,7 @@ def _box_file(parts: Parts, lies: dict[int, int]) -> bytes:
     )
 
 
-def _tiff(data: bytes, operation: str, place: float, number: int) -> bytes:
+def _tiff(data: bytes, operation: str, position: float, number: int) -> bytes:
     """One field of one entry of a directory, or where the next directory lies: it may be the same again."""
     order, big = "<" if data[:2] == b"II" else ">", data[2:3] == b"+" or data[3:4] == b"+"
     word, entry, count_code = ("Q", 20, "Q") if big else ("I", 12, "H")
@@ -213,10 +213,10 @@ def _tiff(data: bytes, operation: str, place: float, number: int) -> bytes:
         pass
     if not directories:
         return data
-    start, entries = directories[int(place * len(directories))]
+    start, entries = directories[int(position * len(directories))]
     out = bytearray(data)
     value = NUMBERS[number % len(NUMBERS)]
-    chosen = start + counted + int(place * 7919 % 1 * entries) * entry
+    chosen = start + counted + int(position * 7919 % 1 * entries) * entry
     if operation in ("swap", "front", "back"):  # the next directory: an earlier one, or itself
         where, code, value = start + counted + entries * entry, word, directories[number % len(directories)][0]
     elif operation in ("drop", "repeat"):
@@ -234,13 +234,13 @@ def _tiff(data: bytes, operation: str, place: float, number: int) -> bytes:
     return bytes(out)
 
 
-def _header_number(data: bytes, place: float, number: int) -> bytes:
+def _header_number(data: bytes, position: float, number: int) -> bytes:
     """Bitmaps and PPM: a number of the header."""
     if data[:1] == b"P":
         words = data.split(maxsplit=4)
         if len(words) == 5:
-            at = 1 + int(place * 3)
+            at = 1 + int(position * 3)
             words[at] = str((0, 1, -1, 65535, 65536, 2**31, 10**12)[number % 7]).encode()
             return b" ".join(words[:4]) + b"\n" + words[4]
         return data
-    return _with_number(data[:124], int(place * min(len(data), 124)), number) + data[124:]
+    return _with_number(data[:124], int(position * min(len(data), 124)), number) + data[124:]

@@ -107,8 +107,8 @@ class Browser(Chromium):
 
     def touch(self, kind: str, *points: tuple[float, float]) -> None:
         """Send a touch event with a finger at each point."""
-        places = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
-        self._send("Input.dispatchTouchEvent", type=kind, touchPoints=places)
+        positions = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        self._send("Input.dispatchTouchEvent", type=kind, touchPoints=positions)
 
     def window(self, width: int, height: int, dark: bool = False) -> None:
         """Set the window's size and the dark colour scheme."""

@@ -71,8 +71,8 @@ def build_bank(
     bank = build(photos.source, target, held_out=photos.held_out, progress=on_progress, **sizes)
     if photos.held_out:
         on_note(f"{len(photos.held_out)} photos that training measures on were left out.")
-    if bank.provenance.places < bank.provenance.max_patches:
-        on_note(f"The photos have only {bank.provenance.places} positions; all were taken.")
+    if bank.provenance.positions < bank.provenance.max_patches:
+        on_note(f"The photos have only {bank.provenance.positions} positions; all were taken.")
     return bank
 
 

@@ -45,17 +45,17 @@ def _parser_errors_explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the parser's exceptions, whose classes differ between typer's versions
-        said = getattr(error, "format_message", None)
-        if said is not None and type(error).__name__ != "NoArgsIsHelpError":
+        format_message = getattr(error, "format_message", None)
+        if format_message is not None and type(error).__name__ != "NoArgsIsHelpError":
             error.message = plain(error.message)  # type: ignore[attr-defined]
-            _print_error(said())
+            _print_error(format_message())
         raise
 
 
-def _print_error(said: str) -> None:
+def _print_error(message: str) -> None:
     """Print an error as the JSON document of ``--json``, unless one has been printed."""
     if "--json" in sys.argv and not documents.printed:
-        print_json({"error": said})
+        print_json({"error": message})
 
 
 app = typer.Typer(
@@ -177,10 +177,10 @@ def sentence(error: Exception) -> str:
         return (
             f"{name}{error.strerror or error}. Check that it exists and that you have permission to read and write it."
         )
-    said = " ".join(str(error).split())[:200]
-    if isinstance(error, RuntimeError) and said.startswith("Symlink loop"):  # pathlib, until Python 3.12
-        return f"{said}. The symbolic links form a loop: name the file or folder itself."
+    message = " ".join(str(error).split())[:200]
+    if isinstance(error, RuntimeError) and message.startswith("Symlink loop"):  # pathlib, until Python 3.12
+        return f"{message}. The symbolic links form a loop: name the file or folder itself."
     return (
-        f"gramgan failed unexpectedly ({type(error).__name__}{': ' if said else ''}{said}). "
+        f"gramgan failed unexpectedly ({type(error).__name__}{': ' if message else ''}{message}). "
         "Please report this, with the output of the same command with GRAMGAN_DEBUG=1 set."
     )

@@ -28,7 +28,7 @@ _VGG_BLOCKS = {
 
 _RESNET_BLOCKS = {"resnet18": 8, "resnet34": 16}
 
-_ADDRESSES = {
+_WEIGHT_URLS = {
     "vgg16": models.VGG16_Weights.IMAGENET1K_V1.url,
     "vgg19": models.VGG19_Weights.IMAGENET1K_V1.url,
     "resnet18": models.ResNet18_Weights.IMAGENET1K_V1.url,
@@ -63,10 +63,10 @@ class FeatureExtractor(nn.Module):
         self, extractor: Extractor, taps: Sequence[str], activated: bool = False, weights: str = "imagenet"
     ) -> None:
         super().__init__()
-        places = {_place(extractor, tap, activated): tap for tap in taps}
+        tap_of_layer = {_layer_index(extractor, tap, activated): tap for tap in taps}
         layers = (_vgg_layers if extractor in _VGG_BLOCKS else _resnet_layers)(extractor, weights)
-        self.layers = nn.ModuleList(layers[: max(places) + 1])
-        self._taps = places
+        self.layers = nn.ModuleList(layers[: max(tap_of_layer) + 1])
+        self._taps = tap_of_layer
         self.sizes = dict.fromkeys(taps, 1.0)
         """Divisor of each tap."""
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
@@ -93,10 +93,10 @@ class FeatureExtractor(nn.Module):
         assert isinstance(self.std, Tensor)
         x = (x - self.mean) / self.std
         features = {}
-        for place, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.layers):
             x = layer(x)
-            if place in self._taps:
-                features[self._taps[place]] = x / self.sizes[self._taps[place]]
+            if index in self._taps:
+                features[self._taps[index]] = x / self.sizes[self._taps[index]]
         return features
 
     @torch.no_grad()
@@ -106,7 +106,7 @@ class FeatureExtractor(nn.Module):
         return {tap: sum(size[tap] for size in sizes) / len(sizes) for tap in self.sizes}
 
 
-def _place(extractor: Extractor, tap: str, activated: bool) -> int:
+def _layer_index(extractor: Extractor, tap: str, activated: bool) -> int:
     """Return the index of the layer whose output is ``tap``."""
     if extractor in _VGG_BLOCKS:
         blocks = _VGG_BLOCKS[extractor]
@@ -175,11 +175,11 @@ def weights_file(weights: str) -> Path:
     Raises:
         FeatureWeightsMissing: neither exists.
     """
-    places = (Path(weights), cached_file(weights))
-    found = next((place for place in places if place.is_file()), None)
+    candidates = (Path(weights), cached_file(weights))
+    found = next((path for path in candidates if path.is_file()), None)
     if found is None:
         raise FeatureWeightsMissing(
-            f"There is no file of feature weights {places[0]} or {places[1]}.",
+            f"There is no file of feature weights {candidates[0]} or {candidates[1]}.",
             "Use a .pth or .safetensors file of the network with torchvision's tensor names "
             "(`settings` features.weights=FILE), or torchvision's own weights (`settings` features.weights=imagenet).",
         )
@@ -212,4 +212,4 @@ def _fill(network: nn.Module, tensors: Mapping[str, Tensor], extractor: str, wei
 
 def official_weights(extractor: Extractor) -> dict[str, Tensor]:
     """Return torchvision's weights, downloaded into the cache if needed and verified by checksum."""
-    return published_weights(_ADDRESSES[extractor], extractor)
+    return published_weights(_WEIGHT_URLS[extractor], extractor)

@@ -31,13 +31,13 @@ GRACE_SECONDS = 2
 """Seconds that open connections may take to end after Ctrl-C."""
 
 
-def serve(port: int, open_browser: bool, on_address: Callable[[str], None]) -> None:
+def serve(port: int, open_browser: bool, on_url: Callable[[str], None]) -> None:
     """Serve the page until Ctrl-C, then delete the uploads.
 
     Args:
         port: port number; 0 for any free port.
         open_browser: open the URL in the user's browser, if there is a display.
-        on_address: called with the URL once the server answers.
+        on_url: called with the URL once the server answers.
 
     Raises:
         GramganError: the port can't be used.
@@ -59,9 +59,7 @@ def serve(port: int, open_browser: bool, on_address: Callable[[str], None]) -> N
                     timeout_graceful_shutdown=GRACE_SECONDS,
                 )
             )
-            threading.Thread(
-                target=_announce, args=(server, guard.address, open_browser, on_address), daemon=True
-            ).start()
+            threading.Thread(target=_announce, args=(server, guard.address, open_browser, on_url), daemon=True).start()
             try:
                 with suppress(KeyboardInterrupt):  # uvicorn raises the signal that ended it again
                     server.run(sockets=[listener])
@@ -85,12 +83,12 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _announce(server: uvicorn.Server, address: str, open_browser: bool, on_address: Callable[[str], None]) -> None:
+def _announce(server: uvicorn.Server, address: str, open_browser: bool, on_url: Callable[[str], None]) -> None:
     while not server.started:
         if server.should_exit:
             return
         time.sleep(0.02)
-    on_address(address)
+    on_url(address)
     if open_browser and _has_screen():
         webbrowser.open(address)
 

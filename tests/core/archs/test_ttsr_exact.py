@@ -54,8 +54,8 @@ def plain_texture(q: Tensor, k: Tensor, v: tuple[Tensor, Tensor, Tensor]) -> tup
     """Search and hard attention for one picture, patch by patch: S (h, w) and T at three levels."""
     height, width = q.shape[1:]
     border = np.pad(q.numpy(), ((0, 0), (1, 1), (1, 1)), mode="edge")
-    places = [(y, x) for y in range(1, k.shape[1] - 1) for x in range(1, k.shape[2] - 1)]
-    keys = np.stack([k.numpy()[:, y - 1 : y + 2, x - 1 : x + 2].ravel() for y, x in places])
+    positions = [(y, x) for y in range(1, k.shape[1] - 1) for x in range(1, k.shape[2] - 1)]
+    keys = np.stack([k.numpy()[:, y - 1 : y + 2, x - 1 : x + 2].ravel() for y, x in positions])
     keys /= np.linalg.norm(keys, axis=1, keepdims=True)
     scores = torch.zeros(height, width, dtype=torch.float64)
     totals = [torch.zeros(m.shape[0], f * (height + 2), f * (width + 2)) for m, f in zip(v, (4, 2, 1), strict=True)]
@@ -67,7 +67,7 @@ def plain_texture(q: Tensor, k: Tensor, v: tuple[Tensor, Tensor, Tensor]) -> tup
             products = keys @ (patch / np.linalg.norm(patch))
             best = int(products.argmax())
             scores[row, column] = float(products[best])
-            y, x = places[best]
+            y, x = positions[best]
             for level, f in enumerate((4, 2, 1)):
                 to = (..., slice(f * row, f * (row + 3)), slice(f * column, f * (column + 3)))
                 totals[level][to] += v[level][:, f * (y - 1) : f * (y + 2), f * (x - 1) : f * (x + 2)]

@@ -14,8 +14,8 @@ SCRIPT = Path(__file__).resolve().parents[2] / "helpers" / "fuzz_photos.py"
 
 
 def fuzz(count: int, seed: int, timeout: float) -> dict[str, float]:
-    places = [str(SCRIPT.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(places)}
+    positions = [str(SCRIPT.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(positions)}
     command = [sys.executable, str(SCRIPT), str(count), str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=timeout)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]

@@ -75,28 +75,28 @@ def test_unsupported_formats_are_identified_by_content(name, tmp_path):
     assert not kind.read
     assert label in kind.label
     if label != "TGA":
-        said = upscale_one(data, tmp_path, name).error
-        assert "in a format that gramgan does not read" in said
-        assert label in said
-        assert "damaged" not in said
-        assert "--allow-truncated" not in said
+        message = upscale_one(data, tmp_path, name).error
+        assert "in a format that gramgan does not read" in message
+        assert label in message
+        assert "damaged" not in message
+        assert "--allow-truncated" not in message
 
 
 @pytest.mark.parametrize("name", ["a.nef", "a.dng", "a.arw"])
 def test_camera_raw_files_that_begin_like_a_tiff(name, tmp_path):
     data = raw_tiff() if name != "a.dng" else with_tifffile(scene(3), extratags=[(50706, 1, 4, (1, 4, 0, 0), True)])
-    said = upscale_one(data, tmp_path, name).error
-    assert "camera raw" in said
-    assert "damaged" not in said
+    message = upscale_one(data, tmp_path, name).error
+    assert "camera raw" in message
+    assert "damaged" not in message
     assert not kind_of(tmp_path / name).read
 
 
 def test_apples_png_variant_is_named(tmp_path):
     data = with_pillow(scene(3), "PNG")
     data = data[:8] + chunk(b"CgBI", b"\x50\0\x20\2") + data[8:]
-    said = upscale_one(data, tmp_path, "a.png").error
-    assert "CgBI" in said
-    assert "damaged" not in said
+    message = upscale_one(data, tmp_path, "a.png").error
+    assert "CgBI" in message
+    assert "damaged" not in message
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,11 @@ def test_a_folder_reports_skipped_files_and_reads_jpegs_with_any_ending(tmp_path
     monkeypatch.setattr("sys.argv", command)
     with pytest.raises(SystemExit) as ended:
         main()
-    said = "".join(capsys.readouterr())
+    message = "".join(capsys.readouterr())
     assert ended.value.code in (0, None)
-    assert f"Left out {len(FOREIGN)} files in formats that gramgan does not read in folders" in said.replace("\n", " ")
+    assert f"Left out {len(FOREIGN)} files in formats that gramgan does not read in folders" in message.replace(
+        "\n", " "
+    )
     assert len(list((tmp_path / "out").glob("*_x4.*"))) == 3
 
 

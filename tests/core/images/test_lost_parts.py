@@ -52,11 +52,11 @@ BESIDE_JPEG = {
 
 @pytest.mark.parametrize("what", sorted(BESIDE_JPEG))
 def test_what_lies_beside_a_jpeg_is_named(what, tmp_path):
-    make, said = BESIDE_JPEG[what]
+    make, message = BESIDE_JPEG[what]
     record = upscale_one(make(), tmp_path, "a.jpg")
     assert record.error is None
     assert len(record.warnings) == 1
-    assert said in record.warnings[0]
+    assert message in record.warnings[0]
 
 
 def test_an_ordinary_jpeg_gives_no_warning(tmp_path):
@@ -236,20 +236,20 @@ def test_a_profile_that_does_not_fit_the_colours_reaches_no_png(channels, profil
 
 def test_layers_and_private_tags_of_a_tiff_are_named(tmp_path):
     data = with_tifffile(scene(3), extratags=[(37724, 7, 4, b"8BIM", True), (65000, 3, 1, 7, True)])
-    said = upscale_one(data, tmp_path, "a.tif").warnings[0]
-    assert "layers" in said
-    assert "65000" in said
+    message = upscale_one(data, tmp_path, "a.tif").warnings[0]
+    assert "layers" in message
+    assert "65000" in message
 
 
-@pytest.mark.parametrize(("subfile", "said"), [(0, "1 image in sub-directories"), (1, None)])
-def test_pictures_in_sub_directories_of_a_tiff_are_named(subfile, said, tmp_path):
+@pytest.mark.parametrize(("subfile", "message"), [(0, "1 image in sub-directories"), (1, None)])
+def test_pictures_in_sub_directories_of_a_tiff_are_named(subfile, message, tmp_path):
     """Smaller copies of the picture (pyramids) do not count as lost."""
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
         writer.write(scene(3), photometric="rgb", metadata=None, subifds=1)
         writer.write(scene(3)[::2, ::2], photometric="rgb", metadata=None, subfiletype=subfile)
     warned = upscale_one(file.getvalue(), tmp_path, "a.tif").warnings
-    assert [said in warning for warning in warned] == [True] if said else warned == []
+    assert [message in warning for warning in warned] == [True] if message else warned == []
 
 
 def test_a_transparency_mask_of_a_tiff_is_named(tmp_path):

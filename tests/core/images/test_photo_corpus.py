@@ -116,14 +116,14 @@ def test_kinds_that_are_not_read_are_named(tmp_path):
     lab = with_tifffile(scene(3, np.uint16), photometric="cielab")
     signed = with_tifffile(scene(3, np.int16))
     twelve = imagecodecs.jpeg8_encode(scene(3, np.uint16) >> 4, bitspersample=12)
-    for name, data, said in (
+    for name, data, message in (
         ("a.jxl", moving, "animated JPEG XL"),
         ("b.tif", lab, "Lab, 3 samples of 16 bits"),
         ("c.tif", signed, "int16"),
         ("d.jpg", twelve, "JPEG with 12-bit samples"),
     ):
         error = upscale_one(data, tmp_path, name).error
-        assert said in error
+        assert message in error
         assert "Convert it" in error
         assert "damaged" not in error
 

@@ -95,7 +95,7 @@ def test_error_messages_have_no_internal_text():
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"", "is empty (zero bytes)"),
         (b"just some text, not a picture at all\n" * 40, "is not an image that gramgan can read"),
@@ -109,8 +109,8 @@ def test_error_messages_have_no_internal_text():
         (b"BM" + bytes(100), "x.png"),
     ],
 )
-def test_non_pictures_are_reported_as_such(data, said):
-    assert said in error_of(data)
+def test_non_pictures_are_reported_as_such(data, message):
+    assert message in error_of(data)
 
 
 def png_claiming(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
@@ -176,16 +176,16 @@ def test_tiny_and_thin_pictures(width, height, tmp_path):
 
 def assert_result_or_sentence(data: bytes, allow_truncated: bool = False) -> bool:
     """Assert that a file gives a picture or one message; return whether it gave a picture."""
-    said = None
+    message = None
     try:
         frames = list(open_photo(data, "x", allow_truncated).decode())
     except GramganError as error:
-        said = str(error)
-    if said is None:
+        message = str(error)
+    if message is None:
         assert all(frame.ndim == 3 and frame.size for frame in frames)
         return True
-    assert said.startswith("x ")
-    assert "\n" not in said
+    assert message.startswith("x ")
+    assert "\n" not in message
     return False
 
 
@@ -282,10 +282,10 @@ def test_many_frames_of_a_huge_screen_are_refused(kind):
 
 
 @pytest.mark.parametrize("end", [b";", b""])
-@pytest.mark.parametrize("place", [(2604, 14080, 8192, 8192), (20000, 20000, 1, 1), (0, 0, 16000, 16000)])
-def test_a_frame_far_outside_a_small_screen_is_refused(place, end):
+@pytest.mark.parametrize("position", [(2604, 14080, 8192, 8192), (20000, 20000, 1, 1), (0, 0, 16000, 16000)])
+def test_a_frame_far_outside_a_small_screen_is_refused(position, end):
     """Decoders enlarge the screen for it, also for one whose data is cut off."""
-    frame = b"\x2c" + struct.pack("<4HB", *place, 0) + b"\2\2\x44\1\0"
+    frame = b"\x2c" + struct.pack("<4HB", *position, 0) + b"\2\2\x44\1\0"
     data = gif_of_frames(3, 10)[:-1] + frame
     for cut in (len(data), len(data) - 1, len(data) - 3):
         for lenient in (False, True):
@@ -301,8 +301,8 @@ def test_a_frame_a_little_outside_the_screen_is_seen_whole():
 
 
 def test_a_plain_ppm_of_one_endless_number_takes_no_time():
-    said = error_of(b"P3\n2000 2000\n255\n" + b"1" * 4_000_000)
-    assert "damaged" in said
+    message = error_of(b"P3\n2000 2000\n255\n" + b"1" * 4_000_000)
+    assert "damaged" in message
 
 
 NOTHING_LEFT = {kind: make for kind, make in ONE_OF_EACH.items() if kind not in ("avif", "lossless.webp", "png16")}

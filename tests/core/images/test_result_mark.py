@@ -40,9 +40,9 @@ def test_a_mark_is_appended_to_existing_software_text(form: str, before: str, tm
     assert result.error is None
     assert result.warnings == []
     path = Path(result.output)
-    said = software(path)
+    message = software(path)
     kept = before if form != "png" else ""  # a PNG keeps its EXIF block unchanged
-    assert said.startswith(f"{kept}; gramgan " if kept else "gramgan ")
+    assert message.startswith(f"{kept}; gramgan " if kept else "gramgan ")
     session = open_session(UpscaleOptions(model="nearest", device="cpu", format=form))
     mark = session.mark(hashlib.sha256(data).hexdigest())
     assert read_mark(path) == mark

@@ -59,10 +59,10 @@ def test_integers_of_every_depth(bits, order, white_is_zero):
 @pytest.mark.parametrize(("bits", "kind"), [(8, 2), (16, 2), (32, 2), (24, 1), (24, 3), (64, 1), (64, 5)])
 def test_samples_that_are_not_read_are_refused_by_name(bits, kind, tmp_path):
     raw = bytes(WIDTH * HEIGHT * bits // 8)
-    said = upscale_one(tiff_of(raw, bits, kind), tmp_path, "a.tif").error
-    assert "in a format that gramgan does not read" in said
-    assert str(bits) in said
-    assert "damaged" not in said
+    message = upscale_one(tiff_of(raw, bits, kind), tmp_path, "a.tif").error
+    assert "in a format that gramgan does not read" in message
+    assert str(bits) in message
+    assert "damaged" not in message
 
 
 def test_samples_of_unequal_depths_are_refused_by_name(tmp_path):
@@ -227,8 +227,8 @@ def test_the_position_on_the_earth_stays_true(point, order, tmp_path):
     assert (across, down) == (2.5, 5.0)
     half = 0.5 if point else 0.0
 
-    def at(column_, row_, tie, size, place):
-        return place + (column_ - half - tie) * size if size else row_
+    def at(column_, row_, tie, size, position):
+        return position + (column_ - half - tie) * size if size else row_
 
     # Ground coordinates of the picture's outer corner and of its far end, in both.
     for before, after in ((0, 0), (WIDTH, 4 * WIDTH)):

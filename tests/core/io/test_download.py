@@ -219,9 +219,9 @@ def test_a_damaged_version_tag_restarts_the_download(server: Server, tmp_path: P
     assert server.ranges == [None]
 
 
-@pytest.mark.parametrize("said", [True, False], ids=["announced", "not announced"])
-def test_more_than_is_allowed_is_refused_and_not_kept(server: Server, tmp_path: Path, said: bool) -> None:
-    server.length = None if said else "nonsense"
+@pytest.mark.parametrize("message", [True, False], ids=["announced", "not announced"])
+def test_more_than_is_allowed_is_refused_and_not_kept(server: Server, tmp_path: Path, message: bool) -> None:
+    server.length = None if message else "nonsense"
     with pytest.raises(DownloadFailed, match="more than 1000 bytes"):
         download(server.address, tmp_path / "x.bin", largest=1000)
     assert names(tmp_path) == []

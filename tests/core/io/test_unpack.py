@@ -122,7 +122,7 @@ def test_garbage_after_the_end_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
         unpack(tmp_path / "x.tar.gz", tmp_path / "out")
 
 
-@pytest.mark.parametrize(("name", "said"), [("mid.tar.gz", "damaged archive"), ("zenc.zip", "encrypted")])
-def test_shared_damaged_archives_are_refused(name: str, said: str, shared_cases: Path, tmp_path: Path) -> None:
-    with pytest.raises(GramganError, match=said):
+@pytest.mark.parametrize(("name", "message"), [("mid.tar.gz", "damaged archive"), ("zenc.zip", "encrypted")])
+def test_shared_damaged_archives_are_refused(name: str, message: str, shared_cases: Path, tmp_path: Path) -> None:
+    with pytest.raises(GramganError, match=message):
         unpack(shared_cases / name, tmp_path / "out")

@@ -92,11 +92,11 @@ def test_texture_loss_moves_every_layer_and_its_gradient_is_right(centered: bool
     torch.manual_seed(0)
     net = RRDBNet(nf=4, nb=1, gc=2).double()
     lr = torch.rand(2, 3, 4, 4, dtype=torch.float64)
-    places = choose_positions(parse_selection("dense"), 2, 16, 16, 4)
+    positions = choose_positions(parse_selection("dense"), 2, 16, 16, 4)
     target = packed_gram(torch.rand(2, 16, 3, 4, 4, dtype=torch.float64), centered)
 
     def loss() -> torch.Tensor:
-        return patch_texture(cut_patches(net(lr), places, 4), target, centered)
+        return patch_texture(cut_patches(net(lr), positions, 4), target, centered)
 
     loss().backward()
     generator = torch.Generator().manual_seed(1)
@@ -262,16 +262,16 @@ def test_unknown_selection_says_what_there_is(text: str) -> None:
 
 def test_cut_patches_are_slices_and_keep_the_graph() -> None:
     images = torch.rand(2, 3, 11, 9, requires_grad=True)
-    places = torch.tensor([[[0, 0], [7, 5], [3, 2]], [[1, 1], [2, 3], [7, 0]]])
-    patches = cut_patches(images, places, 4)
+    positions = torch.tensor([[[0, 0], [7, 5], [3, 2]], [[1, 1], [2, 3], [7, 0]]])
+    patches = cut_patches(images, positions, 4)
     for b in range(2):
         for k in range(3):
-            y, x = places[b, k].tolist()
+            y, x = positions[b, k].tolist()
             assert torch.equal(patches[b, k], images[b, :, y : y + 4, x : x + 4])
     patches.sum().backward()
     counts = torch.zeros(2, 11, 9)
     for b in range(2):
-        for y, x in places[b].tolist():
+        for y, x in positions[b].tolist():
             counts[b, y : y + 4, x : x + 4] += 1
     assert images.grad is not None
     assert torch.equal(images.grad, counts[:, None].expand(-1, 3, -1, -1))

@@ -67,10 +67,10 @@ def test_derived_versions_never_read_beyond_the_margin() -> None:
     for size in (4, 16):
         inside = slice(20 - MARGIN, 20 + size + MARGIN)
         photo[..., inside, inside] = torch.rand(3, size + 2 * MARGIN, size + 2 * MARGIN, dtype=torch.float64)
-        places = torch.tensor([[[20, 20]]])
-        assert down_up_patches(photo, places, size).isfinite().all()
+        positions = torch.tensor([[[20, 20]]])
+        assert down_up_patches(photo, positions, size).isfinite().all()
         for signs in torch.cartesian_prod(*[torch.tensor([-9.0, 9.0], dtype=torch.float64)] * 5):
-            assert affine_patches(photo, places, size, signs.view(1, 1, 5)).isfinite().all()
+            assert affine_patches(photo, positions, size, signs.view(1, 1, 5)).isfinite().all()
         photo[:] = float("nan")
 
 
@@ -112,8 +112,8 @@ def test_affine_version_is_the_map_about_the_patch_centre() -> None:
 
 def test_affine_map_of_zeros_changes_nothing() -> None:
     photo = torch.rand(2, 3, 40, 40)
-    places = torch.tensor([[[12, 20]], [[8, 9]]])
-    patches = affine_patches(photo, places, 7, torch.zeros(2, 1, 5))
+    positions = torch.tensor([[[12, 20]], [[8, 9]]])
+    patches = affine_patches(photo, positions, 7, torch.zeros(2, 1, 5))
     assert torch.equal(patches[1, 0], photo[1, :, 8:15, 9:16])
 
 
@@ -174,15 +174,15 @@ def test_any_number_of_workers_gives_the_same_bytes(photos: Path, tmp_path: Path
 def test_the_bank_holds_the_photos_patches(bank: Bank, photos: Path) -> None:
     files = sorted(photos.iterdir())
     pixels = [np.asarray(Image.open(file)) for file in files]
-    for place in range(0, 3000, 311):
-        photo, y, x = bank.corners[place].tolist()
-        raw = bank.patches[0, place].permute(1, 2, 0).numpy()
+    for position in range(0, 3000, 311):
+        photo, y, x = bank.corners[position].tolist()
+        raw = bank.patches[0, position].permute(1, 2, 0).numpy()
         assert np.array_equal(raw, pixels[photo][y : y + 4, x : x + 4])
         whole = pixels[photo][y % 2 :, x % 2 :].astype(np.float64)
         whole = whole[: len(whole) // 2 * 2, : whole.shape[1] // 2 * 2]
         soft = imresize(imresize(whole, 0.5), 2.0)[y - y % 2 :, x - x % 2 :][:4, :4]
         soft = np.clip(np.floor(soft + 0.5), 0, 255)
-        assert np.array_equal(bank.patches[1, place].permute(1, 2, 0).numpy(), soft)
+        assert np.array_equal(bank.patches[1, position].permute(1, 2, 0).numpy(), soft)
     differences = (bank.patches[2].float() - bank.patches[0].float()).abs().mean(dim=(1, 2, 3))
     assert 0 < differences.median() < 30
 
@@ -202,12 +202,12 @@ def test_provenance_says_where_the_bank_comes_from(bank: Bank, photos: Path) -> 
     provenance = bank.provenance
     assert provenance.hr_dir == str(photos.resolve())
     assert (provenance.seed, provenance.patch_size, provenance.max_patches) == (5, 4, 3000)
-    assert (provenance.places, provenance.entries) == (3000, 9000)
+    assert (provenance.positions, provenance.entries) == (3000, 9000)
     assert provenance.versions == ["raw", "down-up", "affine"]
     for photo, file in zip(provenance.photos, sorted(photos.iterdir()), strict=True):
         assert photo.name == file.name
         assert photo.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert sum(photo.places for photo in provenance.photos) == 3000
+    assert sum(photo.positions for photo in provenance.photos) == 3000
     text = json.dumps(provenance.__dict__, default=lambda o: o.__dict__)
     assert str(bank.path) not in text
 

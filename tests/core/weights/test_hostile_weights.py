@@ -108,16 +108,18 @@ def test_a_torchscript_program_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "message"),
     [
         ("layers.0.residual_group.blocks.0.attn.aligned_relative_position_index", "SRFormer"),
         ("stylegan_decoder.style_mlp.1.weight", "GFPGAN"),
         ("stylegan_decoderUDC.style_mlp.1.weight", "GFPGAN"),
     ],
 )
-def test_common_unsupported_checkpoints_are_refused_with_one_short_message(tmp_path: Path, key: str, said: str) -> None:
+def test_common_unsupported_checkpoints_are_refused_with_one_short_message(
+    tmp_path: Path, key: str, message: str
+) -> None:
     torch.save({"params_ema": {key: torch.zeros(3, 3)}}, tmp_path / "x.pth")
-    with pytest.raises(ModelUnsupported, match=said) as caught:
+    with pytest.raises(ModelUnsupported, match=message) as caught:
         import_file(tmp_path / "x.pth", "x", None, False)
     assert len(str(caught.value).replace(str(tmp_path), "")) < 120
 
@@ -222,10 +224,10 @@ def test_long_spandrel_errors_become_one_message(tmp_path: Path, damage: Callabl
     torch.save(tensors, tmp_path / "x.pth")
     with pytest.raises(GramganError) as caught:
         import_file(tmp_path / "x.pth", "x", None, False)
-    said = str(caught.value).replace(str(tmp_path), "")
-    assert len(said) < 300
-    assert "\n" not in said
-    assert not re.search("state_dict|Traceback|Error", said)
+    message = str(caught.value).replace(str(tmp_path), "")
+    assert len(message) < 300
+    assert "\n" not in message
+    assert not re.search("state_dict|Traceback|Error", message)
 
 
 @pytest.mark.parametrize("name", ["wrap_params-ema.pth", "rrdb_x1_basicsr.pth"])

@@ -46,7 +46,7 @@ def damage(content: bytearray, rng: random.Random) -> None:
 def try_damaged(folder: Path, rounds: int, seed: int) -> dict[str, int]:
     """Load damaged copies; return the numbers of loaded and refused ones. Other exceptions are raised."""
     rng = random.Random(seed)
-    outcomes = {"loaded": 0, "refused": 0}
+    counts = {"loaded": 0, "refused": 0}
     messages: list[str] = []
     samples = write_samples(folder)
     (folder / "damaged").mkdir()
@@ -62,19 +62,19 @@ def try_damaged(folder: Path, rounds: int, seed: int) -> dict[str, int]:
                     convert(damaged, None, {})
                     if sample.suffix == ".safetensors":
                         load_model(str(damaged))
-                outcomes["loaded"] += 1
+                counts["loaded"] += 1
             except GramganError as error:
                 messages.append(str(error))
-                outcomes["refused"] += 1
+                counts["refused"] += 1
     assert all(str(folder) in message for message in messages)
-    return outcomes
+    return counts
 
 
 def test_damaged_weights(tmp_path: Path) -> None:
-    outcomes = try_damaged(tmp_path, rounds=100, seed=0)
+    counts = try_damaged(tmp_path, rounds=100, seed=0)
     # Both occur: a changed bit of a value gives another model, a changed bit of the structure an error.
-    assert outcomes["loaded"] > 20
-    assert outcomes["refused"] > 100
+    assert counts["loaded"] > 20
+    assert counts["refused"] > 100
 
 
 @pytest.mark.fuzz

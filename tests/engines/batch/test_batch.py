@@ -249,15 +249,15 @@ def test_a_folder_into_a_folder_keeps_records_unasked(tmp_path, monkeypatch):
     rows = json.loads(second.stdout)["results"]
     assert all(set(PLAIN) <= set(row) for row in rows)
     assert [row["skipped"] for row in rows] == [True] * 4 + [False]
-    told = gramgan("upscale", "in", "-o", "out", "--model", "nearest")
-    assert told.stdout.count("(already existed)") == 4
-    assert "failed: in/photo0001.jpg" in told.stderr
-    assert "0 upscaled, 4 skipped, 1 failed. Records: out" in told.stderr
+    output = gramgan("upscale", "in", "-o", "out", "--model", "nearest")
+    assert output.stdout.count("(already existed)") == 4
+    assert "failed: in/photo0001.jpg" in output.stderr
+    assert "0 upscaled, 4 skipped, 1 failed. Records: out" in output.stderr
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign/photo0000_x4.png").write_bytes(photo_bytes(99, "png"))
-    told = gramgan("upscale", "in", "-o", "foreign", "--model", "nearest", "--skip-existing")
-    assert "foreign/photo0000_x4.png (already existed)" in told.stdout
-    assert "3 upscaled, 1 skipped, 1 failed." in told.stderr
+    output = gramgan("upscale", "in", "-o", "foreign", "--model", "nearest", "--skip-existing")
+    assert "foreign/photo0000_x4.png (already existed)" in output.stdout
+    assert "3 upscaled, 1 skipped, 1 failed." in output.stderr
 
 
 def test_without_records_nothing_but_results_is_written(tmp_path, monkeypatch):
@@ -338,10 +338,10 @@ def test_the_report_names_failures_and_exits_by_them(tmp_path):
     assert "4 upscaled, 0 done before, 1 failed" in done.stderr
     parts = sorted((tmp_path / "out/.gramgan-results").glob("*.parquet"))
     for manifests in ([tmp_path / "out"], [tmp_path / "out/.gramgan-results"], parts):
-        told = gramgan("batch", "report", *manifests)
-        assert told.returncode == 1
-        assert "photo0001.jpg" in told.stdout
-        assert "4 done, 1 failed, 0 left" in told.stdout
+        output = gramgan("batch", "report", *manifests)
+        assert output.returncode == 1
+        assert "photo0001.jpg" in output.stdout
+        assert "4 done, 1 failed, 0 left" in output.stdout
     assert gramgan("batch", "report", tmp_path / "out", "--quiet").stdout.strip() == str(tmp_path / "in/photo0001.jpg")
     (tmp_path / "in/photo0001.jpg").write_bytes(photo_bytes(1, "jpg"))
     again = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "out", "--model", "nearest", "--json")

@@ -86,10 +86,10 @@ def test_killing_a_worker_loses_no_photo(cluster, archive, tmp_path):
     driver = start(cluster, source, output, "--json")
     wait_until(lambda: len(results(output)) >= 30 and len(worker_processes(output)) == 2, driver)
     os.kill(worker_processes(output)[0], signal.SIGKILL)
-    told, said = driver.communicate(timeout=400)
-    assert driver.returncode == 1, said
-    assert "Traceback" not in said
-    assert json.loads(told)["counts"]["done"] == COUNT - len(BROKEN)
+    printed, errors = driver.communicate(timeout=400)
+    assert driver.returncode == 1, errors
+    assert "Traceback" not in errors
+    assert json.loads(printed)["counts"]["done"] == COUNT - len(BROKEN)
     check(output, expected)
 
 
@@ -107,8 +107,8 @@ def test_losing_a_node_and_the_driver_loses_no_photo(cluster, archive, tmp_path)
     stamps = results(output)
     assert len(stamps) < COUNT - len(BROKEN)
     again = start(cluster, source, output)
-    _, said = again.communicate(timeout=400)
-    assert again.returncode == 1, said
+    _, message = again.communicate(timeout=400)
+    assert again.returncode == 1, message
     check(output, expected)
     after = results(output)
     assert all(after[path] == stamp for path, stamp in stamps.items()), "a result was written again"

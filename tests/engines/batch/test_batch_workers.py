@@ -67,18 +67,18 @@ def test_a_lease_belongs_to_one_worker_until_it_dies(tmp_path):
 
 def test_a_living_run_keeps_its_dead_workers_leases_valid(tmp_path):
     records = locate(str(tmp_path))
-    run_sign = leases.Heartbeat(records)
-    holder = hold(tmp_path, run_sign.owner)
+    heartbeat = leases.Heartbeat(records)
+    holder = hold(tmp_path, heartbeat.owner)
     holder.kill()
     holder.wait()
-    other, own = leases.Holder(records, "another run"), leases.Holder(records, run_sign.owner)
+    other, own = leases.Holder(records, "another run"), leases.Holder(records, heartbeat.owner)
     assert other.take("photo", False) is None
     lease = own.take("photo", False)
     assert lease is not None
     assert lease.number == 2
     own.close()
     assert other.take("photo", False) is None
-    run_sign.close()
+    heartbeat.close()
     lease = other.take("photo", False)
     assert lease is not None
     assert lease.number == 3
@@ -241,8 +241,8 @@ def test_two_runs_at_once_write_nothing_twice(tmp_path):
     make_archive(tmp_path / "in", 60, broken={5}, side=48)
     call = command("upscale", tmp_path / "in", "-o", tmp_path / "out", "--engine", "local", "--model", "lanczos")
     both = [subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=300)[1] for process in both]
-    assert [process.returncode for process in both] == [1, 1], said
+    message = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [1, 1], message
     done = [row["output"] for row in table(tmp_path / "out") if row["error"] is None]
     assert len(done) == len(set(done)) == 59
     assert report(tmp_path / "out")["done"] == 59
@@ -268,13 +268,13 @@ def test_files_that_others_are_writing_do_not_end_a_run(tmp_path, monkeypatch):
     (next(records.glob("_runs/*.json")).parent / ".half.json.x.part").write_text("")
     records.joinpath("_workers").mkdir(exist_ok=True)
     records.joinpath("_workers", "ended").write_text('{"time": 0}')
-    said = leases.content_of
+    message = leases.content_of
 
     def gone(file):
         raise Missing("it has just ended")
 
     monkeypatch.setattr(leases, "content_of", gone)
     leases.clear_old_heartbeats(locate(str(records)))
-    monkeypatch.setattr(leases, "content_of", said)
+    monkeypatch.setattr(leases, "content_of", message)
     work, _ = run(tmp_path / "in", tmp_path / "out")
     assert work.counts.failed == 0

@@ -88,9 +88,9 @@ def _assert_all_are_of(folder: Path, model: str) -> None:
 
 
 def _command(folder: Path) -> None:
-    said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    message = os.open(folder / "message", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
-        os.dup2(said, stream)
+        os.dup2(message, stream)
     sys.argv = [
         "gramgan",
         "upscale",
@@ -125,7 +125,7 @@ def test_a_run_ends_soon_whenever_it_is_terminated(tmp_path: Path) -> None:
             process.join()
             pytest.fail(f"the run of seed {seed} still lived a minute after SIGTERM")
         terminated += process.exitcode != 0
-        assert process.exitcode in (0, 130, -signal.SIGTERM), (tmp_path / "said").read_text()
+        assert process.exitcode in (0, 130, -signal.SIGTERM), (tmp_path / "message").read_text()
     assert terminated >= 5, "the runs end before they can be terminated"
     run(tmp_path / "in", tmp_path / "out", model="bicubic", overwrite=True)
     assert assert_records_are_true(tmp_path / "out") == 60

@@ -39,11 +39,11 @@ def test_a_folder_skips_results_whatever_they_are_called(tmp_path, kind, options
     for folder in tmp_path.glob("larger*"):
         assert len(contents(folder)) == 1
     renamed = result.rename(result.with_name(f"sea{result.suffix}"))
-    place_of_their_own = tmp_path / "more"
-    done = gramgan("upscale", tmp_path / "h", "-o", place_of_their_own, "--model", "nearest")
-    assert [path.split("_")[0] for path in contents(place_of_their_own)] == ["photo"], "known by its mark alone"
-    assert gramgan("upscale", renamed, "-o", place_of_their_own, "--model", "nearest").returncode == 0
-    assert len(contents(place_of_their_own)) == 2, "named itself it is enlarged"
+    own_folder = tmp_path / "more"
+    done = gramgan("upscale", tmp_path / "h", "-o", own_folder, "--model", "nearest")
+    assert [path.split("_")[0] for path in contents(own_folder)] == ["photo"], "known by its mark alone"
+    assert gramgan("upscale", renamed, "-o", own_folder, "--model", "nearest").returncode == 0
+    assert len(contents(own_folder)) == 2, "named itself it is enlarged"
 
 
 def test_earlier_result_folders_are_skipped_by_their_records(tmp_path):

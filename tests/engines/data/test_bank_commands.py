@@ -43,16 +43,16 @@ def test_build_db_goes_to_the_data_folder_and_info_prints_it(photos: Path, priva
     assert call(
         "build-db", "--hr-dir", photos, "--valid-dir", photos, "--max-patches", 200, "--quiet"
     ).splitlines() == [str(bank)]
-    told = json.loads(call("build-db", "--info", bank, "--json"))
-    assert (told["entries"], told["places"], told["seed"], told["patch_size"]) == (600, 200, 0, 4)
-    assert told["hr_dir"] == str(photos.resolve())
-    assert [photo["name"] for photo in told["photos"]] == ["a.png", "b.png"]
+    output = json.loads(call("build-db", "--info", bank, "--json"))
+    assert (output["entries"], output["positions"], output["seed"], output["patch_size"]) == (600, 200, 0, 4)
+    assert output["hr_dir"] == str(photos.resolve())
+    assert [photo["name"] for photo in output["photos"]] == ["a.png", "b.png"]
     assert "600 (200 positions, each raw, down-up, affine)" in call("build-db", "--info", bank)
     with pytest.raises(TargetExists, match=r"bank\.safetensors already exists") as caught:
         call("build-db", "--hr-dir", photos)
     assert "--overwrite" in explain(caught.value)
     call("build-db", "--hr-dir", photos, "--max-patches", 100, "--overwrite")
-    assert json.loads(call("build-db", "--info", bank, "--json"))["places"] == 100
+    assert json.loads(call("build-db", "--info", bank, "--json"))["positions"] == 100
 
 
 def test_two_builds_with_one_seed_are_identical_at_any_path(photos: Path, tmp_path: Path) -> None:
@@ -66,10 +66,10 @@ def test_a_datasets_name_means_its_training_photos(photos: Path, private_folders
     training = private_folders / "data" / "DIV2K" / "DIV2K_train_HR"
     training.parent.mkdir(parents=True)
     photos.rename(training)
-    told = json.loads(
+    output = json.loads(
         call("build-db", "--hr-dir", "div2k", "--out", tmp_path / "b.safetensors", "--max-patches", 50, "--json")
     )
-    assert told["hr_dir"] == str(training.resolve())
+    assert output["hr_dir"] == str(training.resolve())
 
 
 def test_build_db_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
@@ -98,20 +98,20 @@ def test_a_truncated_photo_stops_the_build_and_leaves_no_file(photos: Path, tmp_
 
 def test_mask_of_one_photo_is_grey_of_its_size(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "mask.png"
-    told = call("mask", photos / "a.png", "-o", out)
+    output = call("mask", photos / "a.png", "-o", out)
     with Image.open(out) as image:
         assert (image.mode, image.size) == ("L", (70, 60))
         mask = np.asarray(image)
     assert set(np.unique(mask)) == {0, 255}
     assert not mask[:, :33].any()
     assert mask[:, 33:].all()
-    assert f"{37 / 70:.1%}" in told
+    assert f"{37 / 70:.1%}" in output
 
 
 def test_masks_of_a_folder_go_to_a_folder(photos: Path, tmp_path: Path) -> None:
-    told = json.loads(call("mask", photos, "-o", tmp_path / "masks", "--json"))["results"]
-    assert [Path(row["output"]).name for row in told] == ["a.png", "b.png"]
-    assert all(row["textured"] == pytest.approx(37 / 70) for row in told)
+    output = json.loads(call("mask", photos, "-o", tmp_path / "masks", "--json"))["results"]
+    assert [Path(row["output"]).name for row in output] == ["a.png", "b.png"]
+    assert all(row["textured"] == pytest.approx(37 / 70) for row in output)
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png", "b.png"]
 
 

@@ -104,9 +104,9 @@ def test_without_hr_the_input_is_shown(photo: Path, tmp_path: Path) -> None:
 def test_crop_positions_are_where_versions_differ_and_apart() -> None:
     apart = np.zeros((300, 400))
     apart[20:40, 30:50], apart[200:220, 300:320], apart[190:200, 20:30] = 5, 9, 1
-    places = positions_to_look_at(apart, 72, 3)
+    positions = positions_to_look_at(apart, 72, 3)
     inside = [(210, 310), (30, 40), (195, 25)]
-    for (top, left), (y, x) in zip(places, inside, strict=True):
+    for (top, left), (y, x) in zip(positions, inside, strict=True):
         assert top <= y < top + 72
         assert left <= x < left + 72
     assert positions_to_look_at(np.ones((50, 40)), 72, 3) == [(0, 0)]

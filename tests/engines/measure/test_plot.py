@@ -69,7 +69,7 @@ def test_the_figure_holds_every_run_in_every_panel(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_the_command_draws(tmp_path: Path, suffix: str) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra [plot]")
-    runs = [make_run(tmp_path / place / "run", ROWS) for place in ("x", "y")]
+    runs = [make_run(tmp_path / position / "run", ROWS) for position in ("x", "y")]
     target = tmp_path / "out" / f"curves.{suffix}"
     result = CliRunner().invoke(app, ["plot", *map(str, runs), "-o", str(target)], catch_exceptions=False)
     assert result.stdout.strip() == str(target)

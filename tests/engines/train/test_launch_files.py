@@ -51,10 +51,10 @@ def steps(run: Path) -> list[int]:
 def test_torchrun_by_hand(shell, tmp_path):
     make_archive(tmp_path / "photos", 4, side=48)
     call = [LAUNCH / "torchrun.sh", "--hr-dir", tmp_path / "photos", "--out", tmp_path / "run", *TINY]
-    machines = [
+    processes = [
         subprocess.Popen(call, env={**shell, "NODES": "2", "NODE": str(node), "HEAD": "localhost"}) for node in range(2)
     ]
-    assert [machine.wait(timeout=300) for machine in machines] == [0, 0]
+    assert [machine.wait(timeout=300) for machine in processes] == [0, 0]
     assert steps(tmp_path / "run") == [4]
 
 

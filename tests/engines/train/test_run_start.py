@@ -266,9 +266,9 @@ def test_cufed5_is_a_validation_set_with_its_references(photos: Path, tmp_path: 
     folder = private_folders / "data" / "CUFED5"
     folder.mkdir(parents=True)
     for number in ("000", "001"):
-        for place in range(6):
+        for position in range(6):
             pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / f"{number}_{place}.png")
+            Image.fromarray(pixels).save(folder / f"{number}_{position}.png")
     network = {"arch": "ttsr", "nf": 4, "blocks": [1, 1, 1, 1]}
     changes = {"network": network, "features": {"weights": "random"}, "data": {"hr_crop": 48, "valid_dir": "cufed5"}}
     lines = run(photos, tmp_path / "r", recipe="ttsr-rec", store_it=False, **changes)

@@ -217,13 +217,13 @@ def test_a_mixed_folder_of_200_gives_190_results_and_10_named_errors(shared_data
     assert process.returncode == 1, errors
     assert len(output.splitlines()) == 190
     assert len(results(target)) == 190
-    said = errors.decode()
-    assert "190 upscaled, 0 skipped, 10 failed." in said
+    message = errors.decode()
+    assert "190 upscaled, 0 skipped, 10 failed." in message
     for path in source.glob("broken_*"):
-        assert said.count(f"failed: {path}\n") == 1
-        assert said.count(path.name) >= 2
-    assert said.count("Error:") == 10
-    assert "Traceback" not in said
+        assert message.count(f"failed: {path}\n") == 1
+        assert message.count(path.name) >= 2
+    assert message.count("Error:") == 10
+    assert "Traceback" not in message
     for path in results(target):
         if path.suffix == ".tif":
             with tifffile.TiffFile(path) as pages:

@@ -80,7 +80,7 @@ def test_templates(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "message"),
     [
         ("{name}", "no field {name}"),
         ("a/b", "without folders"),
@@ -91,9 +91,9 @@ def test_templates(tmp_path):
         ("{stem}.JPG", r"Leave out \.JPG"),
     ],
 )
-def test_impossible_templates(template, said, tmp_path):
+def test_impossible_templates(template, message, tmp_path):
     put(tmp_path / "a.png")
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         upscale([tmp_path / "a.png"], template=template)
 
 

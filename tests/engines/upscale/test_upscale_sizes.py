@@ -73,10 +73,10 @@ def keys_matrix(old: int, new: int) -> np.ndarray:
     stretch = max(1.0, old / new)
     for row in range(new):
         centre = (row + 0.5) * old / new - 0.5
-        for place in range(int(centre - 2 * stretch) - 2, int(centre + 2 * stretch) + 3):
-            x = abs(centre - place) / stretch
+        for position in range(int(centre - 2 * stretch) - 2, int(centre + 2 * stretch) + 3):
+            x = abs(centre - position) / stretch
             weight = 1.5 * x**3 - 2.5 * x**2 + 1 if x <= 1 else -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2 if x < 2 else 0
-            inside = place % (2 * old)
+            inside = position % (2 * old)
             matrix[row, inside if inside < old else 2 * old - 1 - inside] += weight
     return matrix / matrix.sum(axis=1, keepdims=True)
 

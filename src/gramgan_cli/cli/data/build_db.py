@@ -82,7 +82,7 @@ def build_db(
     if info is not None:
         if hr_dir is not None or out is not None:
             raise UsageError("--info shows an existing bank and builds none.", "Leave out --hr-dir and --out.")
-        _show(texture.bank_info(info), json, quiet)
+        _print_bank(texture.bank_info(info), json, quiet)
         return
     if hr_dir is None:
         raise UsageError(
@@ -101,12 +101,12 @@ def build_db(
             seed=seed,
             workers=workers or os.cpu_count() or 1,
         )
-    _show(bank, json, quiet)
+    _print_bank(bank, json, quiet)
     if not quiet:
         note("Train with this bank: gramgan train" + ("" if out is None else f" --db {bank.path}"))
 
 
-def _show(bank: Bank, json: bool, quiet: bool) -> None:
+def _print_bank(bank: Bank, json: bool, quiet: bool) -> None:
     """Print the bank's provenance, in the format of the options."""
     provenance = bank.provenance
     if json:
@@ -114,9 +114,10 @@ def _show(bank: Bank, json: bool, quiet: bool) -> None:
     elif quiet:
         print_line(str(bank.path))
     else:
-        used = sum(photo.places > 0 for photo in provenance.photos)
+        used = sum(photo.positions > 0 for photo in provenance.photos)
+        versions = ", ".join(provenance.versions)
         rows: dict[str, Any] = {
-            "patches": f"{provenance.entries} ({provenance.places} positions, each {', '.join(provenance.versions)})",
+            "patches": f"{provenance.entries} ({provenance.positions} positions, each {versions})",
             "patch size": f"{provenance.patch_size} px",
             "photos": f"{used} of {len(provenance.photos)} in {provenance.hr_dir}",
             "seed": provenance.seed,

@@ -76,7 +76,7 @@ def make_lr(
         written = datasets.make_lr(
             hr_dir, lr_dir, scale=scale, border=border.value, overwrite=overwrite, on_progress=progress
         )
-    _say_written(written, lr_dir, {"scale": scale, "border": border.value}, quiet, json)
+    _print_written(written, lr_dir, {"scale": scale, "border": border.value}, quiet, json)
 
 
 @data.command()
@@ -126,10 +126,10 @@ def degrade(
             on_progress=progress,
         )
     used = datasets.damage_recipe(recipe, level)
-    _say_written(written, lr_dir, {"scale": scale, "recipe": used, "level": level, "seed": seed}, quiet, json)
+    _print_written(written, lr_dir, {"scale": scale, "recipe": used, "level": level, "seed": seed}, quiet, json)
 
 
-def _say_written(
+def _print_written(
     written: list[Path], folder: Path, how: Mapping[str, str | int | None], quiet: bool, json: bool
 ) -> None:
     """Print the LR files written, in the format of the options."""

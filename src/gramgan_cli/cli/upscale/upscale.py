@@ -318,7 +318,7 @@ def _run_files(
             done.append(result)
             if not quiet:
                 note_damage(result)
-            _show(result, bar, quiet, json, to_stdout)
+            _print_result(result, bar, quiet, json, to_stdout)
     if json:
         out.print_json({"model": _model_facts(work.session), "results": [result.facts() for result in done]})
     elif len(done) > 1:
@@ -350,7 +350,7 @@ def _stopped_at(jobs: list[Job], overwrite: bool) -> Iterator[None]:
         raise
 
 
-def _show(result: Result, bar: PhotoBar, quiet: bool, json: bool, to_stdout: bool) -> None:
+def _print_result(result: Result, bar: PhotoBar, quiet: bool, json: bool, to_stdout: bool) -> None:
     """Print one picture's result to stdout, errors and warnings to stderr."""
     if result.error:
         out.fail(result.error)

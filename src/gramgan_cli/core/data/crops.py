@@ -238,28 +238,28 @@ class CropSampler:
             photo = self.photos[min(int(np.searchsorted(self.cumulative, photo_at, "right")), len(self.photos) - 1)]
             height, width = photo.lr.shape[:2]
             top, left = int(top_at * (height - self.lr_crop + 1)), int(left_at * (width - self.lr_crop + 1))
-            which, place = self.options.augmentation.symmetry(turn_at), number * self.processes + self.rank
-            lr_crop, hr_crop = self._pair(photo, top, left, (step, place))
+            which, index = self.options.augmentation.symmetry(turn_at), number * self.processes + self.rank
+            lr_crop, hr_crop = self._pair(photo, top, left, (step, index))
             lr.append(turn(lr_crop, which))
             hr.append(turn(hr_crop, which))
             if self.options.with_references:
-                reference = self.reference(photo, top, left, np.random.default_rng([self.seed, step, place]))
+                reference = self.reference(photo, top, left, np.random.default_rng([self.seed, step, index]))
                 ref.append(turn(reference, which))
             names.append(photo.name)
         return Batch(to_tensor(lr), to_tensor(hr), tuple(names), to_tensor(ref) if ref else None)
 
-    def _pair(self, photo: PreparedPhoto, top: int, left: int, place: tuple[int, int]) -> tuple[Levels, Levels]:
+    def _pair(self, photo: PreparedPhoto, top: int, left: int, draw_key: tuple[int, int]) -> tuple[Levels, Levels]:
         """Return LR and HR of the crop at LR position (top, left), rotated or degraded according to the options.
 
-        ``place`` is (step, index in the batch), which seeds the random numbers.
+        ``draw_key`` is (step, index in the batch), which seeds the random numbers.
         """
         side = self.lr_crop * self.scale
         rotation = self.options.augmentation.rotation
         if rotation and not photo.given:
-            degrees = np.random.default_rng([self.seed, *place, 2]).uniform(-rotation, rotation)
+            degrees = np.random.default_rng([self.seed, *draw_key, 2]).uniform(-rotation, rotation)
             return rotated_pair(photo.hr, top * self.scale, left * self.scale, side, self.scale, degrees)
         hr = photo.hr[top * self.scale :, left * self.scale :][:side, :side]
-        return self._lr(photo, top, left, np.random.default_rng([self.seed, *place, 1])), hr
+        return self._lr(photo, top, left, np.random.default_rng([self.seed, *draw_key, 1])), hr
 
     def _lr(self, photo: PreparedPhoto, top: int, left: int, draw: np.random.Generator) -> Levels:
         """Return the LR crop at (top, left), from the whole photo's LR or degraded."""

@@ -81,8 +81,8 @@ def filled(image: Array, mask: Array) -> Array:
         if missing.all():
             made[:, :, channel] = 0
         elif missing.any():
-            places = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
-            made[:, :, channel] = image[:, :, channel][tuple(places)]
+            nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+            made[:, :, channel] = image[:, :, channel][tuple(nearest)]
     return made
 
 
@@ -98,8 +98,8 @@ def restored(bands: Iterator[Array], image: Array, mask: Array, size: tuple[int,
     done = 0
     for band in bands:
         rows = np.minimum(np.arange(done, done + len(band)) * image.shape[0] // size[0], image.shape[0] - 1)
-        place = np.ix_(rows, columns)
-        yield np.where(mask[place], image[place], band)
+        source = np.ix_(rows, columns)
+        yield np.where(mask[source], image[source], band)
         done += len(band)
 
 

@@ -142,7 +142,7 @@ class LocalPath(Location):
 
     def read(self) -> bytes:
         """Return the whole content."""
-        with _told("read", self.text):
+        with _storage_errors("read", self.text):
             # O_NONBLOCK, because opening a pipe would wait for ever. The open file is checked, so it can't be swapped.
             handle = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
             with os.fdopen(handle, "rb") as file:
@@ -163,7 +163,7 @@ class LocalPath(Location):
 
     def create(self, content: bytes) -> bool:
         """See Location."""
-        with _told("write", self.text):
+        with _storage_errors("write", self.text):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with self.path.open("xb") as file:
@@ -182,7 +182,7 @@ class LocalPath(Location):
 
     def files(self, recursive: bool = False) -> list[Location]:
         """See Location. Links to folders are not followed."""
-        with _told("read the folder", self.text):
+        with _storage_errors("read the folder", self.text):
             return [LocalPath(path) for path in _files_below(self.path, recursive)] if self.path.is_dir() else []
 
     def matches(self) -> list[Location]:
@@ -193,7 +193,7 @@ class LocalPath(Location):
 
     def remove(self, names: Iterable[str]) -> None:
         """See Location."""
-        with _told("delete from", self.text):
+        with _storage_errors("delete from", self.text):
             for name in names:
                 (self.path / name).unlink(missing_ok=True)
 
@@ -224,26 +224,26 @@ class RemoteLocation(Location):
 
     def read(self) -> bytes:
         """Return the whole content."""
-        with _told("read", self.text):
+        with _storage_errors("read", self.text):
             content: bytes = self._files.cat_file(self._path)
             return content
 
     def write(self, content: bytes) -> None:
         """See Location."""
-        with _told("write", self.text):
+        with _storage_errors("write", self.text):
             self._files.pipe_file(self._path, content)
 
     def put(self, file: Path, replace: bool) -> None:
         """See Location."""
         if replace:
-            with _told("write", self.text):
+            with _storage_errors("write", self.text):
                 self._files.put_file(str(file), self._path)
         elif not self.create(file.read_bytes()):
             raise TargetExists(f"{self.text} already exists.")
 
     def create(self, content: bytes) -> bool:
         """See Location."""
-        with _told("write", self.text):
+        with _storage_errors("write", self.text):
             try:
                 self._files.pipe_file(self._path, content, mode="create")
             except FileExistsError:
@@ -252,17 +252,17 @@ class RemoteLocation(Location):
 
     def exists(self) -> bool:
         """Return whether the file or folder exists."""
-        with _told("look for", self.text):
+        with _storage_errors("look for", self.text):
             return bool(self._files.exists(self._path))
 
     def is_folder(self) -> bool:
         """Return whether the folder exists."""
-        with _told("look for", self.text):
+        with _storage_errors("look for", self.text):
             return bool(self._files.isdir(self._path))
 
     def files(self, recursive: bool = False) -> list[Location]:
         """See Location."""
-        with _told("list", self.text):
+        with _storage_errors("list", self.text):
             try:
                 found = self._files.find(self._path, maxdepth=None if recursive else 1)
             except FileNotFoundError:
@@ -271,13 +271,13 @@ class RemoteLocation(Location):
 
     def matches(self) -> list[Location]:
         """See Location."""
-        with _told("list", self.text):
+        with _storage_errors("list", self.text):
             return [self._at(path) for path in sorted(self._files.glob(self._path))]
 
     def remove(self, names: Iterable[str]) -> None:
         """See Location."""
         paths = [f"{self._path}/{name}" for name in names]
-        with _told("delete from", self.text):
+        with _storage_errors("delete from", self.text):
             if paths:
                 try:
                     self._files.rm(paths)
@@ -301,7 +301,7 @@ class Missing(GramganError):
 
 
 @contextmanager
-def _told(verb: str, text: str) -> Iterator[None]:
+def _storage_errors(verb: str, text: str) -> Iterator[None]:
     """Convert any storage library's errors to ``GramganError``; they share no base class."""
     try:
         yield
@@ -312,5 +312,5 @@ def _told(verb: str, text: str) -> Iterator[None]:
     except OSError as error:
         raise GramganError(f"Can't {verb} {text}: {error.strerror or error}.") from error
     except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise GramganError(f"Can't {verb} {text}: {said}.") from error
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise GramganError(f"Can't {verb} {text}: {message}.") from error

@@ -93,7 +93,7 @@ def _recognise(
     path: Path, licence: str, record: dict[str, Any], trained_for: str
 ) -> tuple[WeightsHeader, dict[str, Tensor]]:
     tensors = read_state_dict(path)
-    refuse_known_strangers(tensors, path)
+    refuse_unsupported_layouts(tensors, path)
     try:
         with naming(path):
             known = recognise(tensors)
@@ -129,7 +129,7 @@ STRANGERS = {
 """Well-known networks that gramgan can't run, each with a pattern of their tensors' names."""
 
 
-def refuse_known_strangers(tensors: Mapping[str, Tensor], path: Path) -> None:
+def refuse_unsupported_layouts(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Raise ModelUnsupported, with the network's name, for well-known networks that can't be used here."""
     for design, pattern in STRANGERS.items():
         if any(pattern.search(name) for name in tensors):

@@ -120,17 +120,17 @@ def build_bank(
     draw = draw_positions(sizes, max_patches, patch_size, seed)
     cut = _cut(paths, draw, patch_size, workers, progress)
     corners = np.concatenate(
-        [np.insert(places, 0, number, axis=1) for number, places in enumerate(draw.corners)]
+        [np.insert(corners, 0, number, axis=1) for number, corners in enumerate(draw.corners)]
     ).astype(np.int32)
     provenance = Provenance(
         hr_dir=str(hr_dir.resolve()),
         photos=[
-            Photo(_name(path, hr_dir), photo.sha256, height, width, len(places))
-            for path, photo, (height, width), places in zip(paths, cut, sizes, draw.corners, strict=True)
+            Photo(_name(path, hr_dir), photo.sha256, height, width, len(corners))
+            for path, photo, (height, width), corners in zip(paths, cut, sizes, draw.corners, strict=True)
         ],
         seed=seed,
         max_patches=max_patches,
-        places=len(corners),
+        positions=len(corners),
         patch_size=patch_size,
         versions=list(VERSIONS),
         affine=MAGNITUDES,

@@ -62,7 +62,7 @@ def export(
         write_onnx(model, output, options.opset or OPSET, half, on_note=on_note)
     else:
         export_safetensors(model, output, half)
-        _say_where_it_loads(model, on_note)
+        _note_where_it_loads(model, on_note)
     return output
 
 
@@ -89,7 +89,7 @@ def export_safetensors(model: LoadedModel, output: Path, half: bool = False) -> 
     save_weights(output, tensors, model.header)
 
 
-def _say_where_it_loads(model: LoadedModel, on_note: Callable[[str], None]) -> None:
+def _note_where_it_loads(model: LoadedModel, on_note: Callable[[str], None]) -> None:
     """Report which tools can't load the file: they assume 32 growth channels, and none detects x3."""
     gc = model.header.hyperparameters.get("gc", USUAL_GC)
     if model.header.arch == "rrdbnet" and gc != USUAL_GC:

@@ -177,8 +177,8 @@ def _note_amounts(result: Result, model: str) -> None:
     if style is not None:
         damage = Damage(result.noise or 0.0, result.blocking or 0.0, result.sharpness or 0.0)
         result.denoise, result.style = automatic_denoise(damage), style
-    elif place := position_of(model):
-        result.denoise, result.style = place.denoise, place.style
+    elif position := position_of(model):
+        result.denoise, result.style = position.denoise, position.style
 
 
 def _prepared(photo: Photo, result: Result) -> Iterator[Array]:

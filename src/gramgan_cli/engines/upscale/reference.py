@@ -91,8 +91,8 @@ class ReferenceUpscaler:
         return self._upscaler.on_note
 
     @on_note.setter
-    def on_note(self, tell: Callable[[str], None]) -> None:
-        self._upscaler.on_note = tell
+    def on_note(self, callback: Callable[[str], None]) -> None:
+        self._upscaler.on_note = callback
 
     @property
     def tile(self) -> int:

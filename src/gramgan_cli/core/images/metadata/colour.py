@@ -106,5 +106,5 @@ def _tags(icc: bytes) -> dict[bytes, bytes]:
     """Return the contents of a profile's tags, without those that exceed the profile."""
     count = min(int.from_bytes(icc[128:132], "big"), 200)
     rows = [icc[132 + 12 * index : 144 + 12 * index] for index in range(count)]
-    places = [struct.unpack(">4sII", row) for row in rows if len(row) == 12]
-    return {name: icc[at : at + size] for name, at, size in places if at + size <= len(icc)}
+    tags = [struct.unpack(">4sII", row) for row in rows if len(row) == 12]
+    return {name: icc[at : at + size] for name, at, size in tags if at + size <= len(icc)}

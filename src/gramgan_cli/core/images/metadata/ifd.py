@@ -139,11 +139,15 @@ def entries(data: bytes | bytearray, at: int, layout: Layout) -> Iterator[Entry]
     (count,) = layout.unpack(layout.count, data, at)
     start = at + struct.calcsize("=" + layout.count)
     head = 4 + struct.calcsize("=" + layout.offset)
-    for place in range(start, start + count * layout.entry, layout.entry):
-        tag, kind, number = layout.unpack("HH" + layout.offset, data, place)
+    for position in range(start, start + count * layout.entry, layout.entry):
+        tag, kind, number = layout.unpack("HH" + layout.offset, data, position)
         long = SIZES.get(kind, 0) * number > layout.entry - head
         yield Entry(
-            tag, kind, number, place, layout.unpack(layout.offset, data, place + head)[0] if long else place + head
+            tag,
+            kind,
+            number,
+            position,
+            layout.unpack(layout.offset, data, position + head)[0] if long else position + head,
         )
 
 

@@ -32,7 +32,7 @@ class Photo:
     sha256: str
     height: int
     width: int
-    places: int
+    positions: int
     """Number of positions sampled from the photo."""
 
 
@@ -45,7 +45,7 @@ class Provenance:
     photos: list[Photo]
     seed: int
     max_patches: int
-    places: int
+    positions: int
     """Number of sampled positions; each has one patch per version."""
     patch_size: int
     versions: list[str]
@@ -57,26 +57,26 @@ class Provenance:
     @property
     def entries(self) -> int:
         """Number of patches in the bank, over all versions."""
-        return self.places * len(self.versions)
+        return self.positions * len(self.versions)
 
 
 @dataclass(frozen=True)
 class Bank:
-    """A bank whose tensors are mapped from its file. "Places" are the sampled positions."""
+    """A bank whose tensors are mapped from its file."""
 
     path: Path
     provenance: Provenance
     patches: Tensor
-    """(versions, places, 3, size, size), uint8."""
+    """(versions, positions, 3, size, size), uint8."""
     corners: Tensor
-    """(places, 3), int32: photo index and top left corner (y, x) of each position."""
+    """(positions, 3), int32: photo index and top left corner (y, x) of each position."""
     raw_grams: Tensor
-    """(versions, places, 6), float32: packed Gram matrices."""
+    """(versions, positions, 6), float32: packed Gram matrices."""
     centered_grams: Tensor
     """The same for patches with each channel's mean removed."""
 
     def grams(self, centered: bool) -> Tensor:
-        """Return the packed Gram matrices of all entries, (versions x places, 6), raw or centred."""
+        """Return the packed Gram matrices of all entries, (versions x positions, 6), raw or centred."""
         return (self.centered_grams if centered else self.raw_grams).flatten(0, 1)
 
 

@@ -156,7 +156,7 @@ def held_out_in_bank(recipe: Recipe, scale: int) -> str | None:
     if not needs_bank(recipe) or find_shards(recipe.data.hr_dir):
         return None
     provenance = load_bank(Path(recipe.texture.db)).provenance
-    sampled = {Path(provenance.hr_dir, photo.name) for photo in provenance.photos if photo.places}
+    sampled = {Path(provenance.hr_dir, photo.name) for photo in provenance.photos if photo.positions}
     shared = sampled & {path.resolve() for path in split_photos(recipe, scale).valid.hr}
     if not shared:
         return None

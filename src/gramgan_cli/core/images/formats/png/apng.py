@@ -125,14 +125,14 @@ def composed(canvas: Header, parts: Sequence[Part], decode: Callable[[Part], Arr
         pixels = _with_alpha(decode(part), white)
         if screen is None:
             screen = np.zeros((canvas.height, canvas.width, pixels.shape[2]), pixels.dtype)
-        place = screen[part.y : part.y + part.header.height, part.x : part.x + part.header.width]
-        before = place.copy()
-        place[...] = _over(pixels, before, white) if part.blending == OVER else pixels
+        region = screen[part.y : part.y + part.header.height, part.x : part.x + part.header.width]
+        before = region.copy()
+        region[...] = _over(pixels, before, white) if part.blending == OVER else pixels
         yield screen.copy()
         if part.disposal == TO_PREVIOUS and number > 0:
-            place[...] = before
+            region[...] = before
         elif part.disposal in (TO_BACKGROUND, TO_PREVIOUS):
-            place[...] = 0
+            region[...] = 0
 
 
 def _with_alpha(pixels: Array, white: int) -> Array:

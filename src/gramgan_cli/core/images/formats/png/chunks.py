@@ -173,15 +173,15 @@ def interlacing_passes(chunks: Sequence[Chunk]) -> Iterator[tuple[tuple[int, int
     if len(raw) < header.raw_size():
         raise DamagedPng("its image data is damaged")
     at = 0
-    for place in ADAM7:
-        first_x, first_y, step_x, step_y = place
+    for grid in ADAM7:
+        first_x, first_y, step_x, step_y = grid
         width = -(-(header.width - first_x) // step_x)
         height = -(-(header.height - first_y) // step_y)
         if width <= 0 or height <= 0:
             continue
         part = Header(width, height, header.depth, header.colour, interlaced=False)
         packed = zlib.compress(raw[at : at + part.raw_size()], 1)
-        yield place, rebuilt([(b"IHDR", pack_header(part)), (b"IDAT", packed), (b"IEND", b"")])
+        yield grid, rebuilt([(b"IHDR", pack_header(part)), (b"IDAT", packed), (b"IEND", b"")])
         at += part.raw_size()
 
 

@@ -192,8 +192,8 @@ def _deep_png(data: bytes, header: Header, key: bytes | None) -> Array:
     array = np.empty((header.height, header.width, SAMPLES[header.colour]), np.uint16)
     if header.interlaced:
         for (first_x, first_y, step_x, step_y), part in interlacing_passes(essential):
-            place = array[first_y::step_y, first_x::step_x]
-            place[...] = imagecodecs.png_decode(part).reshape(place.shape)
+            samples = array[first_y::step_y, first_x::step_x]
+            samples[...] = imagecodecs.png_decode(part).reshape(samples.shape)
     else:
         array[...] = imagecodecs.png_decode(rebuilt(essential)).reshape(array.shape)
     if key is None or header.colour not in (0, 2):
