@@ -58,15 +58,11 @@ def degrade(
     """Downscale and degrade a folder of pictures, like real photos: blurred, noisy and compressed.
 
     Args:
-        hr_dir: folder of HR pictures.
-        lr_dir: folder for the LR pictures, PNG files with the same stems.
-        scale: ratio of HR to LR side.
+        hr_dir, lr_dir, scale, overwrite, on_progress: as for ``make_lr``.
         recipe: name or file of a recipe, whose degradation table sets the strength; ``photo`` with a ``level`` and
             ``photo-web`` without by default.
         level: fixed severity, for recipes with the wide degradation model; drawn per picture by default.
         seed: the degradation depends only on the seed and the file name.
-        overwrite: replace existing files.
-        on_progress: called with (pictures done, total).
 
     Returns:
         The LR files.

@@ -8,6 +8,7 @@ import typer
 
 from gramgan_cli.cli import output as out
 from gramgan_cli.cli.errors import with_flags
+from gramgan_cli.cli.params import Json
 
 batch = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +31,7 @@ def report(
             metavar="MANIFEST...", help="Results folders, folders of records, or Parquet files, as paths or URLs."
         ),
     ],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print only the paths of the failed photos: a list for another run.")
     ] = False,

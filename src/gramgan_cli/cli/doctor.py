@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
-
-import typer
 
 from gramgan_cli.cli import output
+from gramgan_cli.cli.params import Json
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+def doctor(as_json: Json = False) -> None:
     """Show versions, devices, backends and folders, missing dependencies, and what would make gramgan faster here.
 
     [bold]gramgan doctor[/bold]

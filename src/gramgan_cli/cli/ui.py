@@ -17,7 +17,9 @@ def ui(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on this computer. 0: any free port.", show_default="0")
     ] = 0,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the url without opening a browser.")] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
+    ] = False,
 ) -> None:
     """Open a page in the browser: drop a photo, compare before and after, and save the result.
 
@@ -35,7 +37,7 @@ def ui(
     def on_url(url: str) -> None:
         output.print_line(url)
         sys.stdout.flush()  # for programs that wait for the URL in a pipe
-        output.note("Open this url in a browser on this computer. Press Ctrl-C to stop.")
+        output.note("Open this address in a browser on this computer. Press Ctrl-C to stop.")
 
     serve(port, not no_browser, on_url)
     output.note("Stopped. The uploads are deleted.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gramgan_cli.cli.output import note, print_json, print_line
+from gramgan_cli.cli.params import Json
 from gramgan_cli.cli.progress import counting
 from gramgan_cli.core.errors import UsageError
 
@@ -44,7 +45,7 @@ def build_db(
         Path | None, typer.Option("--info", metavar="FILE", help="Print how this bank was built, and build nothing.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing bank.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path of the bank.")] = False,
     max_patches: Annotated[
         int,

@@ -11,6 +11,7 @@ import typer
 
 from gramgan_cli.cli.completion import complete_dataset
 from gramgan_cli.cli.output import note, print_json, print_line, print_table
+from gramgan_cli.cli.params import Json
 from gramgan_cli.cli.progress import counting, fetching
 
 data = typer.Typer(
@@ -26,7 +27,13 @@ DataDir = Annotated[
         metavar="DIR", help="Folder of the benchmark sets. Default: GRAMGAN_DATA, otherwise the user's data folder."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+HrDir = Annotated[Path, typer.Argument(metavar="HR_DIR", help="Folder of sharp pictures.")]
+LrDir = Annotated[
+    Path, typer.Argument(metavar="LR_DIR", help="Folder for the LR pictures: PNG files with the same names.")
+]
+Scale = Annotated[int, typer.Option(min=2, max=16, help="HR side divided by LR side.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing LR files.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")]
 
 
 class BorderChoice(StrEnum):
@@ -46,11 +53,9 @@ class Level(StrEnum):
 
 @data.command("make-lr")
 def make_lr(
-    hr_dir: Annotated[Path, typer.Argument(metavar="HR_DIR", help="Folder of sharp pictures.")],
-    lr_dir: Annotated[
-        Path, typer.Argument(metavar="LR_DIR", help="Folder for the LR pictures: PNG files with the same names.")
-    ],
-    scale: Annotated[int, typer.Option(min=2, max=16, help="HR side divided by LR side.")] = 4,
+    hr_dir: HrDir,
+    lr_dir: LrDir,
+    scale: Scale = 4,
     border: Annotated[
         BorderChoice,
         typer.Option(
@@ -58,8 +63,8 @@ def make_lr(
             "as in commonly distributed LR sets."
         ),
     ] = BorderChoice.symmetric,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing LR files.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Reduce a folder of pictures in the same way as MATLAB's imresize (bicubic, 8 bits).
@@ -81,11 +86,9 @@ def make_lr(
 
 @data.command()
 def degrade(
-    hr_dir: Annotated[Path, typer.Argument(metavar="HR_DIR", help="Folder of sharp pictures.")],
-    lr_dir: Annotated[
-        Path, typer.Argument(metavar="LR_DIR", help="Folder for the LR pictures: PNG files with the same names.")
-    ],
-    scale: Annotated[int, typer.Option(min=2, max=16, help="HR side divided by LR side.")] = 4,
+    hr_dir: HrDir,
+    lr_dir: LrDir,
+    scale: Scale = 4,
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -99,8 +102,8 @@ def degrade(
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed. The same seed degrades a picture of the same name in the same way.")
     ] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing LR files.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Reduce a folder of pictures and damage them like real photos: blurred, noisy, compressed.

@@ -10,6 +10,7 @@ import typer
 
 from gramgan_cli.cli.errors import with_flags
 from gramgan_cli.cli.output import fail, note, print_json, print_line
+from gramgan_cli.cli.params import Json
 from gramgan_cli.cli.progress import counting
 
 
@@ -33,7 +34,7 @@ def mask(
         bool, typer.Option("--overlay", help="Write the photo with its untextured areas covered, instead of the mask.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print one path per line.")] = False,
     mode: Annotated[
         ModeChoice,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gramgan_cli.cli.completion import complete_dataset, complete_model
+from gramgan_cli.cli.completion import complete_dataset
 from gramgan_cli.cli.errors import with_flags
 from gramgan_cli.cli.output import errors_in_document, note, print_json, print_table, warn
+from gramgan_cli.cli.params import Json, MeasuredModels, device_option, tile_of, tile_option
 from gramgan_cli.cli.progress import counting
 
 if TYPE_CHECKING:
@@ -38,16 +39,7 @@ def bench(
             help="Folders, or names: Set5, Set14, BSD100, Urban100, ...",
         ),
     ],
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            autocompletion=complete_model,
-            help="Name or file of a model, or nearest, bilinear, bicubic, lanczos. Repeatable. Default: "
-            "bicubic and the default of `gramgan upscale`.",
-        ),
-    ] = None,
+    model: MeasuredModels = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -57,7 +49,7 @@ def bench(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results and reports.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
     convention: Annotated[
         Convention,
         typer.Option(
@@ -110,17 +102,8 @@ def bench(
             rich_help_panel=RUN,
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="Device that runs the network: auto, cpu, cuda, mps or xpu.", rich_help_panel=RUN)
-    ] = "auto",
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Side of a tile in input pixels. 0: whole images. Default: what fits into memory.",
-            rich_help_panel=RUN,
-        ),
-    ] = None,
+    device: Annotated[str, device_option(RUN)] = "auto",
+    tile: Annotated[str, tile_option(RUN)] = "auto",
 ) -> None:
     """Measure models with PSNR and SSIM, calculated as in papers, and with other metrics.
 
@@ -141,7 +124,7 @@ def bench(
         "data_dir": data_dir,
         "report": report,
         "save_images": save_images,
-        "tile": tile,
+        "tile": tile_of(tile),
     }
     with (
         errors_in_document(json, {"results": [], "differences": [], "failures": []}),

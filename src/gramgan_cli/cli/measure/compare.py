@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from gramgan_cli.cli.amounts import Denoise, Style, denoise_of
-from gramgan_cli.cli.completion import complete_model
 from gramgan_cli.cli.output import errors_in_document, note, print_json, print_line
+from gramgan_cli.cli.params import Denoise, Json, MeasuredModels, Style, denoise_of, device_option, tile_of, tile_option
 from gramgan_cli.core.errors import UsageError
 
 MEASURE, RUN = "Where the original is known", "How it runs"
@@ -17,16 +16,7 @@ MEASURE, RUN = "Where the original is known", "How it runs"
 
 def compare(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="Picture to enlarge with each model.")],
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            autocompletion=complete_model,
-            help="Name or file of a model. Repeatable. Bicubic is always included. Default: the default of "
-            "`gramgan upscale`.",
-        ),
-    ] = None,
+    model: MeasuredModels = None,
     denoise: Denoise = None,
     style: Style = None,
     output: Annotated[
@@ -40,7 +30,7 @@ def compare(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
     hr: Annotated[
         bool,
         typer.Option(
@@ -55,17 +45,8 @@ def compare(
             "--halve", help="First reduce the photo to half its width and height (Lanczos).", rich_help_panel=MEASURE
         ),
     ] = False,
-    device: Annotated[
-        str, typer.Option(help="Device that runs the network: auto, cpu, cuda, mps or xpu.", rich_help_panel=RUN)
-    ] = "auto",
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Side of a tile in input pixels. 0: the whole photo. Default: what fits into memory.",
-            rich_help_panel=RUN,
-        ),
-    ] = None,
+    device: Annotated[str, device_option(RUN)] = "auto",
+    tile: Annotated[str, tile_option(RUN)] = "auto",
 ) -> None:
     """Show models side by side: a grid with enlarged crops, or a page with a before/after slider and zoom.
 
@@ -74,6 +55,8 @@ def compare(
     [bold]gramgan compare photo.jpg -m photo -m clean -o page.html[/bold]
 
     [bold]gramgan compare sharp.png --hr --halve --style 0.5[/bold]
+
+    Bicubic is always part of the comparison.
     """
     from gramgan_cli.api import measuring
     from gramgan_cli.engines.measure.tables import finite
@@ -94,7 +77,7 @@ def compare(
             is_hr=hr,
             halve=halve,
             device=device,
-            tile="auto" if tile is None else tile,
+            tile=tile_of(tile),
             overwrite=overwrite,
         )
     if json:

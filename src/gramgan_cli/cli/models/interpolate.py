@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gramgan_cli.cli import output
+from gramgan_cli.cli.params import device_option
 
 
 def interpolate(
@@ -28,9 +29,7 @@ def interpolate(
             metavar="PHOTO", help="Also write PHOTO_NAME_strip.png: the middle of this photo at alpha 0, 0.2, ... 1."
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="Device for --strip: auto, cpu, cuda, cuda:1, xpu or mps.", envvar="GRAMGAN_DEVICE")
-    ] = "auto",
+    device: Annotated[str, device_option(use="for --strip")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model.")] = False,
 ) -> None:
     """Mix two trainings of the same network, such as a faithful one and a crisp one.

@@ -13,6 +13,7 @@ import typer
 from gramgan_cli.cli import output
 from gramgan_cli.cli.completion import complete_catalogue, complete_stored
 from gramgan_cli.cli.models.interpolate import interpolate
+from gramgan_cli.cli.params import Json
 from gramgan_cli.cli.progress import fetching
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ Name = Annotated[
     str,
     typer.Argument(metavar="NAME", autocompletion=complete_stored, help="Name of a model from `gramgan models list`."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing model.")]
 Licence = Annotated[str | None, typer.Option("--licence", help="SPDX identifier of the licence of the weights.")]
 

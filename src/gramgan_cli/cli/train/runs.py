@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gramgan_cli.cli.output import print_json, print_line, print_table
+from gramgan_cli.cli.params import Json
 
 if TYPE_CHECKING:
     from gramgan_cli.engines.train.run.read_runs import RunSummary
@@ -19,8 +20,6 @@ runs = typer.Typer(
     "[bold]gramgan runs compare runs/first runs/second[/bold]",
     no_args_is_help=True,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @runs.command("list")

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gramgan_cli.cli import output as out
-from gramgan_cli.cli.amounts import Denoise, Style, denoise_of
 from gramgan_cli.cli.completion import complete_model
 from gramgan_cli.cli.errors import explain
+from gramgan_cli.cli.params import Denoise, Json, Style, denoise_of, device_option, tile_of, tile_option
 from gramgan_cli.cli.upscale import batch_run as batch
 from gramgan_cli.cli.upscale.checks import check_attention, check_options
 from gramgan_cli.cli.upscale.lines import DamageNote, PhotoBar, foreign, in_flags, left_out, line_of, runs, summarise
-from gramgan_cli.cli.upscale.values import box_of, bytes_of, format_of, tile_of
+from gramgan_cli.cli.upscale.values import box_of, bytes_of, format_of
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.images.capabilities import FORMATS, format_of_suffix
 from gramgan_cli.core.resize.sizes import SizeChoice
@@ -72,7 +72,7 @@ def upscale(
         bool,
         typer.Option("--skip-existing", help="Keep existing results, even if they were made with other settings."),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the paths of the results.")] = False,
     format: Annotated[
         Literal["png", "jpg", "jpeg", "webp", "tiff", "tif", "avif", "same"] | None,
@@ -135,22 +135,8 @@ def upscale(
             "--tta", help="Average over 8 flips and rotations: slightly better, 8 times slower.", rich_help_panel=WORK
         ),
     ] = False,
-    device: Annotated[
-        str,
-        typer.Option(
-            help="Device that runs the network: auto, cpu, cuda, cuda:1, xpu or mps.",
-            envvar="GRAMGAN_DEVICE",
-            rich_help_panel=WORK,
-        ),
-    ] = "auto",
-    tile: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|N|0",
-            help="Side of a tile in input pixels. auto: what fits into memory. 0: the whole picture at once.",
-            rich_help_panel=WORK,
-        ),
-    ] = "auto",
+    device: Annotated[str, device_option(WORK)] = "auto",
+    tile: Annotated[str, tile_option(WORK)] = "auto",
     precision: Annotated[
         Literal["auto", "fp32", "fp16", "bf16"],
         typer.Option(

@@ -1,4 +1,4 @@
-"""Parsing option values of ``gramgan upscale``: boxes, formats, tiles and memory sizes."""
+"""Parsing option values of ``gramgan upscale``: boxes, formats and memory sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from gramgan_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from gramgan_cli.core.images.output_format import FormatChoice
-    from gramgan_cli.engines.upscale.options import TileChoice
 
 
 def box_of(text: str | None) -> tuple[int, int] | None:
@@ -26,15 +25,6 @@ def format_of(name: str | None) -> FormatChoice:
     """Normalise a format's name: 'jpeg' to 'jpg', 'tif' to 'tiff', None to 'default'."""
     named: dict[str | None, FormatChoice] = {None: "default", "jpeg": "jpg", "tif": "tiff"}
     return named[name] if name in named else cast("FormatChoice", name)
-
-
-def tile_of(text: str) -> TileChoice:
-    """Parse a tile side: 'auto', 0 or at least 16."""
-    if text == "auto":
-        return "auto"
-    if not re.fullmatch(r"\d{1,6}", text) or 0 < int(text) < 16:
-        raise UsageError(f"--tile '{text}' is not a tile size.", "Use auto, 0, or a number from 16.")
-    return int(text)
 
 
 def bytes_of(text: str | None) -> int | None:
