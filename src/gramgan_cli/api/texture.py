@@ -70,7 +70,7 @@ def build_bank(
     sizes: BankArguments = {"workers": os.cpu_count() or 1, **arguments}
     bank = build(photos.source, target, held_out=photos.held_out, progress=on_progress, **sizes)
     if photos.held_out:
-        on_note(f"{len(photos.held_out)} photos that training measures on were left out.")
+        on_note(f"Left out the photos that training is validated on: {len(photos.held_out)}.")
     if bank.provenance.positions < bank.provenance.max_patches:
         on_note(f"The photos have only {bank.provenance.positions} positions; all were taken.")
     return bank

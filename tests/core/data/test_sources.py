@@ -43,6 +43,23 @@ def test_a_known_dataset_gives_its_halves(how: str, div2k: Path, monkeypatch: py
     assert locate_validation(text, folders) == str(div2k / "DIV2K_valid_HR")
 
 
+@pytest.mark.parametrize("valid", ["valid", "val"])
+def test_folders_called_train_and_valid_are_halves(valid: str, tmp_path: Path) -> None:
+    """Without this, training would use the validation photos, as all subfolders are read."""
+    save(tmp_path / "set" / "train" / "a.png")
+    alone = locate_training(str(tmp_path / "set"), [])
+    assert (alone.location, alone.valid) == (str(tmp_path / "set"), ""), "a folder of photos of trains"
+    save(tmp_path / "set" / valid / "b.png")
+    found = locate_training(str(tmp_path / "set"), [])
+    assert (found.location, found.valid) == (str(tmp_path / "set" / "train"), str(tmp_path / "set" / valid))
+    assert locate_validation(str(tmp_path / "set"), []) == found.valid
+
+
+def test_known_names_are_found_in_the_working_folder_in_any_case(div2k: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(div2k.parent)
+    assert locate_training("div2k", [div2k / "elsewhere"]).location == str(div2k / "DIV2K_train_HR")
+
+
 def test_the_training_half_itself_brings_its_validation_half(div2k: Path) -> None:
     assert locate_training(str(div2k / "DIV2K_train_HR"), []).valid == str(div2k / "DIV2K_valid_HR")
 

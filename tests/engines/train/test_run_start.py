@@ -260,6 +260,17 @@ def test_bank_photos_are_the_training_photos(photos: Path, tmp_path: Path) -> No
     assert any("bank contains patches of 1 of the validation photos" in line for line in lines)
 
 
+def test_a_bank_whose_photos_are_gone_asks_for_them(photos: Path, tmp_path: Path) -> None:
+    bank = tmp_path / "bank.safetensors"
+    assert command("build-db", "--hr-dir", photos, "--out", bank, "--max-patches", 100).exception is None
+    photos.rename(tmp_path / "moved")
+    words = ["--recipe", "gramgan-compact", "--db", bank, "--device", "cpu", "--dry-run"]
+    result = command("train", *words)
+    assert f"no longer in {photos}" in str(result.exception)
+    assert "`hr_dir` DIR" in str(result.exception)
+    assert command("train", *words, "--hr-dir", tmp_path / "moved").exception is None
+
+
 def test_cufed5_is_a_validation_set_with_its_references(photos: Path, tmp_path: Path, private_folders: Path) -> None:
     """It is found by name in the data folder; only the inputs are measured, each with its own reference."""
     rng = np.random.default_rng(1)

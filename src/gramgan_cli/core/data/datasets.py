@@ -93,12 +93,21 @@ def find_dataset(text: str, folders: Sequence[Path], scale: int) -> Dataset:
     A known name (in any case) is searched below ``folders`` in order, then as a folder. Other text is a folder, or a
     name below ``folders``. Raises GramganError if nothing is found, or if HR and LR files do not match.
     """
+    folder, known = find_folder(text, folders)
+    return open_dataset(folder, scale, known)
+
+
+def find_folder(text: str, folders: Sequence[Path]) -> tuple[Path, str | None]:
+    """Return the named folder, and the set's name if it is a known one.
+
+    Known names (in any case) are searched below ``folders`` first, other names in the working folder first. Raises
+    GramganError if there is no such folder.
+    """
     known = {name.casefold(): name for name in NAMES}.get(text.casefold())
     inside = [folder / (known or text) for folder in folders]
-    candidates = [*inside, Path(text)] if known else [Path(text), *inside]
-    for folder in candidates:
+    for folder in [*inside, Path(text), Path(known)] if known else [Path(text), *inside]:
         if folder.is_dir():
-            return open_dataset(folder, scale, known)
+            return folder, known
     if known:
         raise missing_dataset(known, folders)
     looked = " or ".join(str(folder) for folder in folders)

@@ -1,7 +1,7 @@
 """Locating the training data that a user names: a known dataset, a folder, a list, or tar shards.
 
 Known datasets have two halves, ``NAME_train_HR`` for training and ``NAME_valid_HR`` for validation. Given LR is in
-``NAME_train_LR_bicubic/X4``. Any set with this layout is supported.
+``NAME_train_LR_bicubic/X4``. Any set with this layout is supported, and any with the folders ``train`` and ``valid``.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gramgan_cli.core.data.datasets import NAMES, missing_dataset, open_dataset
+from gramgan_cli.core.data.datasets import find_folder, open_dataset
 from gramgan_cli.core.data.listing import LIST_SUFFIX, find_photos
-from gramgan_cli.core.errors import GramganError, nearest
+from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.locations import is_url, locate
 
 TRAIN, VALID = "_train_HR", "_valid_HR"
+PLAIN_HALVES = (("train",), ("valid", "val"))
 HR_FOLDERS = ("HR", "GTmod12", "original")
 """Folders of HR images in benchmark layouts."""
 
@@ -44,7 +45,7 @@ def locate_training(text: str, folders: Sequence[Path]) -> Located:
         return Located(locate(text).text)
     if Path(text).suffix.lower() == LIST_SUFFIX:
         return Located(str(Path(text).resolve()))
-    folder = _folder(text, folders).resolve()
+    folder = _folder(text, folders)
     if folder.name.endswith(TRAIN):
         return Located(str(folder), _text(_sibling(folder, TRAIN, VALID)))
     train, valid = _half(folder, TRAIN), _half(folder, VALID)
@@ -62,7 +63,7 @@ def locate_validation(text: str, folders: Sequence[Path]) -> str:
     """Return the validation photos that ``text`` names: a set's validation half, a folder, or a list."""
     if Path(text).suffix.lower() == LIST_SUFFIX:
         return str(Path(text).resolve())
-    folder = _folder(text, folders).resolve()
+    folder = _folder(text, folders)
     valid = _half(folder, VALID)
     return _text(valid if valid is not None else _hr_inside(folder))
 
@@ -72,7 +73,7 @@ def locate_lr(text: str, hr: str, scale: int, folders: Sequence[Path]) -> str:
 
     ``text`` is that folder itself, or one that contains both: a known dataset, or a folder with ``HR`` and ``LR_x4``.
     """
-    folder = _folder(text, folders).resolve()
+    folder = _folder(text, folders)
     prefix = Path(hr).name.removesuffix("_HR")
     for candidate in (folder / f"{prefix}_LR_bicubic", folder / f"LR_x{scale}", folder / f"LRbicx{scale}", folder):
         for inside in (candidate / f"X{scale}", candidate):
@@ -145,23 +146,22 @@ def _paired_dataset(folder: Path, scale: int) -> tuple[list[Path], list[Path]] |
 
 
 def _folder(text: str, folders: Sequence[Path]) -> Path:
-    """Return the named folder. Known names are searched under ``folders`` first, others in the working folder first."""
-    text = text.removeprefix("file://")
-    known = {name.casefold(): name for name in NAMES}.get(text.casefold())
-    named = [folder / (known or text) for folder in folders]
-    for folder in [*named, Path(text)] if known else [Path(text), *named]:
-        if folder.is_dir():
-            return folder
-    if known:
-        raise missing_dataset(known, folders)
-    looked = " or ".join(str(folder) for folder in folders)
-    raise GramganError(f"There is no folder or dataset '{text}' (looked under {looked}).", nearest(text, NAMES))
+    """Return the named folder as an absolute path."""
+    return find_folder(text.removeprefix("file://"), folders)[0].resolve()
 
 
 def _half(folder: Path, ending: str) -> Path | None:
-    """Return the half of a set, ``NAME_train_HR`` or ``NAME_valid_HR``, in its folder."""
+    """Return the half of a set, ``NAME_train_HR`` or ``NAME_valid_HR``, in its folder.
+
+    Folders called ``train`` and ``valid`` (or ``val``) are halves too, if both exist.
+    """
     found = sorted(path for path in folder.glob(f"*{ending}") if path.is_dir())
-    return found[0] if found else None
+    if found:
+        return found[0]
+    train, valid = (next((folder / name for name in names if (folder / name).is_dir()), None) for names in PLAIN_HALVES)
+    if train is None or valid is None:
+        return None
+    return _hr_inside(train if ending == TRAIN else valid)
 
 
 def _sibling(folder: Path, ending: str, other: str) -> Path | None:

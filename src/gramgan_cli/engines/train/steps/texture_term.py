@@ -27,7 +27,7 @@ def with_bank(recipe: Recipe) -> Recipe:
     """The recipe with the path of its texture bank, and with the bank's photos if it names no others.
 
     Raises:
-        GramganError: the bank is missing; the hint names the command that makes one.
+        GramganError: the bank is missing (the hint names the command that makes one), or its photos are gone.
         UsageError: the bank has another patch size.
     """
     if not needs_bank(recipe):
@@ -46,6 +46,11 @@ def with_bank(recipe: Recipe) -> Recipe:
         )
     recipe = replace(recipe, texture=replace(recipe.texture, db=str(path)))
     if not recipe.data.hr_dir:
+        if not Path(provenance.hr_dir).exists():
+            raise GramganError(
+                f"The photos of the bank {path} are no longer in {provenance.hr_dir}.",
+                "Pass their folder with `hr_dir` DIR.",
+            )
         recipe = replace(recipe, data=replace(recipe.data, hr_dir=(provenance.hr_dir,)))
     return recipe
 
