@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gramgan_cli.core.backends.ncnn_files import INPUT, OUTPUT
-from gramgan_cli.core.backends.without_telemetry import import_onnxruntime, import_openvino
+from gramgan_cli.core.backends.without_telemetry import import_onnxruntime, openvino_core
 from gramgan_cli.core.errors import GramganError
 
 SHAPES = 4
@@ -81,7 +81,7 @@ class OpenVinoNetwork(nn.Module):
 
     def __init__(self, path: Path, threads: int, precision: str) -> None:
         super().__init__()
-        self._core = import_openvino().Core()
+        self._core = openvino_core()
         self._path = path
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._settings = {

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,6 +27,17 @@ def import_openvino() -> ModuleType:
 
     module: ModuleType = openvino
     return module
+
+
+@cache
+def openvino_core() -> Any:
+    """Return this process's only OpenVINO core; it lives until the process ends.
+
+    Each core gives the thread that creates it a stack for signal handlers, and frees that stack when it is destroyed.
+    Two cores destroyed in the order of their creation, or one destroyed in another thread, leave the thread with a
+    freed stack (OpenVINO 2026.4.1), on which the next signal, such as Ctrl-C, is a segmentation fault.
+    """
+    return import_openvino().Core()
 
 
 @cache
@@ -53,5 +64,5 @@ def openvino_precisions() -> tuple[str, ...]:
     """
     if platform.machine().lower() in ("x86_64", "amd64") and torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         return ()
-    capabilities = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("auto", "fp32", *(["bf16"] if "BF16" in capabilities else []))
