@@ -111,28 +111,12 @@ def test_a_foreign_network_is_right_at_the_sizes_that_its_file_takes(design: str
     """Or it is refused; in any case the process survives."""
     architectures = pytest.importorskip(f"spandrel.architectures.{design}", reason="needs the extra interop")
     torch.manual_seed(0)
+    windowed = {"upscale": 2, "window_size": 8, "embed_dim": 12, "depths": [2], "num_heads": [2], "mlp_ratio": 2}
     network = {
         "SPAN": lambda module: module.SPAN(num_in_ch=3, num_out_ch=3, feature_channels=16, upscale=2),
-        "SwinIR": lambda module: module.SwinIR(
-            upscale=2,
-            window_size=8,
-            embed_dim=12,
-            depths=[2],
-            num_heads=[2],
-            mlp_ratio=2,
-            upsampler="pixelshuffledirect",
-        ),
+        "SwinIR": lambda module: module.SwinIR(**windowed, upsampler="pixelshuffledirect"),
         "OmniSR": lambda module: module.OmniSR(num_feat=16, res_num=1, up_scale=2),
-        "HAT": lambda module: module.HAT(
-            upscale=2,
-            window_size=8,
-            embed_dim=12,
-            depths=[2],
-            num_heads=[2],
-            mlp_ratio=2,
-            squeeze_factor=4,
-            num_feat=16,
-        ),
+        "HAT": lambda module: module.HAT(**windowed, squeeze_factor=4, num_feat=16),
         "RealCUGAN": lambda module: module.UpCunet2x(),
     }[design](architectures)
     torch.save(network.state_dict(), tmp_path / "x.pth")

@@ -35,7 +35,7 @@ EXCESS_LEAST = EXCESS_WINDOW + STEP * (REGION - 1)
 """Smallest allowed image side for ``excess``, in pixels."""
 
 
-def local_power(image: Tensor, side: int = WINDOW) -> Tensor:
+def local_power(image: Tensor, side: int) -> Tensor:
     """Return the power of luma and both chroma planes at each frequency, averaged over regions.
 
     Args:
@@ -54,6 +54,12 @@ def local_power(image: Tensor, side: int = WINDOW) -> Tensor:
     return pooled.view(*power.shape[:3], *pooled.shape[-2:])
 
 
+def _log_ratio(sr: Tensor, hr: Tensor, side: int) -> Tensor:
+    """Return log(SR power / HR power) over windows of ``side`` px, shaped as in ``local_power``."""
+    floor = FLOOR * (side / WINDOW) ** 2  # the same noise has as many times more power in a larger window
+    return ((local_power(sr, side) + floor) / (local_power(hr, side) + floor)).log()
+
+
 def spectrum(sr: Tensor, hr: Tensor) -> Tensor:
     """Return the mean of |log(SR power / HR power)| over all frequencies, regions and planes.
 
@@ -63,7 +69,7 @@ def spectrum(sr: Tensor, hr: Tensor) -> Tensor:
     Returns:
         A scalar, differentiable in ``sr``: 0 for equal images, 1 where the power is off by a factor of e.
     """
-    return ((local_power(sr) + FLOOR) / (local_power(hr) + FLOOR)).log().abs().mean()
+    return _log_ratio(sr, hr, WINDOW).abs().mean()
 
 
 def excess(sr: Tensor, hr: Tensor) -> Tensor:
@@ -78,6 +84,4 @@ def excess(sr: Tensor, hr: Tensor) -> Tensor:
     Returns:
         A scalar, differentiable in ``sr``: 0 if no frequency has more power than in HR.
     """
-    floor = FLOOR * (EXCESS_WINDOW / WINDOW) ** 2  # the same noise has as many times more power in a larger window
-    ratio = (local_power(sr, EXCESS_WINDOW) + floor) / (local_power(hr, EXCESS_WINDOW) + floor)
-    return F.relu(ratio.log()).square().mean()
+    return F.relu(_log_ratio(sr, hr, EXCESS_WINDOW)).square().mean()
