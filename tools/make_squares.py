@@ -9,21 +9,19 @@ recipe ``photo`` does it at medium severity, with a fixed seed, so the pictures 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from make_gallery import reduced
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from gramgan_cli.core.data.damage.strength import LEVELS
-from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.resize.matlab import crop_to_multiple
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.core.weights.mixing.square import square_model
 from gramgan_cli.engines.upscale.upscaler import Upscaler
-from gramgan_cli.recipes.load import load_recipe
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 
@@ -32,7 +30,7 @@ SIDE = 46
 """Side of the part that is shown, in pixels of the reduced photo."""
 AROUND = 24
 """Pixels around it that the network sees."""
-SCALE, GAP, TITLE, SEED = 4, 6, 24, 1
+SCALE, GAP, TITLE = 4, 6, 24
 
 
 @dataclass(frozen=True)
@@ -58,30 +56,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
+    square = {(denoise, style): upscaler(denoise, style) for denoise in AMOUNTS for style in AMOUNTS}
     for part in PARTS:
         path = PICTURES / f"square_{part.name}.jpg"
-        draw(window(folder, part)).save(path, quality=90, subsampling=0)
+        draw(window(folder, part), square).save(path, quality=90, subsampling=0)
         print(path)
 
 
 def window(folder: Path, part: Part) -> NDArray[np.uint8]:
     """The damaged part of a photo, with its surroundings."""
     photo = crop_to_multiple(np.asarray(Image.open(folder / part.photo).convert("RGB")), SCALE)
-    strength = replace(load_recipe("photo").degradation, severity=LEVELS["medium"])
-    lr = degrade(photo, SCALE, strength, picture_draw(part.photo, SEED))
+    lr = reduced(photo, part.photo)
     rows, columns = (slice(start - AROUND, start + SIDE + AROUND) for start in (part.top, part.left))
     return np.ascontiguousarray(lr[rows, columns])
 
 
-def draw(lr: NDArray[np.uint8]) -> Image.Image:
+def upscaler(denoise: float, style: float) -> Upscaler:
+    """The network at one point of the square."""
+    return Upscaler(load_model(square_model(denoise, style)), torch.device("cpu"), 0)
+
+
+def draw(lr: NDArray[np.uint8], square: dict[tuple[float, float], Upscaler]) -> Image.Image:
     """The part at every amount: ``--denoise`` grows from top to bottom, ``--style`` from left to right."""
     cell = SIDE * SCALE
     step = cell + GAP
     canvas = Image.new("RGB", (len(AMOUNTS) * step - GAP, len(AMOUNTS) * (step + TITLE) - GAP), "white")
     for row, denoise in enumerate(AMOUNTS):
         for column, style in enumerate(AMOUNTS):
-            model = load_model(square_model(denoise, style))
-            result = Upscaler(model, torch.device("cpu"), 0).upscale(lr)
+            result = square[denoise, style].upscale(lr)
             left, top = column * step, row * (step + TITLE)
             text = f"denoise {denoise:g}, style {style:g}"
             ImageDraw.Draw(canvas).text((left + 2, top + 3), text, "black", ImageFont.load_default(14))
