@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gramgan_cli.cli.errors import running_command_has
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -40,3 +42,9 @@ def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     monkeypatch.setenv("GRAMGAN_CACHE", str(folder / "cache"))
     monkeypatch.setenv("GRAMGAN_DATA", str(folder / "data"))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_running_command() -> None:
+    """Forget the command that an earlier test ran in this process: hints depend on its options."""
+    running_command_has(None)

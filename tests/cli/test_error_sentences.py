@@ -6,7 +6,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from gramgan_cli.cli import app, doctor
 from gramgan_cli.core.errors import BankUnreadable, DeviceNotFound, GramganError, TargetExists, UsageError
@@ -104,3 +106,41 @@ def test_errors_found_before_the_work_are_a_document_too(arguments, message, mon
     assert message in json.loads(printed.out)["error"]
     assert "Input should" not in printed.out + printed.err
     assert "Value error" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "mask bad/a.jpg -o mask.png",
+        "mask bad -o masks",
+        "compare bad/a.jpg -o c.png --model bicubic",
+        "compare bad/a.jpg --hr -o c.png --model bicubic",
+        "bench bad --model bicubic --scale 2",
+        "build-db --hr-dir bad --out bank.safetensors",
+        "data make-lr bad lr",
+        "data degrade bad lr --recipe photo",
+        "train --recipe psnr-compact --hr-dir bad --out run --steps 1",
+        "train --recipe psnr-compact --hr-dir bad --out run --steps 1 --set network.in_nc=1 --set network.out_nc=1",
+        "upscale bad/a.jpg --model bicubic",
+        "upscale bad -o out --model bicubic",
+    ],
+)
+def test_a_hint_names_only_options_of_its_command(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A JPEG that is cut off can be read in part, which only upscale offers."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("good", "bad"):
+        Path(folder).mkdir()
+    scene = Image.fromarray(np.random.default_rng(1).integers(0, 256, (96, 96, 3), np.uint8))
+    scene.save("good/a.png")
+    scene.save("bad/a.jpg")
+    Path("bad/a.jpg").write_bytes(Path("bad/a.jpg").read_bytes()[:-3000])
+    monkeypatch.setattr(sys, "argv", ["gramgan", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    said = capfd.readouterr().err
+    assert ended.value.code == 1, said
+    assert "bad/a.jpg" in said
+    assert "Copy it again from its source" in said
+    assert ("--allow-truncated" in said) == words.startswith("upscale")

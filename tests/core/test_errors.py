@@ -52,3 +52,18 @@ def test_core_names_no_option_of_the_command_line() -> None:
         for file in (core / folder).glob("*.py"):
             assert '"--' not in file.read_text(encoding="utf-8"), file
             assert " --overwrite" not in file.read_text(encoding="utf-8"), file
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("It failed. Use `max_memory` 4G.", "It failed."),
+        ("It failed. Choose another `output`.", "It failed. Choose another output."),
+        ("It failed. Leave out `output`, or `tile`.", "It failed."),
+        ("`max_memory` 3 is too small. Choose more.", "max memory 3 is too small. Choose more."),
+        ("A. Photo.png: it failed. Copy it. Or use `tile`.", "A. Photo.png: it failed. Copy it."),
+    ],
+)
+def test_plain_words_name_only_options_that_can_be_chosen(text: str, said: str) -> None:
+    """For pages and reports, whose readers choose no options by name."""
+    assert errors.in_plain_words(text, ("output",)) == said

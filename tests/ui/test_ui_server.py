@@ -199,13 +199,16 @@ def test_a_folder_run_lists_done_skipped_and_failed(client: Client, tmp_path: Pa
     photo(tmp_path / "b.png", seed=1)
     photo(tmp_path / "b_x4.png", 160, 120)
     (tmp_path / "c.png").write_bytes(b"no picture")
+    photo(tmp_path / "d.bmp", 160, 120)
+    (tmp_path / "d.bmp").write_bytes((tmp_path / "d.bmp").read_bytes()[:-9000])
     client.json("POST", "/api/runs", {"folder": str(tmp_path), "denoise": 1, "texture": 0})
     run = client.finished()[-1]
-    assert run["counts"] == {"done": 1, "skipped": 1, "failed": 1}
+    assert run["counts"] == {"done": 1, "skipped": 1, "failed": 2}
     assert [(item["name"], item["state"]) for item in run["items"]] == [
-        ("a.png", "done"), ("b.png", "skipped"), ("c.png", "failed"),
+        ("a.png", "done"), ("b.png", "skipped"), ("c.png", "failed"), ("d.bmp", "failed"),
     ]  # fmt: skip
     assert "c.png" in run["items"][2]["error"]
+    assert run["items"][3]["error"].endswith("Copy it again from its source.")  # the page offers no --allow-truncated
 
 
 def test_a_missing_folder_is_reported(client: Client, tmp_path: Path) -> None:

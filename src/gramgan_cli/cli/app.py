@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from gramgan_cli import __version__
 from gramgan_cli.cli import batch, doctor, ui
 from gramgan_cli.cli.data import build_db, data, mask
-from gramgan_cli.cli.errors import explain, plain
+from gramgan_cli.cli.errors import explain, plain, running_command_has
 from gramgan_cli.cli.measure import bench, compare, plot
 from gramgan_cli.cli.models import models
 from gramgan_cli.cli.output import documents, fail, print_json
@@ -38,6 +38,15 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with _parser_errors_explained():
             return super().invoke(ctx)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        found = super().resolve_command(ctx, args)
+        _, command, rest = found
+        while rest and rest[0] in getattr(command, "commands", {}):
+            command, rest = command.commands[rest[0]], rest[1:]  # type: ignore[union-attr]
+        if command is not None:
+            running_command_has(flag for one in command.params for flag in (*one.opts, *one.secondary_opts))
+        return found
 
 
 @contextmanager

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from gramgan_cli.core import errors
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import BETWEEN_SENTENCES, OPTION, GramganError
 
 HINTS: dict[type[GramganError], Callable[[GramganError], str]] = {
-    errors.DeviceNotFound: lambda _: "Choose one of them with --device.",
+    errors.DeviceNotFound: lambda _: "Choose one of them with `device`.",
     errors.PrecisionUnavailable: lambda _: (
-        "Leave out --precision, or leave out --backend: torch supports every precision."
+        "Leave out `precision`. Or leave out `backend`: torch supports every precision."
     ),
-    errors.NotConvertible: lambda _: "Run it with --backend torch.",
-    errors.RecordsNeedPyarrow: lambda _: "Or leave out records with --no-records.",
-    errors.TargetExists: lambda _: "Replace it with --overwrite.",
+    errors.NotConvertible: lambda _: "Run it with `backend` torch.",
+    errors.RecordsNeedPyarrow: lambda _: "Or leave out records with `no_records`.",
+    errors.TargetExists: lambda _: "Replace it with `overwrite`.",
     errors.BankUnreadable: lambda _: "Build one with: gramgan build-db --hr-dir DIR",
     errors.ModelNotFound: lambda _: "List all models with: gramgan models list",
     errors.ModelNotPulled: lambda error: f"Download it with: gramgan models pull {getattr(error, 'name', 'NAME')}",
     errors.ForeignWeights: lambda error: (
         f"Import it with: gramgan models import {getattr(error, 'path', 'FILE')} --name NAME"
     ),
-    errors.OutOfMemory: lambda _: "The options for this are --tile, --model and --device cpu.",
+    errors.OutOfMemory: lambda _: "Choose them with `tile` and `model`. Or use `device` cpu.",
 }
 """Extra hint by error class; the most derived class applies."""
 
 _SAME = (
     "address", "allow_truncated", "backend", "cell", "cores_per_worker", "denoise", "device", "engine", "format",
-    "gpus", "hr_dir", "init", "level", "lr_dir", "max_memory", "model", "out", "output", "overwrite", "patch_size",
-    "precision", "recipe", "recursive", "ref_dir", "resume", "save_attention", "shard", "skip_existing", "strip",
-    "style", "tile", "tta", "valid_dir", "valid_lr_dir",
+    "gpus", "hr_dir", "init", "level", "lr_dir", "max_memory", "model", "no_records", "out", "output", "overwrite",
+    "patch_size", "precision", "recipe", "recursive", "ref_dir", "resume", "save_attention", "shard", "skip_existing",
+    "strip", "style", "tile", "tta", "valid_dir", "valid_lr_dir",
 )  # fmt: skip
 
 FLAGS = {name: "--" + name.replace("_", "-") for name in _SAME} | {
@@ -42,7 +43,19 @@ FLAGS = {name: "--" + name.replace("_", "-") for name in _SAME} | {
 }
 """Command-line flags by the names that messages give options, in backquotes: those of Python, or recipe keys."""
 
-_OPTION = re.compile("`([a-z_.]+)`")
+
+@dataclass
+class _Command:
+    flags: frozenset[str] | None = None
+    """Flags of the running command; None before it is known."""
+
+
+_running = _Command()
+
+
+def running_command_has(flags: Iterable[str] | None) -> None:
+    """Set the flags of the running command, or None if there is none. Hints that need other flags are left out."""
+    _running.flags = None if flags is None else frozenset(flags)
 
 
 def explain(error: GramganError) -> str:
@@ -52,8 +65,18 @@ def explain(error: GramganError) -> str:
 
 
 def with_flags(text: str) -> str:
-    """Replace option names by flags: "Use `format` png" becomes "Use --format png"."""
-    return _OPTION.sub(lambda match: FLAGS.get(match[1], match[0]), text)
+    """Replace option names by flags: "Use `format` png" becomes "Use --format png".
+
+    Sentences after the first that name an option of another command are left out.
+    """
+    first, *further = BETWEEN_SENTENCES.split(text)
+    kept = [first, *(sentence for sentence in further if _is_possible(sentence))]
+    return OPTION.sub(lambda match: FLAGS.get(match[1], match[0]), " ".join(kept))
+
+
+def _is_possible(sentence: str) -> bool:
+    flags = {FLAGS[name] for name in OPTION.findall(sentence) if name in FLAGS}
+    return _running.flags is None or flags <= _running.flags
 
 
 _LIBRARY_WORDS = (

@@ -7,10 +7,17 @@ recipe, in backquotes. ``cli/errors.py`` replaces these by flags, and adds hints
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+OPTION = re.compile("`([a-z_.]+)`")
+"""Option name in a message."""
+
+BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z`])")
+"""Space between two sentences of a message."""
 
 
 class GramganError(Exception):
@@ -179,6 +186,18 @@ def naming(path: Path) -> Iterator[None]:
     except GramganError as error:
         error.message = f"{path}: {error.message}"
         raise
+
+
+def in_plain_words(text: str, options: Collection[str] = ()) -> str:
+    """Return a message for a page or report: "Use `max_memory`" becomes "Use max memory".
+
+    Args:
+        text: message and hint.
+        options: options that the reader can choose. Sentences after the first that name another are left out.
+    """
+    first, *further = BETWEEN_SENTENCES.split(text)
+    kept = [first, *(sentence for sentence in further if set(OPTION.findall(sentence)) <= set(options))]
+    return OPTION.sub(lambda match: match[1].replace("_", " "), " ".join(kept))
 
 
 def type_name(kind: type) -> str:

@@ -17,14 +17,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gramgan_cli import __version__
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, in_plain_words
 from gramgan_cli.core.images.capabilities import READ_SUFFIXES
 from gramgan_cli.core.images.output_format import STANDARD_QUALITY, FormatChoice
 from gramgan_cli.core.metrics.damage import advice, automatic_denoise
 from gramgan_cli.ui.enlarge import PREVIEW_SIDE, Enlarger, Knobs, usual_knobs
 from gramgan_cli.ui.folders import absolute, listing
 from gramgan_cli.ui.photos import LARGEST_UPLOAD, Library, PhotoFacts, as_overview, as_png
-from gramgan_cli.ui.runs import Run, Runs
+from gramgan_cli.ui.runs import OPTIONS, Run, Runs
 
 if TYPE_CHECKING:
     from gramgan_cli.api.upscale.options import UpscaleArguments
@@ -68,7 +68,7 @@ def _spoken(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except GramganError as error:
-            return _refusal(str(error))
+            return _refusal(in_plain_words(str(error), OPTIONS))
         except OSError as error:
             return _refusal(f"{error.filename or 'The disk'}: {error.strerror or error}.")
         except MemoryError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, in_plain_words
 from gramgan_cli.ui.enlarge import Cancelled, Enlarger
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 State = Literal["waiting", "working", "done", "failed", "cancelled"]
 ItemState = Literal["waiting", "done", "skipped", "failed"]
+
+
+OPTIONS = ("denoise", "format", "output", "overwrite", "quality", "recursive")
+"""Options that the page offers, as messages name them."""
 
 
 @dataclass
@@ -158,12 +162,13 @@ class Runs:
         except Cancelled:
             run.state = "cancelled"
         except GramganError as error:
-            run.state, run.error = "failed", str(error)
+            run.state, run.error = "failed", in_plain_words(str(error), OPTIONS)
         except OSError as error:
             run.state, run.error = "failed", f"{error.filename or 'The disk'}: {error.strerror or error}."
 
 
 def _note(item: Item, result: Result) -> None:
-    item.output, item.seconds, item.error = result.output, result.seconds, result.error
-    item.warnings = tuple(result.warnings)
+    item.output, item.seconds = result.output, result.seconds
+    item.error = result.error and in_plain_words(result.error, OPTIONS)
+    item.warnings = tuple(in_plain_words(warning, OPTIONS) for warning in result.warnings)
     item.state = "failed" if result.error else "skipped" if result.skipped else "done"

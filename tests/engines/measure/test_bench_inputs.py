@@ -92,3 +92,26 @@ def test_errors_before_the_work_are_in_the_document(
     document = json.loads(result.stdout)
     assert result.exception.message.split(" (")[0] in document["error"]
     assert document["results" if arguments[0] == "bench" else "versions"] == []
+
+
+@pytest.mark.parametrize("suffix", [".html", ".md", ".csv", ".tex"])
+def test_a_report_names_no_option(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grey network reads pictures with the reader that upscale uses, whose hints name its options."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    facts = {"nf": 4, "nb": 1, "gc": 4, "in_nc": 1, "out_nc": 1}
+    network = archs.build("rrdbnet", facts).eval()
+    save_weights(tmp_path / "grey.safetensors", network.state_dict(), WeightsHeader("rrdbnet", facts, 4))
+    (tmp_path / "set").mkdir()
+    for name in ("a", "b"):
+        Image.effect_noise((64, 64), 60).save(tmp_path / f"set/{name}.jpg")
+    bad = tmp_path / "set/b.jpg"
+    bad.write_bytes(bad.read_bytes()[:-800])
+    words = ["bench", "set", "-m", "grey.safetensors", "--report", f"r{suffix}"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    text = "".join(path.read_text() for path in tmp_path.glob(f"r*{suffix}"))
+    assert "Copy it again from its source" in text
+    assert "`" not in text.partition("Copy it again")[2][:80]
+    assert "allow" not in text

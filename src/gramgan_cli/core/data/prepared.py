@@ -58,6 +58,9 @@ def read_rgb(file: Path | BinaryIO, name: str | None = None) -> NDArray[np.uint8
         return _in_8bit(ImageOps.exif_transpose(image))
 
 
+COPY_AGAIN = "Copy it again from its source, or leave it out."
+
+
 @contextmanager
 def picture_errors(path: str) -> Iterator[None]:
     """Convert Pillow's errors about an unreadable image to a ``GramganError`` that names it."""
@@ -68,7 +71,8 @@ def picture_errors(path: str) -> Iterator[None]:
     except GramganError:
         raise
     except Exception as error:  # Pillow raises many kinds of errors for damaged files
-        raise GramganError(f"{path} can't be read as an image: {error}.") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise GramganError(f"{path} can't be read as an image: {reason}.", COPY_AGAIN) from error
 
 
 def _in_8bit(image: Image.Image) -> NDArray[np.uint8]:

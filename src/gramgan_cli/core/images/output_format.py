@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,9 +10,10 @@ from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.capabilities import FORMATS, Format
 from gramgan_cli.core.images.metadata.description import is_imagej, is_ome, updated_description
 from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_orientation, updated_exif
-from gramgan_cli.core.images.metadata.fitting import fitting
+from gramgan_cli.core.images.metadata.fitting import TEXT_CHUNKS, fitting
 from gramgan_cli.core.images.metadata.geo import scaled_geo
 from gramgan_cli.core.images.metadata.ifd import DamagedTiff
+from gramgan_cli.core.images.metadata.png_texts import DamagedText, updated_text
 from gramgan_cli.core.images.metadata.xmp import updated_xmp
 from gramgan_cli.core.images.photo import Animation, Frame, Metadata, Photo
 from gramgan_cli.core.images.samples import EIGHT, FLOAT, SIXTEEN
@@ -148,6 +150,10 @@ def _updated(metadata: Metadata, before: Frame, after: Frame, notes: list[str]) 
         except DamagedExif:
             metadata = replace(metadata, exif=None)
             notes.append("Its EXIF block is damaged and was left out.")
+    if metadata.png_chunks:
+        metadata = replace(
+            metadata, png_chunks=_updated_chunks(metadata.png_chunks, (width, height), scale, metadata.turned, notes)
+        )
     if metadata.geo and metadata.turned:
         metadata = replace(metadata, geo=None)
         notes.append("It was rotated upright, so its georeference (GeoTIFF) was left out.")
@@ -158,6 +164,23 @@ def _updated(metadata: Metadata, before: Frame, after: Frame, notes: list[str]) 
             metadata = replace(metadata, geo=None)
             notes.append("Its georeference (GeoTIFF) is damaged and was left out.")
     return metadata
+
+
+def _updated_chunks(
+    chunks: Sequence[tuple[bytes, bytes]],
+    size: tuple[int, int],
+    scale: tuple[float, float],
+    turned: bool,
+    notes: list[str],
+) -> tuple[tuple[bytes, bytes], ...]:
+    """Return a PNG's chunks with the sizes in their texts updated."""
+    kept = []
+    for kind, content in chunks:
+        try:
+            kept.append((kind, updated_text(kind, content, size, scale, turned) if kind in TEXT_CHUNKS else content))
+        except DamagedText:
+            notes.append(f"Its text '{content.partition(bytes(1))[0].decode('latin-1')}' is damaged and was left out.")
+    return tuple(kept)
 
 
 def _stored(metadata: Metadata) -> int | None:

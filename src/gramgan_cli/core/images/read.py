@@ -140,7 +140,7 @@ class _Guarded:
             error = Unreadable("its header is invalid")
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         readable = self.in_part()
-        hint = "Use `allow_truncated` to read what is left of it." if readable else "Copy it again from its source."
+        hint = "Copy it again from its source." + " Or use `allow_truncated` to read what is left of it." * readable
         return ImageDamaged(f"{self.name} is damaged or cut off ({reason[:160]}).", hint)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from scipy.ndimage import uniform_filter
 
 from gramgan_cli import __version__
 from gramgan_cli.core.data.grey import as_rgb8
-from gramgan_cli.core.errors import TargetExists, UsageError
+from gramgan_cli.core.errors import TargetExists, UsageError, in_plain_words
 from gramgan_cli.core.io.files import check_target, replacing
 from gramgan_cli.core.resize.matlab import Levels
 from gramgan_cli.engines.measure.bench import Enlarged, Measured
@@ -122,6 +122,8 @@ def write_report(path: Path, measured: Measured, rows: Sequence[PictureRow]) -> 
         The files written, without a Markdown report's pictures.
     """
     kind = path.suffix.lower()
+    failures = (replace(one, reason=in_plain_words(one.reason)) for one in measured.failures)
+    measured = replace(measured, failures=tuple(failures))
     if kind == ".csv":
         texts = csv_texts(measured, path)
     elif kind == ".tex":

@@ -103,23 +103,26 @@ def exif_orientation(exif: bytes) -> int:
     return 1
 
 
-def updated_exif(exif: bytes, width: int, height: int, scale: tuple[float, float] = (1.0, 1.0)) -> bytes:
+def updated_exif(
+    exif: bytes, width: int, height: int, scale: tuple[float, float] = (1.0, 1.0), turned: bool = True
+) -> bytes:
     """Update the block for an upright image of this size: orientation 1, pixel values scaled, thumbnail removed.
 
     Args:
         exif: the block.
         width, height: size of the result in pixels.
         scale: the result's width and height over the source's (upright).
+        turned: whether the pixels were rotated upright if necessary; otherwise the orientation is kept.
 
     Raises DamagedExif.
     """
-    orientation = exif_orientation(exif)
+    orientation = exif_orientation(exif) if turned else 1
     block = _Block(exif)
     first = block.first
     pending = [first]
     for at, entry in [pair for directory in pending for pair in _with_children(block, directory, pending)]:
         related = at not in pending[:2]
-        if entry.tag == ORIENTATION and at == first:
+        if entry.tag == ORIENTATION and at == first and turned:
             block.set_value(entry, 1)
         elif entry.tag in WIDTHS or (related and entry.tag == RELATED_WIDTH):
             block.set_value(entry, width)
