@@ -6,18 +6,22 @@ child processes.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
+from gramgan_cli.cli.app import app
 from gramgan_cli.core.backends import choose
 
 HOOK = """
@@ -111,6 +115,18 @@ def test_the_hook_sees_a_connection(watched: Run, tmp_path: Path) -> None:
     assert "192.0.2.1" in (tmp_path / "seen").read_text()
 
 
+def _all_commands(group: Any, *names: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _all_commands(command, *names, name)
+        else:
+            yield *names, name
+
+
+ASKED_TO_CONNECT = {("models", "pull"), ("data", "pull"), ("ui",)}
+"""Downloads; and the server of the page, which tests/ui/test_ui_server.py watches."""
+
+
 @pytest.mark.slow
 def test_no_command_connects_or_writes_into_the_home_folder(watched: Run, photos: Path) -> None:
     small = ["--set", "network.nf=8", "--set", "network.nc=1", "--steps", "2", "--batch-size", "2", "--hr-crop", "32"]
@@ -128,16 +144,24 @@ def test_no_command_connects_or_writes_into_the_home_folder(watched: Run, photos
         ["data", "make-lr", "photos", "lr"],
         ["bench", "photos", "--model", "bicubic"],
         ["compare", "photos/a.png", "-o", "compare.png", "--model", "bicubic"],
+        ["data", "degrade", "photos", "damaged", "--recipe", "photo"],
+        ["batch", "report", "out"],
         ["train", "--recipe", "psnr-compact", "--hr-dir", "photos", "--out", "runs/x", *small],
+        ["runs", "list", "runs"],
+        ["runs", "show", "runs/x"],
+        ["runs", "compare", "runs/x", "runs/x"],
+        ["models", "path", "photo"],
+        ["models", "interpolate", "photo", "clean", "-o", "mixed.safetensors"],
+        ["models", "import", "photo.safetensors", "--name", "imported"],
+        ["models", "rm", "imported"],
     ]
     if choose.is_installed("onnx"):
         commands.append(["models", "export", "photo", "-o", "photo.onnx"])
-    try:
-        import matplotlib  # noqa: F401
-
+    if importlib.util.find_spec("matplotlib"):
         commands.append(["plot", "runs/x", "-o", "curves.png"])
-    except ModuleNotFoundError:
-        pass
+    tried = {tuple(words[:length]) for words in commands for length in (1, 2)}
+    left = set(_all_commands(typer.main.get_command(app))) - ASKED_TO_CONNECT - tried
+    assert left <= {("plot",)}, "every command is tried"
     assert watched(commands) == []
 
 
