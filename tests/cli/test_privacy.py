@@ -151,7 +151,7 @@ def test_no_command_connects_or_writes_into_the_home_folder(watched: Run, photos
         ["runs", "show", "runs/x"],
         ["runs", "compare", "runs/x", "runs/x"],
         ["models", "path", "photo"],
-        ["models", "interpolate", "photo", "clean", "-o", "mixed.safetensors"],
+        ["models", "interpolate", "photo", "clean", "--alpha", "0.5", "-o", "mixed"],
         ["models", "import", "photo.safetensors", "--name", "imported"],
         ["models", "rm", "imported"],
     ]
