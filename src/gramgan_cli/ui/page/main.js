@@ -38,8 +38,8 @@ function listPhotos(now) {
   const onDisk = photos.some((photo) => !photo.uploaded);
   element("disk").hidden = !onDisk;
   element("where").textContent = !chosen ? "" : chosen.uploaded
-    ? "Your browser saves the result. It keeps the date, camera data and colours."
-    : `The result is saved next to ${chosen.folder}/${chosen.name}, or in a folder that you name. It keeps the date, camera data and colours.`;
+    ? "When the photo is done, press Save below. The result keeps the date, camera data and colours."
+    : `The result is saved next to ${chosen.folder}/${chosen.name}, or in the folder that you enter below. The result keeps the date, camera data and colours.`;
 }
 
 function drawPhotos() {

@@ -18,7 +18,7 @@ export async function look() {
   let busy = false;
   try {
     const state = await get("api/state");
-    busy = state.runs.some((run) => run.state === "waiting" || run.state === "working");
+    busy = state.runs.some(active);
     draw(state.runs);
     onPhotos(state.photos);
   } catch (error) {
@@ -64,21 +64,22 @@ function draw(runs) {
     } else {
       build(item, run);
     }
+    if (before && active(before) && !active(run)) say(`${run.title}: ${summary(run)}. See the results below.`);
     drawn.get(run.key).state = run.state;
     if (item.parentNode === null) element("runs").insertBefore(item, element("runs").children[index] ?? null);
   }
 }
 
+const active = (run) => run.state === "waiting" || run.state === "working";
 const percent = (run) => `${Math.floor(run.progress * 100)}%`;
 
 function build(item, run) {
-  const active = run.state === "waiting" || run.state === "working";
   const line = make("div", { className: "line" }, make("strong", { textContent: run.title }), make("span", {
     className: run.state === "failed" || run.counts.failed ? "bad" : run.state === "done" ? "good" : "",
     textContent: summary(run),
   }));
   item.replaceChildren(line);
-  if (active) {
+  if (active(run)) {
     const bar = make("progress", { max: 1, value: run.progress });
     bar.setAttribute("aria-label", `Progress of ${run.title}`);
     const cancel = make("button", { type: "button", textContent: "Cancel" });
