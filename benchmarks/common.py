@@ -38,15 +38,15 @@ class Goal:
     def line(self) -> str:
         """One line for the terminal."""
         if self.value is None:
-            outcome, value = "not measured", "-"
+            result, value = "not measured", "-"
         else:
             value = f"{self.value:.3g}"
-            outcome = "reached" if self.reached(self.goal) else "missed"
-            if outcome == "missed" and self.required is not None and self.reached(self.required):
-                outcome = "required reached"
+            result = "reached" if self.reached(self.goal) else "missed"
+            if result == "missed" and self.required is not None and self.reached(self.required):
+                result = "required reached"
         required = "" if self.required is None else f" (required {self.sense} {self.required:g})"
         note = f"  {self.note}" if self.note else ""
-        return f"{self.name:58} {value:>8}  goal {self.sense} {self.goal:g}{required}: {outcome}{note}"
+        return f"{self.name:58} {value:>8}  goal {self.sense} {self.goal:g}{required}: {result}{note}"
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

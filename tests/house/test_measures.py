@@ -35,6 +35,9 @@ WORDS = {
 }
 """Patterns of words that STYLE.md replaces, and replacements; for help, messages, docstrings and documentation."""
 
+PRIVATE_WORDS = r"told|said|places?|wish(es)?|whoever|persons?|claims?|ledgers?|outcomes?|dead"
+"""Words that no name in the code contains."""
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -92,8 +95,21 @@ def beyond(measured: Mapping[str, int], limit: int) -> dict[str, int]:
 
 
 def test_folders_are_small() -> None:
-    counts = Counter(name(path.parent) for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+    files = [*SOURCE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]
+    counts = Counter(name(path.parent) for path in files if path.name not in ("__init__.py", "conftest.py"))
     assert beyond(counts, FILES_IN_A_FOLDER) == {}
+
+
+def test_the_tests_have_the_folders_of_the_package() -> None:
+    tests = ROOT / "tests"
+    others = {"helpers", "house", "docs", "tools"}
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("*.py")}
+    assert [
+        str(one)
+        for one in sorted(folders)
+        if not {one.parts[0] if one.parts else "house"} & others
+        if not (SOURCE / one).is_dir()
+    ] == []
 
 
 def test_files_are_short() -> None:
@@ -110,6 +126,42 @@ def test_functions_have_few_parameters() -> None:
     source = [path for path in PYTHON if path.is_relative_to(SOURCE)]
     found = {called: len(parameters(one)) for called, one, command in functions(source) if not command}
     assert beyond(found, PARAMETERS) == {}
+
+
+def test_options_travel_as_frozen_dataclasses_with_keywords() -> None:
+    """A command's or a run's options are one dataclass, which no step between the command and the worker changes."""
+    classes = {
+        f"{name(path)}:{node.name}": [ast.unparse(one) for one in node.decorator_list]
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Options")
+    }
+    assert len(classes) > 5
+    assert [one for one, by in classes.items() if by != ["dataclass(frozen=True, kw_only=True)"]] == []
+
+
+def test_names_use_the_words_of_the_field() -> None:
+    """Names of functions, classes, parameters and variables, but not test functions, whose names are sentences."""
+    words = re.compile(PRIVATE_WORDS, re.IGNORECASE)
+    found = {
+        f"{name(path)}:{node.lineno}: {one}"
+        for path in PYTHON
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for one in names_of(node)
+        if not one.startswith("test_") and any(map(words.fullmatch, re.split(r"_|(?<=[a-z])(?=[A-Z])", one)))
+    }
+    assert sorted(found) == []
+
+
+def names_of(node: ast.AST) -> list[str]:
+    """Names that a node introduces."""
+    if isinstance(node, Function | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.arg):
+        return [node.arg]
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return [node.id]
+    return [node.attr] if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) else []
 
 
 def test_public_text_uses_the_words_of_the_field() -> None:
@@ -144,6 +196,15 @@ OTHERS = {"_send", "_replace", "_asdict", "_python_dispatch", "_exit"}
 
 
 def test_tests_call_public_names() -> None:
+    imported = [
+        f"{name(path)}:{node.lineno}: {one.name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gramgan_cli")
+        for one in node.names
+        if re.match(r"_[a-z]", one.name)
+    ]
+    assert imported == []
     found = [
         f"{name(path)}:{node.lineno}: {node.attr}"
         for path in sorted((ROOT / "tests").rglob("*.py"))

@@ -109,11 +109,11 @@ def train_options(recipe: AnyPath, arguments: TrainArguments) -> TrainOptions:
     if gpus and device != "auto":
         raise UsageError("Several GPUs and a device can't be combined.", "Leave one of them out.")
     return TrainOptions(
-        fspath(recipe),
-        _settings(arguments),
-        Path(arguments["out"]) if "out" in arguments else None,
-        arguments.get("resume", False),
-        device,
+        recipe=fspath(recipe),
+        settings=_settings(arguments),
+        out=Path(arguments["out"]) if "out" in arguments else None,
+        resume=arguments.get("resume", False),
+        device=device,
         store=arguments.get("store", True),
         gpus=gpus,
     )

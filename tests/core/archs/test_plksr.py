@@ -59,6 +59,9 @@ def test_it_trains_and_its_weights_load(tmp_path: Path) -> None:
         "steps": 1,
         "batch_size": 2,
     }
-    train(TrainOptions("psnr", [settings], tmp_path / "run", device="cpu", store=False), TrainCallbacks)
+    train(
+        TrainOptions(recipe="psnr", settings=[settings], out=tmp_path / "run", device="cpu", store=False),
+        TrainCallbacks,
+    )
     model = load_model(str(tmp_path / "run" / "last.safetensors"))
     assert (model.descriptor.arch, model.descriptor.scale) == ("plksr", 4)

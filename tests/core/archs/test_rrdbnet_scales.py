@@ -64,7 +64,10 @@ def trained(scale: int, tmp_path: Path) -> Path:
         "steps": 1,
         "batch_size": 2,
     }
-    train(TrainOptions("psnr", [settings], tmp_path / "run", device="cpu", store=False), TrainCallbacks)
+    train(
+        TrainOptions(recipe="psnr", settings=[settings], out=tmp_path / "run", device="cpu", store=False),
+        TrainCallbacks,
+    )
     return tmp_path / "run" / "last.safetensors"
 
 

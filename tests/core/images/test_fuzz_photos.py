@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "helpers" / "fuzz_photos.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "helpers" / "photos" / "fuzz_photos.py"
 
 
 def fuzz(count: int, seed: int, timeout: float) -> dict[str, float]:

@@ -84,7 +84,9 @@ def test_loss_on_one_batch_falls(name: str, photos: Path, tmp_path: Path) -> Non
     training = kind(generator, recipe, CPU, Group())
     with_references = recipe.data.references != "none"
     prepared = prepare_photos(sorted(photos.glob("*.png")), 4, tmp_path)
-    batch = CropSampler(prepared, 4, recipe.data.hr_crop, 2, 0, options=CropOptions(with_references)).batch(0)
+    batch = CropSampler(
+        prepared, 4, recipe.data.hr_crop, 2, 0, options=CropOptions(with_references=with_references)
+    ).batch(0)
     losses = []
     for step in range(20):
         terms = training.step(batch, step)

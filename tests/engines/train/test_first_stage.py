@@ -55,12 +55,14 @@ def test_a_first_stage_that_was_cut_off_goes_on_however_its_folder_is_named(
     data = {"data": {"hr_dir": [str(photos)], "hr_crop": 32}, "texture": {"db": str(bank)}}
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Cut):
-        train(TrainOptions("gramgan", [SETTINGS | data], Path("run"), device="cpu"), CutAtTwo)
+        train(TrainOptions(recipe="gramgan", settings=[SETTINGS | data], out=Path("run"), device="cpu"), CutAtTwo)
     assert read_header(tmp_path / "run/content/last.safetensors").training["steps"] == 1
     Path("run").rename("moved")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    result = train(TrainOptions("gramgan", (), tmp_path / "moved", resume=True, device="cpu"), TrainCallbacks)
+    result = train(
+        TrainOptions(recipe="gramgan", settings=(), out=tmp_path / "moved", resume=True, device="cpu"), TrainCallbacks
+    )
     assert result.finished
     assert read_header(tmp_path / "moved/content/last.safetensors").training["steps"] == 3
     assert read_header(tmp_path / "moved/last.safetensors").training["init"]["steps"] == 3

@@ -153,7 +153,7 @@ def test_validation_loss_is_a_curve_and_keeps_its_best_with_the_discriminator(tm
         "batch_size": 2,
         "valid_loss": True,
     }
-    train(TrainOptions("psnr", [settings], tmp_path / "run", device="cpu"), TrainCallbacks)
+    train(TrainOptions(recipe="psnr", settings=[settings], out=tmp_path / "run", device="cpu"), TrainCallbacks)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [row["valid_loss"] for row in rows if "valid_loss" in row]
     header = read_header(tmp_path / "run" / "best_loss.safetensors")
@@ -215,5 +215,8 @@ def test_the_artifact_term_asks_the_averaged_network(tmp_path: Path) -> None:
         "steps": 1,
         "batch_size": 2,
     }
-    train(TrainOptions("psnr", [settings], tmp_path / "run", device="cpu", store=False), TrainCallbacks)
+    train(
+        TrainOptions(recipe="psnr", settings=[settings], out=tmp_path / "run", device="cpu", store=False),
+        TrainCallbacks,
+    )
     assert (tmp_path / "run" / "last.safetensors").is_file()

@@ -43,8 +43,8 @@ def test_a_network_that_unshuffles_its_input_trains_measures_and_resumes(
         "optimizer": {"rate": 0.0},
     }
     out = tmp_path / "run"
-    train(TrainOptions("psnr", [settings], out, device="cpu"), TrainCallbacks)
-    train(TrainOptions("psnr", [{"steps": 3}], out, device="cpu", resume=True), TrainCallbacks)
+    train(TrainOptions(recipe="psnr", settings=[settings], out=out, device="cpu"), TrainCallbacks)
+    train(TrainOptions(recipe="psnr", settings=[{"steps": 3}], out=out, device="cpu", resume=True), TrainCallbacks)
     # The held-out photo, padded by NumPy with reflection at the right and bottom edges.
     hr = np.asarray(Image.open(tmp_path / "photos" / "1.png"))
     lr, multiple = make_lr(hr, scale) if scale > 1 else hr, 4 if scale < 4 else 1

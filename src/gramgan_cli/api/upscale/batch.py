@@ -91,7 +91,11 @@ def upscale_batch(
     )
     if options.upscale.reference:
         raise UsageError("Batch runs take no reference.", "Pass the photos to upscale_all.")
-    cluster = ClusterOptions(arguments.get("address"), arguments.get("workers"), arguments.get("cores_per_worker", 1))
+    cluster = ClusterOptions(
+        address=arguments.get("address"),
+        workers=arguments.get("workers"),
+        cores_per_worker=arguments.get("cores_per_worker", 1),
+    )
     cluster.check(options.engine)
     work = Run(options, on_result, on_progress)
     try:
@@ -117,7 +121,7 @@ def batch_report(manifests: AnyPath | Sequence[AnyPath]) -> Report:
     return make_report(listed(manifests))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClusterOptions:
     """Options of the Ray cluster."""
 

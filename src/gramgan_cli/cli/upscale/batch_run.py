@@ -110,7 +110,7 @@ def run(call: BatchCall, json: bool, quiet: bool) -> None:
     from gramgan_cli.engines.batch.run import Run
 
     asked = call.asked
-    cluster = ClusterOptions(asked.address, asked.workers, asked.cores_per_worker)
+    cluster = ClusterOptions(address=asked.address, workers=asked.workers, cores_per_worker=asked.cores_per_worker)
 
     def on_session(session: Session) -> None:
         if not quiet and session.backend:

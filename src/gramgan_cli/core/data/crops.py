@@ -160,7 +160,7 @@ def degraded_photo(photo: PreparedPhoto, scale: int, degradation: Degradation, s
     return replace(photo, lr=lr)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CropOptions:
     """Options of the crop sampler."""
 

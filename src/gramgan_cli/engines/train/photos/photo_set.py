@@ -265,9 +265,9 @@ class MakeSampler(Protocol):
 def _sampler_of(recipe: Recipe, scale: int, group: Group) -> MakeSampler:
     """Factory of crop samplers with the recipe's settings."""
     options = CropOptions(
-        recipe.data.references != "none",
-        recipe.degradation if recipe.degradation.share else None,
-        Augmentation(recipe.data.flips, recipe.data.rotation),
+        with_references=recipe.data.references != "none",
+        degradation=recipe.degradation if recipe.degradation.share else None,
+        augmentation=Augmentation(recipe.data.flips, recipe.data.rotation),
     )
 
     def make(photos: list[PreparedPhoto], shares: list[float] | None) -> CropSampler:

@@ -15,7 +15,7 @@ import gramgan_cli
 from gramgan_cli.cli.app import app
 from gramgan_cli.core.errors import UsageError
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "chelsea.png"
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "chelsea.png"
 TORCH = ("--device", "cpu", "--backend", "torch")
 
 

@@ -53,7 +53,7 @@ class Notes(TrainCallbacks):
 def run(photos: Path, out: Path, recipe: str = "psnr", store_it: bool = True, **changes: Any) -> list[str]:
     notes = Notes()
     settings = [SMALL, {"data": {"hr_dir": [str(photos)]}}, changes]
-    train(TrainOptions(recipe, settings, out, device="cpu", store=store_it), lambda: notes)
+    train(TrainOptions(recipe=recipe, settings=settings, out=out, device="cpu", store=store_it), lambda: notes)
     return notes.lines
 
 
@@ -82,7 +82,7 @@ def test_fine_tuned_weights_keep_the_licence_of_their_start(licence: str, photos
     run(photos, tmp_path / "tuned", init=str(init))
     for name in ("last", "best_psnr"):
         assert read_header(tmp_path / "tuned" / f"{name}.safetensors").licence == licence
-    options = TrainOptions("psnr", [{"steps": 2}], tmp_path / "tuned", resume=True, device="cpu")
+    options = TrainOptions(recipe="psnr", settings=[{"steps": 2}], out=tmp_path / "tuned", resume=True, device="cpu")
     train(options, TrainCallbacks)
     assert read_header(tmp_path / "tuned" / "last.safetensors").licence == licence
 
@@ -98,7 +98,10 @@ def test_a_run_never_replaces_another_model(photos: Path, tmp_path: Path) -> Non
     assert any("--model mine-2" in line for line in lines)
     assert store.get("mine") == before
     first = store.get("mine-2")
-    train(TrainOptions("psnr", [{"steps": 2}], tmp_path / "mine", resume=True, device="cpu"), TrainCallbacks)
+    train(
+        TrainOptions(recipe="psnr", settings=[{"steps": 2}], out=tmp_path / "mine", resume=True, device="cpu"),
+        TrainCallbacks,
+    )
     assert store.find("mine-3") is None
     assert store.get("mine-2").sha256 != first.sha256  # its own model, trained further, is replaced
 
@@ -111,9 +114,9 @@ def test_no_store_keeps_a_run_out_of_the_store(photos: Path, tmp_path: Path) -> 
 
 def test_the_default_folder_gives_a_model_name_of_its_own(photos: Path, tmp_path: Path) -> None:
     """The recipe photo has the name of a built-in model, which runs may not use."""
-    options = TrainOptions("photo", [SMALL, {"data": {"hr_dir": [str(photos)]}, "init": "none"}])
+    options = TrainOptions(recipe="photo", settings=[SMALL, {"data": {"hr_dir": [str(photos)]}, "init": "none"}])
     assert resolve_recipe(options)[1].path == Path("runs/my-photo")
-    assert resolve_recipe(TrainOptions("psnr", options.settings))[1].path == Path("runs/psnr")
+    assert resolve_recipe(TrainOptions(recipe="psnr", settings=options.settings))[1].path == Path("runs/psnr")
 
 
 def test_stored_weights_with_far_too_few_steps_need_init(photos: Path, tmp_path: Path) -> None:
@@ -204,10 +207,10 @@ def test_json_is_one_event_a_line_with_the_result_last(photos: Path, tmp_path: P
 def test_epochs_are_passes_over_the_photos(photos: Path, tmp_path: Path) -> None:
     """Three photos, one held out: three epochs of two crops, with two crops per step, are three steps."""
     settings = [SMALL, {"data": {"hr_dir": [str(photos)]}, "epochs": 3.0}]
-    recipe, _ = resolve_recipe(TrainOptions("psnr", settings, tmp_path / "r"))
+    recipe, _ = resolve_recipe(TrainOptions(recipe="psnr", settings=settings, out=tmp_path / "r"))
     assert recipe.steps == 3
-    train(TrainOptions("psnr", settings, tmp_path / "r", device="cpu"), TrainCallbacks)
-    longer = TrainOptions("psnr", [{"epochs": 5.0}], tmp_path / "r", resume=True)
+    train(TrainOptions(recipe="psnr", settings=settings, out=tmp_path / "r", device="cpu"), TrainCallbacks)
+    longer = TrainOptions(recipe="psnr", settings=[{"epochs": 5.0}], out=tmp_path / "r", resume=True)
     assert resolve_recipe(longer)[0].steps == 5
     both = command("train", "--steps", 1, "--epochs", 1, "--hr-dir", photos)
     assert "can't be combined" in str(both.exception)
