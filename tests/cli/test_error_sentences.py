@@ -139,8 +139,8 @@ def test_a_hint_names_only_options_of_its_command(
     monkeypatch.setattr(sys, "argv", ["gramgan", *words.split()])
     with pytest.raises(SystemExit) as ended:
         app.main()
-    said = capfd.readouterr().err
-    assert ended.value.code == 1, said
-    assert "bad/a.jpg" in said
-    assert "Copy it again from its source" in said
-    assert ("--allow-truncated" in said) == words.startswith("upscale")
+    message = capfd.readouterr().err
+    assert ended.value.code == 1, message
+    assert "bad/a.jpg" in message
+    assert "Copy it again from its source" in message
+    assert ("--allow-truncated" in message) == words.startswith("upscale")

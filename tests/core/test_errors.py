@@ -55,7 +55,7 @@ def test_core_names_no_option_of_the_command_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("It failed. Use `max_memory` 4G.", "It failed."),
         ("It failed. Choose another `output`.", "It failed. Choose another output."),
@@ -64,6 +64,6 @@ def test_core_names_no_option_of_the_command_line() -> None:
         ("A. Photo.png: it failed. Copy it. Or use `tile`.", "A. Photo.png: it failed. Copy it."),
     ],
 )
-def test_plain_words_name_only_options_that_can_be_chosen(text: str, said: str) -> None:
+def test_plain_words_name_only_options_that_can_be_chosen(text: str, message: str) -> None:
     """For pages and reports, whose readers choose no options by name."""
-    assert errors.in_plain_words(text, ("output",)) == said
+    assert errors.in_plain_words(text, ("output",)) == message

@@ -70,6 +70,6 @@ def test_no_hint_names_an_option_that_the_command_lacks(name: str) -> None:
     """Any hint can reach any command, since all use the same reader, store and backends."""
     running_command_has(flags_of(COMMANDS[name]))
     for text in [*(text for _, text in messages()), *hints()]:
-        said = with_flags(f"It failed. Then {text}")
-        named = {flag for flag in FLAG.findall(said.partition("gramgan ")[0]) if flag in FLAGS.values()}
+        message = with_flags(f"It failed. Then {text}")
+        named = {flag for flag in FLAG.findall(message.partition("gramgan ")[0]) if flag in FLAGS.values()}
         assert named <= flags_of(COMMANDS[name]), text
