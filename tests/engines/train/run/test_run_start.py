@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -175,9 +177,19 @@ def test_messages_lead_from_build_db_to_training_without_gpu_and_internet(
     monkeypatch.setenv("GRAMGAN_OFFLINE", "1")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.chdir(tmp_path)
-    first = command("build-db", "--hr-dir", "DIV2K")
-    assert "put its images into" in str(first.exception)
-    assert command("bench", "Set5").exception is not None
+    for name, words in (
+        ("DIV2K", ["build-db", "--max-patches", 200, "--hr-dir"]),
+        ("Set5", ["bench", "-m", "bicubic"]),
+    ):
+        missing = command(*words, name)
+        advised = re.search(r"put its images into (\S+),", str(missing.exception))
+        assert advised is not None
+        shutil.copytree(photos, advised[1])
+        assert command(*words, name).exception is None
+    Path(os.environ["GRAMGAN_DATA"], "bank.safetensors").unlink()
+    Image.new("RGB", (24, 20)).save("photo.png")
+    assert command("upscale", "photo.png").exception is None
+    assert Image.open("photo_x4.png").size == (96, 80)
     gpus = command("train", "--gpus", "0,1")
     assert "gramgan train --recipe gramgan-compact --hr-dir DIR" in str(gpus.exception)
     words = ["--recipe", "gramgan-compact", "--hr-dir", photos]
@@ -244,6 +256,12 @@ def test_given_pairs_are_trained_and_measured_on(photos: Path, tmp_path: Path) -
         for name in ("given", "made")
     ]
     assert values[0] != values[1]
+    validated = ["--lr-dir", tmp_path / "lr", "--valid-dir", photos, "--valid-lr-dir", tmp_path / "lr"]
+    result = command("train", *words, *validated, "--out", tmp_path / "validated")
+    assert result.exception is None, result.output
+    assert "(given LR)" in result.output
+    measured = json.loads((tmp_path / "validated" / "metrics.jsonl").read_text().splitlines()[-1])["psnr_y"]
+    assert measured < values[1] - 1, "the given LR is inverted"
     degraded = ["--set", "degradation.share=1.0", "--lr-dir", tmp_path / "lr", "--out", tmp_path / "degraded"]
     assert command("train", *words, *degraded).exception is None
 
