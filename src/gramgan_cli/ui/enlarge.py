@@ -27,8 +27,8 @@ Array = NDArray[Any]
 PREVIEW_SIDE = 192
 """Side of a preview in input pixels: takes well under a second on two cores with the embedded models."""
 
-AROUND = 32
-"""Margin of input pixels around a preview, larger than the embedded models' receptive radius."""
+AROUND = 24
+"""Margin of input pixels around a preview: the receptive radius of the embedded models."""
 
 
 class Cancelled(Exception):
