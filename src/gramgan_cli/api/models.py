@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gramgan_cli.api.arguments import AnyPath
 from gramgan_cli.api.callbacks import ignore
+from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.catalogue import CatalogueEntry
 from gramgan_cli.core.weights.store import StoredModel
@@ -162,9 +163,10 @@ def mix_models(
         The stored model, and the strip's file or None.
 
     Raises:
-        UsageError: the models have different networks.
+        UsageError: the models have different networks, or there is no such device.
         ModelExists, TargetExists: the model or the strip exists.
     """
+    pick_device(device)  # a device that does not exist is an error, even if no strip needs it
     pair = interpolate.open_pair(first, second)
     photo = None if strip is None else Path(strip)
     picture = interpolate.check_strip(pair, photo, name, overwrite, device) if photo else None

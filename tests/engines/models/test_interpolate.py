@@ -135,6 +135,13 @@ def test_a_strip_that_can_t_be_made_is_refused_before_anything_is_stored(
     assert store.find("mix") is None
 
 
+def test_a_missing_device_is_refused_even_without_a_strip(tmp_path: Path) -> None:
+    pair = [write(tmp_path / f"{seed}.safetensors", seed, **TINY) for seed in (1, 2)]
+    result = run(*pair, "--alpha", "0.5", "-o", "mix", "--device", "abacus")
+    assert "abacus" in str(result.exception)
+    assert store.find("mix") is None
+
+
 def test_a_mixture_is_a_model(tmp_path: Path) -> None:
     """``FIRST+SECOND@ALPHA`` can be used wherever a model can, and equals the mixed file."""
     for name, seed in (("one", 1), ("two", 2)):

@@ -109,7 +109,8 @@ class Worker:
 
     def close(self) -> None:
         """Release the leases of unfinished photos. Where a result exists, the lease stays to show whose it is."""
-        unfinished = [lease for job, lease in self._open.items() if not locate(job.expected).exists()]
+        held = self._open.copy()  # threads that fetch photos may still change it
+        unfinished = [lease for job, lease in held.items() if not locate(job.expected).exists()]
         release(self._records, [(lease.key, lease.number) for lease in unfinished])
         self._holder.close()
 
