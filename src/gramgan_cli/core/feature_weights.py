@@ -45,7 +45,8 @@ def published_weights(url: str, name: str) -> dict[str, Tensor]:
             url, model_dir=str(file.parent), map_location="cpu", check_hash=True, weights_only=True
         )
     except (urllib.error.URLError, OSError) as error:
-        raise FeatureWeightsMissing(f"The weights of {name} can't be downloaded ({error}).", by_hand) from error
+        reason = getattr(error, "reason", error)  # without "<urlopen error ...>"
+        raise FeatureWeightsMissing(f"The weights of {name} can't be downloaded ({reason}).", by_hand) from error
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise GramganError(f"The weights of {name} at {file} are damaged.", "Delete the file and try again.") from error
     return weights

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +117,18 @@ def test_offline_without_the_file_says_where_to_put_it(private_folders: Path, mo
         check_features(load_recipe("esrgan"))
     assert message in str(caught.value)
     assert "`settings` loss.perceptual=0" in str(caught.value)
+
+
+def test_without_a_connection_the_error_says_where_to_put_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
+    monkeypatch.delenv("GRAMGAN_OFFLINE", raising=False)
+    said = r"can't be downloaded \(Name or service not known\)\. Download http"
+    with pytest.raises(GramganError, match=said) as caught:
+        FeatureExtractor("vgg19", ("conv1_1",))
+    assert re.search(r"put it at \S+vgg19\S+\.pth\.", str(caught.value))
 
 
 def test_a_file_in_the_cache_is_used_and_a_damaged_one_named(
