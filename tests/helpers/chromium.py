@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+ANSWER_SECONDS = 300
+"""Timeout of one command, long enough for busy computers."""
 
 FLAGS = [
     "--headless",
@@ -71,6 +75,8 @@ class Chromium:
         os.write(self._commands, json.dumps(message).encode() + b"\0")
         while True:
             while b"\0" not in self._rest:
+                ready, _, _ = select.select([self._answers], [], [], ANSWER_SECONDS)
+                assert ready, f"the browser did not answer {method}"
                 chunk = os.read(self._answers, 1 << 20)
                 assert chunk, "the browser ended"
                 self._rest += chunk

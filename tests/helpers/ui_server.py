@@ -137,6 +137,7 @@ class Browser(Chromium):
         return before
 
     def use_tab(self, tab: str) -> str:
-        """Use a tab; return the previous one."""
+        """Use a tab, which comes to the front: Chromium may draw nothing in hidden tabs. Return the previous one."""
         before, self._session = self._session, tab
+        self._send("Page.bringToFront")
         return before
