@@ -237,6 +237,23 @@ def test_damaged_and_foreign_files_are_named(bank: Bank, tmp_path: Path) -> None
         load_bank(foreign)
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["{", "[1]", "[" * 100_000, "{}", '{"format": 1, "photos": [{"places": 3}]}', '{"format": 1, "photos": 3}'],
+)
+def test_a_header_that_does_not_fit_is_one_plain_sentence(header: str, bank: Bank, tmp_path: Path) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(bank.path, framework="pt") as file:
+        (key,) = file.metadata()
+    other = tmp_path / "other.safetensors"
+    save_file({"x": torch.zeros(2)}, other, metadata={key: header})
+    with pytest.raises(BankUnreadable) as caught:
+        load_bank(other)
+    assert str(caught.value) == f"The header of {other} is damaged or from another version of gramgan."
+
+
 # ---- candidates
 
 

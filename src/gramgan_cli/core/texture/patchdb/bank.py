@@ -109,7 +109,7 @@ def _parse(metadata: dict[str, str] | None, path: Path) -> Provenance:
         photos = [Photo(**photo) for photo in fields.pop("photos")]
         return Provenance(photos=photos, **fields)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BankUnreadable(f"{path} has a damaged header ({error}).") from error
+        raise BankUnreadable(f"The header of {path} is damaged or from another version of gramgan.") from error
 
 
 def load_bank(path: Path) -> Bank:
