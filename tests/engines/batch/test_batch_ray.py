@@ -62,10 +62,12 @@ def results(output: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in output.glob("photo*")}
 
 
-def worker_processes(output: Path) -> list[int]:
-    """Process ids of the workers with a heartbeat."""
-    found = [int(path.name.split("-")[-2]) for path in (output / ".gramgan-results/_workers").glob("*")]
-    return [number for number in found if Path(f"/proc/{number}").exists()]
+def worker_processes(output: Path, driver: subprocess.Popen[str]) -> list[int]:
+    """Process ids of the workers with a heartbeat; the driver, which has one too, is none."""
+    folder = output / ".gramgan-results/_workers"
+    names = [path.name for path in folder.glob("*") if not path.name.startswith(".")]  # without unfinished files
+    found = [int(name.split("-")[-2]) for name in names]
+    return [number for number in found if number != driver.pid and Path(f"/proc/{number}").exists()]
 
 
 def check(output: Path, expected: dict[str, bytes]) -> None:
@@ -84,8 +86,8 @@ def test_killing_a_worker_loses_no_photo(cluster, archive, tmp_path):
     source, expected = archive
     output = tmp_path / "out"
     driver = start(cluster, source, output, "--json")
-    wait_until(lambda: len(results(output)) >= 30 and len(worker_processes(output)) == 2, driver)
-    os.kill(worker_processes(output)[0], signal.SIGKILL)
+    wait_until(lambda: len(results(output)) >= 30 and len(worker_processes(output, driver)) == 2, driver)
+    os.kill(worker_processes(output, driver)[0], signal.SIGKILL)
     printed, errors = driver.communicate(timeout=400)
     assert driver.returncode == 1, errors
     assert "Traceback" not in errors
