@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gramgan_cli.core import errors
-from gramgan_cli.core.errors import BETWEEN_SENTENCES, OPTION, GramganError
+from gramgan_cli.core.errors import GramganError, with_options_as
 
 HINTS: dict[type[GramganError], Callable[[GramganError], str]] = {
     errors.DeviceNotFound: lambda _: "Choose one of them with `device`.",
@@ -69,14 +69,11 @@ def with_flags(text: str) -> str:
 
     Sentences after the first that name an option of another command are left out.
     """
-    first, *further = BETWEEN_SENTENCES.split(text)
-    kept = [first, *(sentence for sentence in further if _is_possible(sentence))]
-    return OPTION.sub(lambda match: FLAGS.get(match[1], match[0]), " ".join(kept))
+    return with_options_as(lambda name: FLAGS.get(name, f"`{name}`"), _is_possible, text)
 
 
-def _is_possible(sentence: str) -> bool:
-    flags = {FLAGS[name] for name in OPTION.findall(sentence) if name in FLAGS}
-    return _running.flags is None or flags <= _running.flags
+def _is_possible(name: str) -> bool:
+    return _running.flags is None or name not in FLAGS or FLAGS[name] in _running.flags
 
 
 _LIBRARY_WORDS = (

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-OPTION = re.compile("`([a-z_.]+)`")
+_OPTION = re.compile("`([a-z_.]+)`")
 """Option name in a message."""
 
-BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z`])")
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z`])")
 """Space between two sentences of a message."""
 
 
@@ -188,6 +188,19 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def with_options_as(word: Callable[[str], str], possible: Callable[[str], bool], text: str) -> str:
+    """Return a message with its option names replaced, for readers who have only some of the options.
+
+    Args:
+        word: replacement of an option name and its backquotes.
+        possible: whether the reader can choose an option. Sentences after the first that name another are left out.
+        text: message and hint.
+    """
+    first, *further = _BETWEEN_SENTENCES.split(text)
+    kept = [first, *(sentence for sentence in further if all(map(possible, _OPTION.findall(sentence))))]
+    return _OPTION.sub(lambda match: word(match[1]), " ".join(kept))
+
+
 def in_plain_words(text: str, options: Collection[str] = ()) -> str:
     """Return a message for a page or report: "Use `max_memory`" becomes "Use max memory".
 
@@ -195,9 +208,7 @@ def in_plain_words(text: str, options: Collection[str] = ()) -> str:
         text: message and hint.
         options: options that the reader can choose. Sentences after the first that name another are left out.
     """
-    first, *further = BETWEEN_SENTENCES.split(text)
-    kept = [first, *(sentence for sentence in further if set(OPTION.findall(sentence)) <= set(options))]
-    return OPTION.sub(lambda match: match[1].replace("_", " "), " ".join(kept))
+    return with_options_as(lambda name: name.replace("_", " "), lambda name: name in options, text)
 
 
 def type_name(kind: type) -> str:
