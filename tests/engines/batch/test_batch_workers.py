@@ -241,8 +241,8 @@ def test_two_runs_at_once_write_nothing_twice(tmp_path):
     make_archive(tmp_path / "in", 60, broken={5}, side=48)
     call = command("upscale", tmp_path / "in", "-o", tmp_path / "out", "--engine", "local", "--model", "lanczos")
     both = [subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    message = [process.communicate(timeout=300)[1] for process in both]
-    assert [process.returncode for process in both] == [1, 1], message
+    errors = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [1, 1], errors
     done = [row["output"] for row in table(tmp_path / "out") if row["error"] is None]
     assert len(done) == len(set(done)) == 59
     assert report(tmp_path / "out")["done"] == 59
@@ -268,13 +268,13 @@ def test_files_that_others_are_writing_do_not_end_a_run(tmp_path, monkeypatch):
     (next(records.glob("_runs/*.json")).parent / ".half.json.x.part").write_text("")
     records.joinpath("_workers").mkdir(exist_ok=True)
     records.joinpath("_workers", "ended").write_text('{"time": 0}')
-    message = leases.content_of
+    original = leases.content_of
 
     def gone(file):
         raise Missing("it has just ended")
 
     monkeypatch.setattr(leases, "content_of", gone)
     leases.clear_old_heartbeats(locate(str(records)))
-    monkeypatch.setattr(leases, "content_of", message)
+    monkeypatch.setattr(leases, "content_of", original)
     work, _ = run(tmp_path / "in", tmp_path / "out")
     assert work.counts.failed == 0

@@ -88,9 +88,9 @@ def _assert_all_are_of(folder: Path, model: str) -> None:
 
 
 def _command(folder: Path) -> None:
-    message = os.open(folder / "message", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    output = os.open(folder / "message", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
-        os.dup2(message, stream)
+        os.dup2(output, stream)
     sys.argv = [
         "gramgan",
         "upscale",

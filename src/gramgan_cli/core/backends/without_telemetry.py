@@ -1,4 +1,4 @@
-"""Imports of runtimes with their telemetry disabled, and the precisions that OpenVINO supports on this processor."""
+"""Imports of runtimes with their telemetry disabled, OpenVINO's core, and the precisions that it supports here."""
 
 from __future__ import annotations
 
