@@ -93,8 +93,8 @@ class Loss:
     sharpened: bool = False
     """Whether the target of the content, frequency, dists and perceptual losses is sharpened HR
     (``core/losses/sharpen.py``)."""
-    adversarial_form: Literal["ragan", "gan", "lsgan", "wgan", "wgan-gp"] = "ragan"
-    """Form of the adversarial loss."""
+    adversarial_form: Literal["ragan", "rpgan", "gan", "lsgan", "wgan", "wgan-gp"] = "ragan"
+    """Form of the adversarial loss. 'rpgan' compares the logits of HR and SR of the same LR, pair by pair."""
     plugins: Mapping[str, float] = field(default_factory=dict)
     """Weights of plugin losses, by name (docs/extending.md)."""
 
@@ -229,14 +229,16 @@ class Features:
 class Discriminator:
     """The discriminator."""
 
-    arch: Literal["none", "gramgan", "srgan", "esrgan", "ttsr", "unet"] = "none"
-    """Architecture; 'none' trains without a discriminator."""
+    arch: Literal["none", "gramgan", "srgan", "esrgan", "ttsr", "unet", "detail"] = "none"
+    """Architecture; 'none' trains without a discriminator. 'detail' also sees LR."""
     nf: int = 0
     """Channels of the first convolution, from which the other widths follow; 0 is the paper's value."""
     input_range: Literal["unit", "signed", "imagenet"] = "unit"
     """Value range of its input: [0, 1], [-1, 1], or normalised with ImageNet's mean and deviation."""
     jitter: int = 0
     """Pixels by which the crop that it sees is randomly offset and smaller; 0 turns this off."""
+    penalty: float = 0.0
+    """Weight of R1 + R2, half the squared gradient per logit at HR and at SR; computed every fourth step."""
 
 
 @dataclass(frozen=True)
@@ -268,7 +270,15 @@ LIMITS: dict[str, Limits] = {
     **dict.fromkeys(("stage_steps", "compute.threads", "schedule.warmup", "schedule.period"), _NOT_NEGATIVE),
     **dict.fromkeys(("schedule.factor", "optimizer.clip", "optimizer.weight_decay", "mask.delta"), _NOT_NEGATIVE),
     **dict.fromkeys(
-        ("texture.alpha", "texture.beta", "discriminator.nf", "discriminator.jitter", "features.jitter"), _NOT_NEGATIVE
+        (
+            "texture.alpha",
+            "texture.beta",
+            "discriminator.nf",
+            "discriminator.jitter",
+            "discriminator.penalty",
+            "features.jitter",
+        ),
+        _NOT_NEGATIVE,
     ),
     **dict.fromkeys((f"loss.{term}" for term in LOSS_TERMS), _NOT_NEGATIVE),
     **{f"optimizer.{rate}": _NOT_NEGATIVE for rate in ("rate", "discriminator_rate", "extractor_rate")},

@@ -1,4 +1,4 @@
-"""Adversarial losses on discriminator logits of shape (B, 1).
+"""Adversarial losses on discriminator logits of shape (B, 1) or (B, 1, H, W).
 
 All losses are computed in float32, whatever the precision of the logits. For the generator's update, the caller freezes
 the discriminator and detaches the logits of the real images.
@@ -49,6 +49,20 @@ def gan_g(fake: Tensor) -> Tensor:
     return _bce(fake.float(), 1.0)
 
 
+def rpgan_d(real: Tensor, fake: Tensor) -> Tensor:
+    """Relativistic pairs, discriminator loss: mean of -log sigmoid(C(real) - C(fake)) (RSGAN).
+
+    Source: Jolicoeur-Martineau 2018, "The relativistic discriminator", section 4. ``real`` and ``fake`` at the same
+    position are a pair: HR and SR of the same LR.
+    """
+    return F.softplus(fake.float() - real.float()).mean()
+
+
+def rpgan_g(real: Tensor, fake: Tensor) -> Tensor:
+    """Relativistic pairs, generator loss: mean of -log sigmoid(C(fake) - C(real)); see :func:`rpgan_d`."""
+    return F.softplus(real.float() - fake.float()).mean()
+
+
 def lsgan_d(real: Tensor, fake: Tensor) -> Tensor:
     """Least-squares GAN, discriminator loss: (mean (C(real) - 1)^2 + mean C(fake)^2) / 2 (Mao et al. 2017, eq. 9)."""
     return ((real.float() - 1).square().mean() + fake.float().square().mean()) / 2
@@ -81,3 +95,17 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     norm: Tensor = torch.linalg.vector_norm(gradient.float().flatten(1), dim=1)
     return (norm - 1).square().mean()
+
+
+def zero_centred_penalty(logits: Tensor, image: Tensor) -> Tensor:
+    """Return half the squared gradient of an image's logits, summed, per logit: R1 for HR, R2 for SR.
+
+    With one logit per image this is |grad C(x)|^2 / 2 (Mescheder et al. 2018, section 4.1). For relativistic pairs, R1
+    and R2 together make training converge (Huang et al. 2024, "The GAN is dead; long live the GAN!", section 2).
+
+    Args:
+        logits: discriminator's output for ``image``, with its graph.
+        image: (B, C, H, W), requires gradient.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), image, create_graph=True)
+    return gradient.float().square().sum() / logits.numel() / 2

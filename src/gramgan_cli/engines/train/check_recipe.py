@@ -66,10 +66,15 @@ def _check_network(recipe: Recipe) -> None:
         raise UsageError("data.references=folder needs a folder.", "Pass it with `ref_dir` DIR.")
 
 
+def _scale(recipe: Recipe) -> int:
+    """Scale of the recipe's network."""
+    network = dict(recipe.network)
+    return archs.describe(network.pop("arch"), network).scale
+
+
 def _check_data(recipe: Recipe) -> None:
     """Check that crops are multiples of the scale and that the data settings agree."""
-    data, network = recipe.data, dict(recipe.network)
-    scale = archs.describe(network.pop("arch"), network).scale
+    data, scale = recipe.data, _scale(recipe)
     for key, option, side in (
         ("HR crop", "`data.hr_crop`", data.hr_crop),
         ("validation crop", "data.valid_crop", data.valid_crop),
@@ -166,9 +171,23 @@ def _check_discriminator(recipe: Recipe) -> None:
             f"discriminator.jitter={recipe.discriminator.jitter} leaves nothing of crops of {recipe.data.hr_crop} px.",
             "Set it lower.",
         )
+    takes_lr = recipe.discriminator.arch == "detail"
+    if takes_lr and (recipe.discriminator.jitter or recipe.mask.mode != "none"):
+        raise UsageError(
+            "The detail discriminator compares whole crops with their LR.",
+            "Set discriminator.jitter=0, mask.mode=none.",
+        )
+    if takes_lr and recipe.discriminator.input_range != "unit":
+        raise UsageError(
+            "The detail discriminator takes images in [0, 1], as LR is.", "Set discriminator.input_range=unit."
+        )
     with _as_usage("Set `data.hr_crop` (less discriminator.jitter) to a size that it takes."), torch.device("meta"):
-        discriminator = build_discriminator(recipe.discriminator.arch, side, recipe.discriminator.nf)
-        discriminator(torch.empty(2, COLOURS, side, side))
+        scale = _scale(recipe)
+        discriminator = build_discriminator(recipe.discriminator.arch, side, recipe.discriminator.nf, scale)
+        images = [torch.empty(2, COLOURS, side, side)]
+        if takes_lr:
+            images.append(torch.empty(2, COLOURS, side // scale, side // scale))
+        discriminator(*images)
     if recipe.mask.mode != "none":
         with _as_usage("Set mask.cell or `data.hr_crop`."):
             crop = torch.zeros(1, COLOURS, recipe.data.hr_crop, recipe.data.hr_crop)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from gramgan_cli.core.archs.discriminators import build_discriminator
+from gramgan_cli.core.archs.discriminators.detail import DetailDiscriminator
 from gramgan_cli.core.archs.discriminators.gramgan import Judgement
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.losses.adversarial import (
@@ -20,8 +21,11 @@ from gramgan_cli.core.losses.adversarial import (
     lsgan_g,
     ragan_d,
     ragan_g,
+    rpgan_d,
+    rpgan_g,
     wgan_d,
     wgan_g,
+    zero_centred_penalty,
 )
 from gramgan_cli.core.losses.discriminator_perceptual import discriminator_perceptual
 from gramgan_cli.core.texture.masks import texture_mask
@@ -37,6 +41,9 @@ from gramgan_cli.recipes.schema import Recipe
 
 PENALTY = 10.0
 """Weight of WGAN-GP's gradient penalty (Gulrajani et al. 2017)."""
+
+PENALTY_EVERY = 4
+"""Steps from one R1 + R2 penalty to the next, which is weighted by as much (lazily, after Karras et al. 2020)."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,10 @@ class GanTraining:
         self.recipe, self.device, self.group = recipe, device, group
         self.precision = resolve(recipe.compute.precision, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        self.picture_terms = PictureTerms(generator, recipe, self.precision, device, group)
         side = recipe.data.hr_crop - recipe.discriminator.jitter
-        discriminator = build_discriminator(recipe.discriminator.arch, side, recipe.discriminator.nf)
+        scale = self.picture_terms.described.scale
+        discriminator = build_discriminator(recipe.discriminator.arch, side, recipe.discriminator.nf, scale)
         discriminator = discriminator.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.generator, self.discriminator = generator, discriminator
         self.networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
@@ -70,7 +79,7 @@ class GanTraining:
         self.network = torch.compile(generator) if recipe.compute.compile else generator
         self.judge = torch.compile(discriminator) if recipe.compute.compile else discriminator
         self.normalised = any(isinstance(module, nn.BatchNorm2d) for module in discriminator.modules())
-        self.picture_terms = PictureTerms(generator, recipe, self.precision, device, group)
+        self.takes_lr = isinstance(discriminator, DetailDiscriminator)
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
         """Update the discriminator, then the generator; return the unweighted loss terms, on the device."""
@@ -127,33 +136,51 @@ class GanTraining:
         seen = in_range(image * part.mask, self.recipe.discriminator.input_range)
         return jittered(seen, self.recipe.discriminator.jitter, self.recipe.seed, step)
 
-    def _look(self, image: Tensor) -> Judgement | Tensor:
-        """Run the discriminator in the run's precision."""
+    def _look(self, image: Tensor, part: Part) -> Judgement | Tensor:
+        """Run the discriminator in the run's precision on the part's HR or SR, or on both, one after the other."""
         with autocast(self.precision, self.device):
-            return cast("Judgement | Tensor", self.judge(image))
+            return self._judge(self.judge, image, part)
 
-    def _logits(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def _judge(self, judge: Callable[..., Any], image: Tensor, part: Part) -> Judgement | Tensor:
+        """Run ``judge`` on the image, with its LR if it takes one."""
+        if not self.takes_lr:
+            return cast("Judgement | Tensor", judge(image))
+        lr = as_rgb(part.batch.lr)
+        return cast("Tensor", judge(image, lr.repeat(len(image) // len(lr), 1, 1, 1)))
+
+    def _logits(self, real: Tensor, fake: Tensor, part: Part) -> tuple[Tensor, Tensor]:
         """D's logits of both. Without batch norm, one pass over the concatenation gives the same and is faster."""
         if self.normalised:
-            return _logit(self._look(real)), _logit(self._look(fake))
-        both = _logit(self._look(torch.cat((real, fake))))
+            return _logit(self._look(real, part)), _logit(self._look(fake, part))
+        both = _logit(self._look(torch.cat((real, fake)), part))
         return both[: len(real)], both[len(real) :]
 
     def _discriminator_loss(self, part: Part, sr: Tensor, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """L_D on hr * mask and sr * mask: logged terms and loss (docs/gramgan.md, "Losses")."""
         real, fake = self._seen(part.batch.hr, part, step), self._seen(sr, part, step)
-        c_real, c_fake = self._logits(real, fake)
+        c_real, c_fake = self._logits(real, fake, part)
         form = self.recipe.loss.adversarial_form
         if form == "ragan":
             loss = ragan_d(c_real, c_fake, self.group.mean)
         elif form != "wgan-gp":
-            loss = {"gan": gan_d, "lsgan": lsgan_d, "wgan": wgan_d}[form](c_real, c_fake)
+            loss = {"gan": gan_d, "rpgan": rpgan_d, "lsgan": lsgan_d, "wgan": wgan_d}[form](c_real, c_fake)
         else:
             mix = self.mix_weights(step, len(real)).view(-1, 1, 1, 1)
-            penalty = gradient_penalty(lambda x: _logit(self.discriminator(x)), real, fake, mix)
+            penalty = gradient_penalty(lambda x: _logit(self._judge(self.discriminator, x, part)), real, fake, mix)
             loss = wgan_d(c_real, c_fake) + PENALTY * penalty
         terms = {"discriminator_own": loss, "real_logit": c_real.float().mean(), "fake_logit": c_fake.float().mean()}
+        weight = self.recipe.discriminator.penalty
+        if weight and step % PENALTY_EVERY == 0:
+            loss = loss + PENALTY_EVERY * weight * self._flatness(real, fake, part)
         return terms, loss
+
+    def _flatness(self, real: Tensor, fake: Tensor, part: Part) -> Tensor:
+        """R1 at HR plus R2 at SR, in full precision."""
+        total = real.new_zeros(())
+        for image in (real, fake):
+            image = image.detach().requires_grad_(True)
+            total = total + zero_centred_penalty(_logit(self._judge(self.discriminator, image, part)), image)
+        return total
 
     def mix_weights(self, step: int, count: int) -> Tensor:
         """Weights that mix real and fake for the gradient penalty: (count,), uniform in [0, 1).
@@ -172,8 +199,8 @@ class GanTraining:
     def _judged(self, part: Part, sr: Tensor, step: int) -> dict[str, Tensor]:
         """L_G and L_DP, from the frozen discriminator's outputs for SR and HR."""
         with torch.no_grad():
-            real = self._look(self._seen(part.batch.hr, part, step))
-        fake = self._look(self._seen(sr, part, step))
+            real = self._look(self._seen(part.batch.hr, part, step), part)
+        fake = self._look(self._seen(sr, part, step), part)
         terms: dict[str, Tensor] = {}
         if self.recipe.loss.discriminator:
             assert isinstance(real, Judgement)
@@ -183,6 +210,8 @@ class GanTraining:
             form = self.recipe.loss.adversarial_form
             if form == "ragan":
                 terms["adversarial"] = ragan_g(_logit(real), _logit(fake), self.group.mean)
+            elif form == "rpgan":
+                terms["adversarial"] = rpgan_g(_logit(real), _logit(fake))
             else:
                 of_form = {"gan": gan_g, "lsgan": lsgan_g, "wgan": wgan_g, "wgan-gp": wgan_g}
                 terms["adversarial"] = of_form[form](_logit(fake))
