@@ -33,6 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "held-out",
         "faces",
         "streets",
+        "answers",
         "scans/hr",
         "pairs/HR",
         "DIV2K/DIV2K_train_HR",
@@ -42,6 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         blurred_noise(tmp_path / name, 2, (96, 72), by=3)
     (tmp_path / "streets.txt").write_text("streets/0.png\nstreets/1.png\n", encoding="utf-8")
     for source, target, stem in (
+        ("answers", "small", "{}"),
         ("scans/hr", "scans/lr", "{}"),
         ("pairs/HR", "pairs/LR_x4", "{}"),
         ("DIV2K/DIV2K_train_HR", "DIV2K/DIV2K_train_LR_bicubic/X4", "{}x4"),

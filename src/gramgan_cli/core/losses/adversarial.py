@@ -100,8 +100,8 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
 def zero_centred_penalty(logits: Tensor, image: Tensor) -> Tensor:
     """Return half the squared gradient of an image's logits, summed, per logit: R1 for HR, R2 for SR.
 
-    With one logit per image this is |grad C(x)|^2 / 2 (Mescheder et al. 2018, section 4.1). For relativistic pairs, R1
-    and R2 together make training converge (Huang et al. 2024, "The GAN is dead; long live the GAN!", section 2).
+    With one logit per image this is |grad C(x)|^2 / 2 (Mescheder et al. 2018, section 4.1). R1 and R2 together make
+    the training of relativistic pairs converge (R3GAN: Huang et al. 2024, section 2).
 
     Args:
         logits: discriminator's output for ``image``, with its graph.
