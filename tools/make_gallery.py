@@ -1,11 +1,16 @@
 """Draw the pictures of the README and the model cards: crops of example photos, downscaled and upscaled again.
 
+    python tools/make_gallery.py [--peer NAME|FILE]
+
 Run by ``make gallery``. Columns: MATLAB bicubic, models, the original. For ``photo`` and ``photo-gan``, the photos are
-degraded by the recipe ``photo`` at medium severity; for the others, downscaled by MATLAB's bicubic.
+degraded by the recipe ``photo`` at medium severity; for the others, downscaled by MATLAB's bicubic. The pictures of
+``photo-gan`` also show a peer, Real-ESRGAN's large network: ``gramgan models pull realesrgan-x4plus`` brings it, or
+``--peer`` names a file of it.
 """
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +39,9 @@ CROPS = (
 )
 """Photos, with left and top of the crop in pixels of the original."""
 
+PEER = "Real-ESRGAN x4plus"
+"""Title of the peer's column."""
+
 SIDE = 88
 ENLARGED = 3
 GAP = 6
@@ -48,27 +56,34 @@ class Sheet:
     name: str
     models: tuple[str, ...]
     degraded: bool = False
+    peer: bool = False
+    """Whether the peer has a column."""
 
 
 SHEETS = (
     Sheet("gallery", ("clean", "clean-gan")),
-    Sheet("gallery_photo", ("photo", "photo-gan"), degraded=True),
+    Sheet("gallery_photo", ("photo", "photo-gan"), degraded=True, peer=True),
+    Sheet("gallery_photo_gan_clean", ("clean", "photo-gan"), peer=True),
     Sheet("gallery_rrdbnet_small", ("clean", "rrdbnet-small")),
 )
 
 
 def main() -> None:
     """Draw and write all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", default="realesrgan-x4plus", help="a model's name or file")
+    peer = parser.parse_args().peer
     for sheet in SHEETS:
         path = PICTURES / f"{sheet.name}.jpg"
-        draw(sheet).save(path, quality=92, subsampling=0)
+        draw(sheet, peer).save(path, quality=92, subsampling=0)
         print(path)
 
 
-def draw(sheet: Sheet) -> Image.Image:
-    """Draw a sheet with crops in rows and versions in columns."""
-    titles = ("bicubic", *sheet.models, "original")
-    networks = [Upscaler(load_model(name), torch.device("cpu"), 0) for name in sheet.models]
+def draw(sheet: Sheet, peer: str) -> Image.Image:
+    """Draw a sheet with crops in rows and versions in columns; ``peer`` is the peer's name or file."""
+    columns = {name: name for name in sheet.models} | ({PEER: peer} if sheet.peer else {})
+    titles = ("bicubic", *columns, "original")
+    networks = [Upscaler(load_model(name), torch.device("cpu"), 0) for name in columns.values()]
     cell = SIDE * ENLARGED
     canvas = Image.new("RGB", (len(titles) * (cell + GAP) - GAP, TITLE + len(CROPS) * (cell + GAP) - GAP), "white")
     for column, title in enumerate(titles):
