@@ -153,7 +153,7 @@ def test_method_is_what_differs_from_the_defaults_but_no_paths() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"features": {"jitter": 104}}, "features.jitter"),
+        ({"features": {"jitter": 128}}, "features.jitter"),
         (
             {
                 "loss": {"sharpened": True, "spectrum": 0.0, "excess": 0.0},
