@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from make_readme_picture import PEER, PEER_TITLE
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -38,9 +39,6 @@ CROPS = (
     ("grass.png", 200, 200),
 )
 """Photos, with left and top of the crop in pixels of the original."""
-
-PEER = "Real-ESRGAN x4plus"
-"""Title of the peer's column."""
 
 SIDE = 88
 ENLARGED = 3
@@ -71,7 +69,7 @@ SHEETS = (
 def main() -> None:
     """Draw and write all pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", default="realesrgan-x4plus", help="a model's name or file")
+    parser.add_argument("--peer", default=PEER, help="a model's name or file")
     peer = parser.parse_args().peer
     for sheet in SHEETS:
         path = PICTURES / f"{sheet.name}.jpg"
@@ -81,7 +79,7 @@ def main() -> None:
 
 def draw(sheet: Sheet, peer: str) -> Image.Image:
     """Draw a sheet with crops in rows and versions in columns; ``peer`` is the peer's name or file."""
-    columns = {name: name for name in sheet.models} | ({PEER: peer} if sheet.peer else {})
+    columns = {name: name for name in sheet.models} | ({PEER_TITLE: peer} if sheet.peer else {})
     titles = ("bicubic", *columns, "original")
     networks = [Upscaler(load_model(name), torch.device("cpu"), 0) for name in columns.values()]
     cell = SIDE * ENLARGED

@@ -31,7 +31,7 @@ TARGET = ROOT / "docs" / "pictures" / "readme.jpg"
 PHOTO = ROOT / "shared" / "data" / "valid" / "kitten.webp"
 """CC0 1.0, from BuddiesOfBudgie/budgie-backgrounds (backgrounds/kitten-on-lawn.jpg, a quarter of its size)."""
 
-PEER = "realesrgan-x4plus"
+PEER, PEER_TITLE = "realesrgan-x4plus", "Real-ESRGAN x4plus"
 SEED = 77
 LEFT, TOP, SIDE = 94, 50, 64
 """The shown part, in pixels of the downscaled photo."""
@@ -54,7 +54,7 @@ def main() -> None:
         "the damaged photo": window.repeat(SCALE, axis=0).repeat(SCALE, axis=1),
         "bicubic": BASELINES["bicubic"](window),
         "gramgan": enlarged(window, chosen_model()),
-        "Real-ESRGAN x4plus": enlarged(window, chosen.peer),
+        PEER_TITLE: enlarged(window, chosen.peer),
     }
     sheet(panels).save(TARGET, quality=92, subsampling=0)
     print(TARGET)

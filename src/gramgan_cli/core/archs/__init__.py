@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -18,7 +19,16 @@ from gramgan_cli.core.archs.ttsr import TTSR, describe_ttsr
 from gramgan_cli.core.errors import GramganError, nearest, type_name
 from gramgan_cli.core.plugins import plugins
 
-__all__ = ["ARCHITECTURES", "Architecture", "Descriptor", "build", "complete", "describe", "parameter_count"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "Descriptor",
+    "build",
+    "complete",
+    "describe",
+    "describe_network",
+    "parameter_count",
+]
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
@@ -94,6 +104,12 @@ def describe(name: str, hyperparameters: Hyperparameters) -> Descriptor:
     """Return the descriptor of the network that ``build`` makes from the same arguments."""
     check_hyperparameters(name, hyperparameters)
     return architecture(name).describe(**hyperparameters)
+
+
+def describe_network(network: Mapping[str, Any]) -> Descriptor:
+    """Return the descriptor of a recipe's network: ``arch`` and hyperparameters in one mapping."""
+    hyperparameters = dict(network)
+    return describe(hyperparameters.pop("arch"), hyperparameters)
 
 
 def parameter_count(network: nn.Module) -> int:

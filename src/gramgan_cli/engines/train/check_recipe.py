@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from gramgan_cli.core import archs
-from gramgan_cli.core.archs.discriminators import build_discriminator
+from gramgan_cli.core.archs.discriminators import TAKE_LR, build_discriminator
 from gramgan_cli.core.archs.spandrel_networks import ARCH as OTHERS
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.losses.optional.artifacts import WINDOW as ARTIFACT_WINDOW
@@ -41,9 +41,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 def _check_network(recipe: Recipe) -> None:
     """Check the network's channels, initial weights and use of references."""
-    network = dict(recipe.network)
-    arch = network.pop("arch")
-    described = archs.describe(arch, network)
+    arch, described = recipe.network["arch"], archs.describe_network(recipe.network)
     if arch == OTHERS and recipe.init in ("", "none"):
         raise UsageError("Training a network of spandrel's needs initial weights.", "Pass them with `init` FILE.")
     channels = (described.in_channels, described.out_channels)
@@ -66,15 +64,9 @@ def _check_network(recipe: Recipe) -> None:
         raise UsageError("data.references=folder needs a folder.", "Pass it with `ref_dir` DIR.")
 
 
-def _scale(recipe: Recipe) -> int:
-    """Scale of the recipe's network."""
-    network = dict(recipe.network)
-    return archs.describe(network.pop("arch"), network).scale
-
-
 def _check_data(recipe: Recipe) -> None:
     """Check that crops are multiples of the scale and that the data settings agree."""
-    data, scale = recipe.data, _scale(recipe)
+    data, scale = recipe.data, archs.describe_network(recipe.network).scale
     for key, option, side in (
         ("HR crop", "`data.hr_crop`", data.hr_crop),
         ("validation crop", "data.valid_crop", data.valid_crop),
@@ -171,7 +163,7 @@ def _check_discriminator(recipe: Recipe) -> None:
             f"discriminator.jitter={recipe.discriminator.jitter} leaves nothing of crops of {recipe.data.hr_crop} px.",
             "Set it lower.",
         )
-    takes_lr = recipe.discriminator.arch == "detail"
+    takes_lr = recipe.discriminator.arch in TAKE_LR
     if takes_lr and (recipe.discriminator.jitter or recipe.mask.mode != "none"):
         raise UsageError(
             "The detail discriminator compares whole crops with their LR.",
@@ -182,7 +174,7 @@ def _check_discriminator(recipe: Recipe) -> None:
             "The detail discriminator takes images in [0, 1], as LR is.", "Set discriminator.input_range=unit."
         )
     with _as_usage("Set `data.hr_crop` (less discriminator.jitter) to a size that it takes."), torch.device("meta"):
-        scale = _scale(recipe)
+        scale = archs.describe_network(recipe.network).scale
         discriminator = build_discriminator(recipe.discriminator.arch, side, recipe.discriminator.nf, scale)
         images = [torch.empty(2, COLOURS, side, side)]
         if takes_lr:

@@ -100,8 +100,7 @@ def with_steps(recipe: Recipe) -> Recipe:
 
 def scale_of(recipe: Recipe) -> int:
     """Scale factor of the recipe's network."""
-    network = dict(recipe.network)
-    return archs.describe(network.pop("arch"), network).scale
+    return archs.describe_network(recipe.network).scale
 
 
 def _check_stated_network(options: TrainOptions, recipe: Recipe) -> None:

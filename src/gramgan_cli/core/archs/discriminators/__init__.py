@@ -18,6 +18,9 @@ from gramgan_cli.core.errors import GramganError, nearest
 DISCRIMINATORS = ("gramgan", "srgan", "esrgan", "ttsr", "unet", "detail")
 """Names for recipes."""
 
+TAKE_LR = ("detail",)
+"""Those that take LR beside the image."""
+
 
 def build_discriminator(name: str, side: int, nf: int = 0, scale: int = 4) -> nn.Module:
     """Build a newly initialised discriminator for ``side`` x ``side`` pixels; raise ``GramganError`` for a bad size.

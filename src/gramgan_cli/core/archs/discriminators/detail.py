@@ -1,4 +1,4 @@
-"""A discriminator of our own for distillation: it compares the details that two networks add to the same LR."""
+"""A discriminator of our own that compares the details which SR and HR add to the same LR."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 SLOPE = 0.2
 
 DETAIL_GAIN, LR_GAIN = 6.0, 3.0
-"""Factors on the details and on LR - 1/2, which bring both to a standard deviation of about 1 on photos."""
+"""Factors on the details and on LR - 1/2. On photos both then have a standard deviation of order 1 (0.4 and 0.8)."""
 
 INITIAL = 0.01
 """Standard deviation of the last convolution's initial weights: the first logits are small."""

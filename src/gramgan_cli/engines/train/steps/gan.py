@@ -9,8 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from gramgan_cli.core.archs.discriminators import build_discriminator
-from gramgan_cli.core.archs.discriminators.detail import DetailDiscriminator
+from gramgan_cli.core.archs.discriminators import TAKE_LR, build_discriminator
 from gramgan_cli.core.archs.discriminators.gramgan import Judgement
 from gramgan_cli.core.data.crops import Batch
 from gramgan_cli.core.losses.adversarial import (
@@ -79,7 +78,7 @@ class GanTraining:
         self.network = torch.compile(generator) if recipe.compute.compile else generator
         self.judge = torch.compile(discriminator) if recipe.compute.compile else discriminator
         self.normalised = any(isinstance(module, nn.BatchNorm2d) for module in discriminator.modules())
-        self.takes_lr = isinstance(discriminator, DetailDiscriminator)
+        self.takes_lr = recipe.discriminator.arch in TAKE_LR
 
     def step(self, batch: Batch, step: int) -> Mapping[str, Tensor]:
         """Update the discriminator, then the generator; return the unweighted loss terms, on the device."""

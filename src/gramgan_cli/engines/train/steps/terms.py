@@ -128,8 +128,7 @@ class PictureTerms:
         self.distance = DISTANCES[recipe.loss.content_distance]
         self.plugins = plugin_losses(recipe, device)
         self.texture = TextureTerm(recipe, device, group) if recipe.loss.texture else None
-        network = dict(recipe.network)
-        self.described = archs.describe(network.pop("arch"), network)
+        self.described = archs.describe_network(recipe.network)
         self.features = self._extractor() if needs_features(recipe) else None
         self.dists = dists_of(recipe).to(device) if recipe.loss.dists else None
         self.average: nn.Module | None = None
