@@ -6,7 +6,7 @@
 #   make fuzz        long random tests
 #   make bench       measure speed, each ratio beside its goal; half an hour on two idle cores
 #   make docs        build the documentation's site into site/, strictly
-#   make gallery     make the pictures of the README again
+#   make gallery     make the pictures of the cards again; needs `gramgan models pull realesrgan-x4plus`
 #   make clean       remove all that make made, .venv too
 #
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu takes torch from there: the CPU-only build, a tenth of the size.
