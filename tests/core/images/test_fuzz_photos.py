@@ -28,7 +28,6 @@ def check(report: dict[str, float], count: int) -> None:
     assert report["results"] + report["errors"] >= count
     assert report["results"] > count / 20, "mutations so heavy that nothing is decoded test little"
     assert report["errors"] > count / 20
-    assert report["slowest_s"] < 10
     assert report["peak_mb"] is None or report["peak_mb"] < 1024
 
 

@@ -137,6 +137,11 @@ def test_adamw_shrinks_the_weights_by_their_own_share() -> None:
         check_recipe(recipe(optimizer={"weight_decay": 0.1}))
 
 
+def test_a_penalty_without_a_discriminator_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"discriminator\.penalty needs a discriminator"):
+        check_recipe(recipe(loss={"content": 1.0}, discriminator={"penalty": 0.002}))
+
+
 def test_validation_loss_is_a_curve_and_keeps_its_best_with_the_discriminator(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     photos = tmp_path / "photos"

@@ -31,7 +31,7 @@ from gramgan_cli.core.images.output_format import choose_format, plan_target
 from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.images.write import encode
 
-TIME_LIMIT = 10
+TIME_LIMIT = 120  # seconds for one picture, so that a hang ends even on a slow machine
 
 
 def seeds() -> list[bytes]:

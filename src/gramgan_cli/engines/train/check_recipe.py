@@ -106,6 +106,8 @@ def _check_terms(recipe: Recipe) -> None:
         )
     if arch != "none" and not (loss.adversarial or loss.discriminator):
         raise UsageError("A discriminator has no effect without loss.adversarial or loss.discriminator.")
+    if recipe.discriminator.penalty and arch == "none":
+        raise UsageError("discriminator.penalty needs a discriminator.", "Set discriminator.arch.")
     if loss.colours != "rgb" and not (loss.content or loss.frequency):
         raise UsageError(
             "loss.colours applies to loss.content and loss.frequency, which are both 0.", "Set one of them."
