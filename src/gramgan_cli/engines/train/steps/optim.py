@@ -53,11 +53,23 @@ def update(
     group: Group,
     clip: float,
 ) -> None:
-    """Step a network's optimisers with the mean gradients of all processes, clipped to the norm ``clip`` (0: off)."""
+    """Step a network's optimisers with the mean gradients of all processes, clipped to the norm ``clip`` (0: off).
+
+    In fp16, gradients that overflowed skip the step of every optimiser. The scaler alone would skip only the optimiser
+    whose own gradients overflowed, after clipping has spoilt those of the others.
+    """
     group.average_gradients(network.parameters())
     for optimiser in optimisers:
         scaler.unscale_(optimiser)
+    if scaler.is_enabled() and not _finite(network.parameters()):
+        return
     if clip > 0:
         torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
     for optimiser in optimisers:
         scaler.step(optimiser)
+
+
+def _finite(parameters: Iterable[nn.Parameter]) -> bool:
+    """Whether all gradients are finite."""
+    finite = [parameter.grad.isfinite().all() for parameter in parameters if parameter.grad is not None]
+    return bool(torch.stack(finite).all())
