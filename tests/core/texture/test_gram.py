@@ -190,6 +190,20 @@ def test_gradient_penalty_of_a_linear_critic_is_known() -> None:
     assert weight.grad.abs().min() > 0
 
 
+def test_gradient_penalty_of_a_map_is_that_of_its_mean() -> None:
+    """A critic of one logit per pixel is judged by their mean, as in the critic's loss."""
+    side = 8
+    weight = torch.full((3, 1, 1), 0.5)
+    penalty = adversarial.gradient_penalty(
+        lambda x: (x * weight).sum(1, keepdim=True),
+        torch.rand(2, 3, side, side),
+        torch.rand(2, 3, side, side),
+        torch.rand(2, 1, 1, 1),
+    )
+    norm = math.sqrt(3 * side**2 * (0.5 / side**2) ** 2)
+    assert penalty.item() == pytest.approx((norm - 1) ** 2, rel=1e-5)
+
+
 def test_gradient_penalty_looks_between_real_and_fake() -> None:
     """C(x) = sum x^2 has gradient 2 x, so the penalty shows where it was computed."""
     real, fake = torch.full((1, 1, 1, 1), 1.0), torch.full((1, 1, 1, 1), 5.0)

@@ -86,22 +86,26 @@ def wgan_g(fake: Tensor) -> Tensor:
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
     """Return the mean of (|grad C(x)| - 1)^2 at x = mix real + (1 - mix) fake, unweighted (Gulrajani 2017, eq. 3).
 
+    If the critic returns a map of logits, C(x) is their mean, as it is in :func:`wgan_d`.
+
     Args:
-        critic: images (B, C, H, W) -> logits.
+        critic: images (B, C, H, W) -> logits, (B, 1) or (B, 1, h, w).
         real, fake: images (B, C, H, W); they receive no gradient.
         mix: (B, 1, 1, 1), drawn uniformly from [0, 1].
     """
     between = (mix * real.detach() + (1 - mix) * fake.detach()).requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    judged = critic(between).flatten(1).mean(1)
+    (gradient,) = torch.autograd.grad(judged.sum(), between, create_graph=True)
     norm: Tensor = torch.linalg.vector_norm(gradient.float().flatten(1), dim=1)
     return (norm - 1).square().mean()
 
 
 def zero_centred_penalty(logits: Tensor, image: Tensor) -> Tensor:
-    """Return half the squared gradient of an image's logits, summed, per logit: R1 for HR, R2 for SR.
+    """Return half the squared gradient of the sum of the logits, divided by their number: R1 for HR, R2 for SR.
 
     With one logit per image this is |grad C(x)|^2 / 2 (Mescheder et al. 2018, section 4.1). R1 and R2 together make
-    the training of relativistic pairs converge (R3GAN: Huang et al. 2024, section 2).
+    the training of relativistic pairs converge (R3GAN: Huang et al. 2024, section 2). For a map of logits the form is
+    ours: the gradients of neighbouring logits add up, so D may tell details apart more freely than whole regions.
 
     Args:
         logits: discriminator's output for ``image``, with its graph.
