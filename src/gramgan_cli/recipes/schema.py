@@ -238,7 +238,8 @@ class Discriminator:
     jitter: int = 0
     """Pixels by which the crop that it sees is randomly offset and smaller; 0 turns this off."""
     penalty: float = 0.0
-    """Weight of R1 + R2, half the squared gradient per logit at HR and at SR; computed every fourth step."""
+    """Weight of R1 + R2: half the squared gradient of the sum of the logits, divided by their number, at HR and at SR.
+    It is computed every fourth step, with four times the weight."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def squared_gradient(twin: DetailDiscriminator, image: Tensor, lr: Tensor) -> Te
     return gradient.square().sum() / logits.numel()
 
 
-@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 4])
 def test_the_discriminators_gradient_is_that_of_a_plain_implementation(bank: Path, step: int) -> None:
     """Every fourth step has four times the penalty; the others have none."""
     training = make_training(pairs(bank))
@@ -45,14 +45,30 @@ def test_the_discriminators_gradient_is_that_of_a_plain_implementation(bank: Pat
     twin.load_state_dict(own.state_dict())
     sr = training.networks["generator"](batch.lr).detach()
     loss = torch.log1p(torch.exp(twin(sr, batch.lr) - twin(batch.hr, batch.lr))).mean()
-    if step == 0:
-        loss = loss + 4 * PENALTY / 2 * sum(squared_gradient(twin, image, batch.lr) for image in (batch.hr, sr))
+    penalty = sum(squared_gradient(twin, image, batch.lr) for image in (batch.hr, sr)) / 2
+    if step % 4 == 0:
+        loss = loss + 4 * PENALTY * penalty
     loss.backward()
-    training.step(batch, step)
+    terms = training.step(batch, step)
+    logged = 4 * float(penalty.detach()) if step % 4 == 0 else 0.0
+    assert float(terms["discriminator_penalty"]) == pytest.approx(logged, rel=1e-4)
     for a, b in zip(own.parameters(), twin.parameters(), strict=True):
         assert a.grad is not None
         assert b.grad is not None
         assert torch.allclose(a.grad, b.grad, rtol=1e-4, atol=1e-6 + 1e-4 * float(b.grad.abs().max()))
+
+
+def test_accumulation_gives_the_gradients_of_the_whole_batch(bank: Path) -> None:
+    recipe = pairs(bank)
+    whole, parts = make_training(recipe), make_training(merge(recipe, {"optimizer": {"accumulate": 2}}))
+    batch = make_batch(3)
+    for training in (whole, parts):
+        training.step(batch, 0)
+    for name in ("generator", "discriminator"):
+        for a, b in zip(whole.networks[name].parameters(), parts.networks[name].parameters(), strict=True):
+            assert a.grad is not None
+            assert b.grad is not None
+            assert torch.allclose(a.grad, b.grad, rtol=1e-4, atol=1e-6 + 1e-4 * float(a.grad.abs().max()))
 
 
 def test_the_generator_hears_hr_and_sr_of_the_same_lr(bank: Path) -> None:

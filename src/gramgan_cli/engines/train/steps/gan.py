@@ -169,8 +169,11 @@ class GanTraining:
             loss = wgan_d(c_real, c_fake) + PENALTY * penalty
         terms = {"discriminator_own": loss, "real_logit": c_real.float().mean(), "fake_logit": c_fake.float().mean()}
         weight = self.recipe.discriminator.penalty
-        if weight and step % PENALTY_EVERY == 0:
-            loss = loss + PENALTY_EVERY * weight * self._flatness(real, fake, part)
+        if weight:  # zero on the steps between, so that the logged mean is that of R1 + R2
+            due = step % PENALTY_EVERY == 0
+            penalty = PENALTY_EVERY * self._flatness(real, fake, part) if due else loss.new_zeros(())
+            terms["discriminator_penalty"] = penalty
+            loss = loss + weight * penalty
         return terms, loss
 
     def _flatness(self, real: Tensor, fake: Tensor, part: Part) -> Tensor:
