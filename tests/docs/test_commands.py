@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from feature_file import save_random_vgg16
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -83,6 +84,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         run.record(merge(load_recipe("psnr"), {"steps": 10}))
         for step in (5, 10):
             run.append_metrics({"step": step, "psnr_y": 20.0 + step, "ssim_y": 0.5})
+    save_random_vgg16(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

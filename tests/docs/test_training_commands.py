@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from feature_file import save_random_vgg16
 from PIL import Image
-from safetensors.torch import save_file
 from train_photos import blurred_noise
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.core.features import FeatureExtractor
 from gramgan_cli.core.resize.matlab import make_lr
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
@@ -44,6 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "streets.txt").write_text("streets/0.png\nstreets/1.png\n", encoding="utf-8")
     for source, target, stem in (
         ("answers", "small", "{}"),
+        ("held-out", "held-out-small", "{}"),
         ("scans/hr", "scans/lr", "{}"),
         ("pairs/HR", "pairs/LR_x4", "{}"),
         ("DIV2K/DIV2K_train_HR", "DIV2K/DIV2K_train_LR_bicubic/X4", "{}x4"),
@@ -67,8 +67,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with tarfile.open(tmp_path / "shards" / "0.tar", "w") as tar:
         for path in sorted((tmp_path / "streets").iterdir()):
             tar.add(path, path.name)
-    layers = FeatureExtractor("vgg16", ("conv5_3",), weights="random").layers.state_dict()
-    save_file({f"features.{key}": value.clone() for key, value in layers.items()}, tmp_path / "vgg16_hed.safetensors")
+    save_random_vgg16(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

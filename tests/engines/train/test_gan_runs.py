@@ -145,6 +145,10 @@ def test_missing_gpus_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"discriminator": {"arch": "none"}}, "discriminator.arch"),
         ({"discriminator": {"arch": "srgan"}}, "feature maps"),
         ({"loss": {"adversarial": 0.0, "discriminator": 0.0}}, "has no effect"),
+        (
+            {"loss": {"adversarial_form": "wgan-gp"}, "discriminator": {"penalty": 0.1}},
+            "wgan-gp has a gradient penalty of its own",
+        ),
     ],
 )
 def test_loss_terms_without_inputs_are_refused(bank: Path, changes: dict[str, Any], word: str) -> None:

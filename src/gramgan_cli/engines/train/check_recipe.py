@@ -99,15 +99,27 @@ def _check_terms(recipe: Recipe) -> None:
     """Check that there is a loss term and that each term has the networks, crop size and settings that it needs."""
     loss, arch, own = recipe.loss, recipe.discriminator.arch, plugin_losses(recipe)
     if (loss.adversarial or loss.discriminator) and arch == "none":
-        raise UsageError("loss.adversarial and loss.discriminator need a discriminator.", "Set discriminator.arch.")
+        raise UsageError(
+            "loss.adversarial and loss.discriminator need a discriminator.",
+            "Set discriminator.arch, or loss.adversarial=0 and loss.discriminator=0.",
+        )
     if loss.discriminator and arch != "gramgan":
         raise UsageError(
             f"The {arch} discriminator returns no feature maps.", "Set loss.discriminator=0 or discriminator.arch."
         )
     if arch != "none" and not (loss.adversarial or loss.discriminator):
-        raise UsageError("A discriminator has no effect without loss.adversarial or loss.discriminator.")
+        raise UsageError(
+            "A discriminator has no effect without loss.adversarial or loss.discriminator.",
+            "Set loss.adversarial, or discriminator.arch=none.",
+        )
     if recipe.discriminator.penalty and arch == "none":
-        raise UsageError("discriminator.penalty needs a discriminator.", "Set discriminator.arch.")
+        raise UsageError(
+            "discriminator.penalty needs a discriminator.", "Set discriminator.arch, or discriminator.penalty=0."
+        )
+    if recipe.discriminator.penalty and loss.adversarial_form == "wgan-gp":
+        raise UsageError(
+            "loss.adversarial_form=wgan-gp has a gradient penalty of its own.", "Set discriminator.penalty=0."
+        )
     if loss.colours != "rgb" and not (loss.content or loss.frequency):
         raise UsageError(
             "loss.colours applies to loss.content and loss.frequency, which are both 0.", "Set one of them."
@@ -168,12 +180,13 @@ def _check_discriminator(recipe: Recipe) -> None:
     takes_lr = recipe.discriminator.arch in TAKE_LR
     if takes_lr and (recipe.discriminator.jitter or recipe.mask.mode != "none"):
         raise UsageError(
-            "The detail discriminator compares whole crops with their LR.",
-            "Set discriminator.jitter=0, mask.mode=none.",
+            "discriminator.arch=detail compares whole crops with their LR, so it takes no discriminator.jitter and no "
+            "mask.",
+            "Set discriminator.jitter=0 and mask.mode=none.",
         )
     if takes_lr and recipe.discriminator.input_range != "unit":
         raise UsageError(
-            "The detail discriminator takes images in [0, 1], as LR is.", "Set discriminator.input_range=unit."
+            "discriminator.arch=detail takes images in [0, 1], as LR is.", "Set discriminator.input_range=unit."
         )
     with _as_usage("Set `data.hr_crop` (less discriminator.jitter) to a size that it takes."), torch.device("meta"):
         scale = archs.describe_network(recipe.network).scale

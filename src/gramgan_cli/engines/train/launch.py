@@ -26,6 +26,8 @@ from gramgan_cli.recipes.schema import Recipe
 
 def plan(recipe: Recipe, folder: RunFolder, options: TrainOptions) -> dict[str, Any]:
     """Describe what a run would do, for ``--dry-run``, after all checks that need no training."""
+    if recipe.features.weights != "imagenet":  # a plan downloads nothing
+        check_features(recipe)
     photos, validation, line = count_photos(recipe, scale_of(recipe))
     stages = []
     if needs_first_stage(recipe, folder):

@@ -292,6 +292,15 @@ def test_a_bank_whose_photos_are_gone_asks_for_them(photos: Path, tmp_path: Path
     assert command("train", *words, "--hr-dir", tmp_path / "moved").exception is None
 
 
+def test_a_dry_run_misses_a_file_of_feature_weights_as_a_run_does(photos: Path, tmp_path: Path) -> None:
+    words = ["--recipe", "clean-gan", "--hr-dir", photos, "--out", tmp_path / "run", "--device", "cpu"]
+    missing = [*words, "--set", "features.weights=nothere.safetensors"]
+    errors = [str(command("train", *missing, *more).exception) for more in ([], ["--dry-run"])]
+    assert "There is no file of feature weights nothere.safetensors" in errors[0]
+    assert errors[0] == errors[1]
+    assert command("train", *words, "--set", "features.weights=random", "--dry-run").exception is None
+
+
 def test_cufed5_is_a_validation_set_with_its_references(photos: Path, tmp_path: Path, private_folders: Path) -> None:
     """It is found by name in the data folder; only the inputs are measured, each with its own reference."""
     rng = np.random.default_rng(1)
