@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from safetensors.torch import save_file
+from feature_file import random_vgg16, save_random_vgg16
 from train_photos import blurred_noise
 from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
-from gramgan_cli.core.features import FeatureExtractor
 from gramgan_cli.core.io.folders import cache_dir
 from gramgan_cli.core.metrics.fid import INCEPTION
 from gramgan_cli.core.metrics.lpips import ALEXNET, VGG16
@@ -37,16 +36,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("Set5", "DIV2K", "photos"):
         blurred_noise(tmp_path / name, 2, (212, 204), by=3)
     torch.manual_seed(0)
-    vgg16 = FeatureExtractor("vgg16", ("conv5_3",), weights="random").layers.state_dict()
-    vgg16 = {f"features.{key}": value.clone() for key, value in vgg16.items()}
-    save_file(vgg16, tmp_path / "vgg16_hed.safetensors")
+    save_random_vgg16(tmp_path)
     alexnet = {f"features.{key}": value for key, value in torchvision.models.AlexNet().features.state_dict().items()}
     torch.save({}, tmp_path / "empty.pth")
     with monkeypatch.context() as patch:
         patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
         network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(tmp_path / "empty.pth"))
     (cache_dir() / "features").mkdir(parents=True)
-    for url, weights in ((ALEXNET, alexnet), (VGG16, vgg16), (INCEPTION, network.state_dict())):
+    for url, weights in ((ALEXNET, alexnet), (VGG16, random_vgg16()), (INCEPTION, network.state_dict())):
         torch.save(weights, cache_dir() / "features" / Path(url).name)
     monkeypatch.setenv("GRAMGAN_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.crops import Batch
@@ -15,8 +16,6 @@ from gramgan_cli.engines.train.steps.gan import GanTraining
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe
 from gramgan_cli.recipes.schema import Recipe
-
-CPU = torch.device("cpu")
 
 CPU = torch.device("cpu")
 
@@ -54,6 +53,24 @@ def make_training(recipe: Recipe, group: Group | None = None) -> GanTraining:
 def gradients(training: GanTraining) -> list[torch.Tensor]:
     """Concatenated gradients of G and of D. (Only D's last bias has none, since the relativistic loss cancels it.)"""
     return [torch.cat([p.grad.flatten() for p in network.parameters()]) for network in training.networks.values()]
+
+
+def assert_same_gradients(network: nn.Module, expected: nn.Module, least: float) -> None:
+    """The gradients agree to 1e-4 of each value and of the tensor's largest, plus ``least``."""
+    for a, b in zip(network.parameters(), expected.parameters(), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert torch.allclose(a.grad, b.grad, rtol=1e-4, atol=least + 1e-4 * float(b.grad.abs().max()))
+
+
+def assert_parts_equal_the_whole(recipe: Recipe, least: float) -> None:
+    """A batch in two parts gives the gradients of the whole batch (see ``assert_same_gradients``)."""
+    whole, parts = make_training(recipe), make_training(merge(recipe, {"optimizer": {"accumulate": 2}}))
+    batch = make_batch(3)
+    for training in (whole, parts):
+        training.step(batch, 0)
+    for name in ("generator", "discriminator"):
+        assert_same_gradients(parts.networks[name], whole.networks[name], least)
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from feature_file import random_vgg16
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
@@ -176,11 +177,9 @@ def test_validation_loss_is_a_curve_and_keeps_its_best_with_the_discriminator(tm
 
 def test_dists_as_a_loss_looks_through_the_weights_that_are_named(tmp_path: Path) -> None:
     pytest.importorskip("torchmetrics", reason="needs the extra metrics")
-    from gramgan_cli.core.features import FeatureExtractor
     from gramgan_cli.core.metrics.dists import Dists
 
-    layers = FeatureExtractor("vgg16", ("conv5_3",), weights="random").layers
-    weights = {f"features.{key}": value.clone() for key, value in layers.state_dict().items()}
+    weights = random_vgg16()
     save_file(weights, tmp_path / "vgg16.safetensors")
     sr, hr = batch().hr.requires_grad_(True), batch(1).hr
     expected = float(Dists(weights)(sr.detach(), hr).mean())

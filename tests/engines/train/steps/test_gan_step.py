@@ -12,7 +12,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from gan_reference import plain_gram, plain_step
 from safetensors.torch import load_file
-from tiny_gan import CPU, free_port, gradients, make_batch, make_training, tiny
+from tiny_gan import CPU, assert_parts_equal_the_whole, free_port, gradients, make_batch, make_training, tiny
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.archs.discriminators import build_discriminator
@@ -97,15 +97,7 @@ def test_one_pass_of_d_over_both_equals_two() -> None:
 def test_accumulation_changes_nothing_but_the_batch_means(bank: Path) -> None:
     """Without relativistic means, a batch in parts gives the gradient of the whole batch."""
     recipe = tiny(bank, loss={"adversarial": 0.01, "adversarial_form": "gan"})
-    whole, parts = make_training(recipe), make_training(merge(recipe, {"optimizer": {"accumulate": 2}}))
-    batch = make_batch(3)
-    for training in (whole, parts):
-        training.step(batch, 0)
-    for name in ("generator", "discriminator"):
-        for a, b in zip(whole.networks[name].parameters(), parts.networks[name].parameters(), strict=True):
-            assert a.grad is not None
-            assert b.grad is not None
-            assert torch.allclose(a.grad, b.grad, rtol=1e-4, atol=1e-7 + 1e-4 * float(a.grad.abs().max()))
+    assert_parts_equal_the_whole(recipe, 1e-7)
 
 
 def test_only_the_generator_learns_in_its_turn(bank: Path) -> None:
