@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jpeg_photos import EXAMPLES
 from PIL import Image, ImageFilter
 from ui_server import UiServer
 
@@ -137,6 +138,19 @@ def test_a_preview_has_the_values_of_the_whole_result(client: Client, tmp_path: 
     part = np.asarray(Image.open(tmp_path / "preview.png"))
     # Whole photos may run on another backend, which rounds differently.
     assert np.abs(part.astype(int) - whole[80:848, 120:888]).max() <= 1
+
+
+def test_a_preview_of_a_compressed_photo_has_the_values_of_the_whole_result(client: Client, tmp_path: Path) -> None:
+    # The blocks are smoothed before the network runs, and they begin at the corner of the whole photo.
+    Image.open(EXAMPLES / "coffee.png").convert("RGB").resize((300, 230)).save(tmp_path / "cup.jpg", quality=25)
+    key = client.json("POST", "/api/open", {"path": str(tmp_path / "cup.jpg")})["key"]
+    _, _, content = client.ask("GET", f"/api/photos/{key}/preview?x=53&y=21&denoise=1&texture=0&tab=a&number=1")
+    (tmp_path / "preview.png").write_bytes(content)
+    client.json("POST", "/api/runs", {"photos": [key], "denoise": 1, "texture": 0, "format": "png"})
+    assert client.finished()[-1]["state"] == "done"
+    whole = np.asarray(Image.open(tmp_path / "cup_x4.png"))
+    part = np.asarray(Image.open(tmp_path / "preview.png"))
+    assert np.abs(part.astype(int) - whole[84:852, 212:980]).max() <= 2
 
 
 def test_each_photo_of_a_folder_may_get_the_denoising_that_it_needs(client: Client, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from gramgan_cli.core.errors import GramganError
@@ -26,9 +25,6 @@ Array = NDArray[Any]
 
 PREVIEW_SIDE = 192
 """Side of a preview in input pixels: takes well under a second on two cores with the embedded models."""
-
-AROUND = 24
-"""Margin of input pixels around a preview: the receptive radius of the embedded models."""
 
 
 class Cancelled(Exception):
@@ -94,15 +90,9 @@ class Enlarger:
             if self._closed:
                 raise GramganError("The page was stopped.", "Start gramgan ui again.")
             upscaler = self._preview_upscaler(knobs)
-            left, top = max(0, x - AROUND), max(0, y - AROUND)
-            window = np.ascontiguousarray(image[top : y + side + AROUND, left : x + side + AROUND])
-            if window.dtype == np.float32:
-                window = np.clip(np.nan_to_num(window), 0, 1)
-            enlarged = np.asarray(upscaler(window))
-        scale = upscaler.scale
-        height, width = min(side, image.shape[0] - y), min(side, image.shape[1] - x)
-        row, column = (y - top) * scale, (x - left) * scale
-        return enlarged[row : row + height * scale, column : column + width * scale]
+            with self._loading:
+                from gramgan_cli.api.upscale.preview import upscaled_square
+            return upscaled_square(upscaler, image, x, y, side)
 
     def _preview_upscaler(self, knobs: Knobs) -> Upscaler:
         with self._loading:

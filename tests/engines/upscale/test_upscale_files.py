@@ -303,7 +303,7 @@ def test_floats_to_png_become_16_bit(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_result(tmp_path):
-    """For two tall pictures, 27 MB more of result take only the input's 2 MB (at most twice) more of memory."""
+    """27 MB more of result take little more memory: the input's 1.7 MB twice, and three bands of 1.6 MB that wait."""
     import tracemalloc
 
     peaks = []
@@ -315,4 +315,4 @@ def test_memory_does_not_grow_with_the_result(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert record.output_size == (2048, 4 * height)
-    assert peaks[1] - peaks[0] < 6e6
+    assert peaks[1] - peaks[0] < 9e6

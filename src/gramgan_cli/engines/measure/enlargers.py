@@ -19,6 +19,7 @@ from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.resize.baselines import BASELINES, interpolated
 from gramgan_cli.core.resize.matlab import Levels
 from gramgan_cli.core.weights.load import LoadedModel, load_model
+from gramgan_cli.core.weights.mixing.square import denoise_of
 from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 
@@ -73,7 +74,7 @@ def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[s
     if model.descriptor.needs_reference:
         enlarge = _referenced(model, device, tile, on_note)
         return Enlarger(model.name, model.descriptor.scale, enlarge, True, None, parameters, cost)
-    upscaler = Upscaler(model, device, tile)
+    upscaler = Upscaler(model, device, tile, smoothing=denoise_of(name))
     upscaler.on_note = on_note
     return Enlarger(
         model.name,

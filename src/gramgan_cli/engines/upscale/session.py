@@ -23,7 +23,7 @@ from gramgan_cli.core.weights.automatic import automatic_header, automatic_sha25
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import LoadedModel, load_model, weights_file
 from gramgan_cli.core.weights.mixing.mixture import Mixture
-from gramgan_cli.core.weights.mixing.square import automatic_style, square_model
+from gramgan_cli.core.weights.mixing.square import automatic_style, denoise_of, square_model
 from gramgan_cli.engines.upscale.limits import tile_budget
 from gramgan_cli.engines.upscale.options import REFERENCE_MODEL, UpscaleOptions
 from gramgan_cli.engines.upscale.upscaler import AutomaticUpscaler, Interpolator, Upscaler
@@ -121,6 +121,7 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
         seamless=options.seamless,
         max_memory=tile_budget(options.max_memory or 0) if limited else None,
         converted=chosen.converted,
+        smoothing=denoise_of(options.model),
     )
     return Session(loaded.name, str(chosen.device), chosen.name, upscaler, loaded.header, checksum, options.described())
 

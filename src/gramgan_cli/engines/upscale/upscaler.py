@@ -14,6 +14,8 @@ from torch import nn
 
 from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.backends.allocator import keep_freed_memory
+from gramgan_cli.core.jpeg.detect import Compression, detect_compression
+from gramgan_cli.core.jpeg.smoothing import smooth_blocks, smooth_part
 from gramgan_cli.core.metrics.damage import AUTOMATIC, automatic_denoise, estimate_damage
 from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.resize.baselines import interpolated
@@ -73,6 +75,7 @@ class Upscaler:
         seamless: treat the image as periodic, for textures that are tiled side by side.
         max_memory: memory of a tile in bytes; by default ``memory_budget(device)``.
         converted: network to run on the CPU instead of the model's, with its own precision.
+        smoothing: how much of JPEG's blocks and patches of wrong colour to smooth before the network runs, 0 to 1.
 
     Attributes:
         on_note: called with messages for the user, e.g. when a smaller tile is used.
@@ -88,12 +91,14 @@ class Upscaler:
         seamless: bool = False,
         max_memory: int | None = None,
         converted: nn.Module | None = None,
+        smoothing: float = 0.0,
     ) -> None:
         self.scale = model.descriptor.scale
         self.on_note: Callable[[str], None] = lambda _text: None
         self.device = device
         self._precision: PrecisionChoice = "fp32" if converted else precision
         self._dtypes = model.descriptor.dtypes
+        self._smoothing = smoothing
         network = converted or model.network
         if device.type == "cpu":
             keep_freed_memory()
@@ -111,6 +116,23 @@ class Upscaler:
 
     def bands(self, image: Array) -> Iterator[Array]:
         """Upscale (H, W, C) uint8, uint16 or float32; yield bands of (scale H, scale W, C), from top to bottom."""
+        compression = self._compression(image)
+        return self.network_bands(image if compression is None else smooth_blocks(image, compression, self._smoothing))
+
+    def smoothed_part(self, image: Array, rows: slice, columns: slice) -> Array:
+        """Return a rectangle of the image that the network gets for ``image``."""
+        compression = self._compression(image)
+        if compression is None:
+            return image[rows, columns]
+        return smooth_part(image, rows, columns, compression, self._smoothing)
+
+    def _compression(self, image: Array) -> Compression | None:
+        """JPEG's quantisation of an image whose blocks are to be smoothed; otherwise None."""
+        smoothed = self._smoothing > 0 and image.dtype == np.uint8 and image.shape[2] == 3 and not self.tiling.wrap
+        return detect_compression(image) if smoothed else None
+
+    def network_bands(self, image: Array) -> Iterator[Array]:
+        """Run the network alone on an image; yield bands as ``bands`` does."""
 
         def smaller(tile: int) -> None:
             self.on_note(f"Out of memory: continuing with tiles of {tile} pixels.")

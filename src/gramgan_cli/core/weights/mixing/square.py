@@ -90,3 +90,9 @@ def position_of(model: str) -> Square | None:
     share = {name: mixture.shares.get(name, 0.0) for name in CORNERS}
     position = Square(round(share[PHOTO] + share[PHOTO_GAN], 4), round(share[CLEAN_GAN] + share[PHOTO_GAN], 4))
     return position if square_model(position.denoise, position.style) == model else None
+
+
+def denoise_of(model: str) -> float:
+    """Return the denoise amount of a corner or mixture; 0 for models outside the square."""
+    position = position_of(model)
+    return 0.0 if position is None else position.denoise

@@ -1,0 +1,140 @@
+"""Smoothing the blocks and patches of wrong colour that JPEG leaves, as far as its rounding may have caused them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gramgan_cli.core.jpeg.blocks import to_coefficients, to_plane
+from gramgan_cli.core.jpeg.detect import UNIT, Compression
+from gramgan_cli.core.jpeg.planes import interpolated, original_samples, reduced, to_image, to_planes
+
+DISTANCES = (8, 4, 2, 1)
+"""Distances in samples over which neighbours are averaged, one after another."""
+
+REPEATS = 4
+"""Number of times that all distances are used."""
+
+EDGE = 9.0
+"""Sum of luma steps, in levels, over which the weight of a neighbour falls to 1/e."""
+
+ZERO, OTHERS = 0.4, 0.25
+"""Largest change of a coefficient in quantisation steps. JPEG's rounding allows 0.5. Coefficients that were rounded to
+another value than 0 are nearer to it on average than a smooth picture would have them."""
+
+PLAIN = 1
+"""Largest number of coefficients other than 0, besides the mean, of luma blocks that are smoothed. The network keeps
+more of the texture in all others than smoothing would."""
+
+LEAST_LUMA_STEP = 16
+"""Smallest step of a luma block's mean (two levels, at quality 50) with which luma is smoothed: below it no blocks are
+seen."""
+
+STRIP, HALO = 512, 128
+"""Rows that are smoothed at once, and rows around them: memory stays bounded, and results do not change."""
+
+
+def smooth_blocks(image: NDArray[Any], compression: Compression, amount: float = 1.0) -> NDArray[np.uint8]:
+    """Smooth a photo's colour differences, and luma in plain blocks, within JPEG's quantisation intervals.
+
+    Samples are averaged with their neighbours on the same side of luma's contours. Then every coefficient returns into
+    an interval around its stored value, so that what JPEG kept stays (projection onto the quantisation constraint set:
+    Zakhor 1992, "Iterative procedures for reduction of blocking effects in transform image coding").
+
+    Args:
+        image: (H, W, 3) uint8 RGB, compressed as ``compression`` says.
+        compression: from ``detect_compression``.
+        amount: fraction of the change to apply, 0 to 1.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    result = np.empty_like(image)
+    for top in range(0, len(image), STRIP):
+        start = max(0, top - HALO)
+        part = _smoothed(image[start : top + STRIP + HALO], compression, amount)
+        result[top : top + STRIP] = part[top - start :][:STRIP]
+    return result
+
+
+def smooth_part(
+    image: NDArray[Any], rows: slice, columns: slice, compression: Compression, amount: float = 1.0
+) -> NDArray[np.uint8]:
+    """Return a rectangle of ``smooth_blocks(image, compression, amount)`` without smoothing all of it."""
+    top, left = (max(0, axis.start - HALO) // UNIT * UNIT for axis in (rows, columns))
+    around = image[top : rows.stop + HALO, left : columns.stop + HALO]
+    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+    return smooth_blocks(around, compression, amount)[inside]
+
+
+def _smoothed(image: NDArray[Any], compression: Compression, amount: float) -> NDArray[np.uint8]:
+    """Smooth one strip, whose first row begins a block."""
+    planes, halved = to_planes(image), compression.halved
+    height, width = planes.shape[-2:]
+    luma, colours = planes[:1] - 128, original_samples(planes[1:], halved)
+    smooth_colours = _relaxed(colours, compression.colour_steps, reduced(luma, halved)[0])
+    planes[1:] += amount * interpolated(smooth_colours - colours, halved, height, width)
+    if compression.luma_steps[0, 0] >= LEAST_LUMA_STEP:
+        planes[:1] += amount * (_relaxed(luma, compression.luma_steps, luma[0], most_details=PLAIN) - luma)
+    return to_image(planes)
+
+
+def _relaxed(samples: Tensor, steps: Tensor, guide: Tensor, most_details: int = 64) -> Tensor:
+    """Average samples along the contours of ``guide``, and return their coefficients into their intervals, by turns.
+
+    Args:
+        samples: (C, H, W).
+        steps: quantisation steps, (8, 8).
+        guide: luma, (H, W).
+        most_details: blocks with more coefficients other than 0, besides the mean, stay as they are.
+    """
+    stored = to_coefficients(samples)
+    multiples = (stored / steps).round()
+    details = multiples.flatten(-2)[..., 1:].count_nonzero(dim=-1)
+    plain = (details <= most_details)[..., None, None]
+    middle = torch.where(plain, multiples * steps, stored)
+    reach = torch.where(multiples == 0, ZERO, OTHERS) * steps * plain
+    neighbours = [_Neighbours(guide, distance) for distance in DISTANCES]
+    for _ in range(REPEATS):
+        for near in neighbours:
+            coefficients = to_coefficients(near.averaged(samples))
+            samples = to_plane(coefficients.clamp(middle - reach, middle + reach), *samples.shape[-2:])
+    return samples
+
+
+class _Neighbours:
+    """Averages with the four neighbours at one distance, weighted by the luma steps on the way to them."""
+
+    def __init__(self, luma: Tensor, distance: int) -> None:
+        self._distance = distance
+        self._down, self._right = _weights(luma, distance, 0), _weights(luma, distance, 1)
+
+    def averaged(self, samples: Tensor) -> Tensor:
+        """(C, H, W) -> (C, H, W)."""
+        far, (height, width) = self._distance, samples.shape[-2:]
+        total, weight = samples.clone(), torch.ones(height, width)
+        if height > far:
+            total[:, :-far] += self._down * samples[:, far:]
+            total[:, far:] += self._down * samples[:, :-far]
+            weight[:-far] += self._down
+            weight[far:] += self._down
+        if width > far:
+            total[..., :-far] += self._right * samples[..., far:]
+            total[..., far:] += self._right * samples[..., :-far]
+            weight[:, :-far] += self._right
+            weight[:, far:] += self._right
+        return total / weight
+
+
+def _weights(luma: Tensor, distance: int, axis: int) -> Tensor:
+    """Weight of the neighbour ``distance`` samples further along ``axis``: exp(-sum of luma steps / EDGE)."""
+    steps = luma.diff(dim=axis).abs()
+    length = max(0, steps.shape[axis] - distance + 1)
+    way = torch.zeros_like(steps.narrow(axis, 0, length))
+    for offset in range(distance if length else 0):
+        way += steps.narrow(axis, offset, length)
+    return torch.exp(-way / EDGE)

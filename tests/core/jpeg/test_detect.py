@@ -1,0 +1,68 @@
+"""Finding a photo's compression from its pixels."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from jpeg_photos import SAMPLINGS, compressed, reduced_photo
+from PIL import Image
+
+from gramgan_cli.core.jpeg.detect import detect_compression
+from gramgan_cli.core.jpeg.planes import Halved
+from gramgan_cli.core.jpeg.tables import ANNEX_K, MOZJPEG, scaled
+
+PHOTOS = ("coffee.png", "chelsea.png")
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("halved", SAMPLINGS)
+@pytest.mark.parametrize("quality", [15, 25, 50, 85])
+def test_quality_and_sampling_are_found(name: str, halved: Halved, quality: int) -> None:
+    image = compressed(reduced_photo(name), quality, subsampling=SAMPLINGS[halved])
+    found = detect_compression(image)
+    assert found is not None
+    # Neighbouring qualities can have equal steps in the frequencies that are examined.
+    assert abs(found.quality - quality) <= 1
+    assert (found.tables, found.turned, found.halved) == (ANNEX_K, False, halved)
+
+
+def test_a_photo_turned_by_90_degrees_has_halved_rows() -> None:
+    image = compressed(reduced_photo()[:192, :288], 40, subsampling="4:2:2")
+    found = detect_compression(np.rot90(image))
+    assert found is not None
+    assert (found.turned, found.halved) == (True, (True, False))
+    np.testing.assert_array_equal(found.luma_steps, scaled(ANNEX_K.luma, found.quality).T)
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_the_coarser_of_two_compressions_is_found(name: str) -> None:
+    found = detect_compression(compressed(compressed(reduced_photo(name), 25), 90))
+    assert found is not None
+    assert abs(found.quality - 25) <= 1
+
+
+def test_mozjpegs_tables_are_recognized() -> None:
+    steps = scaled(MOZJPEG.luma, 60).int().flatten().tolist()
+    file = io.BytesIO()
+    Image.fromarray(reduced_photo()).save(file, "JPEG", qtables=[steps, steps], subsampling="4:2:0")
+    found = detect_compression(np.array(Image.open(file)))
+    assert found is not None
+    assert (found.quality, found.tables, found.halved) == (60, MOZJPEG, (True, True))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param(reduced_photo("coffee.png"), id="photo"),
+        pytest.param(reduced_photo("grass.png"), id="grass"),
+        pytest.param(np.random.default_rng(5).integers(0, 256, (128, 128, 3), dtype=np.uint8), id="noise"),
+        pytest.param(np.zeros((64, 64, 3), np.uint8), id="black"),
+        pytest.param(np.full((64, 64, 3), 90, np.uint8), id="plain"),
+        pytest.param(np.zeros((15, 400, 3), np.uint8), id="narrow"),
+        pytest.param(compressed(reduced_photo(), 30)[3:, 5:], id="blocks that begin elsewhere"),
+    ],
+)
+def test_nothing_is_found_where_nothing_is(image: np.ndarray) -> None:
+    assert detect_compression(image) is None

@@ -1,0 +1,77 @@
+"""Which pictures have JPEG's blocks smoothed before the network runs, and how much."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from jpeg_photos import compressed, reduced_photo
+
+from gramgan_cli.core.jpeg.detect import detect_compression
+from gramgan_cli.core.jpeg.smoothing import smooth_blocks
+from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.mixing.square import square_model
+from gramgan_cli.engines.measure.enlargers import open_enlargers
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.session import open_session
+from gramgan_cli.engines.upscale.upscaler import Upscaler
+
+CPU = torch.device("cpu")
+JPEG = compressed(reduced_photo()[:96, :128], 25)
+
+
+def through_the_network(model: str, image: np.ndarray) -> np.ndarray:
+    """The network's result, without any smoothing before it."""
+    return Upscaler(load_model(model), CPU).upscale(image)
+
+
+def smoothed(amount: float) -> np.ndarray:
+    compression = detect_compression(JPEG)
+    assert compression is not None
+    return smooth_blocks(JPEG, compression, amount)
+
+
+@pytest.mark.parametrize("denoise", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("style", [0.0, 1.0])
+def test_blocks_are_smoothed_as_much_as_damage_is_removed(denoise: float, style: float) -> None:
+    model = square_model(denoise, style)
+    session = open_session(UpscaleOptions(model=model, device="cpu", backend="torch"))
+    result = np.concatenate(list(session.source.bands(JPEG)))
+    expected = through_the_network(model, smoothed(denoise) if denoise else JPEG)
+    np.testing.assert_array_equal(result, expected)
+    assert (result != through_the_network(model, JPEG)).any() == (denoise > 0)
+
+
+def test_measuring_uses_the_same_pixels() -> None:
+    (enlarger,) = open_enlargers(["photo"], CPU, "auto", lambda _note: None)
+    np.testing.assert_array_equal(enlarger.enlarge(JPEG, None), through_the_network("photo", smoothed(1.0)))
+
+
+@pytest.mark.parametrize(
+    ("image", "seamless"),
+    [
+        pytest.param(reduced_photo()[:64, :64], False, id="not compressed"),
+        pytest.param(JPEG[:, :, :1], False, id="grey"),
+        pytest.param(JPEG.astype(np.uint16) * 257, False, id="16 bits"),
+        pytest.param((JPEG / np.float32(255)).astype(np.float32), False, id="floating point"),
+        pytest.param(np.dstack((JPEG, JPEG[:, :, 0])), False, id="transparency"),
+        pytest.param(JPEG, True, id="seamless"),
+    ],
+)
+def test_other_pictures_go_to_the_network_as_they_are(image: np.ndarray, seamless: bool) -> None:
+    model = load_model("photo")
+    with_smoothing, without = (Upscaler(model, CPU, seamless=seamless, smoothing=amount) for amount in (1.0, 0.0))
+    np.testing.assert_array_equal(with_smoothing.upscale(image), without.upscale(image))
+    np.testing.assert_array_equal(with_smoothing.smoothed_part(image, slice(3, 20), slice(5, 60)), image[3:20, 5:60])
+
+
+def test_models_of_others_get_the_picture_as_it_is() -> None:
+    session = open_session(UpscaleOptions(model="rrdbnet-small", device="cpu", backend="torch"))
+    result = np.concatenate(list(session.source.bands(JPEG)))
+    np.testing.assert_array_equal(result, through_the_network("rrdbnet-small", JPEG))
+
+
+def test_a_part_is_smoothed_along_the_blocks_of_the_whole() -> None:
+    upscaler = Upscaler(load_model("photo"), CPU, smoothing=1.0)
+    part = upscaler.smoothed_part(JPEG, slice(13, 70), slice(21, 99)).astype(int)
+    assert np.abs(part - smoothed(1.0)[13:70, 21:99]).max() <= 1
