@@ -13,15 +13,15 @@ from gramgan_cli.core.jpeg.blocks import dct_matrix, to_coefficients, to_plane
 def test_coefficients_are_those_of_scipy() -> None:
     plane = np.random.default_rng(1).uniform(-128, 127, (2, 24, 40))
     found = to_coefficients(torch.from_numpy(plane).float()).numpy()
-    blocks = plane.reshape(2, 3, 8, 5, 8).transpose(0, 1, 3, 2, 4)
-    np.testing.assert_allclose(found, dctn(blocks, axes=(3, 4), norm="ortho"), atol=2e-4)
+    blocks = plane.reshape(2, 3, 8, 5, 8)
+    np.testing.assert_allclose(found, dctn(blocks, axes=(2, 4), norm="ortho"), atol=2e-4)
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 24), (17, 9), (3, 1)])
 def test_a_plane_of_any_size_returns_from_its_coefficients(height: int, width: int) -> None:
     plane = torch.rand(2, height, width, generator=torch.Generator().manual_seed(2)) * 255
     coefficients = to_coefficients(plane)
-    assert coefficients.shape == (2, -(-height // 8), -(-width // 8), 8, 8)
+    assert coefficients.shape == (2, -(-height // 8), 8, -(-width // 8), 8)
     torch.testing.assert_close(to_plane(coefficients, height, width), plane, atol=1e-3, rtol=0)
 
 

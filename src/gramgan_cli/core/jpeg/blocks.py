@@ -27,19 +27,19 @@ def to_coefficients(plane: Tensor) -> Tensor:
         plane: (..., H, W).
 
     Returns:
-        (..., rows, columns, 8, 8) with the vertical frequency before the horizontal one.
+        (..., rows, 8, columns, 8): blocks from top to bottom, vertical frequencies, blocks from left to right,
+        horizontal frequencies. In this order nothing is copied.
     """
     height, width = plane.shape[-2:]
     whole = F.pad(plane[None], (0, -width % BLOCK, 0, -height % BLOCK), mode="replicate")[0]
-    rows, columns = -(-height // BLOCK), -(-width // BLOCK)
-    blocks = whole.reshape(*plane.shape[:-2], rows, BLOCK, columns, BLOCK).transpose(-3, -2)
     waves = dct_matrix()
-    coefficients: Tensor = waves @ blocks @ waves.T
+    down = waves @ whole.reshape(*plane.shape[:-2], -1, BLOCK, whole.shape[-1])
+    coefficients: Tensor = down.reshape(*down.shape[:-1], -1, BLOCK) @ waves.T
     return coefficients
 
 
 def to_plane(coefficients: Tensor, height: int, width: int) -> Tensor:
     """Transform the coefficients of ``to_coefficients`` back to a plane (..., height, width)."""
     waves = dct_matrix()
-    blocks = waves.T @ coefficients @ waves
-    return blocks.transpose(-3, -2).flatten(-4, -3).flatten(-2, -1)[..., :height, :width]
+    across = (coefficients @ waves).flatten(-2)
+    return (waves.T @ across).flatten(-3, -2)[..., :height, :width]

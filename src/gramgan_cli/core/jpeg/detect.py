@@ -91,7 +91,7 @@ def detect_compression(image: NDArray[Any]) -> Compression | None:
     if min(middle.shape[:2]) < UNIT:
         return None
     planes = to_planes(middle)
-    coefficients = to_coefficients(planes[0])[~_clipped(middle)]
+    coefficients = to_coefficients(planes[0]).transpose(1, 2)[~_clipped(middle)]
     coefficients = coefficients[:: -(-len(coefficients) // MOST_BLOCKS) or 1]
     fits = {
         (quality, tables, turned): _likelihood(coefficients, _steps(tables.luma, quality, turned))
@@ -103,7 +103,10 @@ def detect_compression(image: NDArray[Any]) -> Compression | None:
     if likelihood < LEAST_LIKELIHOOD:
         return None
     steps = _steps(tables.chroma, quality, turned)
-    colours = {halved: to_coefficients(original_samples(planes[1:], halved)).flatten(0, 2) for halved in SAMPLINGS}
+    colours = {
+        halved: to_coefficients(original_samples(planes[1:], halved)).transpose(2, 3).flatten(0, 2)
+        for halved in SAMPLINGS
+    }
     halved = max(SAMPLINGS, key=lambda choice: _likelihood(colours[choice], steps, COLOUR_FREQUENCIES))
     return Compression(quality, tables, turned, halved)
 

@@ -92,10 +92,10 @@ def _relaxed(samples: Tensor, steps: Tensor, guide: Tensor, most_details: int = 
         guide: luma, (H, W).
         most_details: blocks with more coefficients other than 0, besides the mean, stay as they are.
     """
-    stored = to_coefficients(samples)
+    stored, steps = to_coefficients(samples), steps[:, None, :]
     multiples = (stored / steps).round()
-    details = multiples.flatten(-2)[..., 1:].count_nonzero(dim=-1)
-    plain = (details <= most_details)[..., None, None]
+    details = multiples.count_nonzero(dim=(-3, -1)) - (multiples[..., 0, :, 0] != 0).long()
+    plain = (details <= most_details)[..., None, :, None]
     middle = torch.where(plain, multiples * steps, stored)
     reach = torch.where(multiples == 0, ZERO, OTHERS) * steps * plain
     neighbours = [_Neighbours(guide, distance) for distance in DISTANCES]
@@ -134,7 +134,7 @@ def _weights(luma: Tensor, distance: int, axis: int) -> Tensor:
     """Weight of the neighbour ``distance`` samples further along ``axis``: exp(-sum of luma steps / EDGE)."""
     steps = luma.diff(dim=axis).abs()
     length = max(0, steps.shape[axis] - distance + 1)
-    way = torch.zeros_like(steps.narrow(axis, 0, length))
-    for offset in range(distance if length else 0):
+    way = steps.narrow(axis, 0, length).clone()
+    for offset in range(1, distance if length else 1):
         way += steps.narrow(axis, offset, length)
-    return torch.exp(-way / EDGE)
+    return torch.exp_(way.mul_(-1 / EDGE))
