@@ -117,14 +117,13 @@ def test_half_the_amount_is_half_the_change() -> None:
 
 
 @pytest.mark.parametrize("quality", [10, 40])
-def test_strips_and_parts_have_the_values_of_the_whole(quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_and_parts_have_the_values_of_the_whole(quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
     tall = np.concatenate([reduced_photo("coffee.png"), reduced_photo("coffee.png")[::-1]])[:, :160]
     before = compressed(tall, quality)
     compression = found(before)
     whole = smooth_blocks(before, compression).astype(int)
-    monkeypatch.setattr(smoothing, "STRIP", 64)
-    in_strips = smooth_blocks(before, compression)
-    assert np.abs(in_strips - whole).max() <= 1
+    monkeypatch.setattr(smoothing, "TILE", 64)
+    assert np.abs(smooth_blocks(before, compression) - whole).max() <= 1
     part = smooth_part(before, slice(150, 333), slice(13, 77), compression)
     assert np.abs(part - whole[150:333, 13:77]).max() <= 1
 

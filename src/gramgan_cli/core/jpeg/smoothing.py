@@ -34,8 +34,12 @@ LEAST_LUMA_STEP = 16
 """Smallest step of a luma block's mean (two levels, at quality 50) with which luma is smoothed: below it no blocks are
 seen."""
 
-STRIP, HALO = 512, 128
-"""Rows that are smoothed at once, and rows around them: memory stays bounded, and results do not change."""
+TILE, HALO = 1024, 128
+"""Side in pixels of the parts that are smoothed at once, and pixels around them. Memory stays bounded, and results are
+those of the whole photo. Both are multiples of ``UNIT``."""
+
+WORKSPACE = 110
+"""Memory in bytes per pixel of a part and its surroundings, as measured."""
 
 
 def smooth_blocks(image: NDArray[Any], compression: Compression, amount: float = 1.0) -> NDArray[np.uint8]:
@@ -54,10 +58,11 @@ def smooth_blocks(image: NDArray[Any], compression: Compression, amount: float =
         (H, W, 3) uint8.
     """
     result = np.empty_like(image)
-    for top in range(0, len(image), STRIP):
-        start = max(0, top - HALO)
-        part = _smoothed(image[start : top + STRIP + HALO], compression, amount)
-        result[top : top + STRIP] = part[top - start :][:STRIP]
+    height, width = image.shape[:2]
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            rows, columns = slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
+            result[rows, columns] = smooth_part(image, rows, columns, compression, amount)
     return result
 
 
@@ -68,11 +73,17 @@ def smooth_part(
     top, left = (max(0, axis.start - HALO) // UNIT * UNIT for axis in (rows, columns))
     around = image[top : rows.stop + HALO, left : columns.stop + HALO]
     inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
-    return smooth_blocks(around, compression, amount)[inside]
+    return _smoothed(around, compression, amount)[inside]
+
+
+def workspace(height: int, width: int) -> int:
+    """Memory in bytes that ``smooth_blocks`` needs, besides the photo and the result."""
+    tall, wide = (min(side, TILE + 2 * HALO) for side in (height, width))
+    return WORKSPACE * tall * wide
 
 
 def _smoothed(image: NDArray[Any], compression: Compression, amount: float) -> NDArray[np.uint8]:
-    """Smooth one strip, whose first row begins a block."""
+    """Smooth a part whose top left corner begins a block."""
     planes, halved = to_planes(image), compression.halved
     height, width = planes.shape[-2:]
     luma, colours = planes[:1] - 128, original_samples(planes[1:], halved)

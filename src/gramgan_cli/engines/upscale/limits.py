@@ -10,7 +10,9 @@ from pathlib import Path
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.output_format import Target
 from gramgan_cli.core.images.photo import Frame, Photo
+from gramgan_cli.core.images.samples import EIGHT
 from gramgan_cli.core.io.files import UNFINISHED, clear_leftovers, unfinished_prefix
+from gramgan_cli.core.jpeg.smoothing import workspace
 
 BANDS_AHEAD = 2
 """Number of finished bands that may wait for the encoder."""
@@ -61,14 +63,17 @@ def check_memory(photo: Photo, target: Target, scale: int, tile: int, file_bytes
 
 
 def _needed_memory(before: Frame, after: Frame, scale: int, tile: int, target: Target) -> int:
-    """Bytes for the decoded picture, twice (while it is turned upright), for the bands and for the encoder."""
+    """Bytes for the decoded picture, twice (while it is turned upright, and if its blocks are smoothed), and for the
+    bands and the encoder, or for smoothing, which comes before them."""
     rows = min(before.height, tile or before.height) * scale
     band = rows * before.width * scale * before.channels * before.dtype.itemsize
     resized = 0
     if (after.width, after.height) != (before.width * scale, before.height * scale):
         resized = 3 * rows * after.width * after.channels * 4  # float32: the rows held and two intermediate results
     encoder = ENCODER_BYTES.get(target.format.name, 0) * after.width * after.height
-    return 2 * before.byte_count + alpha_memory(before) + (2 + BANDS_AHEAD) * band + resized + encoder
+    smoothing = workspace(before.height, before.width) if (before.dtype, before.channels) == (EIGHT, 3) else 0
+    working = max((2 + BANDS_AHEAD) * band + resized + encoder, smoothing)
+    return 2 * before.byte_count + alpha_memory(before) + working
 
 
 def alpha_memory(frame: Frame) -> int:
