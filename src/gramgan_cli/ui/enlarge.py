@@ -74,7 +74,7 @@ class Enlarger:
         self._warm_up.join()
 
     def preview(self, image: Array, x: int, y: int, side: int, knobs: Knobs) -> Array:
-        """Upscale one square of a photo, with the same pixels as in the whole photo's result.
+        """Upscale one square of a photo, to within two levels of the whole photo's result.
 
         Args:
             image: (H, W, C), as decoded.

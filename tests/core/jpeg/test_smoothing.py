@@ -128,7 +128,19 @@ def test_tiles_and_parts_have_the_values_of_the_whole(quality: int, monkeypatch:
     assert np.abs(part - whole[150:333, 13:77]).max() <= 1
 
 
-def test_an_image_of_one_block_is_kept_nearly() -> None:
-    before = compressed(reduced_photo()[:16, :16], 50)
-    after = smooth_blocks(before, Compression(50, ANNEX_K, False, (True, True)))
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (17, 33), (8, 300)])
+@pytest.mark.parametrize("halved", SAMPLINGS)
+def test_small_images_change_by_less_than_a_step(size: tuple[int, int], halved: Halved) -> None:
+    before = compressed(reduced_photo("coffee.png", 1)[: size[0], : size[1]], 50, subsampling=SAMPLINGS[halved])
+    after = smooth_blocks(before, Compression(50, ANNEX_K, False, halved))
     assert after.shape == before.shape
+    # Each of a block's 64 coefficients may change, but together hardly by more than the largest step.
+    assert np.abs(planes(after) - planes(before)).max() < 99
+
+
+def test_colours_that_do_not_fit_stay() -> None:
+    before = compressed(reduced_photo(), 25)
+    after = smooth_blocks(before, Compression(25, ANNEX_K, False, None))
+    change = np.abs(planes(after) - planes(before))[((after > 0) & (after < 255)).all(axis=2)]
+    assert change[:, 1:].max() < 1.01  # rounding to 8 bits, twice
+    assert change[:, 0].max() > 2

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from jpeg_photos import compressed, reduced_photo
 
 from gramgan_cli.core.jpeg.detect import detect_compression
-from gramgan_cli.core.jpeg.smoothing import smooth_blocks
+from gramgan_cli.core.jpeg.smoothing import smooth_blocks, workspace
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixing.square import square_model
+from gramgan_cli.core.weights.mixing.square import denoise_of, square_model
 from gramgan_cli.engines.measure.enlargers import open_enlargers
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.session import open_session
@@ -40,6 +42,23 @@ def test_blocks_are_smoothed_as_much_as_damage_is_removed(denoise: float, style:
     expected = through_the_network(model, smoothed(denoise) if denoise else JPEG)
     np.testing.assert_array_equal(result, expected)
     assert (result != through_the_network(model, JPEG)).any() == (denoise > 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "amount"),
+    [
+        ("photo", 1.0),
+        ("photo-gan", 1.0),
+        ("clean-gan", 0.0),
+        (square_model(1 / 3, 0.123456), 1 / 3),
+        ("photo+photo-gan@0.3", 1.0),
+        ("photo-gan+clean@0.25", 0.75),
+        ("photo+other@0.5", 0.0),
+        ("realesrgan-x4plus", 0.0),
+    ],
+)
+def test_the_amount_is_the_share_of_photo_models(model: str, amount: float) -> None:
+    assert denoise_of(model) == pytest.approx(amount, abs=1e-6)
 
 
 def test_measuring_uses_the_same_pixels() -> None:
@@ -75,3 +94,21 @@ def test_a_part_is_smoothed_along_the_blocks_of_the_whole() -> None:
     upscaler = Upscaler(load_model("photo"), CPU, smoothing=1.0)
     part = upscaler.smoothed_part(JPEG, slice(13, 70), slice(21, 99)).astype(int)
     assert np.abs(part - smoothed(1.0)[13:70, 21:99]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "smooths"),
+    [
+        (UpscaleOptions(model="photo-gan"), True),
+        (UpscaleOptions(model="auto@1"), True),
+        (UpscaleOptions(model="clean"), False),
+        (UpscaleOptions(model="photo-gan", seamless=True), False),
+        (UpscaleOptions(model="lanczos"), False),
+    ],
+)
+def test_memory_is_reserved_only_where_blocks_are_smoothed(options: UpscaleOptions, smooths: bool) -> None:
+    assert open_session(replace(options, device="cpu", backend="torch")).source.smooths is smooths
+
+
+def test_the_memory_of_smoothing_is_bounded() -> None:
+    assert workspace(100, 200) < workspace(2000, 3000) == workspace(10**6, 10**6) < 2**29

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 def upscaled_square(upscaler: Upscaler, image: Array, x: int, y: int, side: int) -> Array:
-    """Upscale one square of a photo, with the same pixels as in the whole photo's result.
+    """Upscale one square of a photo, to within two levels of the whole photo's result.
 
     Args:
         upscaler: a loaded model of the square.

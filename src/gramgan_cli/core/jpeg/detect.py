@@ -15,8 +15,8 @@ from gramgan_cli.core.jpeg.blocks import BLOCK, to_coefficients
 from gramgan_cli.core.jpeg.planes import Halved, original_samples, to_planes
 from gramgan_cli.core.jpeg.tables import FAMILIES, Tables, scaled
 
-LARGEST_SIDE = 512
-"""Largest side in pixels that is examined; larger photos are cropped to their middle."""
+LARGEST_SIDE, PATCHES = 512, 4
+"""Largest side in pixels that is examined as a whole. Along longer ones, this many patches are, with an equal sum."""
 
 UNIT = 2 * BLOCK
 """Side in pixels of a block of the colour differences at half resolution."""
@@ -33,9 +33,10 @@ FREQUENCIES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (0, 3), (
 COLOUR_FREQUENCIES = ((0, 0), *FREQUENCIES)
 """The same for colour differences, of which few but the means are other than 0."""
 
-ROUNDING, ROUNDING_OF_MEANS = 0.5, 2.0
-"""Standard deviation of a coefficient's distance to the multiple of its step, after rounding RGB to 8 bits. All pixels
-of a plain block are rounded alike, which moves its mean (frequency 0, 0) most."""
+ROUNDING, COLOUR_ROUNDING, ROUNDING_OF_MEANS = 0.5, 1.5, 2.0
+"""Standard deviation of a coefficient's distance to the multiple of its step, after rounding RGB to 8 bits. That of
+colour differences is larger because their samples must be recovered, or are compressed twice. All pixels of a plain
+block are rounded alike, which moves its mean (frequency 0, 0) most."""
 
 OUTLIERS = 0.03
 """Fraction of the coefficients at any distance, e.g. where colours were clipped."""
@@ -44,8 +45,16 @@ LEAST_LIKELIHOOD = 0.4
 """Least mean log-likelihood ratio for a decision. Photos that were never compressed have at most -0.2; at quality 85
 most have 0.7."""
 
+LEAST_COLOUR_LIKELIHOOD = 0.0
+"""The same for colour differences. Photos that were compressed once have at least 0.2; photos with other tables for
+colours, or recoloured after compression, have at most -0.2."""
+
 LEAST_COEFFICIENTS = 50
 """Least number of coefficients other than 0 for a decision."""
+
+LEAST_VALUES, LEAST_LIKELIHOOD_OF_VALUES = 12, 0.3
+"""Least number of different values, and their least mean log-likelihood ratio, each counted once. Gradients and
+patterns repeat few values, which some table always fits."""
 
 SAMPLINGS: tuple[Halved, ...] = ((True, True), (False, True), (False, False), (True, False))
 """4:2:0, 4:2:2, 4:4:4, and 4:2:2 turned by 90 degrees."""
@@ -60,8 +69,8 @@ class Compression:
     tables: Tables
     turned: bool
     """Whether the photo was turned by 90 degrees afterwards."""
-    halved: Halved
-    """Sampling of the colour differences, as the photo lies now."""
+    halved: Halved | None
+    """Sampling of the colour differences, as the photo lies now; None if they do not fit the tables."""
 
     @property
     def luma_steps(self) -> Tensor:
@@ -85,30 +94,39 @@ def detect_compression(image: NDArray[Any]) -> Compression | None:
         image: (H, W, 3) uint8 RGB.
 
     Returns:
-        The compression; None if there was none, if it is too weak to be found, or if its blocks begin elsewhere.
+        The compression; None if there was none, if it is too weak to be found, if its blocks begin elsewhere, or if the
+        photo has too few details to tell.
     """
-    middle = _middle(image)
-    if min(middle.shape[:2]) < UNIT:
+    patches = _patches(image)
+    count, height, width = patches.shape[:3]
+    if min(height, width) < UNIT:
         return None
-    planes = to_planes(middle)
-    coefficients = to_coefficients(planes[0]).transpose(1, 2)[~_clipped(middle)]
-    coefficients = coefficients[:: -(-len(coefficients) // MOST_BLOCKS) or 1]
+    tall = patches.reshape(count * height, width, 3)
+    planes = to_planes(tall)
+    luma = to_coefficients(planes[0]).transpose(1, 2)[~_clipped(tall)]
+    luma = luma[:: -(-len(luma) // MOST_BLOCKS) or 1]
+    choices = [(quality, tables, turned) for tables in FAMILIES for quality in QUALITIES for turned in (False, True)]
     fits = {
-        (quality, tables, turned): _likelihood(coefficients, _steps(tables.luma, quality, turned))
-        for tables in FAMILIES
-        for quality in QUALITIES
-        for turned in (False, True)
+        (quality, tables, turned): _fit(luma, _steps(tables.luma, quality, turned))
+        for quality, tables, turned in choices
     }
-    (quality, tables, turned), likelihood = max(fits.items(), key=lambda fit: fit[1])
-    if likelihood < LEAST_LIKELIHOOD:
+    quality, tables, turned = max(choices, key=lambda choice: fits[choice].likelihood)
+    best = fits[quality, tables, turned]
+    if best.likelihood < LEAST_LIKELIHOOD or not best.varied():
         return None
-    steps = _steps(tables.chroma, quality, turned)
-    colours = {
-        halved: to_coefficients(original_samples(planes[1:], halved)).transpose(2, 3).flatten(0, 2)
-        for halved in SAMPLINGS
-    }
-    halved = max(SAMPLINGS, key=lambda choice: _likelihood(colours[choice], steps, COLOUR_FREQUENCIES))
-    return Compression(quality, tables, turned, halved)
+    colours = planes[1:].reshape(2 * count, height, width)
+    return Compression(quality, tables, turned, _sampling(colours, _steps(tables.chroma, quality, turned)))
+
+
+def _sampling(colours: Tensor, steps: Tensor) -> Halved | None:
+    """Find the sampling of colour differences, (C, H, W); None if none fits."""
+    likelihoods = {}
+    for halved in SAMPLINGS:
+        coefficients = to_coefficients(original_samples(colours, halved)).transpose(2, 3).flatten(0, 2)
+        likelihoods[halved] = _fit(coefficients, steps, COLOUR_FREQUENCIES, COLOUR_ROUNDING).likelihood
+    best = max(SAMPLINGS, key=lambda halved: likelihoods[halved])
+    # With few colours the likelihood is -inf for all, and the most common sampling comes first.
+    return None if -math.inf < likelihoods[best] < LEAST_COLOUR_LIKELIHOOD else best
 
 
 def _steps(table: tuple[int, ...], quality: int, turned: bool) -> Tensor:
@@ -116,11 +134,19 @@ def _steps(table: tuple[int, ...], quality: int, turned: bool) -> Tensor:
     return steps.T if turned else steps
 
 
-def _middle(image: NDArray[Any]) -> NDArray[Any]:
-    """Crop to the middle, aligned with the blocks."""
-    top, left = (max(0, side - LARGEST_SIDE) // 2 // UNIT * UNIT for side in image.shape[:2])
-    height, width = (min(side, LARGEST_SIDE) // UNIT * UNIT for side in image.shape[:2])
-    return image[top : top + height, left : left + width]
+def _patches(image: NDArray[Any]) -> NDArray[Any]:
+    """Cut a photo into patches that are spread over it evenly and begin at blocks: (N, h, w, 3)."""
+    down, across = (_starts(side) for side in image.shape[:2])
+    tall, wide = (side // UNIT * UNIT if side <= LARGEST_SIDE else LARGEST_SIDE // PATCHES for side in image.shape[:2])
+    return np.stack([image[top : top + tall, left : left + wide] for top in down for left in across])
+
+
+def _starts(side: int) -> list[int]:
+    """First pixels of the patches along one axis."""
+    if side <= LARGEST_SIDE:
+        return [0]
+    last = side - LARGEST_SIDE // PATCHES
+    return [last * patch // (PATCHES - 1) // UNIT * UNIT for patch in range(PATCHES)]
 
 
 def _clipped(image: NDArray[Any]) -> Tensor:
@@ -131,8 +157,37 @@ def _clipped(image: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(blocks))
 
 
-def _likelihood(coefficients: Tensor, steps: Tensor, frequencies: tuple[tuple[int, int], ...] = FREQUENCIES) -> float:
-    """Mean log-likelihood of being quantised, relative to an even density, of coefficients that are not rounded to 0.
+@dataclass(frozen=True)
+class _Fit:
+    """How well coefficients other than 0 fit their steps."""
+
+    multiples: Tensor
+    """Multiples of the step, (N,)."""
+    frequencies: Tensor
+    """Index of each coefficient's frequency, (N,)."""
+    ratios: Tensor
+    """Log-likelihood of being quantised, relative to an even density, (N,)."""
+
+    @property
+    def likelihood(self) -> float:
+        """Mean of the ratios; -inf if there are too few."""
+        return float(self.ratios.mean()) if len(self.ratios) >= LEAST_COEFFICIENTS else -math.inf
+
+    def varied(self) -> bool:
+        """Whether enough different values fit, each counted once."""
+        values = np.stack((self.frequencies.numpy(), self.multiples.numpy()))
+        _, index = np.unique(values, axis=1, return_inverse=True)
+        means = np.bincount(index, self.ratios.numpy()) / np.bincount(index)
+        return len(means) >= LEAST_VALUES and bool(means.mean() >= LEAST_LIKELIHOOD_OF_VALUES)
+
+
+def _fit(
+    coefficients: Tensor,
+    steps: Tensor,
+    frequencies: tuple[tuple[int, int], ...] = FREQUENCIES,
+    rounding: float = ROUNDING,
+) -> _Fit:
+    """Compare coefficients with multiples of their steps, leaving out those that are rounded to 0.
 
     A coefficient at distance d from a multiple of its step s has density (1 - o) N(d; r) + o / s near it, with rounding
     r and a fraction o of outliers; the even density is 1 / s.
@@ -141,12 +196,14 @@ def _likelihood(coefficients: Tensor, steps: Tensor, frequencies: tuple[tuple[in
         coefficients: (N, 8, 8).
         steps: (8, 8).
         frequencies: vertical and horizontal frequencies to use.
+        rounding: standard deviation of the distances, except for means.
     """
     rows, columns = torch.tensor(frequencies).T
     values, step = coefficients[:, rows, columns], steps[rows, columns]
-    rounding = torch.where((rows == 0) & (columns == 0), ROUNDING_OF_MEANS, ROUNDING)
+    deviation = torch.where((rows == 0) & (columns == 0), ROUNDING_OF_MEANS, rounding)
     multiples = (values / step).round()
-    distances = (values - multiples * step) / rounding
-    normal = torch.exp(-(distances**2) / 2) / (rounding * math.sqrt(2 * math.pi))
-    ratios = torch.log((1 - OUTLIERS) * step * normal + OUTLIERS)[multiples != 0]
-    return float(ratios.mean()) if len(ratios) >= LEAST_COEFFICIENTS else -math.inf
+    distances = (values - multiples * step) / deviation
+    normal = torch.exp(-(distances**2) / 2) / (deviation * math.sqrt(2 * math.pi))
+    ratios = torch.log((1 - OUTLIERS) * step * normal + OUTLIERS)
+    kept = multiples != 0
+    return _Fit(multiples[kept], torch.arange(len(rows)).expand_as(multiples)[kept], ratios[kept])

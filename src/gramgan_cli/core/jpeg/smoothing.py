@@ -36,10 +36,10 @@ seen."""
 
 TILE, HALO = 1024, 128
 """Side in pixels of the parts that are smoothed at once, and pixels around them. Memory stays bounded, and results are
-those of the whole photo. Both are multiples of ``UNIT``."""
+within one level of those of the whole photo. Both are multiples of ``UNIT``."""
 
-WORKSPACE = 110
-"""Memory in bytes per pixel of a part and its surroundings, as measured."""
+WORKSPACE = 200
+"""Memory in bytes per pixel of a part and its surroundings, as measured for 4:4:4, which takes the most."""
 
 
 def smooth_blocks(image: NDArray[Any], compression: Compression, amount: float = 1.0) -> NDArray[np.uint8]:
@@ -57,7 +57,7 @@ def smooth_blocks(image: NDArray[Any], compression: Compression, amount: float =
     Returns:
         (H, W, 3) uint8.
     """
-    result = np.empty_like(image)
+    result = np.empty(image.shape, np.uint8)
     height, width = image.shape[:2]
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
@@ -69,7 +69,7 @@ def smooth_blocks(image: NDArray[Any], compression: Compression, amount: float =
 def smooth_part(
     image: NDArray[Any], rows: slice, columns: slice, compression: Compression, amount: float = 1.0
 ) -> NDArray[np.uint8]:
-    """Return a rectangle of ``smooth_blocks(image, compression, amount)`` without smoothing all of it."""
+    """Return a rectangle of ``smooth_blocks(image, compression, amount)``, to within one level, without the rest."""
     top, left = (max(0, axis.start - HALO) // UNIT * UNIT for axis in (rows, columns))
     around = image[top : rows.stop + HALO, left : columns.stop + HALO]
     inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
@@ -86,9 +86,11 @@ def _smoothed(image: NDArray[Any], compression: Compression, amount: float) -> N
     """Smooth a part whose top left corner begins a block."""
     planes, halved = to_planes(image), compression.halved
     height, width = planes.shape[-2:]
-    luma, colours = planes[:1] - 128, original_samples(planes[1:], halved)
-    smooth_colours = _relaxed(colours, compression.colour_steps, reduced(luma, halved)[0])
-    planes[1:] += amount * interpolated(smooth_colours - colours, halved, height, width)
+    luma = planes[:1] - 128
+    if halved is not None:
+        colours = original_samples(planes[1:], halved)
+        smooth_colours = _relaxed(colours, compression.colour_steps, reduced(luma, halved)[0])
+        planes[1:] += amount * interpolated(smooth_colours - colours, halved, height, width)
     if compression.luma_steps[0, 0] >= LEAST_LUMA_STEP:
         planes[:1] += amount * (_relaxed(luma, compression.luma_steps, luma[0], most_details=PLAIN) - luma)
     return to_image(planes)

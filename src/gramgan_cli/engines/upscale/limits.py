@@ -35,7 +35,9 @@ def tile_budget(max_memory: int) -> int:
     return max(16 * 2**20, (max_memory - RUNTIME_MEMORY) // 3)
 
 
-def check_memory(photo: Photo, target: Target, scale: int, tile: int, file_bytes: int, max_memory: int | None) -> None:
+def check_memory(
+    photo: Photo, target: Target, scale: int, tile: int, file_bytes: int, max_memory: int | None, smooths: bool = False
+) -> None:
     """Raise GramganError if a picture needs more than ``max_memory`` bytes.
 
     Args:
@@ -45,6 +47,7 @@ def check_memory(photo: Photo, target: Target, scale: int, tile: int, file_bytes
         tile: side of a tile in input pixels, 0 for the whole picture.
         file_bytes: size of the picture's file.
         max_memory: limit in bytes; None for no limit.
+        smooths: whether blocks of JPEG are smoothed before the network runs.
     """
     if max_memory is None:
         return
@@ -53,7 +56,7 @@ def check_memory(photo: Photo, target: Target, scale: int, tile: int, file_bytes
     needed = (
         RUNTIME_MEMORY
         + 3 * file_bytes
-        + max(_needed_memory(before, after, scale, tile, target) for before, after in frames)
+        + max(_needed_memory(before, after, scale, tile, target, smooths) for before, after in frames)
     )
     if needed > max_memory:
         raise GramganError(
@@ -62,7 +65,7 @@ def check_memory(photo: Photo, target: Target, scale: int, tile: int, file_bytes
         )
 
 
-def _needed_memory(before: Frame, after: Frame, scale: int, tile: int, target: Target) -> int:
+def _needed_memory(before: Frame, after: Frame, scale: int, tile: int, target: Target, smooths: bool) -> int:
     """Bytes for the decoded picture, twice (while it is turned upright, and if its blocks are smoothed), and for the
     bands and the encoder, or for smoothing, which comes before them."""
     rows = min(before.height, tile or before.height) * scale
@@ -71,7 +74,8 @@ def _needed_memory(before: Frame, after: Frame, scale: int, tile: int, target: T
     if (after.width, after.height) != (before.width * scale, before.height * scale):
         resized = 3 * rows * after.width * after.channels * 4  # float32: the rows held and two intermediate results
     encoder = ENCODER_BYTES.get(target.format.name, 0) * after.width * after.height
-    smoothing = workspace(before.height, before.width) if (before.dtype, before.channels) == (EIGHT, 3) else 0
+    smooths = smooths and (before.dtype, before.channels) == (EIGHT, 3)
+    smoothing = workspace(before.height, before.width) if smooths else 0
     working = max((2 + BANDS_AHEAD) * band + resized + encoder, smoothing)
     return 2 * before.byte_count + alpha_memory(before) + working
 

@@ -89,7 +89,8 @@ def _decide(
     result.warnings += [*photo.warnings, *notes, *_size_notes(photo.frames[0], sizes[0], scale)]
     if options.quality is not None and (form.name in ("png", "tiff")):
         result.warnings.append(f"The quality has no effect on {form.label}, which is lossless.")
-    check_memory(photo, opened.target, scale, session.source.tile, file_bytes, options.max_memory)
+    source = session.source
+    check_memory(photo, opened.target, scale, source.tile, file_bytes, options.max_memory, source.smooths)
     if result.output != STANDARD:
         check_space(path, opened.target)
     opened.nodata = tuple(photo.nodata_of(index) for index in range(len(photo.frames)))

@@ -64,6 +64,8 @@ class ReferenceUpscaler:
         precision, tta, seamless: as in ``Upscaler``.
     """
 
+    smooths = False
+
     def __init__(
         self,
         network: TTSR,

@@ -38,6 +38,10 @@ class BandSource(Protocol):
     on_note: Callable[[str], None]
 
     @property
+    def smooths(self) -> bool:
+        """Whether blocks of JPEG are smoothed before the network runs."""
+
+    @property
     def tile(self) -> int:
         """Tile side in input pixels, 0 for the whole picture."""
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
+from weakref import ReferenceType, ref
 
 import numpy as np
 import torch
@@ -99,6 +100,7 @@ class Upscaler:
         self._precision: PrecisionChoice = "fp32" if converted else precision
         self._dtypes = model.descriptor.dtypes
         self._smoothing = smoothing
+        self._examined: tuple[ReferenceType[Array], Compression | None] | None = None
         network = converted or model.network
         if device.type == "cpu":
             keep_freed_memory()
@@ -120,16 +122,26 @@ class Upscaler:
         return self.network_bands(image if compression is None else smooth_blocks(image, compression, self._smoothing))
 
     def smoothed_part(self, image: Array, rows: slice, columns: slice) -> Array:
-        """Return a rectangle of the image that the network gets for ``image``."""
-        compression = self._compression(image)
+        """Return a rectangle, to within one level, of what the network gets for ``image``.
+
+        The image of the previous call is not examined again, so it must not change.
+        """
+        if self._examined is None or self._examined[0]() is not image:
+            self._examined = ref(image), self._compression(image)
+        compression = self._examined[1]
         if compression is None:
             return image[rows, columns]
         return smooth_part(image, rows, columns, compression, self._smoothing)
 
     def _compression(self, image: Array) -> Compression | None:
         """JPEG's quantisation of an image whose blocks are to be smoothed; otherwise None."""
-        smoothed = self._smoothing > 0 and image.dtype == np.uint8 and image.shape[2] == 3 and not self.tiling.wrap
+        smoothed = self.smooths and image.dtype == np.uint8 and image.shape[2] == 3
         return detect_compression(image) if smoothed else None
+
+    @property
+    def smooths(self) -> bool:
+        """Whether blocks of JPEG are smoothed before the network runs."""
+        return self._smoothing > 0 and not self.tiling.wrap
 
     def network_bands(self, image: Array) -> Iterator[Array]:
         """Run the network alone on an image; yield bands as ``bands`` does."""
@@ -158,6 +170,8 @@ class Upscaler:
 class Interpolator:
     """An interpolation with the interface of ``Upscaler``, tiled to bound its memory."""
 
+    smooths = False
+
     def __init__(self, name: str, tile: TileChoice = "auto", seamless: bool = False) -> None:
         self.scale = baselines.SCALE
         self.device = torch.device("cpu")
@@ -183,6 +197,7 @@ class AutomaticUpscaler:
 
     Attributes:
         scale: ratio of output to input side.
+        smooths: whether blocks of JPEG are smoothed before the network runs.
         on_note: called with messages for the user.
     """
 
@@ -191,6 +206,7 @@ class AutomaticUpscaler:
         self._networks = networks
         self._latest = networks[AUTOMATIC[-1]]
         self.scale = self._latest.scale
+        self.smooths = any(network.smooths for network in networks.values())
 
     @property
     def tile(self) -> int:

@@ -93,6 +93,8 @@ def position_of(model: str) -> Square | None:
 
 
 def denoise_of(model: str) -> float:
-    """Return the denoise amount of a corner or mixture; 0 for models outside the square."""
-    position = position_of(model)
-    return 0.0 if position is None else position.denoise
+    """Return the share of ``photo`` and ``photo-gan`` in a mixture of corners; 0 for other models."""
+    mixture = Mixture({model: 1.0}) if model in CORNERS else Mixture.parse(model)
+    if mixture is None or not mixture.shares.keys() <= CORNERS:
+        return 0.0
+    return min(1.0, mixture.shares.get(PHOTO, 0.0) + mixture.shares.get(PHOTO_GAN, 0.0))
