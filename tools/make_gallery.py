@@ -25,6 +25,7 @@ from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.mixing.square import denoise_of
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 from gramgan_cli.recipes.load import load_recipe
 
@@ -81,7 +82,9 @@ def draw(sheet: Sheet, peer: str) -> Image.Image:
     """Draw a sheet with crops in rows and versions in columns; ``peer`` is the peer's name or file."""
     columns = {name: name for name in sheet.models} | ({PEER_TITLE: peer} if sheet.peer else {})
     titles = ("bicubic", *columns, "original")
-    networks = [Upscaler(load_model(name), torch.device("cpu"), 0) for name in columns.values()]
+    networks = [
+        Upscaler(load_model(name), torch.device("cpu"), 0, smoothing=denoise_of(name)) for name in columns.values()
+    ]
     cell = SIDE * ENLARGED
     canvas = Image.new("RGB", (len(titles) * (cell + GAP) - GAP, TITLE + len(CROPS) * (cell + GAP) - GAP), "white")
     for column, title in enumerate(titles):

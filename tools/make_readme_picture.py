@@ -21,7 +21,7 @@ from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.resize.matlab import crop_to_multiple
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixing.square import chosen_model
+from gramgan_cli.core.weights.mixing.square import chosen_model, denoise_of
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 from gramgan_cli.recipes.load import load_recipe
 
@@ -47,14 +47,13 @@ def main() -> None:
     parser.add_argument("--peer", default=PEER, help="a model's name or file")
     chosen = parser.parse_args()
     lr = damaged(chosen.photo)
-    window = np.ascontiguousarray(
-        lr[TOP - AROUND : TOP + SIDE + AROUND, LEFT - AROUND : LEFT + SIDE + AROUND],
-    )
+    part = slice(TOP - AROUND, TOP + SIDE + AROUND), slice(LEFT - AROUND, LEFT + SIDE + AROUND)
+    window = np.ascontiguousarray(lr[part])
     panels = {
         "the damaged photo": window.repeat(SCALE, axis=0).repeat(SCALE, axis=1),
         "bicubic": BASELINES["bicubic"](window),
-        "gramgan": enlarged(window, chosen_model()),
-        PEER_TITLE: enlarged(window, chosen.peer),
+        "gramgan": enlarged(lr, *part, chosen_model()),
+        PEER_TITLE: enlarged(lr, *part, chosen.peer),
     }
     sheet(panels).save(TARGET, quality=92, subsampling=0)
     print(TARGET)
@@ -66,9 +65,10 @@ def damaged(photo: Path) -> NDArray[np.uint8]:
     return degrade(pixels, SCALE, load_recipe("photo-web").degradation, picture_draw(f"{photo.stem}.png", SEED))
 
 
-def enlarged(lr: NDArray[np.uint8], model: str) -> NDArray[np.uint8]:
-    """The window, upscaled by four."""
-    return np.asarray(Upscaler(load_model(model), torch.device("cpu"), 0).upscale(lr))
+def enlarged(lr: NDArray[np.uint8], rows: slice, columns: slice, model: str) -> NDArray[np.uint8]:
+    """A part of the photo, upscaled by four."""
+    upscaler = Upscaler(load_model(model), torch.device("cpu"), 0, smoothing=denoise_of(model))
+    return np.concatenate(list(upscaler.network_bands(upscaler.smoothed_part(lr, rows, columns))))
 
 
 def sheet(panels: dict[str, NDArray[np.uint8]]) -> Image.Image:

@@ -138,6 +138,11 @@ def test_small_images_change_by_less_than_a_step(size: tuple[int, int], halved: 
     assert np.abs(planes(after) - planes(before)).max() < 99
 
 
+def test_photos_of_high_quality_stay() -> None:
+    before = compressed(reduced_photo(), 85)
+    np.testing.assert_array_equal(smooth_blocks(before, found(before)), before)
+
+
 def test_colours_that_do_not_fit_stay() -> None:
     before = compressed(reduced_photo(), 25)
     after = smooth_blocks(before, Compression(25, ANNEX_K, False, None))

@@ -30,9 +30,9 @@ PLAIN = 1
 """Largest number of coefficients other than 0, besides the mean, of luma blocks that are smoothed. The network keeps
 more of the texture in all others than smoothing would."""
 
-LEAST_LUMA_STEP = 16
-"""Smallest step of a luma block's mean (two levels, at quality 50) with which luma is smoothed: below it no blocks are
-seen."""
+LEAST_LUMA_STEP, LEAST_COLOUR_STEP = 16, 8
+"""Smallest steps of a block's mean (two levels, at quality 50; one level, at quality 76) with which planes are
+smoothed. Below them no blocks are seen, and smoothing would take more detail from some photos than it repairs."""
 
 TILE, HALO = 1024, 128
 """Side in pixels of the parts that are smoothed at once, and pixels around them. Memory stays bounded, and results are
@@ -87,7 +87,7 @@ def _smoothed(image: NDArray[Any], compression: Compression, amount: float) -> N
     planes, halved = to_planes(image), compression.halved
     height, width = planes.shape[-2:]
     luma = planes[:1] - 128
-    if halved is not None:
+    if halved is not None and compression.colour_steps[0, 0] >= LEAST_COLOUR_STEP:
         colours = original_samples(planes[1:], halved)
         smooth_colours = _relaxed(colours, compression.colour_steps, reduced(luma, halved)[0])
         planes[1:] += amount * interpolated(smooth_colours - colours, halved, height, width)
