@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from gramgan_cli.core.resize.matlab import crop_to_multiple, imresize
+from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.core.weights.mixing.square import chosen_model, denoise_of
 from gramgan_cli.engines.upscale.upscaler import Upscaler
@@ -74,7 +74,7 @@ def versions(photo: Path, part: Part, upscaler: Upscaler) -> Iterator[Array]:
     """The part in each of the columns."""
     original = crop_to_multiple(np.asarray(Image.open(photo).convert("RGB")), SCALE)
     file = io.BytesIO()
-    Image.fromarray(imresize(original, 1 / SCALE)).save(file, "JPEG", quality=QUALITY)
+    Image.fromarray(make_lr(original, SCALE)).save(file, "JPEG", quality=QUALITY)
     lr = np.array(Image.open(file))
     alone = np.concatenate(list(upscaler.network_bands(lr)))
     for enlarged in (lr.repeat(SCALE, axis=0).repeat(SCALE, axis=1), alone, upscaler.upscale(lr), original):

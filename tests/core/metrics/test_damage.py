@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from jpeg_photos import compressed
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
@@ -19,12 +19,6 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 def photo(name: str = "chelsea.png") -> NDArray[Any]:
     return np.asarray(Image.open(EXAMPLES / name).convert("RGB"))
-
-
-def compressed(image: NDArray[Any], quality: int) -> NDArray[Any]:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
 
 
 @pytest.mark.parametrize("sigma", [3.0, 8.0, 20.0])

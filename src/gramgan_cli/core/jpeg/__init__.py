@@ -1,1 +1,1 @@
-"""JPEG compression as it shows in decoded photos: its blocks, its quantisation, and smoothing the colours of blocks."""
+"""JPEG compression as it shows in decoded photos: its blocks, its quantisation, and smoothing its blocks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,12 +75,16 @@ class Compression:
     @property
     def luma_steps(self) -> Tensor:
         """Quantisation steps of luma, (8, 8)."""
-        return _steps(self.tables.luma, self.quality, self.turned)
+        return self._steps(self.tables.luma)
 
     @property
     def colour_steps(self) -> Tensor:
         """Quantisation steps of the colour differences, (8, 8)."""
-        return _steps(self.tables.chroma, self.quality, self.turned)
+        return self._steps(self.tables.chroma)
+
+    def _steps(self, table: tuple[int, ...]) -> Tensor:
+        steps = scaled(table, self.quality)
+        return steps.T if self.turned else steps
 
 
 def detect_compression(image: NDArray[Any]) -> Compression | None:
@@ -105,17 +109,18 @@ def detect_compression(image: NDArray[Any]) -> Compression | None:
     planes = to_planes(tall)
     luma = to_coefficients(planes[0]).transpose(1, 2)[~_clipped(tall)]
     luma = luma[:: -(-len(luma) // MOST_BLOCKS) or 1]
-    choices = [(quality, tables, turned) for tables in FAMILIES for quality in QUALITIES for turned in (False, True)]
-    fits = {
-        (quality, tables, turned): _fit(luma, _steps(tables.luma, quality, turned))
-        for quality, tables, turned in choices
-    }
-    quality, tables, turned = max(choices, key=lambda choice: fits[choice].likelihood)
-    best = fits[quality, tables, turned]
-    if best.likelihood < LEAST_LIKELIHOOD or not best.varied():
+    candidates = (
+        Compression(quality, tables, turned, halved=None)
+        for tables in FAMILIES
+        for quality in QUALITIES
+        for turned in (False, True)
+    )
+    fits = ((_fit(luma, candidate.luma_steps), candidate) for candidate in candidates)
+    fit, compression = max(fits, key=lambda pair: pair[0].likelihood)
+    if fit.likelihood < LEAST_LIKELIHOOD or not fit.varied():
         return None
     colours = planes[1:].reshape(2 * count, height, width)
-    return Compression(quality, tables, turned, _sampling(colours, _steps(tables.chroma, quality, turned)))
+    return replace(compression, halved=_sampling(colours, compression.colour_steps))
 
 
 def _sampling(colours: Tensor, steps: Tensor) -> Halved | None:
@@ -127,11 +132,6 @@ def _sampling(colours: Tensor, steps: Tensor) -> Halved | None:
     best = max(SAMPLINGS, key=lambda halved: likelihoods[halved])
     # With few colours the likelihood is -inf for all, and the most common sampling comes first.
     return None if -math.inf < likelihoods[best] < LEAST_COLOUR_LIKELIHOOD else best
-
-
-def _steps(table: tuple[int, ...], quality: int, turned: bool) -> Tensor:
-    steps = scaled(table, quality)
-    return steps.T if turned else steps
 
 
 def _patches(image: NDArray[Any]) -> NDArray[Any]:

@@ -84,14 +84,18 @@ def workspace(height: int, width: int) -> int:
 
 def _smoothed(image: NDArray[Any], compression: Compression, amount: float) -> NDArray[np.uint8]:
     """Smooth a part whose top left corner begins a block."""
+    luma_visible = compression.luma_steps[0, 0] >= LEAST_LUMA_STEP
+    colours_visible = compression.halved is not None and compression.colour_steps[0, 0] >= LEAST_COLOUR_STEP
+    if not luma_visible and not colours_visible:
+        return image
     planes, halved = to_planes(image), compression.halved
     height, width = planes.shape[-2:]
     luma = planes[:1] - 128
-    if halved is not None and compression.colour_steps[0, 0] >= LEAST_COLOUR_STEP:
+    if halved is not None and colours_visible:
         colours = original_samples(planes[1:], halved)
         smooth_colours = _relaxed(colours, compression.colour_steps, reduced(luma, halved)[0])
         planes[1:] += amount * interpolated(smooth_colours - colours, halved, height, width)
-    if compression.luma_steps[0, 0] >= LEAST_LUMA_STEP:
+    if luma_visible:
         planes[:1] += amount * (_relaxed(luma, compression.luma_steps, luma[0], most_details=PLAIN) - luma)
     return to_image(planes)
 

@@ -84,17 +84,22 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
 
 def position_of(model: str) -> Square | None:
     """Return a corner's or mixture's position in the square; None for other models and mixtures of others."""
-    mixture = Mixture({model: 1.0}) if model in CORNERS else Mixture.parse(model)
-    if mixture is None or not mixture.shares.keys() <= CORNERS:
+    share = _corner_shares(model)
+    if share is None:
         return None
-    share = {name: mixture.shares.get(name, 0.0) for name in CORNERS}
     position = Square(round(share[PHOTO] + share[PHOTO_GAN], 4), round(share[CLEAN_GAN] + share[PHOTO_GAN], 4))
     return position if square_model(position.denoise, position.style) == model else None
 
 
 def denoise_of(model: str) -> float:
     """Return the share of ``photo`` and ``photo-gan`` in a mixture of corners; 0 for other models."""
+    share = _corner_shares(model)
+    return 0.0 if share is None else min(1.0, share[PHOTO] + share[PHOTO_GAN])
+
+
+def _corner_shares(model: str) -> dict[str, float] | None:
+    """Shares of all corners in a corner or mixture; None for other models and mixtures of others."""
     mixture = Mixture({model: 1.0}) if model in CORNERS else Mixture.parse(model)
     if mixture is None or not mixture.shares.keys() <= CORNERS:
-        return 0.0
-    return min(1.0, mixture.shares.get(PHOTO, 0.0) + mixture.shares.get(PHOTO_GAN, 0.0))
+        return None
+    return {name: mixture.shares.get(name, 0.0) for name in CORNERS}
