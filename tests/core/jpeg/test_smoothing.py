@@ -116,16 +116,31 @@ def test_half_the_amount_is_half_the_change() -> None:
     assert np.abs(whole).max() > 5
 
 
+@pytest.mark.parametrize("cut", [0, 11])
 @pytest.mark.parametrize("quality", [10, 40])
-def test_tiles_and_parts_have_the_values_of_the_whole(quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_and_parts_have_the_values_of_the_whole(quality: int, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
     tall = np.concatenate([reduced_photo("coffee.png"), reduced_photo("coffee.png")[::-1]])[:, :160]
-    before = compressed(tall, quality)
+    before = np.ascontiguousarray(compressed(tall, quality)[cut:, cut:])
     compression = found(before)
     whole = smooth_blocks(before, compression).astype(int)
     monkeypatch.setattr(smoothing, "TILE", 64)
     assert np.abs(smooth_blocks(before, compression) - whole).max() <= 1
     part = smooth_part(before, slice(150, 333), slice(13, 77), compression)
     assert np.abs(part - whole[150:333, 13:77]).max() <= 1
+
+
+@pytest.mark.parametrize("cut", [(8, 16), (3, 5), (15, 1)])
+def test_a_cropped_photo_is_smoothed_like_the_whole(cut: tuple[int, int]) -> None:
+    before = compressed(reduced_photo("coffee.png"), 25)
+    whole = smooth_blocks(before, found(before))[cut[0] :, cut[1] :].astype(int)
+    cropped = np.ascontiguousarray(before[cut[0] :, cut[1] :])
+    after = smooth_blocks(cropped, found(cropped))
+    # The first blocks are incomplete, and smoothing them carries some way.
+    assert np.abs(after - whole)[64:, 64:].max() <= 2
+    # The incomplete blocks come nearer to the original too.
+    original = reduced_photo("coffee.png")[cut[0] :, cut[1] :]
+    (_, colours_before), (_, colours_after) = errors(cropped[:16], after[:16], original=original[:16])
+    assert colours_after < colours_before
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 9), (17, 33), (8, 300)])

@@ -56,6 +56,9 @@ LEAST_VALUES, LEAST_LIKELIHOOD_OF_VALUES = 12, 0.3
 """Least number of different values, and their least mean log-likelihood ratio, each counted once. Gradients and
 patterns repeat few values, which some table always fits."""
 
+NEAR_ZERO = 1.0
+"""Largest magnitude of a coefficient, in levels, that counts as rounded to 0 when blocks are looked for."""
+
 SAMPLINGS: tuple[Halved, ...] = ((True, True), (False, True), (False, False), (True, False))
 """4:2:0, 4:2:2, 4:4:4, and 4:2:2 turned by 90 degrees."""
 
@@ -71,6 +74,8 @@ class Compression:
     """Whether the photo was turned by 90 degrees afterwards."""
     halved: Halved | None
     """Sampling of the colour differences, as the photo lies now; None if they do not fit the tables."""
+    origin: tuple[int, int] = (0, 0)
+    """Row and column, each 0 to 15, where the first whole unit of 16 x 16 pixels begins. Cropping may move it."""
 
     @property
     def luma_steps(self) -> Tensor:
@@ -88,7 +93,7 @@ class Compression:
 
 
 def detect_compression(image: NDArray[Any]) -> Compression | None:
-    """Find the quantisation of a photo whose blocks begin at its top left corner.
+    """Find the quantisation of a photo and where its blocks begin.
 
     The coefficients of a decoded photo lie near multiples of their quantisation step (Fan and de Queiroz 2003,
     "Identification of bitmap compression history"). The tables with the largest mean log-likelihood per coefficient are
@@ -98,10 +103,45 @@ def detect_compression(image: NDArray[Any]) -> Compression | None:
         image: (H, W, 3) uint8 RGB.
 
     Returns:
-        The compression; None if there was none, if it is too weak to be found, if its blocks begin elsewhere, or if the
-        photo has too few details to tell.
+        The compression; None if there was none, if it is too weak to be found, or if the photo has too few details to
+        tell.
+    """
+    if min(image.shape[:2]) < UNIT:
+        return None
+    corner = (0, 0)
+    for top, left in dict.fromkeys((first_block(image), corner)):
+        compression = _detect_at(image, top, left)
+        if compression is not None:
+            return compression
+    return None
+
+
+def first_block(image: NDArray[Any]) -> tuple[int, int]:
+    """Find where the blocks of a compressed photo begin, by the number of luma coefficients near 0.
+
+    JPEG rounds most coefficients of its blocks to 0. Blocks at any other place cross borders between two of JPEG's, and
+    have fewer of them (after Fan and de Queiroz 2003, who look for the borders in the pixels).
+
+    Args:
+        image: (H, W, 3) uint8 RGB, at least 16 x 16 pixels.
+
+    Returns:
+        Row and column of the first whole block, each 0 to 7. If the photo was not compressed, any.
     """
     patches = _patches(image)
+    count, height, width = patches.shape[:3]
+    luma = to_planes(patches.reshape(count * height, width, 3))[0].reshape(count, height, width)
+    zeros = {}
+    for top in range(BLOCK):
+        for left in range(BLOCK):
+            shifted = luma[:, top : top + height - BLOCK, left : left + width - BLOCK]
+            zeros[top, left] = int((to_coefficients(shifted).abs() < NEAR_ZERO).sum())
+    return max(zeros, key=lambda place: zeros[place])
+
+
+def _detect_at(image: NDArray[Any], top: int, left: int) -> Compression | None:
+    """Find the quantisation of blocks that begin at (``top``, ``left``), each 0 to 7."""
+    patches = _patches(image[top:, left:])
     count, height, width = patches.shape[:3]
     if min(height, width) < UNIT:
         return None
@@ -120,18 +160,38 @@ def detect_compression(image: NDArray[Any]) -> Compression | None:
     if fit.likelihood < LEAST_LIKELIHOOD or not fit.varied():
         return None
     colours = planes[1:].reshape(2 * count, height, width)
-    return replace(compression, halved=_sampling(colours, compression.colour_steps))
+    halved, down, right = _sampling(colours, compression.colour_steps)
+    return replace(compression, halved=halved, origin=(top + down, left + right))
 
 
-def _sampling(colours: Tensor, steps: Tensor) -> Halved | None:
-    """Find the sampling of colour differences, (C, H, W); None if none fits."""
+def _sampling(colours: Tensor, steps: Tensor) -> tuple[Halved | None, int, int]:
+    """Find the sampling of colour differences, (C, H, W), and where their first whole block begins.
+
+    Args:
+        colours: begin at a block of luma, so that a block at half resolution begins there or 8 pixels later.
+        steps: quantisation steps, (8, 8).
+
+    Returns:
+        The sampling, None if none fits; row and column of the first whole block, each 0 or 8.
+    """
     likelihoods = {}
+    height, width = colours.shape[1:]
     for halved in SAMPLINGS:
-        coefficients = to_coefficients(original_samples(colours, halved)).transpose(2, 3).flatten(0, 2)
-        likelihoods[halved] = _fit(coefficients, steps, COLOUR_FREQUENCIES, COLOUR_ROUNDING).likelihood
-    best = max(SAMPLINGS, key=lambda halved: likelihoods[halved])
+        for down in _block_begins(height, halved[0]):
+            for right in _block_begins(width, halved[1]):
+                tall, wide = ((side // UNIT * UNIT) for side in (height - down, width - right))
+                samples = original_samples(colours[:, down : down + tall, right : right + wide], halved)
+                coefficients = to_coefficients(samples).transpose(2, 3).flatten(0, 2)
+                fit = _fit(coefficients, steps, COLOUR_FREQUENCIES, COLOUR_ROUNDING)
+                likelihoods[halved, down, right] = fit.likelihood
+    best = max(likelihoods, key=lambda place: likelihoods[place])
     # With few colours the likelihood is -inf for all, and the most common sampling comes first.
-    return None if -math.inf < likelihoods[best] < LEAST_COLOUR_LIKELIHOOD else best
+    return (None if -math.inf < likelihoods[best] < LEAST_COLOUR_LIKELIHOOD else best[0]), *best[1:]
+
+
+def _block_begins(side: int, half: bool) -> range:
+    """Places where a block of the colour differences may begin, for luma blocks that begin at 0 along this axis."""
+    return range(0, UNIT if half and side >= UNIT + BLOCK else BLOCK, BLOCK)
 
 
 def _patches(image: NDArray[Any]) -> NDArray[Any]:

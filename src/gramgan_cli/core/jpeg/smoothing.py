@@ -70,10 +70,27 @@ def smooth_part(
     image: NDArray[Any], rows: slice, columns: slice, compression: Compression, amount: float = 1.0
 ) -> NDArray[np.uint8]:
     """Return a rectangle of ``smooth_blocks(image, compression, amount)``, to within one level, without the rest."""
-    top, left = (max(0, axis.start - HALO) // UNIT * UNIT for axis in (rows, columns))
+    (top, above), (left, before) = (
+        _begin(axis.start, origin) for axis, origin in zip((rows, columns), compression.origin, strict=True)
+    )
     around = image[top : rows.stop + HALO, left : columns.stop + HALO]
-    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
-    return _smoothed(around, compression, amount)[inside]
+    around = np.pad(around, ((above, 0), (before, 0), (0, 0)), mode="edge")
+    smooth = _smoothed(around, compression, amount)[above:, before:]
+    return smooth[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+
+
+def _begin(start: int, origin: int) -> tuple[int, int]:
+    """Where to begin along one axis for a part that begins at ``start``: at a unit, some pixels before the part.
+
+    Args:
+        start: first row or column of the part.
+        origin: first row or column of a whole unit.
+
+    Returns:
+        The first row or column. If the unit there begins outside the photo, 0 and the number that is missing.
+    """
+    first = (max(0, start - HALO) - origin) // UNIT * UNIT + origin
+    return max(0, first), max(0, -first)
 
 
 def workspace(height: int, width: int) -> int:
