@@ -136,7 +136,7 @@ def first_block(image: NDArray[Any]) -> tuple[int, int]:
         for left in range(BLOCK):
             shifted = luma[:, top : top + height - BLOCK, left : left + width - BLOCK]
             zeros[top, left] = int((to_coefficients(shifted).abs() < NEAR_ZERO).sum())
-    return max(zeros, key=lambda place: zeros[place])
+    return max(zeros, key=lambda corner: zeros[corner])
 
 
 def _detect_at(image: NDArray[Any], top: int, left: int) -> Compression | None:
@@ -184,7 +184,7 @@ def _sampling(colours: Tensor, steps: Tensor) -> tuple[Halved | None, int, int]:
                 coefficients = to_coefficients(samples).transpose(2, 3).flatten(0, 2)
                 fit = _fit(coefficients, steps, COLOUR_FREQUENCIES, COLOUR_ROUNDING)
                 likelihoods[halved, down, right] = fit.likelihood
-    best = max(likelihoods, key=lambda place: likelihoods[place])
+    best = max(likelihoods, key=lambda choice: likelihoods[choice])
     # With few colours the likelihood is -inf for all, and the most common sampling comes first.
     return (None if -math.inf < likelihoods[best] < LEAST_COLOUR_LIKELIHOOD else best[0]), *best[1:]
 
