@@ -35,9 +35,13 @@ def test_amounts_have_model_names(denoise: float, style: float, model: str) -> N
     assert square_model(denoise, style) == model
 
 
-@pytest.mark.parametrize(("denoise", "style"), [(0.0, 0.25), (1.0, 0.7), (0.5, 0.5), (0.3, 0.6), (0.8, 0.0)])
+@pytest.mark.parametrize(("denoise", "style"), [(0.0, 0.25), (1.0, 0.7), (0.5, 0.5), (0.3, 0.6), (0.8, 0.0), (0.33333, 0.71)])
 def test_a_mixture_gives_its_amounts(denoise: float, style: float) -> None:
     assert position_of(square_model(denoise, style)) == Square(denoise, style)
+
+
+def test_the_order_of_a_mixture_does_not_matter() -> None:
+    assert position_of("photo-gan+photo@0.25") == Square(1, 0.75)
 
 
 def test_other_models_have_no_amounts() -> None:

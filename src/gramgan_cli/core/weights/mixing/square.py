@@ -23,6 +23,9 @@ DenoiseChoice = float | Literal["auto"]
 
 _AUTOMATIC = re.compile(r"auto@([\d.e-]+)")
 
+SAME_SHARE = 1e-5
+"""Tolerance for shares that are written with six digits."""
+
 COLUMNS = {CLEAN: 0.0, PHOTO: 1.0}
 """Content model -> its ``denoise``."""
 
@@ -87,8 +90,10 @@ def position_of(model: str) -> Square | None:
     share = _corner_shares(model)
     if share is None:
         return None
-    position = Square(round(share[PHOTO] + share[PHOTO_GAN], 4), round(share[CLEAN_GAN] + share[PHOTO_GAN], 4))
-    return position if square_model(position.denoise, position.style) == model else None
+    denoise, style = share[PHOTO] + share[PHOTO_GAN], share[CLEAN_GAN] + share[PHOTO_GAN]
+    if abs(denoise * style - share[PHOTO_GAN]) > SAME_SHARE:  # the other three shares follow from these
+        return None
+    return Square(round(denoise, 5), round(style, 5))
 
 
 def denoise_of(model: str) -> float:
