@@ -35,7 +35,10 @@ def test_amounts_have_model_names(denoise: float, style: float, model: str) -> N
     assert square_model(denoise, style) == model
 
 
-@pytest.mark.parametrize(("denoise", "style"), [(0.0, 0.25), (1.0, 0.7), (0.5, 0.5), (0.3, 0.6), (0.8, 0.0), (0.33333, 0.71)])
+AMOUNTS = [(0.0, 0.25), (1.0, 0.7), (0.5, 0.5), (0.3, 0.6), (0.8, 0.0), (0.33333, 0.71)]
+
+
+@pytest.mark.parametrize(("denoise", "style"), AMOUNTS)
 def test_a_mixture_gives_its_amounts(denoise: float, style: float) -> None:
     assert position_of(square_model(denoise, style)) == Square(denoise, style)
 
