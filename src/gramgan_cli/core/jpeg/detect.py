@@ -108,12 +108,28 @@ def detect_compression(image: NDArray[Any]) -> Compression | None:
     """
     if min(image.shape[:2]) < UNIT:
         return None
-    corner = (0, 0)
-    for top, left in dict.fromkeys((first_block(image), corner)):
-        compression = _detect_at(image, top, left)
-        if compression is not None:
-            return compression
-    return None
+    top, left = first_block(image)
+    patches = _patches(image[top:, left:])
+    count, height, width = patches.shape[:3]
+    if min(height, width) < UNIT:
+        return None
+    tall = patches.reshape(count * height, width, 3)
+    planes = to_planes(tall)
+    luma = to_coefficients(planes[0]).transpose(1, 2)[~_clipped(tall)]
+    luma = luma[:: -(-len(luma) // MOST_BLOCKS) or 1]
+    candidates = (
+        Compression(quality, tables, turned, halved=None)
+        for tables in FAMILIES
+        for quality in QUALITIES
+        for turned in (False, True)
+    )
+    fits = ((_fit(luma, candidate.luma_steps), candidate) for candidate in candidates)
+    fit, compression = max(fits, key=lambda pair: pair[0].likelihood)
+    if fit.likelihood < LEAST_LIKELIHOOD or not fit.varied():
+        return None
+    colours = planes[1:].reshape(2 * count, height, width)
+    halved, down, right = _sampling(colours, compression.colour_steps)
+    return replace(compression, halved=halved, origin=(top + down, left + right))
 
 
 def first_block(image: NDArray[Any]) -> tuple[int, int]:
@@ -139,31 +155,6 @@ def first_block(image: NDArray[Any]) -> tuple[int, int]:
     return max(zeros, key=lambda corner: zeros[corner])
 
 
-def _detect_at(image: NDArray[Any], top: int, left: int) -> Compression | None:
-    """Find the quantisation of blocks that begin at (``top``, ``left``), each 0 to 7."""
-    patches = _patches(image[top:, left:])
-    count, height, width = patches.shape[:3]
-    if min(height, width) < UNIT:
-        return None
-    tall = patches.reshape(count * height, width, 3)
-    planes = to_planes(tall)
-    luma = to_coefficients(planes[0]).transpose(1, 2)[~_clipped(tall)]
-    luma = luma[:: -(-len(luma) // MOST_BLOCKS) or 1]
-    candidates = (
-        Compression(quality, tables, turned, halved=None)
-        for tables in FAMILIES
-        for quality in QUALITIES
-        for turned in (False, True)
-    )
-    fits = ((_fit(luma, candidate.luma_steps), candidate) for candidate in candidates)
-    fit, compression = max(fits, key=lambda pair: pair[0].likelihood)
-    if fit.likelihood < LEAST_LIKELIHOOD or not fit.varied():
-        return None
-    colours = planes[1:].reshape(2 * count, height, width)
-    halved, down, right = _sampling(colours, compression.colour_steps)
-    return replace(compression, halved=halved, origin=(top + down, left + right))
-
-
 def _sampling(colours: Tensor, steps: Tensor) -> tuple[Halved | None, int, int]:
     """Find the sampling of colour differences, (C, H, W), and where their first whole block begins.
 
@@ -179,14 +170,15 @@ def _sampling(colours: Tensor, steps: Tensor) -> tuple[Halved | None, int, int]:
     for halved in SAMPLINGS:
         for down in _block_begins(height, halved[0]):
             for right in _block_begins(width, halved[1]):
-                tall, wide = ((side // UNIT * UNIT) for side in (height - down, width - right))
+                tall, wide = (side // UNIT * UNIT for side in (height - down, width - right))
                 samples = original_samples(colours[:, down : down + tall, right : right + wide], halved)
                 coefficients = to_coefficients(samples).transpose(2, 3).flatten(0, 2)
                 fit = _fit(coefficients, steps, COLOUR_FREQUENCIES, COLOUR_ROUNDING)
                 likelihoods[halved, down, right] = fit.likelihood
-    best = max(likelihoods, key=lambda choice: likelihoods[choice])
     # With few colours the likelihood is -inf for all, and the most common sampling comes first.
-    return (None if -math.inf < likelihoods[best] < LEAST_COLOUR_LIKELIHOOD else best[0]), *best[1:]
+    halved, down, right = best = max(likelihoods, key=lambda choice: likelihoods[choice])
+    fits = likelihoods[best] == -math.inf or likelihoods[best] >= LEAST_COLOUR_LIKELIHOOD
+    return halved if fits else None, down, right
 
 
 def _block_begins(side: int, half: bool) -> range:

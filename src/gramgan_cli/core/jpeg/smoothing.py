@@ -100,7 +100,7 @@ def workspace(height: int, width: int) -> int:
 
 
 def _smoothed(image: NDArray[Any], compression: Compression, amount: float) -> NDArray[np.uint8]:
-    """Smooth a part whose top left corner begins a block."""
+    """Smooth a part that begins at a unit."""
     luma_visible = compression.luma_steps[0, 0] >= LEAST_LUMA_STEP
     colours_visible = compression.halved is not None and compression.colour_steps[0, 0] >= LEAST_COLOUR_STEP
     if not luma_visible and not colours_visible:
