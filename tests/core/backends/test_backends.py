@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -318,3 +321,15 @@ def test_openvino_is_refused_where_it_computes_wrongly(monkeypatch: pytest.Monke
         assert choose_backend("auto", model("compact"), "cpu", "fp32").name == "torch"
     finally:
         openvino_precisions.cache_clear()
+
+
+def test_openvino_has_no_bf16_where_onednn_may_not_use_it() -> None:
+    """OpenVINO names bf16 as supported there, but can't compile a network in it."""
+    if not backends.is_installed("openvino"):
+        pytest.skip("the extra [openvino] is not installed")
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        pytest.skip("ONEDNN_MAX_CPU_ISA=AVX2 limits x86 processors only")
+    code = "from gramgan_cli.core.backends.without_telemetry import openvino_precisions as f; print(*f())"
+    limited = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=limited, check=True)
+    assert "bf16" not in result.stdout

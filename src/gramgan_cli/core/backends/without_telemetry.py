@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
@@ -64,5 +65,24 @@ def openvino_precisions() -> tuple[str, ...]:
     """
     if platform.machine().lower() in ("x86_64", "amd64") and torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         return ()
-    capabilities = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return ("auto", "fp32", *(["bf16"] if "BF16" in capabilities else []))
+    return ("auto", "fp32", *(["bf16"] if _computes_in_bf16() else []))
+
+
+def _computes_in_bf16() -> bool:
+    """Return whether the processor has the instructions and oneDNN may use them.
+
+    OpenVINO asks the processor alone. Where ``ONEDNN_MAX_CPU_ISA`` forbids the instructions, it can't compile a
+    convolution in bf16, so one is compiled here.
+    """
+    core = openvino_core()
+    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return False
+    openvino = import_openvino()
+    image = openvino.opset13.parameter([1, 3, 8, 8], np.float32)
+    kernels = openvino.opset13.constant(np.ones((3, 3, 3, 3), np.float32))
+    convolved = openvino.opset13.convolution(image, kernels, [1, 1], [1, 1], [1, 1], [1, 1])
+    try:
+        core.compile_model(openvino.Model([convolved], [image]), "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    except RuntimeError:
+        return False
+    return True
