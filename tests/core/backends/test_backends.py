@@ -31,6 +31,10 @@ from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 CPU = torch.device("cpu")
 
+needs_openvino = pytest.mark.skipif(
+    not backends.is_installed("openvino"), reason="the extra [openvino] is not installed"
+)
+
 NETWORKS = {
     "compact": ("compact", {"nf": 16, "nc": 3}),
     "compact-x2": ("compact", {"nf": 16, "nc": 3, "scale": 2}),
@@ -271,10 +275,9 @@ def test_contradictions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.extra == "openvino"
 
 
+@needs_openvino
 def test_openvino_computes_in_the_precision_that_it_reports(photo: np.ndarray) -> None:
     """bf16 has 8 significant bits, so its result always differs from that of fp32."""
-    if not backends.is_installed("openvino"):
-        pytest.skip("the extra [openvino] is not installed")
     loaded = load_model("clean")
     if "bf16" in BACKENDS["openvino"].precisions():
         found = [upscaler(loaded, "openvino", precision).upscale(photo) for precision in ("fp32", "bf16")]
@@ -307,10 +310,9 @@ def test_the_command_refuses_what_a_backend_can_not(picture: Path, words: list[s
     assert result.exception.exit_code == 2
 
 
+@needs_openvino
 def test_openvino_is_refused_where_it_computes_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
     """On x86 processors without AVX2; 'auto' chooses another backend."""
-    if not backends.is_installed("openvino"):
-        pytest.skip("the extra [openvino] is not installed")
     openvino_precisions.cache_clear()
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
@@ -323,10 +325,9 @@ def test_openvino_is_refused_where_it_computes_wrongly(monkeypatch: pytest.Monke
         openvino_precisions.cache_clear()
 
 
+@needs_openvino
 def test_openvino_has_no_bf16_where_onednn_may_not_use_it() -> None:
     """OpenVINO names bf16 as supported there, but can't compile a network in it."""
-    if not backends.is_installed("openvino"):
-        pytest.skip("the extra [openvino] is not installed")
     if platform.machine().lower() not in ("x86_64", "amd64"):
         pytest.skip("ONEDNN_MAX_CPU_ISA=AVX2 limits x86 processors only")
     code = "from gramgan_cli.core.backends.without_telemetry import openvino_precisions as f; print(*f())"
