@@ -14,6 +14,8 @@ from gramgan_cli.core.errors import GramganError
 SMALL: list[tuple[str, dict[str, Any]]] = [
     ("compact", {"nf": 4, "nc": 1}),
     ("compact", {"nf": 4, "nc": 4, "scale": 2}),
+    ("drunet", {"nc": [3, 4, 5, 6], "nb": 1, "scale": 1}),
+    ("drunet", {"nc": [3, 4, 5, 6], "nb": 2, "scale": 1}),
     ("rrdbnet", {"nf": 4, "nb": 1, "gc": 2, "upsampler": "pixelshuffle"}),
     ("rrdbnet", {"nf": 4, "nb": 2, "gc": 2, "upsampler": "nearest"}),
     ("rrdbnet", {"nf": 4, "nb": 1, "gc": 2, "upsampler": "nearest", "scale": 2}),

@@ -37,6 +37,7 @@ needs_openvino = pytest.mark.skipif(
 
 NETWORKS = {
     "compact": ("compact", {"nf": 16, "nc": 3}),
+    "drunet": ("drunet", {"nc": [8, 12, 16, 20], "nb": 1}),
     "compact-x2": ("compact", {"nf": 16, "nc": 3, "scale": 2}),
     "rrdbnet": ("rrdbnet", {"nb": 2, "nf": 16, "gc": 8}),
     "rrdbnet-nearest": ("rrdbnet", {"nb": 2, "nf": 16, "gc": 8, "upsampler": "nearest"}),
@@ -104,7 +105,7 @@ def noise(*shape: int, kind: type = np.uint8) -> np.ndarray:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_converted_network_equals_torch(name: str, backend: str, kept: None) -> None:
     loaded = model(name)
-    x = torch.from_numpy(np.random.default_rng(1).random((1, 3, 20, 28), np.float32))
+    x = torch.from_numpy(np.random.default_rng(1).random((1, 3, 24, 32), np.float32))
     converted = choose_backend(backend, loaded, "cpu", "fp32").converted  # type: ignore[arg-type]
     assert converted is not None
     with torch.inference_mode():

@@ -10,6 +10,7 @@ from torch import nn
 
 from gramgan_cli.core.archs.compact import Compact, describe_compact
 from gramgan_cli.core.archs.descriptor import Architecture, Descriptor, Hyperparameters
+from gramgan_cli.core.archs.drunet import DRUNet, describe_drunet
 from gramgan_cli.core.archs.plksr import PLKSR, describe_plksr
 from gramgan_cli.core.archs.rrdbnet import RRDBNet, describe_rrdbnet
 from gramgan_cli.core.archs.span import SPAN, describe_span
@@ -34,6 +35,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
     for row in (
         Architecture("compact", Compact, describe_compact, "plain 3x3 stack at LR size, fast (SRVGGNetCompact)"),
+        Architecture("drunet", DRUNet, describe_drunet, "residual U-Net that cleans an image at its own size (DRUNet)"),
         Architecture("plksr", PLKSR, describe_plksr, "large kernels on some of the channels, at LR size (PLKSR)"),
         Architecture("rrdbnet", RRDBNet, describe_rrdbnet, "residual-in-residual dense blocks (ESRGAN, GramGAN)"),
         Architecture("span", SPAN, describe_span, "parameter-free attention at LR size, fast (SPAN)"),

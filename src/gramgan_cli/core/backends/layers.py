@@ -72,7 +72,7 @@ def layers_of(network: nn.Module) -> list[Layer]:
         graph = fx.symbolic_trace(network)
     except Exception as error:  # tracing runs the network's own code on proxies, which may raise anything
         raise _unknown(" ".join(str(error).split())[:200]) from error
-    layers = [_layer(graph, node) for node in graph.graph.nodes if node.op != "output"]
+    layers = [layer for node in graph.graph.nodes if node.op != "output" for layer in _layers(graph, node)]
     return _folded(layers)
 
 
@@ -80,18 +80,45 @@ def _unknown(what: str) -> NotConvertible:
     return NotConvertible(f"The network can't be converted: {what}.")
 
 
-def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
-    """Convert one node of the traced graph."""
+def _layers(graph: fx.GraphModule, node: fx.Node) -> list[Layer]:
+    """Convert one node of the traced graph; the last layer has its name."""
     inputs = tuple(source.name for source in _sources(node.args))
     if node.op == "placeholder":
-        return Layer("input", node.name)
+        return [Layer("input", node.name)]
     if node.op == "get_attr":
-        return Layer("constant", node.name, tensors=(operator.attrgetter(str(node.target))(graph).detach(),))
+        return [Layer("constant", node.name, tensors=(operator.attrgetter(str(node.target))(graph).detach(),))]
     if node.op == "call_module":
-        return _module(node.name, inputs, graph.get_submodule(str(node.target)))
+        module = graph.get_submodule(str(node.target))
+        return _reshaping(node.name, inputs, module) or [_module(node.name, inputs, module)]
     if node.op == "call_function":
-        return _function(node, inputs)
+        return [_function(node, inputs)]
     raise _unknown(f"it calls {node.target}")
+
+
+def _reshaping(name: str, inputs: tuple[str, ...], module: nn.Module) -> list[Layer]:
+    """Convert a convolution or transposed convolution whose kernel is as large as its stride; others give no layers.
+
+    Its windows don't overlap, so it is a 1x1 convolution on pixels that are rearranged into channels (Shi et al. 2016).
+    """
+    if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or module.kernel_size != module.stride:
+        return []
+    factor = module.stride[0]
+    if module.stride != (factor, factor) or factor == 1 or module.groups != 1 or any(_numbers(module.padding)):
+        return []
+    bias = module.bias.detach() if module.bias is not None else torch.zeros(module.out_channels)
+    weight = module.weight.detach()
+    if isinstance(module, nn.Conv2d):
+        kernel = weight.flatten(1)[:, :, None, None]
+        moved = Layer("pixel_unshuffle", f"{name}_pixels", inputs, factor)
+        return [moved, Layer("convolution", name, (moved.name,), tensors=(kernel, bias))]
+    kernel = weight.permute(1, 2, 3, 0).flatten(0, 2)[:, :, None, None]
+    mixed = Layer("convolution", f"{name}_channels", inputs, tensors=(kernel, bias.repeat_interleave(factor**2)))
+    return [mixed, Layer("pixel_shuffle", name, (mixed.name,), factor)]
+
+
+def _numbers(padding: str | tuple[int, ...]) -> tuple[int, ...]:
+    """A convolution's padding in pixels; 'same' counts as 1, because it isn't 0."""
+    return (1,) if isinstance(padding, str) else padding
 
 
 def _module(name: str, inputs: tuple[str, ...], module: nn.Module) -> Layer:
@@ -109,6 +136,8 @@ def _module(name: str, inputs: tuple[str, ...], module: nn.Module) -> Layer:
         return Layer("convolution", name, inputs, tensors=(factor, shift))
     if isinstance(module, nn.PReLU):
         return Layer("prelu", name, inputs, tensors=(module.weight.detach(),))
+    if isinstance(module, nn.ReLU):
+        return Layer("leaky_relu", name, inputs, 0.0)
     if isinstance(module, nn.LeakyReLU):
         return Layer("leaky_relu", name, inputs, module.negative_slope)
     raise _unknown(f"it contains a {type(module).__name__}")

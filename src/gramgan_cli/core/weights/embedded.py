@@ -10,6 +10,9 @@ SUFFIX = ".safetensors"
 CLEAN = "clean"
 """The model for clean photos, and the end of ``style`` with the highest fidelity."""
 
+RESTORE = "restore"
+"""The model that cleans damaged photos at their own size, before another one enlarges them."""
+
 
 def embedded_models() -> dict[str, Traversable]:
     """Return the files inside the package by name, sorted. The package may be a zip file."""

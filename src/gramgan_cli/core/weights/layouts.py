@@ -5,6 +5,7 @@ Supported layouts:
 - Compact (Real-ESRGAN's SRVGGNetCompact): ``body.N.weight``, which are also our names.
 - RRDBNet with the nearest-neighbour upsampler, under three sets of names: BasicSR's (``body.0.rdb1.conv1.weight``),
   ESRGAN's newer ones (``RRDB_trunk.0.RDB1.conv1.weight``) and its older ones (``model.1.sub.0.RDB1.conv1.0.weight``).
+- DRUNet, whose published checkpoints take a noise level as one more channel. Its kernels are zero in exported files.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from gramgan_cli.core.errors import GramganError
 
@@ -64,6 +66,8 @@ def recognise(tensors: Tensors) -> Recognised | None:
 
 def own_names(arch: str, tensors: Tensors) -> dict[str, Tensor]:
     """Rename tensors of an ``arch`` from BasicSR's or ESRGAN's newer names to ours; other names are kept."""
+    if arch == "drunet":
+        return _without_noise_level(tensors)
     if arch != "rrdbnet":
         return dict(tensors)
     return {_own_rrdbnet_name(name): tensor for name, tensor in tensors.items()}
@@ -71,6 +75,8 @@ def own_names(arch: str, tensors: Tensors) -> dict[str, Tensor]:
 
 def basicsr_names(arch: str, tensors: Tensors) -> dict[str, Tensor]:
     """Rename tensors from our names to BasicSR's, which most other tools load."""
+    if arch == "drunet":
+        return _with_noise_level(tensors)
     if arch != "rrdbnet":
         return dict(tensors)
     theirs = {ours: name for name, ours in _BASICSR.items()}
@@ -79,6 +85,23 @@ def basicsr_names(arch: str, tensors: Tensors) -> dict[str, Tensor]:
         layer, _, rest = name.partition(".")
         renamed["body." + rest if layer == "trunk" else f"{theirs.get(layer, layer)}.{rest}"] = tensor
     return renamed
+
+
+_HEAD = "m_head.weight"
+"""DRUNet's first convolution."""
+
+
+def _with_noise_level(tensors: Tensors) -> dict[str, Tensor]:
+    """Add an input channel without effect to DRUNet's first convolution, for the noise level that other tools pass."""
+    return {name: F.pad(tensor, (0, 0, 0, 0, 0, 1)) if name == _HEAD else tensor for name, tensor in tensors.items()}
+
+
+def _without_noise_level(tensors: Tensors) -> dict[str, Tensor]:
+    """Remove the fourth input channel of DRUNet's first convolution if it has no effect."""
+    head = tensors.get(_HEAD)
+    if head is None or head.ndim != 4 or head.shape[1] != 4 or head[:, 3].any():
+        return dict(tensors)
+    return {**tensors, _HEAD: head[:, :3].contiguous()}
 
 
 def _own_rrdbnet_name(name: str) -> str:
