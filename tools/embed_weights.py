@@ -33,9 +33,9 @@ LARGEST = 3_000_000
 """Largest embedded model in bytes."""
 
 
-def measured(weights: Path, data: Path) -> dict[str, dict[str, float]]:
+def measured(model: str, data: Path) -> dict[str, dict[str, float]]:
     """Y-PSNR and SSIM on Set5 and Set14, measured like ``gramgan bench``."""
-    words = ["bench", "Set5", "Set14", "--data-dir", str(data), "--model", str(weights), "--json"]
+    words = ["bench", "Set5", "Set14", "--data-dir", str(data), "--model", model, "--json"]
     done = subprocess.run([sys.executable, "-m", "gramgan_cli", *words], check=True, capture_output=True, text=True)
     rows = json.loads(done.stdout)["results"]
     return {row["dataset"]: {"psnr_y": round(row["psnr_y"], 4), "ssim_y": round(row["ssim_y"], 4)} for row in rows}
@@ -99,7 +99,9 @@ def main() -> None:
         training=training,
     )
     save_weights(target, tensors, header)
-    save_weights(target, tensors, replace(header, metrics=measured(target, arguments.data)))
+    # by its name, as upscale would use it: with restoration, if it has it
+    model = str(target) if arguments.checkout else arguments.name
+    save_weights(target, tensors, replace(header, metrics=measured(model, arguments.data)))
     if arguments.checkout:
         print(entry(target, arguments.name))
     elif target.stat().st_size > LARGEST:

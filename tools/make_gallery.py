@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from make_readme_picture import PEER, PEER_TITLE
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -24,9 +23,8 @@ from gramgan_cli.core.data.damage.strength import LEVELS
 from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
-from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixing.square import denoise_of
-from gramgan_cli.engines.upscale.upscaler import Upscaler
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.session import BandSource, open_session
 from gramgan_cli.recipes.load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,9 +80,7 @@ def draw(sheet: Sheet, peer: str) -> Image.Image:
     """Draw a sheet with crops in rows and versions in columns; ``peer`` is the peer's name or file."""
     columns = {name: name for name in sheet.models} | ({PEER_TITLE: peer} if sheet.peer else {})
     titles = ("bicubic", *columns, "original")
-    networks = [
-        Upscaler(load_model(name), torch.device("cpu"), 0, smoothing=denoise_of(name)) for name in columns.values()
-    ]
+    models = [upscaler(name) for name in columns.values()]
     cell = SIDE * ENLARGED
     canvas = Image.new("RGB", (len(titles) * (cell + GAP) - GAP, TITLE + len(CROPS) * (cell + GAP) - GAP), "white")
     for column, title in enumerate(titles):
@@ -92,10 +88,15 @@ def draw(sheet: Sheet, peer: str) -> Image.Image:
     for row, (file, left, top) in enumerate(CROPS):
         photo = crop_to_multiple(np.asarray(Image.open(ROOT / "examples" / file).convert("RGB")), 4)
         lr = reduced(photo, file) if sheet.degraded else make_lr(photo, 4)
-        pictures = [BASELINES["bicubic"](lr), *(network.upscale(lr) for network in networks), photo]
+        pictures = [BASELINES["bicubic"](lr), *(np.concatenate(list(model.bands(lr))) for model in models), photo]
         for column, picture in enumerate(pictures):
             canvas.paste(crop(picture, left, top), (column * (cell + GAP), TITLE + row * (cell + GAP)))
     return canvas
+
+
+def upscaler(model: str) -> BandSource:
+    """A model, as ``upscale`` runs it."""
+    return open_session(UpscaleOptions(model=model, device="cpu", backend="torch")).source
 
 
 def reduced(photo: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
-from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixing.square import chosen_model, denoise_of
+from gramgan_cli.core.weights.mixing.square import chosen_model
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.session import open_session
 from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "jpeg_blocks.jpg"
@@ -56,9 +56,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    model = chosen_model()
-    upscaler = Upscaler(load_model(model), torch.device("cpu"), smoothing=denoise_of(model))
-    titles = (f"JPEG, quality {QUALITY}", "the network alone", "with smoothing", "the original")
+    upscaler = open_session(UpscaleOptions(model=chosen_model(), device="cpu", backend="torch")).source
+    assert isinstance(upscaler, Upscaler)
+    titles = (f"JPEG, quality {QUALITY}", "the network alone", "smoothed and cleaned first", "the original")
     cell = SIDE * SCALE
     canvas = Image.new("RGB", (len(titles) * (cell + GAP) - GAP, TITLE + len(PARTS) * (cell + GAP) - GAP), "white")
     for column, title in enumerate(titles):

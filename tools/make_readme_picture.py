@@ -13,16 +13,15 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.resize.matlab import crop_to_multiple
-from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixing.square import chosen_model, denoise_of
-from gramgan_cli.engines.upscale.upscaler import Upscaler
+from gramgan_cli.core.weights.mixing.square import chosen_model
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.session import open_session
 from gramgan_cli.recipes.load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,8 +66,11 @@ def damaged(photo: Path) -> NDArray[np.uint8]:
 
 def enlarged(lr: NDArray[np.uint8], rows: slice, columns: slice, model: str) -> NDArray[np.uint8]:
     """A part of the photo, upscaled by four."""
-    upscaler = Upscaler(load_model(model), torch.device("cpu"), 0, smoothing=denoise_of(model))
-    return np.concatenate(list(upscaler.network_bands(upscaler.smoothed_part(lr, rows, columns))))
+    whole = np.concatenate(
+        list(open_session(UpscaleOptions(model=model, device="cpu", backend="torch")).source.bands(lr))
+    )
+    top, left = rows.start * SCALE, columns.start * SCALE
+    return whole[top : rows.stop * SCALE, left : columns.stop * SCALE]
 
 
 def sheet(panels: dict[str, NDArray[np.uint8]]) -> Image.Image:

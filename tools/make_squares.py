@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from make_gallery import reduced
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gramgan_cli.core.resize.matlab import crop_to_multiple
-from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.core.weights.mixing.square import square_model
-from gramgan_cli.engines.upscale.upscaler import Upscaler
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.session import BandSource, open_session
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 
@@ -71,19 +70,19 @@ def window(folder: Path, part: Part) -> NDArray[np.uint8]:
     return np.ascontiguousarray(lr[rows, columns])
 
 
-def upscaler(denoise: float, style: float) -> Upscaler:
-    """The network at one point of the square."""
-    return Upscaler(load_model(square_model(denoise, style)), torch.device("cpu"), 0)
+def upscaler(denoise: float, style: float) -> BandSource:
+    """The model at one point of the square, as ``upscale`` runs it."""
+    return open_session(UpscaleOptions(model=square_model(denoise, style), device="cpu", backend="torch")).source
 
 
-def draw(lr: NDArray[np.uint8], square: dict[tuple[float, float], Upscaler]) -> Image.Image:
+def draw(lr: NDArray[np.uint8], square: dict[tuple[float, float], BandSource]) -> Image.Image:
     """The part at every amount: ``--denoise`` grows from top to bottom, ``--style`` from left to right."""
     cell = SIDE * SCALE
     step = cell + GAP
     canvas = Image.new("RGB", (len(AMOUNTS) * step - GAP, len(AMOUNTS) * (step + TITLE) - GAP), "white")
     for row, denoise in enumerate(AMOUNTS):
         for column, style in enumerate(AMOUNTS):
-            result = square[denoise, style].upscale(lr)
+            result = np.concatenate(list(square[denoise, style].bands(lr)))
             left, top = column * step, row * (step + TITLE)
             text = f"denoise {denoise:g}, style {style:g}"
             ImageDraw.Draw(canvas).text((left + 2, top + 3), text, "black", ImageFont.load_default(14))

@@ -46,7 +46,7 @@ Denoise = Annotated[
         "--denoise",
         metavar="0..1|auto",
         help="How much noise, blur and JPEG blocks to remove. 0: nothing, for a clean photo. 1: everything. auto: "
-        "gramgan looks at each photo and chooses.",
+        "gramgan looks at each photo and chooses. Above 0, a second network cleans the photo first.",
         show_default=f"{USUAL.denoise:g}",
     ),
 ]

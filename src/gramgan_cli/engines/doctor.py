@@ -20,7 +20,7 @@ from gramgan_cli.core.io.folders import cache_dir, data_dir
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.texture.patchdb.bank import default_bank
 from gramgan_cli.core.weights import store
-from gramgan_cli.core.weights.embedded import embedded_models
+from gramgan_cli.core.weights.embedded import RESTORE, embedded_models
 from gramgan_cli.core.weights.mixing.square import CORNERS
 from gramgan_cli.engines.models.commands import verify
 
@@ -262,8 +262,8 @@ def _bad_folders(folders: list[Folder]) -> list[Missing]:
 
 def _bad_models() -> list[Missing]:
     missing = []
-    if not embedded_models().keys() >= CORNERS:
-        missing.append(Missing("the embedded model", "gramgan upscale without --model", "Install a released package"))
+    if not embedded_models().keys() >= {*CORNERS, RESTORE}:
+        missing.append(Missing("the embedded models", "gramgan upscale without --model", "Install a released package"))
     for model, problem in verify([]):
         if problem is not None:
             missing.append(Missing(f"an undamaged file of '{model.name}'", "using that model", problem))

@@ -20,6 +20,7 @@ from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
 from gramgan_cli.core.weights.catalogue import read_catalogue
 from gramgan_cli.core.weights.embedded import embedded_models
 from gramgan_cli.core.weights.load import LoadedModel, load_model
+from gramgan_cli.engines.models.export import ExportOptions, export
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 LARGEST = 3_000_000
@@ -109,3 +110,10 @@ def test_style_goes_from_the_faithful_to_the_rich_without_a_dip() -> None:
     means = [np.mean([result_psnr(network, *photo) for photo in photos]) for network in networks]
     costs = -np.diff(means)
     assert (np.diff(costs) > -0.02).all(), means
+
+
+@pytest.mark.parametrize(("name", "cleans"), [("photo-gan", True), ("photo+photo-gan@0.5", True), ("clean", False)])
+def test_export_names_the_network_that_cleans_before(name: str, cleans: bool, tmp_path: Path) -> None:
+    notes: list[str] = []
+    export(name, tmp_path / "weights.safetensors", ExportOptions(), notes.append)
+    assert any("'restore'" in note for note in notes) == cleans

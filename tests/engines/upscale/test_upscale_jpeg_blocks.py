@@ -11,20 +11,23 @@ from jpeg_photos import compressed, reduced_photo
 
 from gramgan_cli.core.jpeg.detect import detect_compression
 from gramgan_cli.core.jpeg.smoothing import smooth_blocks, workspace
+from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.core.weights.mixing.square import denoise_of, square_model
 from gramgan_cli.engines.measure.enlargers import open_enlargers
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.session import open_session
-from gramgan_cli.engines.upscale.upscaler import Upscaler
+from gramgan_cli.engines.upscale.upscaler import Restoration, Upscaler
 
 CPU = torch.device("cpu")
 JPEG = compressed(reduced_photo()[:96, :128], 25)
 
 
 def through_the_network(model: str, image: np.ndarray) -> np.ndarray:
-    """The network's result, without any smoothing before it."""
-    return Upscaler(load_model(model), CPU).upscale(image)
+    """The result without smoothing, but with restoration where the model has it."""
+    strength = denoise_of(model)
+    restoration = Restoration(Upscaler(load_model(RESTORE), CPU), strength) if strength else None
+    return Upscaler(load_model(model), CPU, restoration=restoration).upscale(image)
 
 
 def smoothed(amount: float) -> np.ndarray:
@@ -81,7 +84,7 @@ def test_other_pictures_go_to_the_network_as_they_are(image: np.ndarray, seamles
     model = load_model("photo")
     with_smoothing, without = (Upscaler(model, CPU, seamless=seamless, smoothing=amount) for amount in (1.0, 0.0))
     np.testing.assert_array_equal(with_smoothing.upscale(image), without.upscale(image))
-    np.testing.assert_array_equal(with_smoothing.smoothed_part(image, slice(3, 20), slice(5, 60)), image[3:20, 5:60])
+    np.testing.assert_array_equal(with_smoothing.prepared_part(image, slice(3, 20), slice(5, 60)), image[3:20, 5:60])
 
 
 def test_models_of_others_get_the_picture_as_it_is() -> None:
@@ -92,7 +95,7 @@ def test_models_of_others_get_the_picture_as_it_is() -> None:
 
 def test_a_part_is_smoothed_along_the_blocks_of_the_whole() -> None:
     upscaler = Upscaler(load_model("photo"), CPU, smoothing=1.0)
-    part = upscaler.smoothed_part(JPEG, slice(13, 70), slice(21, 99)).astype(int)
+    part = upscaler.prepared_part(JPEG, slice(13, 70), slice(21, 99)).astype(int)
     assert np.abs(part - smoothed(1.0)[13:70, 21:99]).max() <= 1
 
 

@@ -31,7 +31,7 @@ def upscaled_square(upscaler: Upscaler, image: Array, x: int, y: int, side: int)
     assert isinstance(source, NetworkUpscaler)
     halo, scale = source.tiling.halo, upscaler.scale
     left, top = max(0, x - halo), max(0, y - halo)
-    window = source.smoothed_part(image, slice(top, y + side + halo), slice(left, x + side + halo))
+    window = source.prepared_part(image, slice(top, y + side + halo), slice(left, x + side + halo))
     if window.dtype == np.float32:
         window = np.clip(np.nan_to_num(window), 0, 1)
     enlarged = np.concatenate(list(source.network_bands(prepared(window))))

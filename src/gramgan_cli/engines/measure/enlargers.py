@@ -13,15 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
+from gramgan_cli.core.archs import parameter_count
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.resize.baselines import BASELINES, interpolated
 from gramgan_cli.core.resize.matlab import Levels
+from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.load import LoadedModel, load_model
 from gramgan_cli.core.weights.mixing.square import denoise_of
 from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
-from gramgan_cli.engines.upscale.upscaler import Upscaler
+from gramgan_cli.engines.upscale.upscaler import Restoration, Upscaler
 
 Pixels = NDArray[np.uint8]
 """RGB (H, W, 3)."""
@@ -48,9 +50,9 @@ class Enlarger:
     interpolation: str | None = None
     """Key in ``BASELINES``; None for a model."""
     parameters: int | None = None
-    """Number of parameters of a model."""
+    """Number of parameters of a model, with those of restoration."""
     multiply_adds: int | None = None
-    """Multiply-adds for a result of 1280 x 720; None for interpolations and where they can't be counted."""
+    """Multiply-adds for a result of 1280 x 720, with those of restoration; None if they can't be counted."""
 
 
 def interpolation(name: str, scale: int) -> Enlarger:
@@ -69,12 +71,19 @@ def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[s
     ``on_note`` is called with messages for the user. Raises GramganError if the model can't be loaded.
     """
     model = load_model(name)
-    parameters = sum(value.numel() for value in model.network.parameters())
-    cost = multiply_adds(model)
+    parameters, cost = parameter_count(model.network), multiply_adds(model)
     if model.descriptor.needs_reference:
         enlarge = _referenced(model, device, tile, on_note)
         return Enlarger(model.name, model.descriptor.scale, enlarge, True, None, parameters, cost)
-    upscaler = Upscaler(model, device, tile, smoothing=denoise_of(name))
+    strength = denoise_of(name)
+    restoration = None
+    if strength:
+        cleaner = load_model(RESTORE)
+        restoration = Restoration(Upscaler(cleaner, device), strength)
+        parameters += parameter_count(cleaner.network)
+        before = multiply_adds(cleaner, COST_HEIGHT // model.descriptor.scale, COST_WIDTH // model.descriptor.scale)
+        cost = None if cost is None or before is None else cost + before
+    upscaler = Upscaler(model, device, tile, smoothing=strength, restoration=restoration)
     upscaler.on_note = on_note
     return Enlarger(
         model.name,
@@ -85,8 +94,8 @@ def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[s
     )
 
 
-def multiply_adds(model: LoadedModel) -> int | None:
-    """Count the multiply-adds of convolutions and matrix products for a result of 1280 x 720.
+def multiply_adds(model: LoadedModel, height: int = COST_HEIGHT, width: int = COST_WIDTH) -> int | None:
+    """Count the multiply-adds of convolutions and matrix products for a result of that size.
 
     The network runs on the meta device, so nothing is computed. Returns None for networks with a reference and those
     that can't run on that device.
@@ -94,7 +103,7 @@ def multiply_adds(model: LoadedModel) -> int | None:
     if model.descriptor.needs_reference:
         return None
     multiple = model.descriptor.multiple_of
-    height, width = (-(-side // model.descriptor.scale // multiple) * multiple for side in (COST_HEIGHT, COST_WIDTH))
+    height, width = (-(-side // model.descriptor.scale // multiple) * multiple for side in (height, width))
     counter = FlopCounterMode(display=False)
     try:
         network = copy.deepcopy(model.network).to("meta")

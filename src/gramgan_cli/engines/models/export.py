@@ -10,9 +10,11 @@ from typing import Literal
 from gramgan_cli.core.errors import ModelUnsupported, UsageError
 from gramgan_cli.core.io.files import check_target
 from gramgan_cli.core.weights import interop
+from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.header import save_weights
 from gramgan_cli.core.weights.layouts import basicsr_names
 from gramgan_cli.core.weights.load import LoadedModel, load_model
+from gramgan_cli.core.weights.mixing.square import denoise_of
 
 FORMATS = ("safetensors", "onnx")
 
@@ -63,6 +65,8 @@ def export(
     else:
         export_safetensors(model, output, half)
         _note_where_it_loads(model, on_note)
+    if denoise_of(name):
+        on_note(f"`gramgan upscale` cleans photos with '{RESTORE}' before this model: export that one too.")
     return output
 
 

@@ -20,13 +20,14 @@ from gramgan_cli.core.metrics.damage import AUTOMATIC
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.automatic import automatic_header, automatic_sha256
+from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import LoadedModel, load_model, weights_file
 from gramgan_cli.core.weights.mixing.mixture import Mixture
 from gramgan_cli.core.weights.mixing.square import automatic_style, denoise_of, square_model
 from gramgan_cli.engines.upscale.limits import tile_budget
-from gramgan_cli.engines.upscale.options import REFERENCE_MODEL, UpscaleOptions
-from gramgan_cli.engines.upscale.upscaler import AutomaticUpscaler, Interpolator, Upscaler
+from gramgan_cli.engines.upscale.options import REFERENCE_MODEL, TileChoice, UpscaleOptions
+from gramgan_cli.engines.upscale.upscaler import AutomaticUpscaler, Interpolator, Restoration, Upscaler
 
 Array = NDArray[Any]
 
@@ -65,6 +66,8 @@ class Session:
     """SHA-256 of the weights file (with ``--denoise auto``: of all four); None for interpolations."""
     settings: str
     """``UpscaleOptions.described()``: JSON of the other options that affect results."""
+    restoration: str | None = None
+    """SHA-256 of the weights that clean photos before; None if the model doesn't clean them."""
 
     @property
     def scale(self) -> int:
@@ -73,7 +76,8 @@ class Session:
 
     def mark(self, input_sha256: str) -> Mark:
         """Mark of this session's result of the picture with this SHA-256."""
-        facts = json.dumps([self.name, self.sha256, self.settings, input_sha256])
+        cleaning = [self.restoration] if self.restoration else []
+        facts = json.dumps([self.name, self.sha256, *cleaning, self.settings, input_sha256])
         return Mark(self.name, hashlib.sha256(facts.encode()).hexdigest()[:32])
 
 
@@ -114,20 +118,44 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
     if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{loaded.name}' needs a reference image.", "Pass one with `reference` PHOTO.")
     checksum = weights_sha256(options.model, loaded)
+    strength = denoise_of(options.model)
+    restoration, cleaning = _open_restoration(options, strength) if strength else (None, None)
+    upscaler, backend = _upscaler(loaded, options, options.tile, smoothing=strength, restoration=restoration)
+    return Session(
+        loaded.name, str(upscaler.device), backend, upscaler, loaded.header, checksum, options.described(), cleaning
+    )
+
+
+def _open_restoration(options: UpscaleOptions, strength: float) -> tuple[Restoration, str]:
+    """Load the model that cleans damaged photos; return it with its checksum."""
+    loaded = load_model(RESTORE)
+    cleaner, _ = _upscaler(loaded, options, "auto")
+    return Restoration(cleaner, strength), weights_sha256(RESTORE, loaded)
+
+
+def _upscaler(
+    loaded: LoadedModel,
+    options: UpscaleOptions,
+    tile: TileChoice,
+    smoothing: float = 0.0,
+    restoration: Restoration | None = None,
+) -> tuple[Upscaler, str]:
+    """Set up a network on its device and backend; return it with the backend's name."""
     chosen = choose_backend(options.backend, loaded, options.device, options.precision)
     limited = options.max_memory is not None and chosen.device.type == "cpu"
     upscaler = Upscaler(
         loaded,
         chosen.device,
-        options.tile,
+        tile,
         options.precision,
         tta=options.tta,
         seamless=options.seamless,
         max_memory=tile_budget(options.max_memory or 0) if limited else None,
         converted=chosen.converted,
-        smoothing=denoise_of(options.model),
+        smoothing=smoothing,
+        restoration=restoration,
     )
-    return Session(loaded.name, str(chosen.device), chosen.name, upscaler, loaded.header, checksum, options.described())
+    return upscaler, chosen.name
 
 
 def _open_automatic(options: UpscaleOptions, style: float) -> Session:

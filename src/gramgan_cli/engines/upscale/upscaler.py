@@ -77,6 +77,7 @@ class Upscaler:
         max_memory: memory of a tile in bytes; by default ``memory_budget(device)``.
         converted: network to run on the CPU instead of the model's, with its own precision.
         smoothing: how much of JPEG's blocks and patches of wrong colour to smooth before the network runs, 0 to 1.
+        restoration: cleans the image after that; None leaves it as it is.
 
     Attributes:
         on_note: called with messages for the user, e.g. when a smaller tile is used.
@@ -93,6 +94,7 @@ class Upscaler:
         max_memory: int | None = None,
         converted: nn.Module | None = None,
         smoothing: float = 0.0,
+        restoration: Restoration | None = None,
     ) -> None:
         self.scale = model.descriptor.scale
         self.on_note: Callable[[str], None] = lambda _text: None
@@ -100,6 +102,7 @@ class Upscaler:
         self._precision: PrecisionChoice = "fp32" if converted else precision
         self._dtypes = model.descriptor.dtypes
         self._smoothing = smoothing
+        self._restoration = restoration
         self._examined: tuple[ReferenceType[Array], Compression | None] | None = None
         network = converted or model.network
         if device.type == "cpu":
@@ -119,13 +122,23 @@ class Upscaler:
     def bands(self, image: Array) -> Iterator[Array]:
         """Upscale (H, W, C) uint8, uint16 or float32; yield bands of (scale H, scale W, C), from top to bottom."""
         compression = self._compression(image)
-        return self.network_bands(image if compression is None else smooth_blocks(image, compression, self._smoothing))
+        smoothed = image if compression is None else smooth_blocks(image, compression, self._smoothing)
+        return self.network_bands(smoothed if self._restoration is None else self._restoration.restored(smoothed))
 
-    def smoothed_part(self, image: Array, rows: slice, columns: slice) -> Array:
+    def prepared_part(self, image: Array, rows: slice, columns: slice) -> Array:
         """Return a rectangle, to within one level, of what the network gets for ``image``.
 
         The image of the previous call is not examined again, so it must not change.
         """
+        if self._restoration is None:
+            return self._smoothed_part(image, rows, columns)
+        wide, broad = self._restoration.aligned(rows), self._restoration.aligned(columns)
+        restored = self._restoration.restored(self._smoothed_part(image, wide, broad))
+        return restored[rows.start - wide.start :, columns.start - broad.start :][
+            : rows.stop - rows.start, : columns.stop - columns.start
+        ]
+
+    def _smoothed_part(self, image: Array, rows: slice, columns: slice) -> Array:
         if self._examined is None or self._examined[0]() is not image:
             self._examined = ref(image), self._compression(image)
         compression = self._examined[1]
@@ -165,6 +178,46 @@ class Upscaler:
         The dtype is kept; integers are rounded half up. Raises GramganError if memory runs out or values aren't finite.
         """
         return np.concatenate(list(self.bands(image)), axis=0)
+
+
+class Restoration:
+    """Mixes a photo with what a network of scale 1 makes of it. Alpha is kept.
+
+    Args:
+        cleaner: runs the network.
+        strength: share of the cleaned photo, above 0 to 1.
+    """
+
+    def __init__(self, cleaner: Upscaler, strength: float) -> None:
+        self._cleaner = cleaner
+        self._strength = np.float32(strength)
+
+    @property
+    def tile(self) -> int:
+        """Tile side in use, 0 for the whole image."""
+        return self._cleaner.tile
+
+    def restored(self, image: Array) -> Array:
+        """Clean (H, W, C), C = 1 to 4, of any pixel type that ``Upscaler`` takes; return a new array of that type."""
+        colours = image[:, :, :-1] if image.shape[2] in (2, 4) else image
+        result = image.copy()
+        top = 0
+        for band in self._cleaner.bands(np.ascontiguousarray(colours)):
+            rows = slice(top, top + band.shape[0])
+            result[rows, :, : colours.shape[2]] = self._mixed(colours[rows], band)
+            top = rows.stop
+        return result
+
+    def aligned(self, span: slice) -> slice:
+        """Widen a range of rows or columns by the halo of the tiles; the start stays a multiple of the grid's size."""
+        halo, multiple = self._cleaner.tiling.halo, self._cleaner.tiling.multiple_of
+        return slice(max(0, span.start - halo) // multiple * multiple, span.stop + halo)
+
+    def _mixed(self, image: Array, cleaned: Array) -> Array:
+        if self._strength == 1:
+            return cleaned
+        mixed: Array = image + self._strength * (cleaned.astype(np.float32) - image)
+        return mixed if image.dtype == np.float32 else (mixed + 0.5).astype(image.dtype)
 
 
 class Interpolator:

@@ -1,0 +1,128 @@
+"""Damaged photos are cleaned at their own size before the network enlarges them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from jpeg_photos import reduced_photo
+
+from gramgan_cli.core.archs import parameter_count
+from gramgan_cli.core.weights.embedded import RESTORE
+from gramgan_cli.core.weights.load import load_model
+from gramgan_cli.core.weights.mixing.square import square_model
+from gramgan_cli.engines.measure.enlargers import open_enlargers
+from gramgan_cli.engines.upscale.options import UpscaleOptions
+from gramgan_cli.engines.upscale.session import Session, open_session
+from gramgan_cli.engines.upscale.upscaler import Restoration, Upscaler
+
+CPU = torch.device("cpu")
+
+
+def noisy(height: int = 72, width: int = 90) -> np.ndarray:
+    """A corner of a photo with noise of 12 levels."""
+    photo = reduced_photo()[:height, :width].astype(float)
+    return (photo + np.random.default_rng(0).normal(0, 12, photo.shape)).clip(0, 255).round().astype(np.uint8)
+
+
+def cleaned(image: np.ndarray) -> np.ndarray:
+    """What the network makes of an image whose sides are multiples of 8, in float64, levels not rounded."""
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].double() / 255
+    with torch.inference_mode():
+        y = load_model(RESTORE).network.double()(x)
+    return y[0].permute(1, 2, 0).clamp(0, 1).mul(255).numpy()
+
+
+def session(model: str, **options: object) -> Session:
+    return open_session(UpscaleOptions(model=model, device="cpu", backend="torch", **options))  # type: ignore[arg-type]
+
+
+def result_of(model: str, image: np.ndarray) -> np.ndarray:
+    return np.concatenate(list(session(model).source.bands(image)))
+
+
+def restoration(strength: float = 1.0) -> Restoration:
+    return Restoration(Upscaler(load_model(RESTORE), CPU), strength)
+
+
+@pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
+def test_strength_mixes_the_photo_with_the_cleaned_one(strength: float) -> None:
+    image = noisy(72, 88)
+    expected = image + strength * (cleaned(image) - image)
+    assert np.abs(restoration(strength).restored(image) - expected).max() <= 1  # rounded twice
+
+
+@pytest.mark.parametrize("denoise", [0.0, 0.5, 1.0])
+def test_denoise_is_the_strength(denoise: float) -> None:
+    model, image = square_model(denoise, 1), noisy()
+    seen = restoration(denoise).restored(image) if denoise else image
+    np.testing.assert_array_equal(result_of(model, image), Upscaler(load_model(model), CPU).upscale(seen))
+
+
+def test_noise_becomes_less() -> None:
+    photo = reduced_photo()[:72, :88].astype(float)
+    image = noisy(72, 88)
+    assert np.abs(restoration().restored(image) - photo).mean() < 0.7 * np.abs(image - photo).mean()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_every_kind_of_picture(kind: type, channels: int) -> None:
+    white = 1 if kind is np.float32 else np.iinfo(kind).max
+    colours = noisy(40, 48)[:, :, : 1 if channels < 3 else 3]
+    image = (colours / 255 * white).astype(kind)
+    if channels in (2, 4):
+        image = np.dstack((image, np.tile(np.linspace(0, white, 48).astype(kind), (40, 1))))
+    found = restoration().restored(image)
+    assert found.dtype == kind
+    assert found.shape == image.shape
+    of_bytes = restoration().restored(colours).astype(float)
+    assert np.abs(found[:, :, : colours.shape[2]] / white * 255 - of_bytes).max() <= 1.6
+    if channels in (2, 4):
+        np.testing.assert_array_equal(found[:, :, -1], image[:, :, -1])
+
+
+def test_the_photo_itself_is_not_changed() -> None:
+    image = noisy()
+    before = image.copy()
+    restoration().restored(image)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_a_part_is_cleaned_as_in_the_whole() -> None:
+    image = noisy(300, 280)
+    upscaler = Upscaler(load_model("photo"), CPU, restoration=restoration())
+    rows, columns = slice(101, 190), slice(113, 300)
+    whole = restoration().restored(image)[rows, columns].astype(int)
+    assert np.abs(upscaler.prepared_part(image, rows, columns) - whole).max() <= 1
+
+
+def test_measuring_cleans_too_and_counts_the_work() -> None:
+    image = noisy()
+    (enlarger, other) = open_enlargers(["photo", "clean"], CPU, "auto", lambda _note: None)
+    np.testing.assert_array_equal(enlarger.enlarge(image, None), result_of("photo", image))
+    cleaner = load_model(RESTORE).network
+    assert enlarger.parameters is not None
+    assert other.parameters is not None
+    assert enlarger.parameters - other.parameters == parameter_count(cleaner)
+    convolutions = {"1": 32 * 27 + 8 * 32 * 32 * 9 + 32 * 27, "2": 8 * 48 * 48 * 9, "4": 8 * 64 * 64 * 9}
+    convolutions |= {"8": 4 * 80 * 80 * 9}
+    steps = {"2": 2 * 32 * 48 * 4, "4": 2 * 48 * 64 * 4, "8": 2 * 64 * 80 * 4}
+    work = sum(count * 320 * 184 // int(size) ** 2 for size, count in convolutions.items())
+    work += sum(count * 320 * 184 // int(size) ** 2 for size, count in steps.items())
+    assert enlarger.multiply_adds is not None
+    assert other.multiply_adds is not None
+    assert enlarger.multiply_adds - other.multiply_adds == work
+
+
+def test_results_are_marked_with_the_weights_that_cleaned() -> None:
+    damaged, clean = session("photo-gan"), session("clean-gan")
+    assert (damaged.restoration is None, clean.restoration is None) == (False, True)
+    other = replace(damaged, restoration="0" * 64)
+    assert damaged.mark("1" * 64) != other.mark("1" * 64)
+    facts = json.dumps([clean.name, clean.sha256, clean.settings, "1" * 64])
+    assert clean.mark("1" * 64).digest == hashlib.sha256(facts.encode()).hexdigest()[:32], "as in earlier versions"
