@@ -220,7 +220,17 @@ class Deciding(nn.Module):
         return x if x.sum() > 0 else -x
 
 
-@pytest.mark.parametrize("network", [Unusual(), Deciding()])
+@pytest.mark.parametrize(
+    "network",
+    [
+        Unusual(),
+        Deciding(),
+        nn.Conv2d(3, 3, 2, 2, dilation=2),
+        nn.ConvTranspose2d(3, 3, 2, 2, output_padding=1),
+        nn.ConvTranspose2d(3, 3, 3, 2),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("name", ["ncnn", "openvino"])
 def test_networks_that_can_not_be_converted_run_in_torch(network: nn.Module, name: str) -> None:
     if not backends.is_installed(name):

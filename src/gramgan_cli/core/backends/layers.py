@@ -103,7 +103,8 @@ def _reshaping(name: str, inputs: tuple[str, ...], module: nn.Module) -> list[La
     if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or module.kernel_size != module.stride:
         return []
     factor = module.stride[0]
-    if module.stride != (factor, factor) or factor == 1 or module.groups != 1 or any(_numbers(module.padding)):
+    plain = module.padding == module.output_padding == (0, 0) and module.dilation == (1, 1) and module.groups == 1
+    if not plain or module.stride != (factor, factor) or factor == 1:
         return []
     bias = module.bias.detach() if module.bias is not None else torch.zeros(module.out_channels)
     weight = module.weight.detach()
@@ -114,11 +115,6 @@ def _reshaping(name: str, inputs: tuple[str, ...], module: nn.Module) -> list[La
     kernel = weight.permute(1, 2, 3, 0).flatten(0, 2)[:, :, None, None]
     mixed = Layer("convolution", f"{name}_channels", inputs, tensors=(kernel, bias.repeat_interleave(factor**2)))
     return [mixed, Layer("pixel_shuffle", name, (mixed.name,), factor)]
-
-
-def _numbers(padding: str | tuple[int, ...]) -> tuple[int, ...]:
-    """A convolution's padding in pixels; 'same' counts as 1, because it isn't 0."""
-    return (1,) if isinstance(padding, str) else padding
 
 
 def _module(name: str, inputs: tuple[str, ...], module: nn.Module) -> Layer:
