@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from make_readme_picture import PEER, PEER_TITLE
+from make_readme_picture import PEER, PEER_TITLE, upscaler
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -23,8 +23,6 @@ from gramgan_cli.core.data.damage.strength import LEVELS
 from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.resize.baselines import BASELINES
 from gramgan_cli.core.resize.matlab import crop_to_multiple, make_lr
-from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.engines.upscale.session import BandSource, open_session
 from gramgan_cli.recipes.load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,15 +86,10 @@ def draw(sheet: Sheet, peer: str) -> Image.Image:
     for row, (file, left, top) in enumerate(CROPS):
         photo = crop_to_multiple(np.asarray(Image.open(ROOT / "examples" / file).convert("RGB")), 4)
         lr = reduced(photo, file) if sheet.degraded else make_lr(photo, 4)
-        pictures = [BASELINES["bicubic"](lr), *(np.concatenate(list(model.bands(lr))) for model in models), photo]
+        pictures = [BASELINES["bicubic"](lr), *(model.upscale(lr) for model in models), photo]
         for column, picture in enumerate(pictures):
             canvas.paste(crop(picture, left, top), (column * (cell + GAP), TITLE + row * (cell + GAP)))
     return canvas
-
-
-def upscaler(model: str) -> BandSource:
-    """A model, as ``upscale`` runs it."""
-    return open_session(UpscaleOptions(model=model, device="cpu", backend="torch")).source
 
 
 def reduced(photo: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:

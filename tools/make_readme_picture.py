@@ -22,6 +22,7 @@ from gramgan_cli.core.resize.matlab import crop_to_multiple
 from gramgan_cli.core.weights.mixing.square import chosen_model
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.session import open_session
+from gramgan_cli.engines.upscale.upscaler import Upscaler
 from gramgan_cli.recipes.load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,11 +67,16 @@ def damaged(photo: Path) -> NDArray[np.uint8]:
 
 def enlarged(lr: NDArray[np.uint8], rows: slice, columns: slice, model: str) -> NDArray[np.uint8]:
     """A part of the photo, upscaled by four."""
-    whole = np.concatenate(
-        list(open_session(UpscaleOptions(model=model, device="cpu", backend="torch")).source.bands(lr))
-    )
+    whole = upscaler(model).upscale(lr)
     top, left = rows.start * SCALE, columns.start * SCALE
     return whole[top : rows.stop * SCALE, left : columns.stop * SCALE]
+
+
+def upscaler(model: str) -> Upscaler:
+    """A model, as ``gramgan upscale`` runs it."""
+    source = open_session(UpscaleOptions(model=model, device="cpu", backend="torch")).source
+    assert isinstance(source, Upscaler)
+    return source
 
 
 def sheet(panels: dict[str, NDArray[np.uint8]]) -> Image.Image:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 from make_gallery import reduced
+from make_readme_picture import upscaler
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gramgan_cli.core.resize.matlab import crop_to_multiple
 from gramgan_cli.core.weights.mixing.square import square_model
-from gramgan_cli.engines.upscale.options import UpscaleOptions
-from gramgan_cli.engines.upscale.session import BandSource, open_session
+from gramgan_cli.engines.upscale.upscaler import Upscaler
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 
@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    square = {(denoise, style): upscaler(denoise, style) for denoise in AMOUNTS for style in AMOUNTS}
+    square = {(denoise, style): upscaler(square_model(denoise, style)) for denoise in AMOUNTS for style in AMOUNTS}
     for part in PARTS:
         path = PICTURES / f"square_{part.name}.jpg"
         draw(window(folder, part), square).save(path, quality=90, subsampling=0)
@@ -70,19 +70,14 @@ def window(folder: Path, part: Part) -> NDArray[np.uint8]:
     return np.ascontiguousarray(lr[rows, columns])
 
 
-def upscaler(denoise: float, style: float) -> BandSource:
-    """The model at one point of the square, as ``upscale`` runs it."""
-    return open_session(UpscaleOptions(model=square_model(denoise, style), device="cpu", backend="torch")).source
-
-
-def draw(lr: NDArray[np.uint8], square: dict[tuple[float, float], BandSource]) -> Image.Image:
+def draw(lr: NDArray[np.uint8], square: dict[tuple[float, float], Upscaler]) -> Image.Image:
     """The part at every amount: ``--denoise`` grows from top to bottom, ``--style`` from left to right."""
     cell = SIDE * SCALE
     step = cell + GAP
     canvas = Image.new("RGB", (len(AMOUNTS) * step - GAP, len(AMOUNTS) * (step + TITLE) - GAP), "white")
     for row, denoise in enumerate(AMOUNTS):
         for column, style in enumerate(AMOUNTS):
-            result = np.concatenate(list(square[denoise, style].bands(lr)))
+            result = square[denoise, style].upscale(lr)
             left, top = column * step, row * (step + TITLE)
             text = f"denoise {denoise:g}, style {style:g}"
             ImageDraw.Draw(canvas).text((left + 2, top + 3), text, "black", ImageFont.load_default(14))

@@ -37,8 +37,8 @@ def cleaned(image: np.ndarray) -> np.ndarray:
     return y[0].permute(1, 2, 0).clamp(0, 1).mul(255).numpy()
 
 
-def session(model: str, **options: object) -> Session:
-    return open_session(UpscaleOptions(model=model, device="cpu", backend="torch", **options))  # type: ignore[arg-type]
+def session(model: str) -> Session:
+    return open_session(UpscaleOptions(model=model, device="cpu", backend="torch"))
 
 
 def result_of(model: str, image: np.ndarray) -> np.ndarray:
@@ -109,11 +109,13 @@ def test_measuring_cleans_too_and_counts_the_work() -> None:
     assert enlarger.parameters is not None
     assert other.parameters is not None
     assert enlarger.parameters - other.parameters == parameter_count(cleaner)
-    convolutions = {"1": 32 * 27 + 8 * 32 * 32 * 9 + 32 * 27, "2": 8 * 48 * 48 * 9, "4": 8 * 64 * 64 * 9}
-    convolutions |= {"8": 4 * 80 * 80 * 9}
-    steps = {"2": 2 * 32 * 48 * 4, "4": 2 * 48 * 64 * 4, "8": 2 * 64 * 80 * 4}
-    work = sum(count * 320 * 184 // int(size) ** 2 for size, count in convolutions.items())
-    work += sum(count * 320 * 184 // int(size) ** 2 for size, count in steps.items())
+    per_pixel = {  # of each level, by the side of its pixels
+        1: 32 * 27 + 8 * 32 * 32 * 9 + 32 * 27,
+        2: 8 * 48 * 48 * 9 + 2 * 32 * 48 * 4,
+        4: 8 * 64 * 64 * 9 + 2 * 48 * 64 * 4,
+        8: 4 * 80 * 80 * 9 + 2 * 64 * 80 * 4,
+    }
+    work = sum(count * 320 * 184 // side**2 for side, count in per_pixel.items())
     assert enlarger.multiply_adds is not None
     assert other.multiply_adds is not None
     assert enlarger.multiply_adds - other.multiply_adds == work

@@ -192,11 +192,6 @@ class Restoration:
         self._cleaner = cleaner
         self._strength = np.float32(strength)
 
-    @property
-    def tile(self) -> int:
-        """Tile side in use, 0 for the whole image."""
-        return self._cleaner.tile
-
     def restored(self, image: Array) -> Array:
         """Clean (H, W, C), C = 1 to 4, of any pixel type that ``Upscaler`` takes; return a new array of that type."""
         colours = image[:, :, :-1] if image.shape[2] in (2, 4) else image
