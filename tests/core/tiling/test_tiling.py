@@ -245,6 +245,24 @@ def test_bands_need_only_windows_of_the_input():
     assert np.array_equal(np.concatenate(bands), image.repeat(2, 0).repeat(2, 1))
 
 
+@pytest.mark.parametrize("wrap", [False, True])
+def test_rows_are_asked_for_before_they_are_read(wrap):
+    """An image whose rows are filled in when they are asked for gives the result of the whole image."""
+    image = noise(90, 23, 1)
+    filled, asked = np.zeros_like(image), []
+
+    def fill(rows: int) -> None:
+        asked.append(rows)
+        filled[:rows] = image[:rows]
+
+    def shifted(window: np.ndarray) -> np.ndarray:
+        return np.roll(window, (3, -3), (0, 1)) + np.roll(window, -3, 0)
+
+    found = np.concatenate(list(upscaled_bands(filled, 1, Tiling(30, 3, wrap=wrap), shifted, before_rows=fill)))
+    assert np.array_equal(found, np.concatenate(list(upscaled_bands(image, 1, Tiling(30, 3, wrap=wrap), shifted))))
+    assert asked == ([90, 63, 90] if wrap else [36, 63, 90])
+
+
 def test_the_cpu_is_always_there_and_auto_takes_the_first():
     assert available_devices()[-1] == "cpu"
     assert pick_device("auto").type == available_devices()[0]

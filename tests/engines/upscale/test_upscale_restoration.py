@@ -13,8 +13,8 @@ from jpeg_photos import reduced_photo
 
 from gramgan_cli.core.archs import parameter_count
 from gramgan_cli.core.weights.embedded import RESTORE
-from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixing.square import square_model
+from gramgan_cli.core.weights.load import LoadedModel, load_model
+from gramgan_cli.core.weights.mixing.square import automatic_model, square_model
 from gramgan_cli.engines.measure.enlargers import open_enlargers
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.session import Session, open_session
@@ -91,6 +91,40 @@ def test_the_photo_itself_is_not_changed() -> None:
     before = image.copy()
     restoration().restored(image)
     np.testing.assert_array_equal(image, before)
+
+
+def test_rows_are_cleaned_when_they_are_needed() -> None:
+    image = noisy(200, 96)
+    tiled = Restoration(Upscaler(load_model(RESTORE), CPU, tile=32), 1.0)
+    whole, cleaning = tiled.restored(image), tiled.begin(image)
+    cleaning.clean_until(33)
+    np.testing.assert_array_equal(cleaning.image[:64], whole[:64])
+    np.testing.assert_array_equal(cleaning.image[64:], image[64:])
+    cleaning.clean_until(200)
+    np.testing.assert_array_equal(cleaning.image, whole)
+
+
+@pytest.mark.parametrize("seamless", [False, True])
+def test_enlarging_begins_before_the_end_of_cleaning(seamless: bool) -> None:
+    """Bands equal those of a photo that is cleaned completely first."""
+    image = noisy(200, 96)
+    photo, cleaner = load_model("photo"), load_model(RESTORE)
+    tiled = Restoration(Upscaler(cleaner, CPU, tile=32, seamless=seamless), 1.0)
+    both = Upscaler(photo, CPU, tile=48, seamless=seamless, restoration=tiled)
+    alone = Upscaler(photo, CPU, tile=48, seamless=seamless)
+    np.testing.assert_array_equal(both.upscale(image), alone.upscale(tiled.restored(image)))
+
+
+def test_automatic_denoise_loads_the_cleaning_network_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    def counted(model: str) -> LoadedModel:
+        loaded.append(model)
+        return load_model(model)
+
+    monkeypatch.setattr("gramgan_cli.engines.upscale.session.load_model", counted)
+    session(automatic_model(1.0))
+    assert loaded.count(RESTORE) == 1
 
 
 def test_a_part_is_cleaned_as_in_the_whole() -> None:

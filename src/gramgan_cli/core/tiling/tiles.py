@@ -113,6 +113,7 @@ def upscaled_bands(
     tiling: Tiling,
     function: TileFunction,
     on_smaller_tile: Callable[[int], None] = lambda _tile: None,
+    before_rows: Callable[[int], None] = lambda _rows: None,
 ) -> Iterator[Array]:
     """Yield the output of ``function`` over the whole image, in bands of rows from top to bottom.
 
@@ -124,6 +125,7 @@ def upscaled_bands(
         tiling: how to cut the image.
         function: applied to each window.
         on_smaller_tile: called with each new tile side.
+        before_rows: called before each band, with the number of image rows from the top that must be ready for it.
 
     Yields:
         Arrays (rows, scale W, C) whose rows add up to scale H.
@@ -134,6 +136,7 @@ def upscaled_bands(
     row = 0
     while row < image.shape[0]:
         rows = span_at(row, image.shape[0], tiling)
+        before_rows(image.shape[0] if rows.window < 0 else min(rows.window + rows.size, image.shape[0]))
         try:
             band = _band(image, scale, rows, tiling, function)
         except OutOfMemory:

@@ -114,23 +114,31 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
     style = automatic_style(options.model)
     if style is not None:
         return _open_automatic(options, style)
+    return _open_model(options, _open_cleaner(options) if denoise_of(options.model) else None)
+
+
+def _open_model(options: UpscaleOptions, cleaner: _Cleaner | None) -> Session:
+    """Open one network; ``cleaner`` runs before it if the model has a denoise amount."""
     loaded = load_model(options.model)
     if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{loaded.name}' needs a reference image.", "Pass one with `reference` PHOTO.")
     checksum = weights_sha256(options.model, loaded)
     strength = denoise_of(options.model)
-    restoration, cleaning = _open_restoration(options, strength) if strength else (None, None)
+    restoration, cleaning = (Restoration(cleaner[0], strength), cleaner[1]) if cleaner and strength else (None, None)
     upscaler, backend = _upscaler(loaded, options, options.tile, smoothing=strength, restoration=restoration)
     return Session(
         loaded.name, str(upscaler.device), backend, upscaler, loaded.header, checksum, options.described(), cleaning
     )
 
 
-def _open_restoration(options: UpscaleOptions, strength: float) -> tuple[Restoration, str]:
-    """Load the model that cleans damaged photos; return it with its checksum."""
+_Cleaner = tuple[Upscaler, str]
+"""The network that cleans damaged photos, and the SHA-256 of its weights."""
+
+
+def _open_cleaner(options: UpscaleOptions) -> _Cleaner:
     loaded = load_model(RESTORE)
-    cleaner, _ = _upscaler(loaded, options, "auto")
-    return Restoration(cleaner, strength), weights_sha256(RESTORE, loaded)
+    upscaler, _ = _upscaler(loaded, options, "auto")
+    return upscaler, weights_sha256(RESTORE, loaded)
 
 
 def _upscaler(
@@ -160,7 +168,9 @@ def _upscaler(
 
 def _open_automatic(options: UpscaleOptions, style: float) -> Session:
     """Combine the embedded models into one that chooses the denoise amount for each photo."""
-    sessions = {amount: open_session(replace(options, model=square_model(amount, style))) for amount in AUTOMATIC}
+    cleaner = _open_cleaner(options)
+    models = {amount: square_model(amount, style) for amount in AUTOMATIC}
+    sessions = {amount: _open_model(replace(options, model=model), cleaner) for amount, model in models.items()}
     networks = {amount: session.source for amount, session in sessions.items() if isinstance(session.source, Upscaler)}
     header, checksum = automatic_header(style), automatic_sha256()
     source = AutomaticUpscaler(networks)

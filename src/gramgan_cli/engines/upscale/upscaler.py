@@ -123,7 +123,10 @@ class Upscaler:
         """Upscale (H, W, C) uint8, uint16 or float32; yield bands of (scale H, scale W, C), from top to bottom."""
         compression = self._compression(image)
         smoothed = image if compression is None else smooth_blocks(image, compression, self._smoothing)
-        return self.network_bands(smoothed if self._restoration is None else self._restoration.restored(smoothed))
+        if self._restoration is None:
+            return self.network_bands(smoothed)
+        cleaning = self._restoration.begin(smoothed)
+        return self.network_bands(cleaning.image, cleaning.clean_until)
 
     def prepared_part(self, image: Array, rows: slice, columns: slice) -> Array:
         """Return a rectangle, to within one level, of what the network gets for ``image``.
@@ -156,15 +159,15 @@ class Upscaler:
         """Whether blocks of JPEG are smoothed before the network runs."""
         return self._smoothing > 0 and not self.tiling.wrap
 
-    def network_bands(self, image: Array) -> Iterator[Array]:
-        """Run the network alone on an image; yield bands as ``bands`` does."""
+    def network_bands(self, image: Array, before_rows: Callable[[int], None] = lambda _rows: None) -> Iterator[Array]:
+        """Run the network alone and yield bands as ``bands`` does; ``before_rows`` as in ``upscaled_bands``."""
 
         def smaller(tile: int) -> None:
             self.on_note(f"Out of memory: continuing with tiles of {tile} pixels.")
             self.tiling = replace(self.tiling, tile=tile)  # for the pictures that follow, too
 
         self._run.precision = self._precision_for(image)
-        return upscaled_bands(image, self.scale, self.tiling, self._run, smaller)
+        return upscaled_bands(image, self.scale, self.tiling, self._run, smaller, before_rows)
 
     def _precision_for(self, image: Array) -> Precision:
         """Resolve 'auto': fp16's 11 bits suffice for 8-bit pictures, but it is slow on CPUs."""
@@ -192,21 +195,47 @@ class Restoration:
         self._cleaner = cleaner
         self._strength = np.float32(strength)
 
+    def begin(self, image: Array) -> Cleaning:
+        """Prepare to clean (H, W, C), C = 1 to 4, of any pixel type that ``Upscaler`` takes."""
+        return Cleaning(image, self._cleaner, self._strength)
+
     def restored(self, image: Array) -> Array:
-        """Clean (H, W, C), C = 1 to 4, of any pixel type that ``Upscaler`` takes; return a new array of that type."""
-        colours = image[:, :, :-1] if image.shape[2] in (2, 4) else image
-        result = image.copy()
-        top = 0
-        for band in self._cleaner.bands(np.ascontiguousarray(colours)):
-            rows = slice(top, top + band.shape[0])
-            result[rows, :, : colours.shape[2]] = self._mixed(colours[rows], band)
-            top = rows.stop
-        return result
+        """Clean a whole image; return a new array of the same type."""
+        cleaning = self.begin(image)
+        cleaning.clean_until(image.shape[0])
+        return cleaning.image
 
     def aligned(self, span: slice) -> slice:
         """Widen a range of rows or columns by the halo of the tiles; the start stays a multiple of the grid's size."""
         halo, multiple = self._cleaner.tiling.halo, self._cleaner.tiling.multiple_of
         return slice(max(0, span.start - halo) // multiple * multiple, span.stop + halo)
+
+
+class Cleaning:
+    """One photo that is cleaned from top to bottom, so that enlarging begins, and progress shows, before the end.
+
+    Args:
+        image: the photo, which is not changed.
+        cleaner, strength: as in ``Restoration``.
+
+    Attributes:
+        image: the result, cleaned as far as ``clean_until`` was called for.
+    """
+
+    def __init__(self, image: Array, cleaner: Upscaler, strength: np.float32) -> None:
+        self.image = image.copy()
+        self._colours = np.ascontiguousarray(image[:, :, :-1]) if image.shape[2] in (2, 4) else image
+        self._bands = cleaner.bands(self._colours)
+        self._strength = strength
+        self._cleaned = 0
+
+    def clean_until(self, rows: int) -> None:
+        """Clean at least the first ``rows`` rows."""
+        while self._cleaned < rows:
+            band = next(self._bands)
+            part = slice(self._cleaned, self._cleaned + band.shape[0])
+            self.image[part, :, : self._colours.shape[2]] = self._mixed(self._colours[part], band)
+            self._cleaned = part.stop
 
     def _mixed(self, image: Array, cleaned: Array) -> Array:
         if self._strength == 1:
