@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from jpeg_photos import reduced_photo
+from torch import nn
 
 from gramgan_cli.core.archs import parameter_count
 from gramgan_cli.core.weights.embedded import RESTORE
@@ -125,6 +127,24 @@ def test_automatic_denoise_loads_the_cleaning_network_once(monkeypatch: pytest.M
     monkeypatch.setattr("gramgan_cli.engines.upscale.session.load_model", counted)
     session(automatic_model(1.0))
     assert loaded.count(RESTORE) == 1
+
+
+class LittleMemory(nn.Module):
+    """Keeps the image; memory is enough for widths below 80 px."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[3] >= 80:
+            raise torch.OutOfMemoryError("out of memory")
+        return x
+
+
+def test_the_user_hears_of_smaller_tiles() -> None:
+    descriptor = replace(load_model(RESTORE).descriptor, receptive_radius=16)
+    cleaner = Upscaler(SimpleNamespace(network=LittleMemory(), descriptor=descriptor), CPU, tile=64)
+    upscaler, notes = Upscaler(load_model("photo"), CPU, restoration=Restoration(cleaner, 1.0)), []
+    upscaler.on_note = notes.append
+    upscaler.upscale(noisy(80, 96))
+    assert notes == ["Out of memory: continuing with tiles of 32 pixels."]
 
 
 def test_a_part_is_cleaned_as_in_the_whole() -> None:

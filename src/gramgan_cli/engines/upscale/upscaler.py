@@ -125,7 +125,7 @@ class Upscaler:
         smoothed = image if compression is None else smooth_blocks(image, compression, self._smoothing)
         if self._restoration is None:
             return self.network_bands(smoothed)
-        cleaning = self._restoration.begin(smoothed)
+        cleaning = self._restoration.begin(smoothed, self.on_note)
         return self.network_bands(cleaning.image, cleaning.clean_until)
 
     def prepared_part(self, image: Array, rows: slice, columns: slice) -> Array:
@@ -195,8 +195,9 @@ class Restoration:
         self._cleaner = cleaner
         self._strength = np.float32(strength)
 
-    def begin(self, image: Array) -> Cleaning:
-        """Prepare to clean (H, W, C), C = 1 to 4, of any pixel type that ``Upscaler`` takes."""
+    def begin(self, image: Array, on_note: Callable[[str], None] = lambda _text: None) -> Cleaning:
+        """Prepare to clean (H, W, C), C = 1 to 4, of any pixel type that ``Upscaler`` takes; ``on_note`` as there."""
+        self._cleaner.on_note = on_note
         return Cleaning(image, self._cleaner, self._strength)
 
     def restored(self, image: Array) -> Array:
