@@ -203,6 +203,12 @@ def test_the_running_models_are_named(gramgan, tmp_path):
     assert re.search(rb"Running photo and photo-gan \(denoise 1, style 0\.5\) on cpu with torch\.", done.stderr)
 
 
+def test_nothing_runs_without_a_picture(gramgan, tmp_path):
+    done = gramgan(tmp_path / "absent.png", "--model", "clean")
+    assert done.returncode == 1
+    assert b"Running" not in done.stderr
+
+
 def test_json_is_a_document_for_errors_before_the_work_too(gramgan, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.png").write_bytes(PNG)

@@ -286,9 +286,9 @@ def _run_files(
     from gramgan_cli.engines.upscale.inputs import STANDARD
 
     work = FileRun(options, out.note)
+    plan = work.prepare(inputs, output, save_attention)
     if not quiet and work.session.backend:  # interpolations have no backend to report
         out.note(runs(work.session))
-    plan = work.prepare(inputs, output, save_attention)
     jobs = plan.jobs
     if plan.results and not quiet:
         out.note(left_out(plan.results))
