@@ -114,17 +114,20 @@ def open_session(options: UpscaleOptions, on_note: Callable[[str], None] = lambd
     style = automatic_style(options.model)
     if style is not None:
         return _open_automatic(options, style)
-    return _open_model(options, _open_cleaner(options) if denoise_of(options.model) else None)
+    return _open_model(options)
 
 
-def _open_model(options: UpscaleOptions, cleaner: _Cleaner | None) -> Session:
-    """Open one network; ``cleaner`` runs before it if the model has a denoise amount."""
+def _open_model(options: UpscaleOptions, cleaner: _Cleaner | None = None) -> Session:
+    """Open one network. If it has a denoise amount, ``cleaner`` runs before it, which is opened if it is None."""
     loaded = load_model(options.model)
     if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{loaded.name}' needs a reference image.", "Pass one with `reference` PHOTO.")
     checksum = weights_sha256(options.model, loaded)
     strength = denoise_of(options.model)
-    restoration, cleaning = (Restoration(cleaner[0], strength), cleaner[1]) if cleaner and strength else (None, None)
+    restoration, cleaning = None, None
+    if strength:
+        network, cleaning = cleaner or _open_cleaner(options)
+        restoration = Restoration(network, strength)
     upscaler, backend = _upscaler(loaded, options, options.tile, smoothing=strength, restoration=restoration)
     return Session(
         loaded.name, str(upscaler.device), backend, upscaler, loaded.header, checksum, options.described(), cleaning
