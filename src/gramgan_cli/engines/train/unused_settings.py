@@ -1,0 +1,53 @@
+"""Settings of the user that a recipe makes no use of, such as the size of a mask in a run without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gramgan_cli.core.errors import UsageError
+from gramgan_cli.engines.train.steps.terms import needs_features
+from gramgan_cli.recipes.convert import flat, flatten
+from gramgan_cli.recipes.schema import Recipe
+
+OPTIONS = {"texture.db": "`db`", "data.ref_dir": "`ref_dir`"}
+"""Options that set a key of the recipe, by key."""
+
+
+def check_settings(settings: Iterable[Mapping[str, Any]], recipe: Recipe) -> None:
+    """Raise UsageError if the user set a key that has no effect in ``recipe``, the resolved one.
+
+    A key at its default states what holds anyway, so it is allowed.
+    """
+    values, defaults = flatten(recipe), flatten(Recipe())
+    chosen = {key for setting in settings for key in flat(setting)}
+    changed = {key for key in chosen if values.get(key) != defaults.get(key)}
+    for keys, hint in _without_effect(recipe):
+        if unused := sorted(key for key in changed if key.startswith(keys)):
+            named = ", ".join(OPTIONS.get(key, key) for key in unused)
+            raise UsageError(f"{named} {'have' if len(unused) > 1 else 'has'} no effect in this run.", hint)
+
+
+def _without_effect(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
+    """Keys, or beginnings of keys, that the recipe does not use, each with what would make it use them."""
+    loss, arch = recipe.loss, recipe.network["arch"]
+    judged = recipe.discriminator.arch != "none"
+    rules = [
+        (judged, ("discriminator.", "optimizer.discriminator_", "loss.adversarial_form"), "Set discriminator.arch."),
+        (judged, ("mask.",), "The mask hides parts from a discriminator: set discriminator.arch."),
+        (recipe.mask.mode != "none", ("mask.",), "Set mask.mode."),
+        (
+            needs_features(recipe) or bool(loss.dists) or arch == "ttsr",
+            ("features.",),
+            "Set loss.perceptual, loss.style or loss.dists.",
+        ),
+        (bool(loss.texture), ("texture.",), "Set loss.texture."),
+        (bool(recipe.degradation.share), ("degradation.",), "Set degradation.share."),
+        (recipe.degradation.model == "wide", ("degradation.severity",), "Set degradation.model=wide."),
+        (bool(loss.content), ("loss.content_",), "Set loss.content."),
+        (recipe.schedule.shape == "steps", ("schedule.milestones", "schedule.factor"), "Set schedule.shape=steps."),
+        (recipe.schedule.shape == "cosine", ("schedule.period",), "Set schedule.shape=cosine."),
+        (arch == "ttsr", ("optimizer.extractor_rate",), "Only TTSR has a texture extractor: set network.arch=ttsr."),
+        (recipe.data.references == "folder", ("data.ref_dir",), "Set data.references=folder."),
+    ]
+    return [(keys, hint) for used, keys, hint in rules if not used]
