@@ -138,12 +138,16 @@ class LittleMemory(nn.Module):
         return x
 
 
-def test_the_user_hears_of_smaller_tiles() -> None:
+@pytest.mark.parametrize("preview", [False, True])
+def test_the_user_hears_of_smaller_tiles(preview: bool) -> None:
     descriptor = replace(load_model(RESTORE).descriptor, receptive_radius=16)
     cleaner = Upscaler(SimpleNamespace(network=LittleMemory(), descriptor=descriptor), CPU, tile=64)
     upscaler, notes = Upscaler(load_model("photo"), CPU, restoration=Restoration(cleaner, 1.0)), []
     upscaler.on_note = notes.append
-    upscaler.upscale(noisy(80, 96))
+    if preview:
+        upscaler.prepared_part(noisy(80, 96), slice(0, 80), slice(0, 96))
+    else:
+        upscaler.upscale(noisy(80, 96))
     assert notes == ["Out of memory: continuing with tiles of 32 pixels."]
 
 

@@ -136,7 +136,7 @@ class Upscaler:
         if self._restoration is None:
             return self._smoothed_part(image, rows, columns)
         wide, broad = self._restoration.aligned(rows), self._restoration.aligned(columns)
-        restored = self._restoration.restored(self._smoothed_part(image, wide, broad))
+        restored = self._restoration.restored(self._smoothed_part(image, wide, broad), self.on_note)
         return restored[rows.start - wide.start :, columns.start - broad.start :][
             : rows.stop - rows.start, : columns.stop - columns.start
         ]
@@ -200,9 +200,9 @@ class Restoration:
         self._cleaner.on_note = on_note
         return Cleaning(image, self._cleaner, self._strength)
 
-    def restored(self, image: Array) -> Array:
-        """Clean a whole image; return a new array of the same type."""
-        cleaning = self.begin(image)
+    def restored(self, image: Array, on_note: Callable[[str], None] = lambda _text: None) -> Array:
+        """Clean a whole image; return a new array of the same type. ``on_note`` as in ``begin``."""
+        cleaning = self.begin(image, on_note)
         cleaning.clean_until(image.shape[0])
         return cleaning.image
 
