@@ -13,7 +13,7 @@ from gramgan_cli.core.jpeg.detect import detect_compression
 from gramgan_cli.core.jpeg.smoothing import smooth_blocks, workspace
 from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixing.square import denoise_of, square_model
+from gramgan_cli.core.weights.mixing.square import cleaning_of, denoise_of, square_model
 from gramgan_cli.engines.measure.enlargers import open_enlargers
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.session import open_session
@@ -25,7 +25,7 @@ JPEG = compressed(reduced_photo()[:96, :128], 25)
 
 def through_the_network(model: str, image: np.ndarray) -> np.ndarray:
     """The result without smoothing, but with restoration where the model has it."""
-    strength = denoise_of(model)
+    strength = cleaning_of(model)
     restoration = Restoration(Upscaler(load_model(RESTORE), CPU), strength) if strength else None
     return Upscaler(load_model(model), CPU, restoration=restoration).upscale(image)
 
@@ -42,7 +42,7 @@ def test_blocks_are_smoothed_as_much_as_damage_is_removed(denoise: float, style:
     model = square_model(denoise, style)
     session = open_session(UpscaleOptions(model=model, device="cpu", backend="torch"))
     result = np.concatenate(list(session.source.bands(JPEG)))
-    expected = through_the_network(model, smoothed(denoise) if denoise else JPEG)
+    expected = through_the_network(model, smoothed(1 - (1 - denoise) ** 2) if denoise else JPEG)
     np.testing.assert_array_equal(result, expected)
     assert (result != through_the_network(model, JPEG)).any() == (denoise > 0)
 

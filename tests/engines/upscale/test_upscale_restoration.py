@@ -58,10 +58,10 @@ def test_strength_mixes_the_photo_with_the_cleaned_one(strength: float) -> None:
     assert np.abs(restoration(strength).restored(image) - expected).max() <= 1  # rounded twice
 
 
-@pytest.mark.parametrize("denoise", [0.0, 0.5, 1.0])
-def test_denoise_is_the_strength(denoise: float) -> None:
+@pytest.mark.parametrize(("denoise", "strength"), [(0.0, 0.0), (0.25, 0.4375), (0.5, 0.75), (1.0, 1.0)])
+def test_damage_decreases_with_the_square_of_denoise(denoise: float, strength: float) -> None:
     model, image = square_model(denoise, 1), noisy()
-    seen = restoration(denoise).restored(image) if denoise else image
+    seen = restoration(strength).restored(image) if denoise else image
     np.testing.assert_array_equal(result_of(model, image), Upscaler(load_model(model), CPU).upscale(seen))
 
 

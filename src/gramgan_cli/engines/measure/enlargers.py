@@ -21,7 +21,7 @@ from gramgan_cli.core.resize.baselines import BASELINES, interpolated
 from gramgan_cli.core.resize.matlab import Levels
 from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.load import LoadedModel, load_model
-from gramgan_cli.core.weights.mixing.square import denoise_of
+from gramgan_cli.core.weights.mixing.square import cleaning_of
 from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
 from gramgan_cli.engines.upscale.upscaler import Restoration, Upscaler
 
@@ -75,7 +75,7 @@ def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[s
     if model.descriptor.needs_reference:
         enlarge = _referenced(model, device, tile, on_note)
         return Enlarger(model.name, model.descriptor.scale, enlarge, True, None, parameters, cost)
-    strength = denoise_of(name)
+    strength = cleaning_of(name)
     restoration = None
     if strength:
         cleaner = load_model(RESTORE)

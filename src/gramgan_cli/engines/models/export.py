@@ -14,7 +14,7 @@ from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.header import save_weights
 from gramgan_cli.core.weights.layouts import basicsr_names
 from gramgan_cli.core.weights.load import LoadedModel, load_model
-from gramgan_cli.core.weights.mixing.square import denoise_of
+from gramgan_cli.core.weights.mixing.square import cleaning_of
 
 FORMATS = ("safetensors", "onnx")
 
@@ -65,7 +65,7 @@ def export(
     else:
         export_safetensors(model, output, half)
         _note_where_it_loads(model, on_note)
-    if denoise_of(name):
+    if cleaning_of(name):
         on_note(f"`gramgan upscale` cleans photos with '{RESTORE}' before this model: export that one too.")
     return output
 

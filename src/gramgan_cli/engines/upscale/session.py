@@ -24,7 +24,7 @@ from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.core.weights.load import LoadedModel, load_model, weights_file
 from gramgan_cli.core.weights.mixing.mixture import Mixture
-from gramgan_cli.core.weights.mixing.square import automatic_style, denoise_of, square_model
+from gramgan_cli.core.weights.mixing.square import automatic_style, cleaning_of, square_model
 from gramgan_cli.engines.upscale.limits import tile_budget
 from gramgan_cli.engines.upscale.options import REFERENCE_MODEL, TileChoice, UpscaleOptions
 from gramgan_cli.engines.upscale.upscaler import AutomaticUpscaler, Interpolator, Restoration, Upscaler
@@ -123,7 +123,7 @@ def _open_model(options: UpscaleOptions, cleaner: _Cleaner | None = None) -> Ses
     if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{loaded.name}' needs a reference image.", "Pass one with `reference` PHOTO.")
     checksum = weights_sha256(options.model, loaded)
-    strength = denoise_of(options.model)
+    strength = cleaning_of(options.model)
     restoration, cleaning = None, None
     if strength:
         network, cleaning = cleaner or _open_cleaner(options)

@@ -102,6 +102,15 @@ def denoise_of(model: str) -> float:
     return 0.0 if share is None else min(1.0, share[PHOTO] + share[PHOTO_GAN])
 
 
+def cleaning_of(model: str) -> float:
+    """Return how much of the photo's damage is removed before a mixture of corners runs, 0 to 1; 0 for other models.
+
+    Of the damage, (1 - d)^2 stays, where d is ``denoise_of``: what stays is enlarged with the photo and seen as noise,
+    and cleaning does little to a photo without damage (table in docs/models.md).
+    """
+    return 1.0 - (1.0 - denoise_of(model)) ** 2
+
+
 def _corner_shares(model: str) -> dict[str, float] | None:
     """Shares of all corners in a corner or mixture; None for other models and mixtures of others."""
     mixture = Mixture({model: 1.0}) if model in CORNERS else Mixture.parse(model)
