@@ -21,7 +21,6 @@ from unittest import mock
 
 from gramgan_cli.core.errors import GramganError, MissingExtra, UsageError
 from gramgan_cli.core.io.locations import Location, locate
-from gramgan_cli.core.weights.mixing.square import cleaning_of
 from gramgan_cli.engines.batch.run import CHUNK, Engine, Run
 from gramgan_cli.engines.batch.weights import Weights
 from gramgan_cli.engines.batch.worker import Settled, Worker, WorkerOptions
@@ -113,9 +112,9 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
     if upscale.max_memory:
         needs["memory"] = upscale.max_memory
     upscale = replace(upscale, device="auto" if on_gpus else "cpu")
-    shipped = shipped_weights(run.records, weights, upscale.model)
-    if shipped is None:
+    if weights.content is None:
         open_session(upscale)  # raises for invalid options here instead of in every worker
+    shipped = shipped_weights(run.records, weights)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = False
@@ -141,13 +140,12 @@ def _engine(ray: Any, run: Run, cluster: Cluster) -> Engine:
     return settled
 
 
-def shipped_weights(records: Location, weights: Weights, model: str) -> str | None:
+def shipped_weights(records: Location, weights: Weights) -> str | None:
     """Write the weights into the records folder, so that all nodes load the same file and need no model store.
 
-    Returns the file, or None if the nodes open ``model`` by its name: interpolations, and models that clean photos
-    first, which a file alone would not say. All nodes have the embedded models.
+    Returns the file, or None if the nodes open the model by its name.
     """
-    if weights.content is None or cleaning_of(model):
+    if weights.content is None:
         return None
     where = records / f"{MODELS}/{weights.sha256}.safetensors"
     if not where.exists():

@@ -10,7 +10,7 @@ from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.weights.automatic import automatic_header, automatic_sha256
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import load_model
-from gramgan_cli.core.weights.mixing.square import automatic_style
+from gramgan_cli.core.weights.mixing.square import automatic_style, cleaning_of
 from gramgan_cli.engines.upscale.session import weights_content
 
 
@@ -21,7 +21,7 @@ class Weights:
     name: str
     scale: int
     content: bytes | None
-    """Content of the weights file; None for interpolations and with ``--denoise auto``."""
+    """Content of the weights file for nodes that may lack it; None if all nodes open the model by its name."""
     sha256: str | None
     header: WeightsHeader | None
 
@@ -38,4 +38,7 @@ def look_up(model: str) -> Weights:
     if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{model}' needs a reference image for every photo.", "Choose another `model`.")
     content = weights_content(model, loaded)
-    return Weights(loaded.name, loaded.descriptor.scale, content, hashlib.sha256(content).hexdigest(), loaded.header)
+    checksum = hashlib.sha256(content).hexdigest()
+    # All nodes have the embedded models, and a file alone would not say that photos are cleaned first.
+    shipped = None if cleaning_of(model) else content
+    return Weights(loaded.name, loaded.descriptor.scale, shipped, checksum, loaded.header)
