@@ -10,7 +10,7 @@ from gramgan_cli.engines.train.steps.terms import needs_features
 from gramgan_cli.recipes.convert import flat, flatten
 from gramgan_cli.recipes.schema import Recipe
 
-OPTIONS = {"texture.db": "`db`", "data.ref_dir": "`ref_dir`"}
+OPTIONS = {"texture.db": "`db`"}
 """Options that set a key of the recipe, by key."""
 
 
