@@ -47,28 +47,31 @@ def result_of(model: str, image: np.ndarray) -> np.ndarray:
     return np.concatenate(list(session(model).source.bands(image)))
 
 
-def restoration(strength: float = 1.0) -> Restoration:
-    return Restoration(Upscaler(load_model(RESTORE), CPU), strength)
+def restored(image: np.ndarray, strength: float = 1.0, tile: int | str = "auto", seamless: bool = False) -> np.ndarray:
+    cleaner = Upscaler(load_model(RESTORE), CPU, tile=tile, seamless=seamless)
+    cleaning = Restoration(cleaner, strength).begin(image)
+    cleaning.clean_until(image.shape[0])
+    return cleaning.image
 
 
 @pytest.mark.parametrize("strength", [0.25, 0.5, 1.0])
 def test_strength_mixes_the_photo_with_the_cleaned_one(strength: float) -> None:
     image = noisy(72, 88)
     expected = image + strength * (cleaned(image) - image)
-    assert np.abs(restoration(strength).restored(image) - expected).max() <= 1  # rounded twice
+    assert np.abs(restored(image, strength) - expected).max() <= 1  # rounded twice
 
 
 @pytest.mark.parametrize(("denoise", "strength"), [(0.0, 0.0), (0.25, 0.4375), (0.5, 0.75), (1.0, 1.0)])
 def test_damage_decreases_with_the_square_of_denoise(denoise: float, strength: float) -> None:
     model, image = square_model(denoise, 1), noisy()
-    seen = restoration(strength).restored(image) if denoise else image
+    seen = restored(image, strength) if denoise else image
     np.testing.assert_array_equal(result_of(model, image), Upscaler(load_model(model), CPU).upscale(seen))
 
 
 def test_noise_becomes_less() -> None:
     photo = reduced_photo()[:72, :88].astype(float)
     image = noisy(72, 88)
-    assert np.abs(restoration().restored(image) - photo).mean() < 0.7 * np.abs(image - photo).mean()
+    assert np.abs(restored(image) - photo).mean() < 0.7 * np.abs(image - photo).mean()
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
@@ -79,10 +82,10 @@ def test_every_kind_of_picture(kind: type, channels: int) -> None:
     image = (colours / 255 * white).astype(kind)
     if channels in (2, 4):
         image = np.dstack((image, np.tile(np.linspace(0, white, 48).astype(kind), (40, 1))))
-    found = restoration().restored(image)
+    found = restored(image)
     assert found.dtype == kind
     assert found.shape == image.shape
-    of_bytes = restoration().restored(colours).astype(float)
+    of_bytes = restored(colours).astype(float)
     assert np.abs(found[:, :, : colours.shape[2]] / white * 255 - of_bytes).max() <= 1.6
     if channels in (2, 4):
         np.testing.assert_array_equal(found[:, :, -1], image[:, :, -1])
@@ -91,14 +94,14 @@ def test_every_kind_of_picture(kind: type, channels: int) -> None:
 def test_the_photo_itself_is_not_changed() -> None:
     image = noisy()
     before = image.copy()
-    restoration().restored(image)
+    restored(image)
     np.testing.assert_array_equal(image, before)
 
 
 def test_rows_are_cleaned_when_they_are_needed() -> None:
     image = noisy(200, 96)
-    tiled = Restoration(Upscaler(load_model(RESTORE), CPU, tile=32), 1.0)
-    whole, cleaning = tiled.restored(image), tiled.begin(image)
+    cleaning = Restoration(Upscaler(load_model(RESTORE), CPU, tile=32), 1.0).begin(image)
+    whole = restored(image, tile=32)
     cleaning.clean_until(33)
     np.testing.assert_array_equal(cleaning.image[:64], whole[:64])
     np.testing.assert_array_equal(cleaning.image[64:], image[64:])
@@ -114,7 +117,7 @@ def test_enlarging_begins_before_the_end_of_cleaning(seamless: bool) -> None:
     tiled = Restoration(Upscaler(cleaner, CPU, tile=32, seamless=seamless), 1.0)
     both = Upscaler(photo, CPU, tile=48, seamless=seamless, restoration=tiled)
     alone = Upscaler(photo, CPU, tile=48, seamless=seamless)
-    np.testing.assert_array_equal(both.upscale(image), alone.upscale(tiled.restored(image)))
+    np.testing.assert_array_equal(both.upscale(image), alone.upscale(restored(image, tile=32, seamless=seamless)))
 
 
 def test_automatic_denoise_loads_the_cleaning_network_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,9 +156,9 @@ def test_the_user_hears_of_smaller_tiles(preview: bool) -> None:
 
 def test_a_part_is_cleaned_as_in_the_whole() -> None:
     image = noisy(300, 280)
-    upscaler = Upscaler(load_model("photo"), CPU, restoration=restoration())
+    upscaler = Upscaler(load_model("photo"), CPU, restoration=Restoration(Upscaler(load_model(RESTORE), CPU), 1.0))
     rows, columns = slice(101, 190), slice(113, 300)
-    whole = restoration().restored(image)[rows, columns].astype(int)
+    whole = restored(image)[rows, columns].astype(int)
     assert np.abs(upscaler.prepared_part(image, rows, columns) - whole).max() <= 1
 
 

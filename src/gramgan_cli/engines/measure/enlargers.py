@@ -83,7 +83,7 @@ def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[s
         parameters += parameter_count(cleaner.network)
         before = multiply_adds(cleaner, COST_HEIGHT // model.descriptor.scale, COST_WIDTH // model.descriptor.scale)
         cost = None if cost is None or before is None else cost + before
-    upscaler = Upscaler(model, device, tile, smoothing=strength, restoration=restoration)
+    upscaler = Upscaler(model, device, tile, restoration=restoration)
     upscaler.on_note = on_note
     return Enlarger(
         model.name,

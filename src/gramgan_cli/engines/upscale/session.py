@@ -128,7 +128,7 @@ def _open_model(options: UpscaleOptions, cleaner: _Cleaner | None = None) -> Ses
     if strength:
         network, cleaning = cleaner or _open_cleaner(options)
         restoration = Restoration(network, strength)
-    upscaler, backend = _upscaler(loaded, options, options.tile, smoothing=strength, restoration=restoration)
+    upscaler, backend = _upscaler(loaded, options, options.tile, restoration)
     return Session(
         loaded.name, str(upscaler.device), backend, upscaler, loaded.header, checksum, options.described(), cleaning
     )
@@ -148,7 +148,6 @@ def _upscaler(
     loaded: LoadedModel,
     options: UpscaleOptions,
     tile: TileChoice,
-    smoothing: float = 0.0,
     restoration: Restoration | None = None,
 ) -> tuple[Upscaler, str]:
     """Set up a network on its device and backend; return it with the backend's name."""
@@ -163,7 +162,6 @@ def _upscaler(
         seamless=options.seamless,
         max_memory=tile_budget(options.max_memory or 0) if limited else None,
         converted=chosen.converted,
-        smoothing=smoothing,
         restoration=restoration,
     )
     return upscaler, chosen.name

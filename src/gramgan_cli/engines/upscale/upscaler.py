@@ -76,8 +76,7 @@ class Upscaler:
         seamless: treat the image as periodic, for textures that are tiled side by side.
         max_memory: memory of a tile in bytes; by default ``memory_budget(device)``.
         converted: network to run on the CPU instead of the model's, with its own precision.
-        smoothing: how much of JPEG's blocks and patches of wrong colour to smooth before the network runs, 0 to 1.
-        restoration: cleans the image after that; None leaves it as it is.
+        restoration: cleans the image before the network runs; None leaves it as it is.
 
     Attributes:
         on_note: called with messages for the user, e.g. when a smaller tile is used.
@@ -93,7 +92,6 @@ class Upscaler:
         seamless: bool = False,
         max_memory: int | None = None,
         converted: nn.Module | None = None,
-        smoothing: float = 0.0,
         restoration: Restoration | None = None,
     ) -> None:
         self.scale = model.descriptor.scale
@@ -101,9 +99,7 @@ class Upscaler:
         self.device = device
         self._precision: PrecisionChoice = "fp32" if converted else precision
         self._dtypes = model.descriptor.dtypes
-        self._smoothing = smoothing
         self._restoration = restoration
-        self._examined: tuple[ReferenceType[Array], Compression | None] | None = None
         network = converted or model.network
         if device.type == "cpu":
             keep_freed_memory()
@@ -121,11 +117,9 @@ class Upscaler:
 
     def bands(self, image: Array) -> Iterator[Array]:
         """Upscale (H, W, C) uint8, uint16 or float32; yield bands of (scale H, scale W, C), from top to bottom."""
-        compression = self._compression(image)
-        smoothed = image if compression is None else smooth_blocks(image, compression, self._smoothing)
         if self._restoration is None:
-            return self.network_bands(smoothed)
-        cleaning = self._restoration.begin(smoothed, self.on_note)
+            return self.network_bands(image)
+        cleaning = self._restoration.begin(image, self.on_note)
         return self.network_bands(cleaning.image, cleaning.clean_until)
 
     def prepared_part(self, image: Array, rows: slice, columns: slice) -> Array:
@@ -134,30 +128,13 @@ class Upscaler:
         The image of the previous call is not examined again, so it must not change.
         """
         if self._restoration is None:
-            return self._smoothed_part(image, rows, columns)
-        wide, broad = self._restoration.aligned(rows), self._restoration.aligned(columns)
-        restored = self._restoration.restored(self._smoothed_part(image, wide, broad), self.on_note)
-        return restored[rows.start - wide.start :, columns.start - broad.start :][
-            : rows.stop - rows.start, : columns.stop - columns.start
-        ]
-
-    def _smoothed_part(self, image: Array, rows: slice, columns: slice) -> Array:
-        if self._examined is None or self._examined[0]() is not image:
-            self._examined = ref(image), self._compression(image)
-        compression = self._examined[1]
-        if compression is None:
             return image[rows, columns]
-        return smooth_part(image, rows, columns, compression, self._smoothing)
-
-    def _compression(self, image: Array) -> Compression | None:
-        """JPEG's quantisation of an image whose blocks are to be smoothed; otherwise None."""
-        smoothed = self.smooths and image.dtype == np.uint8 and image.shape[2] == 3
-        return detect_compression(image) if smoothed else None
+        return self._restoration.restored_part(image, rows, columns, self.on_note)
 
     @property
     def smooths(self) -> bool:
         """Whether blocks of JPEG are smoothed before the network runs."""
-        return self._smoothing > 0 and not self.tiling.wrap
+        return self._restoration is not None and self._restoration.smooths
 
     def network_bands(self, image: Array, before_rows: Callable[[int], None] = lambda _rows: None) -> Iterator[Array]:
         """Run the network alone and yield bands as ``bands`` does; ``before_rows`` as in ``upscaled_bands``."""
@@ -184,29 +161,63 @@ class Upscaler:
 
 
 class Restoration:
-    """Mixes a photo with what a network of scale 1 makes of it. Alpha is kept.
+    """Cleans photos: smooths JPEG's blocks, then mixes the photo with what a network of scale 1 makes of it.
+
+    Alpha is kept. Images that are continued periodically (``seamless``) are not smoothed.
 
     Args:
         cleaner: runs the network.
-        strength: share of the cleaned photo, above 0 to 1.
+        strength: share of the damage to remove, above 0 to 1.
     """
 
     def __init__(self, cleaner: Upscaler, strength: float) -> None:
         self._cleaner = cleaner
-        self._strength = np.float32(strength)
+        self._strength = strength
+        self._examined: tuple[ReferenceType[Array], Compression | None] | None = None
+
+    @property
+    def smooths(self) -> bool:
+        """Whether blocks of JPEG are smoothed."""
+        return not self._cleaner.tiling.wrap
 
     def begin(self, image: Array, on_note: Callable[[str], None] = lambda _text: None) -> Cleaning:
         """Prepare to clean (H, W, C), C = 1 to 4, of any pixel type that ``Upscaler`` takes; ``on_note`` as there."""
+        compression = self._compression(image)
+        smoothed = image if compression is None else smooth_blocks(image, compression, self._strength)
+        return self._cleaning(smoothed, on_note)
+
+    def restored_part(
+        self, image: Array, rows: slice, columns: slice, on_note: Callable[[str], None] = lambda _text: None
+    ) -> Array:
+        """Return a rectangle of the cleaned image, to within one level; arguments as for ``begin``.
+
+        The image of the previous call is not examined again, so it must not change.
+        """
+        wide, broad = self._aligned(rows), self._aligned(columns)
+        cleaning = self._cleaning(self._smoothed_part(image, wide, broad), on_note)
+        cleaning.clean_until(cleaning.image.shape[0])
+        return cleaning.image[rows.start - wide.start :, columns.start - broad.start :][
+            : rows.stop - rows.start, : columns.stop - columns.start
+        ]
+
+    def _cleaning(self, smoothed: Array, on_note: Callable[[str], None]) -> Cleaning:
         self._cleaner.on_note = on_note
-        return Cleaning(image, self._cleaner, self._strength)
+        return Cleaning(smoothed, self._cleaner, np.float32(self._strength))
 
-    def restored(self, image: Array, on_note: Callable[[str], None] = lambda _text: None) -> Array:
-        """Clean a whole image; return a new array of the same type. ``on_note`` as in ``begin``."""
-        cleaning = self.begin(image, on_note)
-        cleaning.clean_until(image.shape[0])
-        return cleaning.image
+    def _smoothed_part(self, image: Array, rows: slice, columns: slice) -> Array:
+        if self._examined is None or self._examined[0]() is not image:
+            self._examined = ref(image), self._compression(image)
+        compression = self._examined[1]
+        if compression is None:
+            return image[rows, columns]
+        return smooth_part(image, rows, columns, compression, self._strength)
 
-    def aligned(self, span: slice) -> slice:
+    def _compression(self, image: Array) -> Compression | None:
+        """JPEG's quantisation of an image whose blocks are to be smoothed; otherwise None."""
+        smoothed = self.smooths and image.dtype == np.uint8 and image.shape[2] == 3
+        return detect_compression(image) if smoothed else None
+
+    def _aligned(self, span: slice) -> slice:
         """Widen a range of rows or columns by the halo of the tiles; the start stays a multiple of the grid's size."""
         halo, multiple = self._cleaner.tiling.halo, self._cleaner.tiling.multiple_of
         return slice(max(0, span.start - halo) // multiple * multiple, span.stop + halo)
