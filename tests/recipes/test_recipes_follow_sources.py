@@ -44,10 +44,10 @@ def test_write_up_a(name: str) -> None:
         "valid_loss": True,
         "batch_size": 16,
         "optimizer.rate": 1e-4,
-        "loss.content_distance": "mse",
         "loss.content_range": "unit",
     }
     assert {key: value(recipe, key) for key in expected} == expected
+    assert not recipe.loss.content or recipe.loss.content_distance == "mse"
     gan = name.startswith("srgan")
     content, features = {  # (content, features): SRResNet's hybrids 0.7 + 0.3, SRGAN's 0.6 + 0.4
         (False, "plain"): (1.0, 0.0), (False, "features"): (0.0, 1.0), (False, "hybrid"): (0.7, 0.3),

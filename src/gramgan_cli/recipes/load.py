@@ -41,17 +41,24 @@ def recipe_names() -> list[str]:
     return sorted(_files())
 
 
-def load_recipe(name_or_path: str) -> Recipe:
-    """Load a recipe by its name or from a TOML file. Raises GramganError if there is none."""
+def read_recipe(name_or_path: str) -> dict[str, Any]:
+    """Tables of a recipe as its file states them; arguments and errors as for ``load_recipe``."""
     path = Path(name_or_path)
     if path.suffix == ".toml":
         if not path.is_file():
             raise GramganError(f"There is no recipe file {path}.")
-        return merge(Recipe(name=path.stem), _read(path, str(path)))
+        return _read(path, str(path))
     found = _files()
     if name_or_path not in found:
         raise GramganError(f"There is no recipe '{name_or_path}'.", nearest(name_or_path, found))
-    return merge(Recipe(name=name_or_path), _read(found[name_or_path], f"recipe {name_or_path}"))
+    return _read(found[name_or_path], f"recipe {name_or_path}")
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """Load a recipe by its name or from a TOML file. Raises GramganError if there is none."""
+    path = Path(name_or_path)
+    name = path.stem if path.suffix == ".toml" else name_or_path
+    return merge(Recipe(name=name), read_recipe(name_or_path))
 
 
 def list_recipes() -> list[Recipe]:

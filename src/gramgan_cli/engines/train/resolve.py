@@ -17,10 +17,10 @@ from gramgan_cli.engines.train.photos.photo_set import count_photos
 from gramgan_cli.engines.train.run.model_name import default_folder
 from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.steps.texture_term import with_bank
-from gramgan_cli.engines.train.unused_settings import check_settings
+from gramgan_cli.engines.train.unused_settings import check_file, check_settings
 from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, with_start
 from gramgan_cli.recipes.convert import differences, merge
-from gramgan_cli.recipes.load import load_recipe
+from gramgan_cli.recipes.load import load_recipe, read_recipe
 from gramgan_cli.recipes.schema import Recipe
 
 MAY_CHANGE = {"steps", "epochs", "valid_every", "save_every", "log_every", "compute.threads", "compute.compile"}
@@ -32,11 +32,12 @@ def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
     folder = RunFolder(options.out or default_folder(options.recipe))
     if options.resume:
         return _resumed(options, folder), folder
-    recipe = load_recipe(options.recipe)
+    stated = recipe = load_recipe(options.recipe)
     for setting in options.settings:
         recipe = merge(recipe, setting)
     check_recipe(recipe)
     check_settings(options.settings, recipe)
+    check_file(read_recipe(options.recipe), stated, recipe)
     recipe = with_bank(recipe)
     if not recipe.data.hr_dir:
         raise UsageError("There are no photos to train on.", "Pass their folder with `hr_dir` DIR.")

@@ -1,8 +1,8 @@
-"""Settings of the user that a recipe makes no use of, such as the size of a mask in a run without one."""
+"""Settings that a run makes no use of, such as the size of a mask in a run without one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gramgan_cli.core.errors import UsageError
@@ -13,19 +13,47 @@ from gramgan_cli.recipes.schema import Recipe
 OPTIONS = {"texture.db": "`db`"}
 """Options that set a key of the recipe, by key."""
 
+FREE_TABLE = "features.taps."
+"""The table whose keys are names of layers, so that a complete recipe need not state the default's."""
+
 
 def check_settings(settings: Iterable[Mapping[str, Any]], recipe: Recipe) -> None:
     """Raise UsageError if the user set a key that has no effect in ``recipe``, the resolved one.
 
     A key at its default states what holds anyway, so it is allowed.
     """
-    values, defaults = flatten(recipe), flatten(Recipe())
     chosen = {key for setting in settings for key in flat(setting)}
-    changed = {key for key in chosen if values.get(key) != defaults.get(key)}
+    for unused, hint in _unused(chosen, recipe):
+        named = ", ".join(OPTIONS.get(key, key) for key in unused)
+        raise UsageError(f"{named} {'have' if len(unused) > 1 else 'has'} no effect in this run.", hint)
+
+
+def check_file(tables: Mapping[str, Any], recipe: Recipe, resolved: Recipe) -> None:
+    """Raise UsageError if a recipe file states a key that has an effect neither in it nor with the user's settings.
+
+    Files that state every key, as a run records them, are not checked: a run may have turned a part off.
+
+    Args:
+        tables: the file's content.
+        recipe: the recipe of the file alone.
+        resolved: the same with the user's settings.
+    """
+    chosen = set(flat(tables))
+    if chosen >= {key for key in flatten(Recipe()) if not key.startswith(FREE_TABLE)}:
+        return
+    unused_now = {key for unused, _hint in _unused(chosen, resolved) for key in unused}
+    for unused, hint in _unused(unused_now, recipe):
+        named = f"{', '.join(unused)} of the recipe {recipe.name}"
+        raise UsageError(f"{named} {'have' if len(unused) > 1 else 'has'} no effect.", f"{hint} Or leave it out.")
+
+
+def _unused(chosen: set[str], recipe: Recipe) -> Iterator[tuple[list[str], str]]:
+    """Keys among ``chosen`` that have no effect in ``recipe``, with what would make it use them."""
+    values, defaults = flatten(recipe), flatten(Recipe())
+    changed = sorted(key for key in chosen if values.get(key) != defaults.get(key))
     for keys, hint in _without_effect(recipe):
-        if unused := sorted(key for key in changed if key.startswith(keys)):
-            named = ", ".join(OPTIONS.get(key, key) for key in unused)
-            raise UsageError(f"{named} {'have' if len(unused) > 1 else 'has'} no effect in this run.", hint)
+        if unused := [key for key in changed if key.startswith(keys)]:
+            yield unused, hint
 
 
 def _without_effect(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
