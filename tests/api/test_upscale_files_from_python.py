@@ -80,6 +80,39 @@ def test_errors_are_raised_with_their_types(tmp_path: Path) -> None:
         gg.upscale(photo, colour=1)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("tile", -5),
+        ("tile", "large"),
+        ("format", "bmp"),
+        ("precision", "fp8"),
+        ("backend", "tensorrt"),
+        ("quality", 0),
+        ("quality", 500),
+        ("width", 0),
+        ("height", -3),
+        ("fit", (0, 10)),
+        ("max_memory", 0),
+        ("denoise", "0.5"),
+        ("denoise", 2),
+        ("style", -1),
+    ],
+)
+def test_values_that_the_command_refuses_are_refused(tmp_path: Path, name: str, wrong: Any) -> None:
+    with pytest.raises(gg.UsageError, match=f"`{name}`"):
+        gg.upscale(put(tmp_path / "a.png"), **{name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("shard", (1, 0)), ("shard", (9, 8)), ("shard", (-1, 8)), ("engine", "Ray")]
+)
+def test_batch_values_that_the_command_refuses_are_refused(tmp_path: Path, name: str, wrong: Any) -> None:
+    put(tmp_path / "a.png")
+    with pytest.raises(gg.UsageError, match=f"`{name}`"):
+        gg.upscale_batch(tmp_path, tmp_path / "out", model="lanczos", **{name: wrong})
+
+
 @pytest.mark.parametrize("kind", [RuntimeError, OSError, KeyError, gg.GramganError])
 def test_an_exception_in_a_callback_stops_and_leaves_nothing(tmp_path: Path, kind: type[Exception]) -> None:
     photo = put(tmp_path / "a.png")

@@ -56,6 +56,19 @@ class UsageError(GramganError):
     exit_code = 2
 
 
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise UsageError unless ``value`` of the option ``name`` is one of ``choices``."""
+    if value not in choices:
+        raise UsageError(f"`{name}` can't be {value!r}.", f"Choose from: {', '.join(choices)}.")
+
+
+def check_number(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Raise UsageError unless ``value`` of the option ``name`` is an integer from ``least`` to ``most``."""
+    if not isinstance(value, int) or value < least or (most is not None and value > most):
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise UsageError(f"`{name}` can't be {value!r}.", f"Pass a whole number {limits}.")
+
+
 class DeviceNotFound(UsageError):
     """The device does not exist on this computer."""
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, ref
 
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from gramgan_cli.core.weights.catalogue import read_square
 if TYPE_CHECKING:
     from gramgan_cli import Result, Upscaler
     from gramgan_cli.api.upscale.options import UpscaleArguments
+    from gramgan_cli.api.upscale.preview import PreviewPhoto
 
 Array = NDArray[Any]
 
@@ -48,11 +50,12 @@ def usual_knobs() -> Knobs:
 
 
 class Enlarger:
-    """Upscales previews and files; keeps the last preview's network loaded."""
+    """Upscales previews and files; keeps the last preview's network and photo."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._preview: tuple[Knobs, Upscaler] | None = None
+        self._photo: tuple[ReferenceType[Array], PreviewPhoto] | None = None
         self._loading = threading.Lock()
         """Held during imports, since threads that import torch at the same time may see it partially initialised."""
         self._closed = False
@@ -91,8 +94,10 @@ class Enlarger:
                 raise GramganError("The page was stopped.", "Start gramgan ui again.")
             upscaler = self._preview_upscaler(knobs)
             with self._loading:
-                from gramgan_cli.api.upscale.preview import upscaled_square
-            return upscaled_square(upscaler, image, x, y, side)
+                from gramgan_cli.api.upscale.preview import preview_photo, upscaled_square
+            if self._photo is None or self._photo[0]() is not image:
+                self._photo = ref(image), preview_photo(image)
+            return upscaled_square(upscaler, self._photo[1], x, y, side)
 
     def _preview_upscaler(self, knobs: Knobs) -> Upscaler:
         with self._loading:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +46,24 @@ def test_a_mixture_gives_its_amounts(denoise: float, style: float) -> None:
 
 def test_the_order_of_a_mixture_does_not_matter() -> None:
     assert position_of("photo-gan+photo@0.25") == Square(1, 0.75)
+
+
+@pytest.mark.parametrize("model", ["auto@1.2.3", "auto@--", "auto@2", "auto@-1", "auto@nan", "auto@"])
+def test_a_wrong_style_of_the_automatic_model_is_named(model: str) -> None:
+    with pytest.raises(UsageError, match=f"'{model}' has a style"):
+        chosen_model(model)
+
+
+def test_the_automatic_model_has_one_name() -> None:
+    assert chosen_model("auto@1.0") == chosen_model("auto@1") == chosen_model(denoise="auto", style=1.0)
+
+
+@pytest.mark.parametrize("amount", [-0.1, 2, "0.5", float("nan")])
+def test_amounts_out_of_range_are_named(amount: Any) -> None:
+    with pytest.raises(UsageError, match="`denoise` is "):
+        chosen_model(denoise=amount)
+    with pytest.raises(UsageError, match="`style` is "):
+        chosen_model(style=amount)
 
 
 def test_other_models_have_no_amounts() -> None:

@@ -15,6 +15,7 @@ from true_records import assert_records_are_true, put, rows, run
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.engines.batch import leases
 from gramgan_cli.engines.batch.report import make_report
+from gramgan_cli.engines.upscale import opening
 
 
 def test_the_result_of_another_photo_is_not_taken_for_ones_own(tmp_path):
@@ -88,6 +89,31 @@ def test_a_result_older_than_its_photo_is_named_where_it_is_skipped(tmp_path):
     again = gramgan("upscale", photo, "--model", "nearest", "--skip-existing")
     assert again.returncode == 0
     assert "from another photo" in again.stderr
+
+
+@pytest.mark.parametrize("model", ["photo-gan", "auto@1"])
+def test_results_cleaned_by_other_weights_are_not_mixed(tmp_path, monkeypatch, model):
+    put(tmp_path / "in/a.png", 1)
+    run(tmp_path / "in", tmp_path / "out", model=model, backend="torch")
+    work, _ = run(tmp_path / "in", tmp_path / "out", model=model, backend="torch")
+    assert work.counts.before == 1
+    monkeypatch.setattr("gramgan_cli.engines.batch.weights.weights_sha256", lambda _model, _loaded: "0" * 64)
+    with pytest.raises(GramganError, match="contains results of other weights of the model 'restore'"):
+        run(tmp_path / "in", tmp_path / "out", model=model, backend="torch")
+
+
+def test_a_kept_result_needs_no_readable_photo(tmp_path, monkeypatch):
+    photo = put(tmp_path / "a.png", 1)
+    assert gramgan("upscale", photo, "--model", "nearest").returncode == 0
+    later = (tmp_path / "a_x4.png").stat().st_mtime + 10
+    os.utime(photo, (later, later))
+
+    def unreadable(_source: str, name: str) -> bytes:
+        raise GramganError(f"Can't read {name}: Permission denied.")
+
+    monkeypatch.setattr(opening, "_bytes", unreadable)
+    again = gramgan("upscale", photo, "--model", "nearest", "--skip-existing")
+    assert (again.returncode, "Permission" in again.stderr) == (0, False)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are made as on Unix")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from jpeg_photos import compressed, reduced_photo
+from PIL import Image
 
+from gramgan_cli.core.images.capabilities import FORMATS
+from gramgan_cli.core.images.output_format import plan_target
+from gramgan_cli.core.images.read import open_photo
 from gramgan_cli.core.jpeg.detect import detect_compression
 from gramgan_cli.core.jpeg.smoothing import smooth_blocks, workspace
 from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.core.weights.mixing.square import cleaning_of, denoise_of, square_model
 from gramgan_cli.engines.measure.enlargers import open_enlargers
+from gramgan_cli.engines.upscale import limits
 from gramgan_cli.engines.upscale.options import UpscaleOptions
 from gramgan_cli.engines.upscale.session import open_session
 from gramgan_cli.engines.upscale.upscaler import Restoration, Upscaler
@@ -127,6 +134,27 @@ def test_a_part_is_smoothed_along_the_blocks_of_the_whole() -> None:
 )
 def test_memory_is_reserved_only_where_blocks_are_smoothed(options: UpscaleOptions, smooths: bool) -> None:
     assert open_session(replace(options, device="cpu", backend="torch")).source.smooths is smooths
+
+
+def test_memory_counts_the_smoothed_picture_while_it_is_cleaned() -> None:
+    image = np.tile(JPEG, (4, 4, 1))
+    restoration = Restoration(Upscaler(load_model(RESTORE), CPU), 1.0)
+    tracemalloc.start()
+    try:
+        cleaning = restoration.begin(image)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held > 1.9 * image.nbytes, "beside the picture itself"
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    photo = open_photo(buffer.getvalue(), "a.png")
+    sizes = ((image.shape[1] * 16, image.shape[0] * 16),)  # the encoder needs more than smoothing, which is over then
+    (before,), target = photo.frames, plan_target(photo, FORMATS["webp"], sizes, None)[0]
+    with_smoothing, without = (
+        limits._needed_memory(before, target.frames[0], 4, 0, target, smooths) for smooths in (True, False)
+    )
+    assert with_smoothing - without >= cleaning.image.nbytes >= held - image.nbytes - 2**16
 
 
 def test_the_memory_of_smoothing_is_bounded() -> None:

@@ -8,14 +8,14 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Unpack
 
 from gramgan_cli.api.arguments import AnyPath, check_known, listed
 from gramgan_cli.api.callbacks import Stopped, ignore, stopping
 from gramgan_cli.api.upscale.options import UpscaleArguments, upscale_options
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.engines.batch.report import Report, make_report
-from gramgan_cli.engines.batch.run import BatchOptions, Counts, Engine, Run, local_engine
+from gramgan_cli.engines.batch.run import BatchOptions, Counts, Engine, EngineChoice, Run, local_engine
 from gramgan_cli.engines.upscale.result import Result
 from gramgan_cli.engines.upscale.session import Session, open_session
 
@@ -29,7 +29,7 @@ class BatchArguments(UpscaleArguments, total=False):
     """Folder of the records, path or URL; ``OUTPUT/.gramgan-results`` by default."""
     shard: tuple[int, int]
     """(number, count): upscale only this fixed part of the pictures, such as (3, 8)."""
-    engine: Literal["local", "ray"]
+    engine: EngineChoice
     """Where photos are upscaled: in this process or on a Ray cluster."""
     address: str
     """Ray cluster: ``auto``, ``HOST:PORT`` or ``ray://HOST:PORT``; by default this computer's, or a new one."""

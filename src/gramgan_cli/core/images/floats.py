@@ -43,10 +43,21 @@ def float_bands(
     return restored(bands, image, mask, size)
 
 
+def own_range(image: Array) -> tuple[float, float]:
+    """Return the values of a floating-point image that the network gets as 0 and 1; the range includes [0, 1]."""
+    return min(0.0, float(image.min())), max(1.0, float(image.max()))
+
+
+def scaled(image: Array, value_range: tuple[float, float]) -> Array:
+    """Scale an image from ``own_range`` to [0, 1]."""
+    low, high = value_range
+    return image if (low, high) == (0.0, 1.0) else (image - low) / (high - low)
+
+
 def _in_own_range(image: Array, enlarge: Enlarge, on_warning: Callable[[str], None]) -> Iterator[Array]:
     """Upscale an image whose values may exceed [0, 1], by scaling them to [0, 1] for the network and back."""
-    low, high = min(0.0, float(image.min())), max(1.0, float(image.max()))
+    low, high = own_range(image)
     if (low, high) == (0.0, 1.0):
         return enlarge(image)
     on_warning(f"Values from {low:g} to {high:g} were scaled to 0..1 for the network, and back.")
-    return (band * np.float32(high - low) + np.float32(low) for band in enlarge((image - low) / (high - low)))
+    return (band * np.float32(high - low) + np.float32(low) for band in enlarge(scaled(image, (low, high))))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gramgan_cli.core.errors import check_number
+
 
 @dataclass(frozen=True)
 class SizeChoice:
@@ -17,6 +19,11 @@ class SizeChoice:
     """Height in pixels; the width keeps the proportions unless it is given too."""
     fit: tuple[int, int] | None = None
     """(width, height) of a box; the result is the largest size of the same proportions that fits inside."""
+
+    def __post_init__(self) -> None:
+        for name, side in (("width", self.width), ("height", self.height), *(("fit", side) for side in self.fit or ())):
+            if side is not None:
+                check_number(name, side, 1)
 
     def of(self, width: int, height: int, scale: int) -> tuple[int, int]:
         """Return the output (width, height) for an image of this size and a model of this scale, at least 1 each."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gramgan_cli.core.io.locations import LocalPath, Location, is_url
+from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.engines.batch.records import FOLDER, MadeWith, Merged, Recorded
 from gramgan_cli.engines.upscale.plan import Job
 
@@ -127,5 +128,7 @@ def difference(there: MadeWith, wanted: MadeWith) -> str:
     if there.model_sha256 != wanted.model_sha256:
         return f"of other weights of the model '{there.model}'"
     before, now = json.loads(there.settings), json.loads(wanted.settings)
+    if before.get("restoration") != now.get("restoration"):
+        return f"of other weights of the model '{RESTORE}', which cleans photos first"
     names = [name.replace("_", "-") for name in now if before.get(name) != now[name]]
     return f"made with other settings ({', '.join(names)})"

@@ -17,6 +17,9 @@ from gramgan_cli.engines.upscale.plan import Job
 MANIFESTS = (".txt", ".jsonl", ".parquet")
 """Endings of manifests: files that list photos."""
 
+NO_SHARD = "is not a valid part"
+SHARDS = "For eight parts, use 0/8 to 7/8, or 1/8 to 8/8."
+
 
 def find_photos(inputs: Sequence[str], search: Search) -> Iterator[Found]:
     """Yield all photos that the inputs name: pictures, folders, globs and manifests, local or at URLs.
@@ -59,9 +62,16 @@ def parse_shard(text: str | None) -> tuple[int, int]:
     if text is None:
         return 0, 1
     number, _, count = text.partition("/")
-    if not (number.isdecimal() and count.isdecimal() and int(count) > 0 and int(number) <= int(count)):
-        raise UsageError(f"`shard` '{text}' is not a valid part.", "For eight parts, use 0/8 to 7/8, or 1/8 to 8/8.")
+    if not (number.isdecimal() and count.isdecimal()):
+        raise UsageError(f"`shard` '{text}' {NO_SHARD}.", SHARDS)
+    check_shard(int(number), int(count))
     return int(number), int(count)
+
+
+def check_shard(number: int, count: int) -> None:
+    """Raise UsageError unless there is a shard ``number`` of ``count``. Numbers start at 0 or 1."""
+    if count < 1 or not 0 <= number <= count:
+        raise UsageError(f"`shard` '{number}/{count}' {NO_SHARD}.", SHARDS)
 
 
 def _hash(text: str) -> int:

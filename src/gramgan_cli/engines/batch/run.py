@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from gramgan_cli.core.backends.device import pick_device
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, check_choice
 from gramgan_cli.core.io.files import clear_leftovers
 from gramgan_cli.core.io.locations import LocalPath, Location, is_url, locate
 from gramgan_cli.engines.batch.done import (
@@ -38,7 +38,7 @@ from gramgan_cli.engines.batch.leases import (
     leased_keys,
     lives,
 )
-from gramgan_cli.engines.batch.listing import find_photos, of_shard
+from gramgan_cli.engines.batch.listing import check_shard, find_photos, of_shard
 from gramgan_cli.engines.batch.record_buffer import RecordBuffer
 from gramgan_cli.engines.batch.records import (
     FOLDER,
@@ -69,6 +69,9 @@ POLL_SECONDS = 2.0
 """Seconds between checks of photos that another run is working on."""
 
 
+EngineChoice = Literal["local", "ray"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
     """Options of a batch run over folders, lists or URLs, with records."""
@@ -81,7 +84,11 @@ class BatchOptions:
     """Records folder; None means inside the results folder."""
     shard: tuple[int, int] = (0, 1)
     """(number, count): this run does shard ``number`` of ``count``."""
-    engine: Literal["local", "ray"] = "local"
+    engine: EngineChoice = "local"
+
+    def __post_init__(self) -> None:
+        check_shard(*self.shard)
+        check_choice("engine", self.engine, get_args(EngineChoice))
 
 
 class Engine(Protocol):
@@ -138,10 +145,11 @@ class Run:
         self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
         merged = Merged()
         merged.read(self.records)
+        settings = options.upscale.described(self.weights.restoration)
         self.worker_options = WorkerOptions(
             run=self.name,
             records=self.records.text,
-            made_with=MadeWith(self.weights.name, self.weights.sha256, options.upscale.described()),
+            made_with=MadeWith(self.weights.name, self.weights.sha256, settings),
             upscale=options.upscale,
             seen=tuple(merged.seen),
         )

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.resize import baselines
 from gramgan_cli.core.weights.automatic import automatic_header, automatic_sha256
+from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.core.weights.mixing.square import automatic_style, cleaning_of
-from gramgan_cli.engines.upscale.session import weights_content
+from gramgan_cli.engines.upscale.session import weights_content, weights_sha256
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Weights:
     """Content of the weights file for nodes that may lack it; None if all nodes open the model by its name."""
     sha256: str | None
     header: WeightsHeader | None
+    restoration: str | None = None
+    """SHA-256 of the weights that clean photos before; None if the model doesn't clean them."""
 
 
 def look_up(model: str) -> Weights:
@@ -33,12 +36,17 @@ def look_up(model: str) -> Weights:
     style = automatic_style(model)
     if style is not None:  # all nodes have the embedded models
         header = automatic_header(style)
-        return Weights(model, header.scale, None, automatic_sha256(), header)
+        return Weights(model, header.scale, None, automatic_sha256(), header, _restoration_sha256())
     loaded = load_model(model)
     if loaded.descriptor.needs_reference:
         raise UsageError(f"The model '{model}' needs a reference image for every photo.", "Choose another `model`.")
     content = weights_content(model, loaded)
     checksum = hashlib.sha256(content).hexdigest()
-    # All nodes have the embedded models, and a file alone would not say that photos are cleaned first.
-    shipped = None if cleaning_of(model) else content
-    return Weights(loaded.name, loaded.descriptor.scale, shipped, checksum, loaded.header)
+    scale, header = loaded.descriptor.scale, loaded.header
+    if cleaning_of(model):  # all nodes have the embedded models, and a file would not say that photos are cleaned first
+        return Weights(loaded.name, scale, None, checksum, header, _restoration_sha256())
+    return Weights(loaded.name, scale, content, checksum, header)
+
+
+def _restoration_sha256() -> str:
+    return weights_sha256(RESTORE, load_model(RESTORE))

@@ -66,8 +66,8 @@ def check_memory(
 
 
 def _needed_memory(before: Frame, after: Frame, scale: int, tile: int, target: Target, smooths: bool) -> int:
-    """Bytes for the decoded picture, twice (while it is turned upright, and if its blocks are smoothed), and for the
-    bands and the encoder, or for smoothing, which comes before them."""
+    """Bytes for the decoded picture, twice (while it is turned upright, and if it is cleaned), and for the bands and
+    the encoder, or for smoothing, which comes before them. A smoothed picture is held, too, while it is cleaned."""
     rows = min(before.height, tile or before.height) * scale
     band = rows * before.width * scale * before.channels * before.dtype.itemsize
     resized = 0
@@ -76,7 +76,8 @@ def _needed_memory(before: Frame, after: Frame, scale: int, tile: int, target: T
     encoder = ENCODER_BYTES.get(target.format.name, 0) * after.width * after.height
     smooths = smooths and (before.dtype, before.channels) == (EIGHT, 3)
     smoothing = workspace(before.height, before.width) if smooths else 0
-    working = max((2 + BANDS_AHEAD) * band + resized + encoder, smoothing)
+    smoothed = before.byte_count if smooths else 0
+    working = max((2 + BANDS_AHEAD) * band + resized + encoder + smoothed, smoothing)
     return 2 * before.byte_count + alpha_memory(before) + working
 
 

@@ -104,7 +104,10 @@ def _stale(job: Job, session: Session) -> list[str]:
     if changed is None or made is None or changed <= made:
         return []
     mark = read_mark(Path(job.expected))
-    own = session.mark(hashlib.sha256(_bytes(job.source, job.source)).hexdigest())
+    try:
+        own = session.mark(hashlib.sha256(_bytes(job.source, job.source)).hexdigest())
+    except GramganError:
+        return []  # a photo that can't be read isn't needed: its result stays
     if mark in (None, own):
         return []
     return [f"{job.expected} already existed, made with another model or options, or from another photo."]

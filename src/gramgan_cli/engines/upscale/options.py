@@ -6,9 +6,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import UsageError, check_choice, check_number
 from gramgan_cli.core.images.output_format import FormatChoice
 from gramgan_cli.core.resize.sizes import SizeChoice
 from gramgan_cli.core.weights.mixing import square
@@ -63,13 +63,29 @@ class UpscaleOptions:
     allow_truncated: bool = False
     """Use the readable part of damaged files."""
 
-    def described(self) -> str:
-        """The options that affect a result's pixels or file, besides the model, as JSON for records and marks."""
+    def __post_init__(self) -> None:
+        check_choice("backend", self.backend, get_args(BackendChoice))
+        check_choice("precision", self.precision, get_args(PrecisionChoice))
+        check_choice("format", self.format, get_args(FormatChoice))
+        if self.tile != "auto":
+            check_number("tile", self.tile, 0)
+        if self.quality is not None:
+            check_number("quality", self.quality, 1, 100)
+        if self.max_memory is not None:
+            check_number("max_memory", self.max_memory, 1)
+
+    def described(self, restoration: str | None = None) -> str:
+        """The options that affect a result's pixels or file, besides the model, as JSON for records and marks.
+
+        ``restoration`` is the checksum of the weights that clean photos first; marks have it apart.
+        """
         names = ["format", "quality", "size", "allow_truncated", "precision", "tta", "seamless", "backend"]
         every = asdict(self)
         facts = {name: every[name] for name in names}
         if self.reference is not None:
             facts["reference"] = hashlib.sha256(self.reference.read_bytes()).hexdigest()
+        if restoration is not None:
+            facts["restoration"] = restoration
         return json.dumps(facts, sort_keys=True)
 
 

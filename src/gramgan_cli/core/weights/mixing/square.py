@@ -6,13 +6,12 @@ One axis is the damage of the photo (``denoise``: 0 is clean, 1 is photo), the o
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.catalogue import Square, read_square
 from gramgan_cli.core.weights.embedded import CLEAN
-from gramgan_cli.core.weights.mixing.mixture import Mixture
+from gramgan_cli.core.weights.mixing.mixture import Mixture, share_of
 
 CLEAN_GAN, PHOTO, PHOTO_GAN = "clean-gan", "photo", "photo-gan"
 
@@ -21,7 +20,7 @@ CORNERS = {CLEAN, CLEAN_GAN, PHOTO, PHOTO_GAN}
 DenoiseChoice = float | Literal["auto"]
 """A strength from 0 to 1, or 'auto': chosen for each photo."""
 
-_AUTOMATIC = re.compile(r"auto@([\d.e-]+)")
+_AUTOMATIC = "auto@"
 
 SAME_SHARE = 1e-5
 """Tolerance for shares that are written with six digits."""
@@ -49,13 +48,17 @@ def square_model(denoise: float, style: float) -> str:
 
 def automatic_model(style: float) -> str:
     """Return ``auto@STYLE``, which stands for a model if denoising is chosen for each photo."""
-    return f"auto@{style:.6g}"
+    return f"{_AUTOMATIC}{style:.6g}"
 
 
 def automatic_style(model: str) -> float | None:
-    """Return the style of an ``automatic_model``; None for a model's name."""
-    match = _AUTOMATIC.fullmatch(model)
-    return float(match[1]) if match else None
+    """Return the style of an ``automatic_model``; None for other models. Raise UsageError if it is not in [0, 1]."""
+    if not model.startswith(_AUTOMATIC):
+        return None
+    style = share_of(model.removeprefix(_AUTOMATIC))
+    if style is None:
+        raise UsageError(f"'{model}' has a style that is not between 0 and 1.", "For example: auto@0.5")
+    return style
 
 
 def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None, style: float | None = None) -> str:
@@ -64,8 +67,10 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
     ``clean`` and ``photo`` can be mixed with their GAN model by ``style``. With 'auto', see ``automatic_model``.
 
     Raises:
-        UsageError: denoise or style is set for a model that does not support it.
+        UsageError: denoise or style is out of range, or set for a model that does not support it.
     """
+    _check_amount("denoise", None if denoise == "auto" else denoise)
+    _check_amount("style", style)
     if model is None:
         usual: Square = read_square()
         style = usual.style if style is None else style
@@ -73,7 +78,8 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
             return automatic_model(style)
         return square_model(usual.denoise if denoise is None else denoise, style)
     if denoise is None and style is None:
-        return model
+        automatic = automatic_style(model)
+        return model if automatic is None else automatic_model(automatic)
     if model not in COLUMNS:
         raise UsageError(
             f"`denoise` and `style` mix the embedded models, but '{model}' can't be mixed.",
@@ -83,6 +89,12 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
         raise UsageError(f"`model` {model} already sets how much to denoise.", "Leave out `model`, or `denoise`.")
     assert style is not None
     return square_model(COLUMNS[model], style)
+
+
+def _check_amount(name: str, amount: object) -> None:
+    """Raise UsageError unless the amount is None or a number from 0 to 1."""
+    if amount is not None and not (isinstance(amount, int | float) and 0 <= amount <= 1):
+        raise UsageError(f"`{name}` is {amount!r}, not a number from 0 to 1.", f"Set `{name}` between 0 and 1.")
 
 
 def position_of(model: str) -> Square | None:
