@@ -66,6 +66,12 @@ def test_amounts_out_of_range_are_named(amount: Any) -> None:
         chosen_model(style=amount)
 
 
+@pytest.mark.parametrize("model", ["clean-gan", "photo-gan"])
+def test_a_gan_model_is_one_of_those_that_are_mixed(model: str) -> None:
+    with pytest.raises(UsageError, match=f"`model` {model} is one of the models that `denoise` and `style` mix"):
+        chosen_model(model, style=0.5)
+
+
 def test_other_models_have_no_amounts() -> None:
     for model in ("bicubic", "a+b@0.5", "clean+photo-gan@0.5", "auto@1"):
         assert position_of(model) is None

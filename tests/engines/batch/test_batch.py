@@ -190,7 +190,7 @@ def test_an_invalid_shard_is_refused(text):
 def test_other_settings_are_refused_or_replace(tmp_path):
     make_archive(tmp_path / "in", 3)
     run(tmp_path / "in", tmp_path / "out")
-    with pytest.raises(GramganError, match="contains results of the model 'nearest', not of 'bicubic'"):
+    with pytest.raises(GramganError, match="contains results of the model 'nearest', not of the model 'bicubic'"):
         run(tmp_path / "in", tmp_path / "out", model="bicubic")
     with pytest.raises(GramganError, match=r"made with other settings \(size\)"):
         run(tmp_path / "in", tmp_path / "out", size=SizeChoice(2.0), template="{stem}_x4")

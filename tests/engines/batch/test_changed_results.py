@@ -102,6 +102,13 @@ def test_results_cleaned_by_other_weights_are_not_mixed(tmp_path, monkeypatch, m
         run(tmp_path / "in", tmp_path / "out", model=model, backend="torch")
 
 
+def test_results_of_automatic_denoising_are_named_by_their_options(tmp_path):
+    put(tmp_path / "in/a.png", 1)
+    run(tmp_path / "in", tmp_path / "out", model="auto@1", backend="torch")
+    with pytest.raises(GramganError, match="results of `denoise` auto with `style` 1, not of the model 'nearest'"):
+        run(tmp_path / "in", tmp_path / "out")
+
+
 def test_a_kept_result_needs_no_readable_photo(tmp_path, monkeypatch):
     photo = put(tmp_path / "a.png", 1)
     assert gramgan("upscale", photo, "--model", "nearest").returncode == 0

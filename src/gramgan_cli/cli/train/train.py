@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gramgan_cli.cli.completion import complete_recipe
+from gramgan_cli.cli.errors import with_flags
 from gramgan_cli.cli.output import note, print_json, print_line
 from gramgan_cli.core.errors import UsageError
 
@@ -45,7 +46,8 @@ def train(
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the recipes and exit.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and print the plan, but don't train.")
+        bool,
+        typer.Option("--dry-run", help="Check options, files and weights, and print the plan, but don't train."),
     ] = False,
     json: Annotated[
         bool,
@@ -198,7 +200,8 @@ def train(
         **{key: value for key, value in given.items() if value is not None},  # type: ignore[typeddict-item]
     }
     if dry_run:
-        print_json({**training.check_training(recipe, **arguments), "dry_run": True})
+        plan = training.check_training(recipe, **arguments)
+        print_json({**plan, "data": with_flags(plan["data"]), "dry_run": True})
         return
     options = training.train_options(recipe, arguments)
     result = launch.train(options, TrainEvents if json else partial(TrainDisplay, quiet))

@@ -64,7 +64,7 @@ class DamageNote:
         text = advice(damage, result.denoise)
         if text is not None:
             self._given = True
-            out.note(f"{result.input}: {text} --denoise auto chooses it for each photo.")
+            out.note(f"{result.input}: {text} Without --model, --denoise auto chooses it for each photo.")
 
 
 def left_out(results: Sequence[str]) -> str:

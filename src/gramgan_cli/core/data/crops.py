@@ -219,8 +219,10 @@ class CropSampler:
         large = [index for index, photo in enumerate(photos) if _smallest_side(photo, scale) >= hr_crop]
         self.photos = [photos[index] for index in large]
         if not self.photos:
+            largest = max(_smallest_side(photo, scale) for photo in photos) // scale * scale
             raise GramganError(
-                f"None of the {len(photos)} photos has {hr_crop} pixels on both sides.", "Set `data.hr_crop`."
+                f"No photo of {len(photos)} has {hr_crop} pixels on both sides.",
+                f"Use larger photos, or set `data.hr_crop` to at most {largest}.",
             )
         given = [area_of(photo) for photo in photos] if shares is None else shares
         chosen = np.array([given[index] for index in large], dtype=np.float64)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from gramgan_cli.core.io.locations import LocalPath, Location, is_url
 from gramgan_cli.core.weights.embedded import RESTORE
+from gramgan_cli.core.weights.mixing.square import automatic_style
 from gramgan_cli.engines.batch.records import FOLDER, MadeWith, Merged, Recorded
 from gramgan_cli.engines.upscale.plan import Job
 
@@ -121,10 +122,15 @@ def recorded_results(folder: Location) -> set[str]:
     return {(folder / output).text for output in outputs if output is not None}
 
 
+def _named(model: str | None) -> str:
+    style = None if model is None else automatic_style(model)
+    return f"the model '{model}'" if style is None else f"`denoise` auto with `style` {style:g}"
+
+
 def difference(there: MadeWith, wanted: MadeWith) -> str:
     """Phrase that says how the model or options of existing results differ from the wanted ones."""
     if there.model != wanted.model:
-        return f"of the model '{there.model}', not of '{wanted.model}'"
+        return f"of {_named(there.model)}, not of {_named(wanted.model)}"
     if there.model_sha256 != wanted.model_sha256:
         return f"of other weights of the model '{there.model}'"
     before, now = json.loads(there.settings), json.loads(wanted.settings)

@@ -252,7 +252,8 @@ class Run:
             if row.error is None and row.made_with.model is not None and row.made_with != wanted and key in keys:
                 raise GramganError(
                     f"{self.output.text} contains results {difference(row.made_with, wanted)}.",
-                    "Use the options of that run, choose another `output`, or replace its results with `overwrite`.",
+                    "Use the options of that run, choose another `output`, keep its results with `skip_existing`, or "
+                    "replace them with `overwrite`.",
                 )
 
     def _check_writable(self, jobs: Sequence[Job]) -> None:

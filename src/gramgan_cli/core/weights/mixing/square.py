@@ -80,6 +80,10 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
     if denoise is None and style is None:
         automatic = automatic_style(model)
         return model if automatic is None else automatic_model(automatic)
+    if model in (CLEAN_GAN, PHOTO_GAN):
+        raise UsageError(
+            f"`model` {model} is one of the models that `denoise` and `style` mix.", "Leave out `model` to mix them."
+        )
     if model not in COLUMNS:
         raise UsageError(
             f"`denoise` and `style` mix the embedded models, but '{model}' can't be mixed.",

@@ -74,7 +74,10 @@ class RunFolder:
     def recipe(self) -> Recipe:
         """Read the run's recipe."""
         if not self.recipe_file.is_file():
-            raise GramganError(f"There is no run in {self.path} to resume.", "Start it without `resume`.")
+            raise GramganError(
+                f"There is no run in {self.path}.",
+                "Start one without `resume`. These exist: gramgan runs list",
+            )
         return merge(Recipe(), read_toml(self.recipe_file.read_text(encoding="utf-8"), str(self.recipe_file)))
 
     def record_stored(self, name: str, sha256: str) -> None:
