@@ -106,6 +106,14 @@ class FeatureExtractor(nn.Module):
         return {tap: sum(size[tap] for size in sizes) / len(sizes) for tap in self.sizes}
 
 
+def least_side(extractor: Extractor, taps: Iterable[str]) -> int:
+    """Return the smallest side of an image, in px, for which every tap has a value. ResNets take any."""
+    if extractor not in _VGG_BLOCKS:
+        return 1
+    blocks = [int(tap[len("conv")]) for tap in taps]
+    return 1 << (max(blocks) - 1)  # a max-pool halves the sides after each block
+
+
 def _layer_index(extractor: Extractor, tap: str, activated: bool) -> int:
     """Return the index of the layer whose output is ``tap``."""
     if extractor in _VGG_BLOCKS:

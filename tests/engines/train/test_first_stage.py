@@ -11,8 +11,9 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.weights.header import read_header
 from gramgan_cli.engines.data.bank import build_bank
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
-from gramgan_cli.engines.train.launch import train
+from gramgan_cli.engines.train.launch import plan, train
 from gramgan_cli.engines.train.options import TrainOptions
+from gramgan_cli.engines.train.resolve import resolve_recipe
 from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, first_stage, with_start
 from gramgan_cli.recipes.convert import merge
@@ -81,3 +82,19 @@ def test_intervals_and_accumulation_apply_to_both_stages() -> None:
 def test_init_first_stage_is_refused_without_a_first_stage() -> None:
     with pytest.raises(UsageError, match="no first stage"):
         with_start(merge(load_recipe("psnr"), {"init": FIRST_STAGE_END}))
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_first_stage_that_can_not_run_is_refused_before_anything_is_written(tmp_path: Path, dry: bool) -> None:
+    """The stage of `student` damages its photos, which grey networks don't allow."""
+    photos = blurred_noise(tmp_path / "photos", 3, (64, 64), 8)
+    settings = {
+        "network": {"in_nc": 1, "out_nc": 1},
+        "data": {"hr_dir": [str(photos)], "hr_crop": 32},
+        "loss": {"perceptual": 0.0},
+        "init": "first stage",
+    }
+    options = TrainOptions(recipe="student", settings=[settings], out=tmp_path / "run", store=False)
+    with pytest.raises(UsageError, match=r"The first stage, photo, can't run\. Damage needs colour photos"):
+        plan(*resolve_recipe(options), options) if dry else train(options, TrainCallbacks)
+    assert not (tmp_path / "run").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +12,17 @@ from PIL import Image
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.features import FeatureExtractor, least_side
 from gramgan_cli.core.metrics import psnr_y
 from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.core.weights.header import read_header
 from gramgan_cli.core.weights.load import load_model
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
-from gramgan_cli.engines.train.check_recipe import check_recipe
+from gramgan_cli.engines.train.check_recipe import check_recipe, least_sides
 from gramgan_cli.engines.train.launch import train
 from gramgan_cli.engines.train.options import TrainOptions
 from gramgan_cli.recipes.convert import merge
-from gramgan_cli.recipes.load import load_recipe
+from gramgan_cli.recipes.load import load_recipe, recipe_names
 
 
 @pytest.mark.parametrize(("scale", "hr_crop"), [(2, 66), (1, 30)])
@@ -65,3 +67,41 @@ def test_a_crop_that_is_no_multiple_of_the_scale_is_refused_with_valid_sizes() -
     assert "64 or 68" in str(error.value)
     with pytest.raises(UsageError, match="validation crop"):
         check_recipe(merge(load_recipe("psnr"), {"data": {"valid_crop": 50}}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": {"means": 1.0}, "data": {"hr_crop": 4}}, r"loss\.means needs crops of at least 8 px"),
+        ({"loss": {"perceptual": 1.0}, "data": {"hr_crop": 8}}, r"loss\.perceptual needs crops of at least 16 px"),
+        (
+            {"loss": {"perceptual": 1.0}, "data": {"hr_crop": 32}, "features": {"jitter": 20}},
+            r"features\.jitter=20 leaves too little",
+        ),
+        (
+            {"loss": {"ms_ssim": 0.1}, "data": {"hr_crop": 176, "valid_crop": 128}, "valid_loss": True},
+            r"loss\.ms_ssim needs validation crops of at least 176 px",
+        ),
+        ({"loss": {"phase": 1.0}, "network": {"arch": "drunet"}}, r"loss\.phase .* needs a scale above 1"),
+    ],
+)
+def test_sizes_that_a_term_can_not_take_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_recipe(merge(load_recipe("psnr"), changes))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_built_in_recipes_have_crops_that_their_terms_take(name: str) -> None:
+    recipe = load_recipe(name)
+    for term, side in least_sides(recipe).items():
+        assert recipe.data.hr_crop - recipe.features.jitter >= side, term
+
+
+@pytest.mark.parametrize("tap", ["conv1_2", "conv3_1", "conv5_4"])
+def test_the_least_side_of_features_is_the_smallest_that_runs(tap: str) -> None:
+    side = least_side("vgg19", [tap])
+    extractor = FeatureExtractor("vgg19", [tap], weights="random")
+    assert extractor(torch.rand(1, 3, side, side))[tap].numel()
+    if side > 1:
+        with pytest.raises(RuntimeError):
+            extractor(torch.rand(1, 3, side - 1, side - 1))

@@ -28,6 +28,10 @@ UNUSED = [
     ("photo-web", "degradation.severity=0.5", "degradation.model"),
     ("psnr", "schedule.milestones=[10]", "schedule.shape"),
     ("psnr", "optimizer.extractor_rate=1e-3", "TTSR"),
+    ("psnr", "data.window=77", "tar shards"),
+    ("psnr", "data.crops_per_photo=77", "tar shards"),
+    ("psnr", "stage_steps=50", "first stage"),
+    ("srgan", "schedule.factor=0.3", "schedule.milestones"),
 ]
 
 USED = [

@@ -182,6 +182,10 @@ def area_of(photo: PreparedPhoto) -> float:
     return float(photo.lr.shape[0] * photo.lr.shape[1])
 
 
+class PhotosTooSmall(GramganError):
+    """No photo is as large as the crops."""
+
+
 class CropSampler:
     """Draws the batch of any step.
 
@@ -219,8 +223,8 @@ class CropSampler:
         large = [index for index, photo in enumerate(photos) if _smallest_side(photo, scale) >= hr_crop]
         self.photos = [photos[index] for index in large]
         if not self.photos:
-            largest = max(_smallest_side(photo, scale) for photo in photos) // scale * scale
-            raise GramganError(
+            largest = max((_smallest_side(photo, scale) for photo in photos), default=0) // scale * scale
+            raise PhotosTooSmall(
                 f"No photo of {len(photos)} has {hr_crop} pixels on both sides.",
                 f"Use larger photos, or set `data.hr_crop` to at most {largest}.",
             )

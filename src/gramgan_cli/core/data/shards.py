@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from gramgan_cli.core.data.crops import Batch, CropSampler
+from gramgan_cli.core.data.crops import Batch, CropSampler, PhotosTooSmall
 from gramgan_cli.core.data.listing import SUFFIXES
 from gramgan_cli.core.data.prepared import Channels, PreparedPhoto, prepared_content
 from gramgan_cli.core.errors import GramganError, MissingExtra
@@ -218,7 +218,19 @@ class ShardSampler:
         return self._made[1]
 
     def _read(self, window: int) -> CropSampler:
-        """Return the sampler of a window, without held-out photos."""
+        """Return the sampler of a window, without held-out photos.
+
+        If all of its photos are held out or smaller than the crops, the next windows' photos take their part.
+        """
+        last = window + -(-self.shards.photos // self._window)  # an epoch further on: every photo was seen
+        for number in range(window, last):
+            try:
+                return self._sampler_of(number)
+            except PhotosTooSmall:
+                continue
+        return self._sampler_of(last)
+
+    def _sampler_of(self, window: int) -> CropSampler:
         with ThreadPoolExecutor(2) as decoders:
             contents = self.contents(window)
             waiting = [

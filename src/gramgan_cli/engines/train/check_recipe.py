@@ -13,6 +13,7 @@ from gramgan_cli.core.archs.spandrel_networks import ARCH as OTHERS
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.losses.optional.artifacts import WINDOW as ARTIFACT_WINDOW
 from gramgan_cli.core.losses.optional.lpips_heads import TAPS, lpips_heads
+from gramgan_cli.core.losses.optional.means import REGION
 from gramgan_cli.core.losses.optional.spectrum import EXCESS_LEAST, LEAST
 from gramgan_cli.core.losses.optional.structure import WEIGHTS, WINDOW
 from gramgan_cli.core.losses.sharpen import SIDE
@@ -124,21 +125,11 @@ def _check_terms(recipe: Recipe) -> None:
         raise UsageError(
             "loss.colours applies to loss.content and loss.frequency, which are both 0.", "Set one of them."
         )
-    least = {
-        "spectrum": LEAST,
-        "excess": EXCESS_LEAST,
-        "ssim": WINDOW,
-        "ms_ssim": WINDOW * 2 ** (len(WEIGHTS) - 1),
-        "artifacts": ARTIFACT_WINDOW,
-    }
-    least["dists"] = DISTS_SIDE
-    for name, side in least.items():
-        if getattr(loss, name) and recipe.data.hr_crop < side:
-            raise UsageError(f"loss.{name} needs crops of at least {side} px.", "Set `data.hr_crop`.")
+    _check_sides(recipe)
     if recipe.optimizer.weight_decay and recipe.optimizer.name != "adamw":
         raise UsageError("optimizer.weight_decay works only with AdamW.", "Set optimizer.name=adamw too.")
-    if loss.perceptual and recipe.features.jitter >= recipe.data.hr_crop:
-        raise UsageError(f"features.jitter={recipe.features.jitter} leaves nothing of the crops.", "Set it lower.")
+    if loss.phase and archs.describe_network(recipe.network).scale == 1:
+        raise UsageError("loss.phase compares positions within an LR pixel: it needs a scale above 1.", "Set it to 0.")
     if loss.perceptual and recipe.features.distance == "lpips":
         _check_lpips(recipe)
     if loss.sharpened and recipe.data.hr_crop <= SIDE // 2:
@@ -147,6 +138,43 @@ def _check_terms(recipe: Recipe) -> None:
         )
     if not any(getattr(loss, name) for name in LOSS_TERMS) and not own:
         raise UsageError("All loss terms are 0: there is nothing to learn.")
+
+
+def least_sides(recipe: Recipe) -> dict[str, int]:
+    """Smallest side of the images, in px, that each of the recipe's terms takes, by the term's name."""
+    loss = recipe.loss
+    least = {
+        "spectrum": LEAST,
+        "excess": EXCESS_LEAST,
+        "ssim": WINDOW,
+        "ms_ssim": WINDOW * 2 ** (len(WEIGHTS) - 1),
+        "means": REGION,
+        "artifacts": ARTIFACT_WINDOW,
+        "dists": DISTS_SIDE,
+    }
+    if loss.perceptual or loss.style:
+        from gramgan_cli.core.features import least_side  # brings torchvision, which most runs don't need
+
+        with _as_usage("Set features.taps."):
+            least["style"] = least["perceptual"] = least_side(recipe.features.extractor, recipe.features.taps)
+    return {name: side for name, side in least.items() if getattr(loss, name)}
+
+
+def _check_sides(recipe: Recipe) -> None:
+    """Check that crops for training, and for the validation loss, are as large as the terms need."""
+    data, jitter = recipe.data, recipe.features.jitter
+    for name, side in least_sides(recipe).items():
+        if name == "perceptual" and jitter and data.hr_crop - jitter < side:
+            raise UsageError(
+                f"features.jitter={jitter} leaves too little of crops of {data.hr_crop} px: the features need {side}.",
+                "Set it lower.",
+            )
+        if data.hr_crop < side:
+            raise UsageError(f"loss.{name} needs crops of at least {side} px.", "Set `data.hr_crop`.")
+        if recipe.valid_loss and 0 < data.valid_crop < side:
+            raise UsageError(
+                f"With valid_loss, loss.{name} needs validation crops of at least {side} px.", "Set data.valid_crop."
+            )
 
 
 def _check_lpips(recipe: Recipe) -> None:

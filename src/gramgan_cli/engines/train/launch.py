@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from gramgan_cli.core.backends.device import pick_device
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
+from gramgan_cli.engines.train.check_recipe import check_recipe
 from gramgan_cli.engines.train.options import TrainOptions, TrainResult
 from gramgan_cli.engines.train.parallel import processes
 from gramgan_cli.engines.train.parallel.group import Group
@@ -31,7 +33,7 @@ def plan(recipe: Recipe, folder: RunFolder, options: TrainOptions) -> dict[str, 
     photos, validation, line = count_photos(recipe, scale_of(recipe))
     stages = []
     if needs_first_stage(recipe, folder):
-        before, where = first_stage(recipe, folder)
+        before, where = _checked_stage(recipe, folder)
         stages.append({"recipe": before.name, "steps": before.steps, "run": str(where.path)})
     stages.append({"recipe": recipe.name, "steps": recipe.steps, "run": str(folder.path)})
     return {
@@ -45,6 +47,17 @@ def plan(recipe: Recipe, folder: RunFolder, options: TrainOptions) -> dict[str, 
         "validation_photos": validation,
         "data": line,
     }
+
+
+def _checked_stage(recipe: Recipe, folder: RunFolder) -> tuple[Recipe, RunFolder]:
+    """Recipe and folder of the first stage. Raises UsageError if it can't train with the run's network and photos."""
+    before, inside = first_stage(recipe, folder)
+    try:
+        check_recipe(before)
+        check_features(before)
+    except GramganError as error:
+        raise UsageError(f"The first stage, {before.name}, can't run. {error.message}", error.hint) from error
+    return with_steps(before), inside
 
 
 def train(options: TrainOptions, make_callbacks: Callable[[], TrainCallbacks]) -> TrainResult:
@@ -73,8 +86,7 @@ def _train(options: TrainOptions, callbacks: TrainCallbacks, group: Group, devic
         callbacks.on_note(overlap)
     group.barrier()  # the main process writes only after all processes have read the folder
     if needs_first_stage(recipe, folder):
-        before, inside = first_stage(recipe, folder)
-        before = with_steps(before)
+        before, inside = _checked_stage(recipe, folder)
         callbacks.on_note(f"First stage: {before.steps} steps of recipe {before.name} (skip it with `init` none).")
         setup = set_up(before, inside, device, callbacks, group, inside.recipe_file.is_file())
         if group.is_main:

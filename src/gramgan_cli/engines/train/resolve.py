@@ -18,7 +18,7 @@ from gramgan_cli.engines.train.run.model_name import default_folder
 from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.steps.texture_term import with_bank
 from gramgan_cli.engines.train.unused_settings import check_file, check_settings
-from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, with_start
+from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, with_initial_network, with_start
 from gramgan_cli.recipes.convert import differences, merge
 from gramgan_cli.recipes.load import load_recipe, read_recipe
 from gramgan_cli.recipes.schema import Recipe
@@ -35,6 +35,7 @@ def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
     stated = recipe = load_recipe(options.recipe)
     for setting in options.settings:
         recipe = merge(recipe, setting)
+    recipe = with_initial_network(_with_length(options, recipe))
     check_recipe(recipe)
     check_settings(options.settings, recipe)
     check_file(read_recipe(options.recipe), stated, recipe)
@@ -47,6 +48,12 @@ def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
     recipe = with_steps(_with_given_lr(recipe))
     check_recipe(recipe)  # again, since the initial weights may have replaced the network
     return recipe, folder
+
+
+def _with_length(options: TrainOptions, recipe: Recipe) -> Recipe:
+    """The recipe with the length that the user chose last: steps replace the recipe's epochs."""
+    chosen = [key for setting in options.settings for key in setting if key in ("steps", "epochs")]
+    return dataclasses.replace(recipe, epochs=0.0) if chosen and chosen[-1] == "steps" else recipe
 
 
 def _resumed(options: TrainOptions, folder: RunFolder) -> Recipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from gramgan_cli.core.data.shards import is_shards
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.engines.train.steps.terms import needs_features
 from gramgan_cli.recipes.convert import flat, flatten
@@ -69,13 +70,31 @@ def _without_effect(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
             ("features.",),
             "Set loss.perceptual, loss.style or loss.dists.",
         ),
+        (bool(loss.perceptual), ("features.jitter", "features.distance"), "Set loss.perceptual."),
         (bool(loss.texture), ("texture.",), "Set loss.texture."),
+        (
+            recipe.texture.candidates != "image",
+            ("texture.db",),
+            "Set texture.candidates=database or both.",
+        ),
+        (
+            bool(loss.content or loss.frequency or loss.perceptual or loss.dists),
+            ("loss.sharpened",),
+            "Set one of the losses that compare with the target: loss.content, frequency, perceptual or dists.",
+        ),
         (bool(recipe.degradation.share), ("degradation.",), "Set degradation.share."),
         (recipe.degradation.model == "wide", ("degradation.severity",), "Set degradation.model=wide."),
         (bool(loss.content), ("loss.content_",), "Set loss.content."),
         (recipe.schedule.shape == "steps", ("schedule.milestones", "schedule.factor"), "Set schedule.shape=steps."),
+        (bool(recipe.schedule.milestones), ("schedule.factor",), "Set schedule.milestones."),
         (recipe.schedule.shape == "cosine", ("schedule.period",), "Set schedule.shape=cosine."),
         (arch == "ttsr", ("optimizer.extractor_rate",), "Only TTSR has a texture extractor: set network.arch=ttsr."),
         (recipe.data.references == "folder", ("data.ref_dir",), "Set data.references=folder."),
+        (
+            any(map(is_shards, recipe.data.hr_dir)),
+            ("data.window", "data.crops_per_photo"),
+            "Photos in folders are all in reach at once; only tar shards are read window by window.",
+        ),
+        (bool(recipe.stage), ("stage_steps",), "Name the recipe of a first stage with stage."),
     ]
     return [(keys, hint) for used, keys, hint in rules if not used]

@@ -224,6 +224,10 @@ def test_epochs_are_passes_over_the_photos(photos: Path, tmp_path: Path) -> None
     train(TrainOptions(recipe="psnr", settings=settings, out=tmp_path / "r", device="cpu"), TrainCallbacks)
     longer = TrainOptions(recipe="psnr", settings=[{"epochs": 5.0}], out=tmp_path / "r", resume=True)
     assert resolve_recipe(longer)[0].steps == 5
+    file = tmp_path / "passes.toml"
+    file.write_text("epochs = 5.0\n")
+    chosen = [SMALL, {"data": {"hr_dir": [str(photos)]}}, {"steps": 7}]
+    assert resolve_recipe(TrainOptions(recipe=str(file), settings=chosen, out=tmp_path / "q"))[0].steps == 7
     both = command("train", "--steps", 1, "--epochs", 1, "--hr-dir", photos)
     assert "can't be combined" in str(both.exception)
 

@@ -122,29 +122,66 @@ def _validation_files(recipe: Recipe, scale: int) -> tuple[PhotoFiles, str]:
     return PhotoFiles(tuple(hr), None if lr is None else tuple(lr)), "" if lr is None else " (given LR)"
 
 
+def _check_weights(recipe: Recipe) -> None:
+    """Raise UsageError for weights that shards can't have: they are read as one source, beside folders."""
+    sharded = sum(map(is_shards, recipe.data.hr_dir))
+    if recipe.data.weights and sharded and (sharded > 1 or sharded == len(recipe.data.hr_dir)):
+        raise UsageError(
+            "data.weights can only weight one source of tar shards against folders.",
+            "Leave it out: each photo in shards is drawn equally often.",
+        )
+
+
 def split_photos(recipe: Recipe, scale: int) -> Split:
     """Split the photos into training and validation photos.
 
     Without a validation folder, one photo in twenty is held out (at least one, at most eight), evenly spaced.
     """
     photos = _files(recipe, scale)
-    count, kind = len(photos.hr), "photos" if photos.lr is None else "photos with given LR"
+    if photos.lr is not None and recipe.data.rotation:
+        raise UsageError(
+            "data.rotation needs LR images that are made from HR, but these photos have given LR.",
+            "Set data.rotation=0, or move the LR images elsewhere.",
+        )
     if recipe.data.valid_dir:
         valid, what = _validation_files(recipe, scale)
-        where = f"{recipe.data.valid_dir}{what}"
-        return Split(photos, valid, f"{count} {kind}; validated on the {len(valid.hr)} of {where}.")
-    if count == 1:
+        rest, line = _without(photos, valid.hr)
+        return Split(rest, valid, f"{line}; validated on the {len(valid.hr)} of {recipe.data.valid_dir}{what}.")
+    first = {path.resolve(): index for index, path in reversed([*enumerate(photos.hr)])}
+    each = sorted(first.values())
+    if len(each) == 1:
         return Split(photos, photos, "1 photo, on which the run is also validated: the scores will be too good.")
-    held_out = held_out_indices(count)
-    rest = photos.at([index for index in range(count) if index not in set(held_out)])
-    line = f"{len(rest.hr)} {kind}; {len(held_out)} held out for validation (or choose a folder with `valid_dir`)."
-    return Split(rest, photos.at(held_out), line)
+    held_out = photos.at([each[index] for index in held_out_indices(len(each))])
+    rest = photos.at(_others(photos.hr, held_out.hr))
+    line = f"{_counted(rest)}; {len(held_out.hr)} held out for validation (or choose a folder with `valid_dir`)."
+    return Split(rest, held_out, line)
+
+
+def _counted(photos: PhotoFiles) -> str:
+    return f"{len(photos.hr)} photos" + ("" if photos.lr is None else " with given LR")
+
+
+def _others(photos: Sequence[Path], excluded: Sequence[Path]) -> list[int]:
+    """Indices of the photos that are not the same files as ``excluded``."""
+    files = {path.resolve() for path in excluded}
+    return [index for index, path in enumerate(photos) if path.resolve() not in files]
+
+
+def _without(photos: PhotoFiles, valid: Sequence[Path]) -> tuple[PhotoFiles, str]:
+    """Photos for training, without those for validation, and a phrase that says so."""
+    rest = photos.at(_others(photos.hr, valid))
+    if not rest.hr and photos.hr:
+        return photos, f"{_counted(photos)}, all of which validate the run too (the scores will be too good)"
+    left_out = len(photos.hr) - len(rest.hr)
+    return rest, _counted(rest) + (f" ({left_out} more are only for validation)" if left_out else "")
 
 
 def count_photos(recipe: Recipe, scale: int) -> tuple[int, int, str]:
     """Numbers of training and validation photos, and a line describing them for the user."""
+    _check_weights(recipe)
     if files := find_shards(recipe.data.hr_dir):
-        sharded, beside = shard_photos(recipe, files), len(_files(recipe, scale).hr)
+        sharded = shard_photos(recipe, files)
+        beside = len(_without(_files(recipe, scale), sharded.valid_paths)[0].hr)
         held_out = len(sharded.held_out)
         return sharded.shards.photos - held_out + beside, held_out or len(sharded.valid_paths), sharded.line(beside)
     split = split_photos(recipe, scale)
@@ -175,11 +212,12 @@ def read_photos(recipe: Recipe, scale: int, callbacks: TrainCallbacks, group: Gr
     """Prepare the photos, the main process first so that the others find them in the cache."""
     if not group.is_main:
         group.barrier()
+    _check_weights(recipe)
     progress, channels = callbacks.on_prepare if group.is_main else None, channels_of(recipe)
     files = find_shards(recipe.data.hr_dir)
     sharded = shard_photos(recipe, files, progress) if files else None
     if sharded is not None:
-        beside = _files(recipe, scale)
+        beside, _ = _without(_files(recipe, scale), sharded.valid_paths)
         photos, listed, line = (
             beside.prepared(scale, progress, channels),
             [*sharded.names, *beside.hr],
