@@ -15,6 +15,7 @@ from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.spandrel_networks import ARCH as OTHERS
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import Batch
+from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.weights import interop
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
@@ -82,7 +83,7 @@ def set_up(
     hyperparameters = archs.complete(arch, {key: value for key, value in recipe.network.items() if key != "arch"})
     descriptor = archs.describe(arch, hyperparameters)
     photos = read_photos(recipe, descriptor.scale, callbacks, group)
-    progress = Progress()
+    progress = Progress(photos=photos.checksum)
     begun = resume and folder.state_file.is_file()
     if arch == OTHERS:  # spandrel derives the network from a file's tensors: the last weights, or the initial ones
         generator = interop.trainable(start_model(str(folder.weights("last")) if begun else recipe.init).network)
@@ -142,6 +143,12 @@ def _resumed(made: Setup) -> Setup:
     progress = made.progress
     if made.folder.state_file.is_file():
         progress = load_state(made.folder.state_file, made.saved_networks, made.training.optimisers)
+        if progress.photos not in ("", made.photos.checksum):
+            raise GramganError(
+                "The photos are not those that this run began with, so it can't go on exactly.",
+                f"Put the same files back, or start another run with `init` {made.folder.weights('last')}.",
+            )
+        progress.photos = made.photos.checksum
         if made.training.scaler.is_enabled():
             made.training.scaler.load_state_dict(progress.scaler)
     if made.group.is_main:

@@ -325,3 +325,16 @@ def test_missing_cufed5_can_not_be_downloaded() -> None:
     result = command("bench", "CUFED5", "--model", "bicubic")
     assert "zzutk.github.io" in str(result.exception)
     assert "data pull" not in str(result.exception)
+
+
+def test_a_run_does_not_go_on_with_other_photos(photos: Path, tmp_path: Path) -> None:
+    """Another photo would move the held-out one, and with it a photo that was trained on into validation."""
+    settings = [SMALL, {"data": {"hr_dir": [str(photos)]}, "steps": 1}]
+    train(TrainOptions(recipe="psnr", settings=settings, out=tmp_path / "r", device="cpu"), TrainCallbacks)
+    another = sorted(photos.iterdir())[0]
+    shutil.copy(another, photos / f"zz{another.suffix}")
+    further = TrainOptions(recipe="psnr", settings=[{"steps": 2}], out=tmp_path / "r", device="cpu", resume=True)
+    with pytest.raises(GramganError, match="not those that this run began with"):
+        train(further, TrainCallbacks)
+    (photos / f"zz{another.suffix}").unlink()
+    assert train(further, TrainCallbacks).steps == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +42,12 @@ class PhotoSet:
     """Validation photos."""
     listed: list[Path]
     """Paths for the training record: photos, or shards with their photo counts."""
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the names of the photos for training and validation, in order: crops are drawn by number."""
+        names = [*(path.name for path in self.listed), "", *(photo.name for photo in self.valid)]
+        return hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True)

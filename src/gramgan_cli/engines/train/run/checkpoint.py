@@ -43,6 +43,8 @@ class Progress:
     """Licence of the initial weights."""
     scaler: dict[str, float] = field(default_factory=dict)
     """State of the fp16 gradient scaler."""
+    photos: str = ""
+    """Checksum of the names of the photos; empty in states of older versions."""
 
 
 def _optimiser_tensors(name: str, optimiser: Optimizer) -> dict[str, Tensor]:
