@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core.data.datasets import open_dataset
+from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.resize.matlab import imresize
 from gramgan_cli.engines.measure.bench import BenchOptions, bench
 from gramgan_cli.engines.measure.conventions import CONVENTIONS
@@ -135,3 +136,21 @@ def test_the_output_names_the_convention(pictures: Path, name: str) -> None:
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert f"x4, {name}: " in result.stderr
     assert run(*arguments[1:])["convention"]["name"] == name  # type: ignore[call-overload]
+
+
+def test_classic_does_not_compare_models_on_another_lr(tmp_path: Path) -> None:
+    """The set's LR is black: interpolations, which get LR made from HR, would win by far."""
+    random = np.random.default_rng(1)
+    for name, pixels in (
+        ("HR", random.integers(0, 256, (64, 64, 3), np.uint8)),
+        ("LR_x4", np.zeros((16, 16, 3), np.uint8)),
+    ):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "x.png")
+    bicubic = interpolation("bicubic", 4)
+    network = Enlarger("net", 4, bicubic.enlarge)
+    with pytest.raises(UsageError, match="makes its own LR for interpolations"):
+        measured(tmp_path, "classic", bicubic, network)
+    first, second = measured(tmp_path, "modern", bicubic, network)
+    assert first == second
+    assert measured(tmp_path, "classic", network)[0]["psnr_y"] < measured(tmp_path, "classic", bicubic)[0]["psnr_y"]

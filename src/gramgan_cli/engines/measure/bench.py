@@ -15,11 +15,11 @@ from PIL import Image
 
 from gramgan_cli.core.data.datasets import Dataset, PairOfFiles, Sample, picture_size, read_sample
 from gramgan_cli.core.data.grey import as_rgb8
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import check_target, replacing
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.matlab import Levels
-from gramgan_cli.engines.measure.conventions import CONVENTIONS, Modern, Values
+from gramgan_cli.engines.measure.conventions import CONVENTIONS, Classic, Modern, Values
 from gramgan_cli.engines.measure.enlargers import Enlarger, distinct_labels, interpolation
 from gramgan_cli.engines.measure.metrics import ACCURACY, Features, Metric, Quantity, SetMetric
 
@@ -155,10 +155,12 @@ def bench(
 
     Raises:
         GramganError: no picture could be measured, or a model needs references that a dataset lacks.
+        UsageError: by the classic convention, interpolations and models would not see the same LR.
     """
     options = options or BenchOptions()
     scale = enlargers[0].scale
     _check_references(datasets, enlargers)
+    _check_same_lr(datasets, enlargers, options.convention)
     failures = _unfit(datasets, scale, options)
     total, done = sum(len(dataset.pairs) for dataset in datasets), len(failures)
     _warm_up(enlargers)
@@ -192,6 +194,20 @@ def _check_references(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger]
                     f"The model '{enlarger.name}' needs references, and {dataset.folder} has none.",
                     "Name the images NNN_0 and NNN_1 (as in CUFED5), or *_in and *_ref.",
                 )
+
+
+def _check_same_lr(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger], convention: Modern) -> None:
+    """Raise UsageError if ``Classic`` would give interpolations its own LR, and models a dataset's."""
+    kinds = {enlarger.interpolation is None for enlarger in enlargers}
+    if not isinstance(convention, Classic) or len(kinds) < 2:
+        return
+    for dataset in datasets:
+        if any(pair.lr is not None for pair in dataset.pairs):
+            raise UsageError(
+                f"The convention classic makes its own LR for interpolations, but {dataset.folder} has its own for "
+                "models, so they can't be compared.",
+                "Set `convention` to modern, or measure interpolations and models in separate runs.",
+            )
 
 
 def _unfit(datasets: Sequence[Dataset], scale: int, options: BenchOptions) -> list[Failure]:
