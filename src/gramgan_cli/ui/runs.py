@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import secrets
 import threading
@@ -16,6 +17,8 @@ from gramgan_cli.ui.enlarge import Cancelled, Enlarger
 if TYPE_CHECKING:
     from gramgan_cli import Result
     from gramgan_cli.api.upscale.options import UpscaleArguments
+
+_log = logging.getLogger(__name__)
 
 State = Literal["waiting", "working", "done", "failed", "cancelled"]
 ItemState = Literal["waiting", "done", "skipped", "failed"]
@@ -165,6 +168,17 @@ class Runs:
             run.state, run.error = "failed", in_plain_words(str(error), OPTIONS)
         except OSError as error:
             run.state, run.error = "failed", f"{error.filename or 'The disk'}: {error.strerror or error}."
+        except Exception as error:  # whatever ends one run, the thread must go on with the next
+            _log.exception("The run %s failed.", run.title)
+            run.state, run.error = "failed", _unexpected(error)
+
+
+def _unexpected(error: Exception) -> str:
+    """One sentence about an error that no part of the program foresaw."""
+    if isinstance(error, MemoryError):
+        return "The computer ran out of memory: close other programs, or use smaller photos."
+    said = " ".join(str(error).split()).rstrip(".")
+    return f"The run stopped at an unexpected error ({type(error).__name__}{said and ': ' + said})."
 
 
 def _note(item: Item, result: Result) -> None:
