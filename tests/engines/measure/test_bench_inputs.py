@@ -115,3 +115,14 @@ def test_a_report_names_no_option(suffix: str, tmp_path: Path, monkeypatch: pyte
     assert "Copy it again from its source" in text
     assert "`" not in text.partition("Copy it again")[2][:80]
     assert "allow" not in text
+
+
+def test_a_picture_too_small_for_its_spectrum_is_named_and_the_others_measured(tmp_path: Path) -> None:
+    """Of 20 pixels, 12 are left inside the border of 4, enough for SSIM (11), but not for the spectrum (16)."""
+    for name, side in (("small", 20), ("large", 24)):
+        Image.effect_noise((side, side), 60).save(tmp_path / f"{name}.png")
+    words = ["bench", str(tmp_path), "-m", "bicubic", "--metric", "spectrum", "--json"]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    document = json.loads(result.stdout)
+    assert [failure["name"] for failure in document["failures"]] == ["small"]
+    assert [image["name"] for image in document["results"][0]["images"]] == ["large"]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from gramgan_cli.core.metrics.luma import luma_pair
 
 PATCH_SIZES = (4, 8, 16)
+SMALLEST = 16
+"""Least side of a picture inside the border for ``spectrum_distance``, in pixels."""
 RINGS = 32
 """Rings of equal width between 0 and 0.5 cycles per pixel."""
 
@@ -77,7 +79,7 @@ def spectrum_distance(sr: NDArray[np.uint8], hr: NDArray[np.uint8], border: int)
         border: pixels to crop from each side first.
 
     Raises:
-        ValueError: another type, unequal shapes, or a side below 16 px inside the border.
+        ValueError: another type, unequal shapes, or a side below ``SMALLEST`` inside the border.
     """
-    y_sr, y_hr = luma_pair(sr, hr, border, smallest=16)
+    y_sr, y_hr = luma_pair(sr, hr, border, smallest=SMALLEST)
     return float(np.mean(np.abs(10 * np.log10(radial_spectrum(y_sr) / radial_spectrum(y_hr)))))

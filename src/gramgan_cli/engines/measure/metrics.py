@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gramgan_cli.core.errors import UsageError, nearest
 from gramgan_cli.core.metrics import gram_distance, spectrum_distance
 from gramgan_cli.core.metrics.ssim import WINDOW
-from gramgan_cli.core.metrics.texture import PATCH_SIZES
+from gramgan_cli.core.metrics.texture import PATCH_SIZES, SMALLEST
 from gramgan_cli.core.plugins import plugins
 
 Pixels = NDArray[np.uint8]
@@ -151,7 +151,7 @@ def _spectrum() -> Metric:
         return {"spectrum": spectrum_distance(sr, hr, border)}
 
     convention = "mean distance of the radial power spectra of Y, 32 rings, Hann window; 0 means identical"
-    return Metric("spectrum", (Quantity("spectrum", "spectrum, dB", 3, 1.0, -1),), measure, convention, WINDOW)
+    return Metric("spectrum", (Quantity("spectrum", "spectrum, dB", 3, 1.0, -1),), measure, convention, SMALLEST)
 
 
 def _lpips(device: torch.device, features: Path | None) -> Metric:
