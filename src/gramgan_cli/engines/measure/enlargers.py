@@ -181,6 +181,8 @@ def _file_of(name: str) -> Path | None:
 def distinct_labels(names: Sequence[str], paths: Sequence[Path | None]) -> list[str]:
     """Make names distinct: those that occur more than once get as many parent folders of their path as needed.
 
+    Where folders can't tell them apart, they become their whole paths, and what is still equal is numbered.
+
     Raises UsageError if a file or folder is given twice.
     """
     seen: dict[tuple[str, Path | None], int] = {}
@@ -189,12 +191,31 @@ def distinct_labels(names: Sequence[str], paths: Sequence[Path | None]) -> list[
             raise UsageError(f"{pair[1] or pair[0]} is listed twice.", "List each only once.")
         seen[pair] = index
     labels = list(names)
-    depth = 0
-    while len(set(labels)) < len(labels):
-        depth += 1
-        again = [index for index, label in enumerate(labels) if labels.count(label) > 1]
-        for index in again:
+    deepest = max((len(path.parent.parts) for path in paths if path is not None), default=0)
+    for depth in range(1, deepest):
+        for index in _repeated(labels):
             path = paths[index]
             if path is not None:
                 labels[index] = "/".join((*path.parent.parts[1:][-depth:], names[index]))
-    return labels
+    for index in _repeated(labels):
+        labels[index] = str(paths[index] or labels[index])
+    return _numbered(labels)
+
+
+def _repeated(labels: Sequence[str]) -> list[int]:
+    """Positions of labels that occur more than once."""
+    return [index for index, label in enumerate(labels) if labels.count(label) > 1]
+
+
+def _numbered(labels: Sequence[str]) -> list[str]:
+    """Labels where all after the first of a kind are numbered, as in 'a', 'a (2)'."""
+    used = set(labels)
+    found: list[str] = []
+    for label in labels:
+        new = label
+        number = 2
+        while new in found or (new != label and new in used):
+            new = f"{label} ({number})"
+            number += 1
+        found.append(new)
+    return found
