@@ -21,7 +21,7 @@ from gramgan_cli.core.resize.baselines import BASELINES, interpolated
 from gramgan_cli.core.resize.matlab import Levels
 from gramgan_cli.core.weights.embedded import RESTORE
 from gramgan_cli.core.weights.load import LoadedModel, load_model
-from gramgan_cli.core.weights.mixing.square import cleaning_of
+from gramgan_cli.core.weights.mixing.square import automatic_style, cleaning_of, square_model
 from gramgan_cli.engines.upscale.reference import ReferenceUpscaler, reduce_reference
 from gramgan_cli.engines.upscale.upscaler import Restoration, Upscaler
 
@@ -68,8 +68,17 @@ def interpolation(name: str, scale: int) -> Enlarger:
 def open_model(name: str, device: torch.device, tile: Tile, on_note: Callable[[str], None]) -> Enlarger:
     """Load a model by name or from a file, on ``device``.
 
-    ``on_note`` is called with messages for the user. Raises GramganError if the model can't be loaded.
+    ``on_note`` is called with messages for the user.
+
+    Raises:
+        UsageError: the name stands for another model per photo.
+        GramganError: the model can't be loaded.
     """
+    if (style := automatic_style(name)) is not None:
+        raise UsageError(
+            f"'{name}' chooses a model for each photo, so it can't be measured as one model.",
+            f"Measure a fixed mixture, such as {square_model(0.5, style)}.",
+        )
     model = load_model(name)
     parameters, cost = parameter_count(model.network), multiply_adds(model)
     if model.descriptor.needs_reference:
