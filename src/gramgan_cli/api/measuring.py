@@ -216,7 +216,8 @@ def compare(
     check_comparison(target, picture, arguments.get("overwrite", False))
     named: Sequence[str | None] = models or [None]
     amounts = arguments.get("denoise"), arguments.get("style")
-    names = [chosen_model(name, *amounts) for name in named if name != "bicubic"]
+    chosen = [chosen_model(name, *amounts) for name in named]  # of bicubic too: it refuses the amounts
+    names = [name for name in chosen if name != "bicubic"]
     device = pick_device(arguments.get("device", "auto"))
     enlargers = with_bicubic(open_enlargers(names, device, arguments.get("tile", "auto"), on_note))
     options = CompareOptions(is_hr=arguments.get("is_hr", False), halve=arguments.get("halve", False))

@@ -218,3 +218,11 @@ def test_the_amounts_of_the_square_are_compared(tmp_path: Path) -> None:
     assert [version["label"] for version in document["versions"]] == ["input", "bicubic", "clean"]
     result = CliRunner().invoke(app, ["compare", str(tmp_path / "piece.png"), "--denoise", "auto"])
     assert isinstance(result.exception, UsageError)
+
+
+@pytest.mark.parametrize("name", ["bicubic", "lanczos"])
+def test_interpolations_refuse_the_amounts_of_the_square(photo: Path, name: str) -> None:
+    result = CliRunner().invoke(app, ["compare", str(photo), "-m", name, "--style", "0.5"])
+    assert isinstance(result.exception, UsageError)
+    assert f"'{name}' can't be mixed" in str(result.exception)
+    assert not photo.with_name("cup_compare.png").exists()
