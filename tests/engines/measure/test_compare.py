@@ -226,3 +226,13 @@ def test_interpolations_refuse_the_amounts_of_the_square(photo: Path, name: str)
     assert isinstance(result.exception, UsageError)
     assert f"'{name}' can't be mixed" in str(result.exception)
     assert not photo.with_name("cup_compare.png").exists()
+
+
+def test_frames_of_a_result_smaller_than_a_crop_stay_on_it(tmp_path: Path) -> None:
+    """A photo of 40x10 is drawn 288 wide, so its result of 160x40 is 72 high; below it is a white gap."""
+    Image.new("RGB", (40, 10)).save(tmp_path / "strip.png")
+    run(tmp_path / "strip.png", "-m", "nearest", "-o", tmp_path / "g.png")
+    grid = np.asarray(Image.open(tmp_path / "g.png").convert("RGB"))
+    top = 8 + 24
+    assert (grid[top : top + 72, 8 : 8 + 288].min(axis=2) < 255).all()
+    assert (grid[top + 72 : top + 72 + 8] == 255).all()

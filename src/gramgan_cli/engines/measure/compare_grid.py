@@ -77,7 +77,7 @@ def draw_grid(comparison: Comparison) -> Image.Image:
         draw.text((left, GAP), _fitting(version.caption, draw, font), fill="black", font=font)
         image = Image.fromarray(version.image)
         canvas.paste(image.resize(whole, Image.Resampling.LANCZOS), (left, GAP + LABEL))
-        _mark(draw, positions, (left, GAP + LABEL), COLUMN / width)
+        _mark(draw, positions, (left, GAP + LABEL), image.size)
         for row, (y, x) in enumerate(positions):
             corner = (left, GAP + below + row * (crop[1] + GAP))
             part = image.crop((x, y, min(x + CROP, width), min(y + CROP, height)))
@@ -89,12 +89,14 @@ def draw_grid(comparison: Comparison) -> Image.Image:
 
 
 def _mark(
-    draw: ImageDraw.ImageDraw, positions: Sequence[tuple[int, int]], corner: tuple[int, int], zoom: float
+    draw: ImageDraw.ImageDraw, positions: Sequence[tuple[int, int]], corner: tuple[int, int], size: tuple[int, int]
 ) -> None:
-    """Frame the crops on the whole photo, drawn at ``corner`` at ``zoom`` times the result's size."""
+    """Frame the crops on the whole photo, a result of ``size`` (width, height) drawn one column wide at ``corner``."""
+    zoom = COLUMN / size[0]
+    width, height = (min(CROP, side) * zoom for side in size)
     for (top, left), colour in zip(positions, FRAMES, strict=False):
         x, y = corner[0] + left * zoom, corner[1] + top * zoom
-        draw.rectangle((x, y, x + CROP * zoom, y + CROP * zoom), outline=colour, width=2)
+        draw.rectangle((x, y, x + width - 1, y + height - 1), outline=colour, width=2)
 
 
 def _fitting(text: str, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
