@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,19 @@ def test_the_figure_holds_every_run_in_every_panel(tmp_path: Path) -> None:
     assert lines["a"] == [[10, 0.3], [30, 0.2]]
     assert lines["b"] == [[5, 9.0]]
     assert [text.get_text() for text in shown[0].get_legend().get_texts()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("names", [["$a_{$", "_b", "c$"], ["$a_{$"]])
+def test_names_are_drawn_as_they_are(tmp_path: Path, names: list[str]) -> None:
+    """matplotlib reads '$' as the start of a formula, and hides labels that begin with '_'."""
+    pytest.importorskip("matplotlib", reason="needs the extra [plot]")
+    runs = [make_run(tmp_path / name, [{"step": 1, "$l^$": 1.0}, {"step": 2, "$l^$": 2.0}]) for name in names]
+    target = tmp_path / "curves.svg"
+    words = ["plot", *map(str, runs), "-o", str(target)]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    drawn = re.findall("<!-- (.*?) -->", target.read_text(encoding="utf-8"))
+    for text in [*names, "$l^$"]:
+        assert text in drawn
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])

@@ -15,6 +15,7 @@ from gramgan_cli.core.io.folders import cache_dir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 RUN_HINT = "Pass a folder that gramgan train wrote, or its metrics.jsonl."
 
@@ -107,12 +108,13 @@ def draw_curves(runs: Sequence[Curves]) -> Figure:
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(6.4 * columns, 3.2 * rows), layout="constrained", dpi=120)
     axes = figure.subplots(rows, columns, squeeze=False).flat
+    lines: list[Line2D] = []
     for key, axis in zip(panels, axes, strict=False):
         for index, run in enumerate(runs):
             points = run.series.get(key, [])
             marker = "o" if key in VALIDATION or len(points) == 1 else ""
             colour = f"C{index % 10}"
-            axis.plot(
+            lines += axis.plot(
                 [step for step, _ in points],
                 [value for _, value in points],
                 label=run.name,
@@ -123,17 +125,23 @@ def draw_curves(runs: Sequence[Curves]) -> Figure:
             )
             for step in run.resumed:
                 axis.axvline(step, color=colour, linestyle=":", linewidth=0.8)
-        axis.set_title(TITLES.get(key, key.replace("loss.", "loss: ")), fontsize=10)
+        axis.set_title(_literal(TITLES.get(key, key.replace("loss.", "loss: "))), fontsize=10)
         axis.set_xlabel("step", fontsize=9)
         axis.grid(alpha=0.3)
         axis.margins(x=0.02)
     for axis in list(axes):
         axis.set_visible(False)
     if len(runs) > 1:
-        figure.axes[0].legend(fontsize=8)
+        # Lines and names are passed, since matplotlib leaves out labels that begin with '_'.
+        figure.axes[0].legend(lines[: len(runs)], [_literal(run.name) for run in runs], fontsize=8)
     else:
-        figure.suptitle(runs[0].name, fontsize=11)
+        figure.suptitle(_literal(runs[0].name), fontsize=11)
     return figure
+
+
+def _literal(text: str) -> str:
+    """A text that matplotlib draws as it is: it would typeset a formula between two '$'."""
+    return text.replace("$", r"\$")
 
 
 def check_output(path: Path, overwrite: bool) -> None:
