@@ -48,7 +48,9 @@ def test_layouts_whose_lr_is_made(tmp_path: Path, hr: str) -> None:
     assert np.array_equal(sample.lr, make_lr(pixels, 4))
 
 
-@pytest.mark.parametrize(("hr", "reference", "others"), [("0", "1", ["2", "5"]), ("in", "ref", [])])
+@pytest.mark.parametrize(
+    ("hr", "reference", "others"), [("0", "1", []), ("0", "1", ["2", "3", "4", "5"]), ("in", "ref", [])]
+)
 def test_layouts_with_references(tmp_path: Path, hr: str, reference: str, others: list[str]) -> None:
     pixels = {kind: picture(tmp_path / f"003_{kind}.png", seed=n) for n, kind in enumerate([hr, reference, *others])}
     (pair,) = open_dataset(tmp_path, 4).pairs
@@ -58,15 +60,31 @@ def test_layouts_with_references(tmp_path: Path, hr: str, reference: str, others
     assert np.array_equal(sample.lr, make_lr(pixels[hr], 4))
     assert sample.reference is not None
     assert np.array_equal(sample.reference, pixels[reference])
-    picture(tmp_path / f"004_{hr}.png")
-    with pytest.raises(GramganError, match=rf"004_{hr}\.png has no partner: 004_{reference} is missing"):
+
+
+def test_an_input_without_its_reference_is_named(tmp_path: Path) -> None:
+    for name in ("003_in", "003_ref", "004_in"):
+        picture(tmp_path / f"{name}.png")
+    with pytest.raises(GramganError, match=r"004_in\.png has no partner: 004_ref is missing"):
         open_dataset(tmp_path, 4)
 
 
-def test_numbered_photos_without_references_are_a_plain_folder(tmp_path: Path) -> None:
-    for name in ("a_0", "b_1", "c_2"):
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a_0", "b_1", "c_2"],
+        ["photo_0", "photo_1", "photo_2", "photo_3"],
+        ["a_0", "a_1", "b_0"],
+        ["a_0", "a_1", "b"],
+        [f"photo_{number}" for number in range(8)],
+    ],
+)
+def test_numbered_photos_are_a_plain_folder(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
         picture(tmp_path / f"{name}.png")
-    assert [pair.name for pair in open_dataset(tmp_path, 4).pairs] == ["a_0", "b_1", "c_2"]
+    pairs = open_dataset(tmp_path, 4).pairs
+    assert [pair.name for pair in pairs] == names
+    assert all(pair.reference is None for pair in pairs)
 
 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,11 +145,10 @@ def open_dataset(folder: Path, scale: int, name: str | None = None) -> Dataset:
         if (folder / hr).is_dir():
             return Dataset(name, folder, f"{hr}, LR is made", _alone(list_pictures(folder / hr)))
     pictures = list_pictures(folder)
-    for layout, pattern in (
-        ("*_0 with references *_1", r"(.+)_([01])"),
-        ("*_in with references *_ref", r"(.+)_(in|ref)"),
+    for layout, referenced in (
+        ("*_0 with references *_1", _with_numbered_references(pictures)),
+        ("*_in with references *_ref", _with_named_references(pictures)),
     ):
-        referenced = _with_references(pictures, pattern)
         if referenced:
             return Dataset(name, folder, f"{layout}, LR is made", referenced)
     hr_files = [path for path in pictures if path.stem.endswith("_HR")]
@@ -164,25 +163,43 @@ def _alone(hr_files: Sequence[Path]) -> tuple[PairOfFiles, ...]:
     return tuple(PairOfFiles(path.stem, path, None) for path in hr_files)
 
 
-def _with_references(pictures: Sequence[Path], pattern: str) -> tuple[PairOfFiles, ...]:
-    """Return HR images with references, by a pattern that splits stems into the name and the kind.
+def _with_numbered_references(pictures: Sequence[Path]) -> tuple[PairOfFiles, ...]:
+    """Return HR images with their most similar references, NAME_0 and NAME_1.
+
+    Empty unless every image is one of NAME_0 and NAME_1 or of CUFED5's NAME_0 to NAME_5, all of which are there: series
+    of photos are numbered in this way too.
+    """
+    kinds = _by_kind(pictures, r"(.+)_([0-5])")
+    complete = all("".join(sorted(files)) in ("01", "012345") for files in kinds.values())
+    if not complete or sum(map(len, kinds.values())) < len(pictures):
+        return ()
+    return tuple(PairOfFiles(name, files["0"], None, files["1"]) for name, files in kinds.items())
+
+
+def _with_named_references(pictures: Sequence[Path]) -> tuple[PairOfFiles, ...]:
+    """Return HR images with references, NAME_in and NAME_ref.
 
     Empty if no image has both kinds. Otherwise a file without its counterpart raises an error.
     """
+    kinds = _by_kind(pictures, r"(.+)_(in|ref)")
+    if not any(len(files) == 2 for files in kinds.values()):
+        return ()
+    for name, files in kinds.items():
+        if len(files) < 2:
+            (path,) = files.values()
+            missing = f"{name}_{'ref' if 'in' in files else 'in'}"
+            raise GramganError(f"{path} has no partner: {missing} is missing.")
+    return tuple(PairOfFiles(name, files["in"], None, files["ref"]) for name, files in kinds.items())
+
+
+def _by_kind(pictures: Sequence[Path], pattern: str) -> dict[str, dict[str, Path]]:
+    """Return the images by name and kind, into which the pattern splits their stems; others are left out."""
     kinds: dict[str, dict[str, Path]] = {}
     for path in pictures:
         found = re.fullmatch(pattern, path.stem)
         if found:
             kinds.setdefault(found[1], {})[found[2]] = path
-    if not any(len(files) == 2 for files in kinds.values()):
-        return ()
-    hr, reference = ("0", "1") if "0" in pattern else ("in", "ref")
-    for name, files in kinds.items():
-        if len(files) < 2:
-            (path,) = files.values()
-            missing = f"{name}_{reference if hr in files else hr}"
-            raise GramganError(f"{path} has no partner: {missing} is missing.")
-    return tuple(PairOfFiles(name, files[hr], None, files[reference]) for name, files in kinds.items())
+    return kinds
 
 
 def _match(hr_files: Sequence[Path], lr_files: Sequence[Path], suffix: str, scale: int) -> tuple[PairOfFiles, ...]:
