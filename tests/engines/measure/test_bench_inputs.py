@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -19,7 +21,8 @@ from gramgan_cli.core.metrics import psnr_y
 from gramgan_cli.core.resize.matlab import make_lr
 from gramgan_cli.core.weights.header import WeightsHeader, save_weights
 from gramgan_cli.engines.measure.bench import bench
-from gramgan_cli.engines.measure.enlargers import interpolation
+from gramgan_cli.engines.measure.enlargers import Enlarger, interpolation
+from gramgan_cli.engines.measure.report import Gallery
 
 
 def test_postscript_never_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,3 +129,28 @@ def test_a_picture_too_small_for_its_spectrum_is_named_and_the_others_measured(t
     document = json.loads(result.stdout)
     assert [failure["name"] for failure in document["failures"]] == ["small"]
     assert [image["name"] for image in document["results"][0]["images"]] == ["large"]
+
+
+def test_markdown_links_find_pictures_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    Image.effect_noise((64, 64), 60).save(tmp_path / "set" / "x.png")
+    report = tmp_path / "50% (new) #1 ü?.md"
+    words = ["bench", str(tmp_path / "set"), "-m", "bicubic", "--report", str(report)]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    links = re.findall(r"!\[\]\(([A-Za-z0-9%/._~-]+)\)", report.read_text(encoding="utf-8"))
+    assert len(links) == 2
+    for link in links:
+        path = urlsplit(link).path
+        assert (tmp_path / unquote(path)).is_file()
+
+
+def test_a_network_called_bicubic_is_shown_beside_the_interpolation(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 60).save(tmp_path / "x.png")
+    gallery = Gallery()
+    white = Enlarger("bicubic", 4, lambda lr, _: np.full((lr.shape[0] * 4, lr.shape[1] * 4, 3), 255, np.uint8))
+    bench([open_dataset(tmp_path, 4)], [white], on_result=gallery.add)
+    _, plain, network = gallery.rows[0].tiles
+    assert plain[1].min() < 255
+    assert plain[2] == {}
+    assert network[1].min() == 255
+    assert network[2].keys() == {"psnr_y", "ssim_y"}

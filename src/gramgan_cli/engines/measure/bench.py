@@ -91,6 +91,8 @@ class Enlarged:
     model: str
     sr: Levels
     values: Values
+    interpolation: str | None = None
+    """Name of the interpolation; None for a model, whose file may bear the same name."""
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,7 @@ def _measure_pair(
     for enlarger, seconds, sr, values in found:
         tally.images[enlarger.name].append(ImageScore(sample.name, values))
         tally.seconds[enlarger.name] += seconds
-        on_result(Enlarged(dataset, sample, target, plain, enlarger.name, sr, values))
+        on_result(Enlarged(dataset, sample, target, plain, enlarger.name, sr, values, enlarger.interpolation))
     tally.megapixels += sample.hr.shape[0] * sample.hr.shape[1] / 1e6
     if convention.is_grey(sample):
         tally.grey.append(f"{dataset}/{sample.name}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +87,7 @@ class Gallery:
             row.tiles = [("HR", _crop(result.target, position), {}), ("bicubic", _crop(result.plain, position), {})]
             self.rows.append(row)
         row = self.rows[-1]
-        if result.model == "bicubic":
+        if result.interpolation == "bicubic":
             row.tiles[1] = ("bicubic", row.tiles[1][1], result.values)
         else:
             row.tiles.append((result.model, _crop(result.sr, row.position), result.values))
@@ -233,7 +235,7 @@ def _markdown(path: Path, measured: Measured, rows: Sequence[PictureRow]) -> str
             picture = folder / f"{number:03d}_{index}.png"
             with replacing(picture) as temporary:
                 temporary.write_bytes(_png(crop, ENLARGED // CROP))
-            pictures.append(f"![]({folder.name.replace(' ', '%20')}/{picture.name})")
+            pictures.append(f"![]({quote(os.fsencode(folder.name))}/{picture.name})")
         captions = [_caption(label, values) for label, _, values in row.tiles]
         lines += [f"## {_title(row)}", "", _line(captions), _line(["---"] * len(captions)), _line(pictures), ""]
     return "\n".join(lines)
