@@ -7,11 +7,27 @@ from collections.abc import Mapping, Sequence
 from os import fspath
 from typing import Any
 
+from gramgan_cli.core.errors import UsageError, check_number
+
 AnyPath = str | os.PathLike[str]
+
+LEAST_SCALE, MOST_SCALE = 2, 16
+"""Scale factors of interpolations and of LR, as the commands take them."""
+
+
+def check_scale(scale: object) -> None:
+    """Raise UsageError unless ``scale`` is a whole number that the commands take."""
+    check_number("scale", scale, LEAST_SCALE, MOST_SCALE)
+
+
+def check_share(name: str, value: object) -> None:
+    """Raise UsageError unless ``value`` of the option ``name`` is a number from 0 to 1."""
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise UsageError(f"`{name}` can't be {value!r}.", "Pass a number from 0 to 1.")
 
 
 def listed(value: AnyPath | Sequence[AnyPath]) -> list[str]:
-    """Convert one path or several to a list of strings."""
+    """Convert one path or name, or several, to a list of strings."""
     several = [value] if isinstance(value, str) or not isinstance(value, Sequence) else value
     return [fspath(one) for one in several]
 

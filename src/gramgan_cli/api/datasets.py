@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from gramgan_cli.api.arguments import AnyPath
+from gramgan_cli.api.arguments import AnyPath, check_scale
+from gramgan_cli.core.data.damage.strength import LEVELS
+from gramgan_cli.core.errors import check_choice, check_number
 from gramgan_cli.core.io.folders import data_dir as default_dir
 from gramgan_cli.core.resize.matlab import Border
 from gramgan_cli.engines.data import prepare
@@ -30,7 +32,7 @@ def make_lr(
     Args:
         hr_dir: folder of HR pictures.
         lr_dir: folder for the LR pictures, PNG files with the same stems.
-        scale: ratio of HR to LR side.
+        scale: ratio of HR to LR side, 2 to 16.
         border: ``symmetric`` like MATLAB, or ``replicate`` like the commonly distributed LR sets.
         overwrite: replace existing files.
         on_progress: called with (pictures done, total).
@@ -39,8 +41,11 @@ def make_lr(
         The LR files.
 
     Raises:
+        UsageError: the scale or the border is not one of those above.
         GramganError: a file exists or can't be read, or two LR files would have the same name.
     """
+    check_scale(scale)
+    check_choice("border", border, get_args(Border))
     return prepare.make_lr_folder(Path(hr_dir), Path(lr_dir), scale, border, overwrite, on_progress)
 
 
@@ -68,9 +73,13 @@ def degrade(
         The LR files.
 
     Raises:
-        UsageError: the recipe has no levels.
+        UsageError: the recipe has no levels, or a value is not one of those above.
         GramganError: a file exists or can't be read, or two LR files would have the same name.
     """
+    check_scale(scale)
+    check_number("seed", seed, 0)
+    if level is not None:
+        check_choice("level", level, LEVELS)
     chosen = damage_recipe(recipe, level)
     strength = load_recipe(chosen).degradation
     if level:

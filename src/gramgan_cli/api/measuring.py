@@ -8,10 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, Self, TypedDict, Unpack
 
-from gramgan_cli.api.arguments import AnyPath, check_known, listed
+from gramgan_cli.api.arguments import AnyPath, check_known, check_scale, listed
 from gramgan_cli.api.callbacks import ignore
 from gramgan_cli.core.backends.device import pick_device
 from gramgan_cli.core.data.datasets import find_dataset
+from gramgan_cli.core.errors import check_choice
 from gramgan_cli.core.io.folders import data_dir as default_dir
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.mixing.square import chosen_model
@@ -46,14 +47,14 @@ __all__ = ["Comparison", "Measured", "bench", "compare"]
 class BenchArguments(TypedDict, total=False):
     """Keyword arguments of ``bench``. Defaults are those of ``gramgan bench``."""
 
-    metrics: Sequence[str]
-    """Metrics besides PSNR and SSIM: gram, spectrum, lpips, dists, niqe, fid, and plugins' metrics."""
+    metrics: str | Sequence[str]
+    """One or several metrics besides PSNR and SSIM: gram, spectrum, lpips, dists, niqe, fid, and plugins' metrics."""
     lpips_features: AnyPath
     """VGG16 weights for LPIPS, a file with torchvision's names; ImageNet's AlexNet by default."""
     convention: Literal["modern", "classic", "rgb", "grey"]
     """Convention of PSNR and SSIM."""
     scale: int
-    """Scale factor of interpolations."""
+    """Scale factor of interpolations, 2 to 16."""
     device: str
     """``auto``, ``cpu``, ``cuda``, ``mps`` or ``xpu``."""
     tile: int | Literal["auto"]
@@ -70,7 +71,7 @@ class BenchArguments(TypedDict, total=False):
 
 def bench(
     datasets: AnyPath | Sequence[AnyPath],
-    models: Sequence[str] | None = None,
+    models: str | Sequence[str] | None = None,
     *,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
     on_result: Callable[[Enlarged], None] = ignore,
@@ -81,7 +82,7 @@ def bench(
 
     Args:
         datasets: one or several folders, or names such as ``Set5``.
-        models: names, files, mixtures or interpolations; bicubic and the default model by default.
+        models: one or several names, files, mixtures or interpolations; bicubic and the default model by default.
         on_progress: called with (pictures done, total). An exception that it raises stops the run.
         on_result: called with each result and its pixels.
         on_note: called with messages for the user.
@@ -92,21 +93,25 @@ def bench(
 
     Raises:
         GramganError: no picture could be measured, or a model can't be loaded.
-        UsageError: models have different scales, or one is given twice.
+        UsageError: an argument has a value that it can't have, models have different scales, or one is given twice.
     """
     check_known(arguments, BenchArguments)
+    convention = arguments.get("convention", "modern")
+    check_choice("convention", convention, CONVENTIONS)
+    if (scale := arguments.get("scale")) is not None:
+        check_scale(scale)
     output = _Output.of(arguments)
     device = pick_device(arguments.get("device", "auto"))
-    chosen = models or ["bicubic", chosen_model()]
-    enlargers = open_enlargers(chosen, device, arguments.get("tile", "auto"), on_note, arguments.get("scale"))
+    chosen = listed(models) if models else ["bicubic", chosen_model()]
+    enlargers = open_enlargers(chosen, device, arguments.get("tile", "auto"), on_note, scale)
     folders = [Path(arguments["data_dir"])] if "data_dir" in arguments else [default_dir()]
     sets = with_distinct_names([find_dataset(one, folders, enlargers[0].scale) for one in listed(datasets)])
     if output.images:
         check_images(output.images, sets, enlargers, output.overwrite)
     features = arguments.get("lpips_features")
     options = BenchOptions(
-        convention=CONVENTIONS[arguments.get("convention", "modern")],
-        metrics=open_metrics(arguments.get("metrics", ()), device, Path(features) if features else None),
+        convention=CONVENTIONS[convention],
+        metrics=open_metrics(listed(arguments.get("metrics", ())), device, Path(features) if features else None),
     )
 
     def result(enlarged: Enlarged) -> None:
@@ -188,7 +193,7 @@ class CompareArguments(TypedDict, total=False):
 def compare(
     photo: AnyPath,
     output: AnyPath | None = None,
-    models: Sequence[str] | None = None,
+    models: str | Sequence[str] | None = None,
     *,
     on_note: Callable[[str], None] = ignore,
     **arguments: Unpack[CompareArguments],
@@ -198,7 +203,7 @@ def compare(
     Args:
         photo: picture to upscale.
         output: picture (.png, .jpg, .webp) or page (.html); ``PHOTO_compare.png`` next to the photo by default.
-        models: names, files or mixtures; the default model by default. Bicubic is always included.
+        models: one or several names, files or mixtures; the default model by default. Bicubic is always included.
         on_note: called with messages for the user.
         **arguments: ``CompareArguments``.
 
@@ -214,7 +219,7 @@ def compare(
     picture = Path(photo)
     target = picture.with_name(f"{picture.stem}_compare.png") if output is None else Path(output)
     check_comparison(target, picture, arguments.get("overwrite", False))
-    named: Sequence[str | None] = models or [None]
+    named: Sequence[str | None] = listed(models) if models else [None]
     amounts = arguments.get("denoise"), arguments.get("style")
     chosen = [chosen_model(name, *amounts) for name in named]  # of bicubic too: it refuses the amounts
     names = [name for name in chosen if name != "bicubic"]

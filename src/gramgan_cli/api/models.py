@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from os import fspath
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from gramgan_cli.api.arguments import AnyPath
+from gramgan_cli.api.arguments import AnyPath, check_share, listed
 from gramgan_cli.api.callbacks import ignore
 from gramgan_cli.core.backends.device import pick_device
+from gramgan_cli.core.errors import check_choice
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.catalogue import CatalogueEntry
 from gramgan_cli.core.weights.store import StoredModel
@@ -18,6 +19,11 @@ from gramgan_cli.engines.models.commands import ModelRow as Model
 from gramgan_cli.engines.models.export import ExportOptions, export
 
 __all__ = ["Model", "StoredModel", "models"]
+
+Format = Literal["safetensors", "onnx"]
+"""File formats of exported models."""
+Precision = Literal["fp32", "fp16"]
+"""Precisions of exported weights."""
 
 
 def models(on_note: Callable[[str], None] = ignore) -> list[Model]:
@@ -109,8 +115,8 @@ def export_model(
     name: str,
     output: AnyPath,
     *,
-    format: Literal["safetensors", "onnx"] | None = None,
-    precision: Literal["fp32", "fp16"] = "fp32",
+    format: Format | None = None,
+    precision: Precision = "fp32",
     opset: int | None = None,
     overwrite: bool = False,
     on_note: Callable[[str], None] = ignore,
@@ -130,10 +136,14 @@ def export_model(
         The file written.
 
     Raises:
+        UsageError: the format or the precision is unknown.
         TargetExists: ``output`` exists.
         ModelUnsupported: the format can't express the network.
         MissingExtra: ONNX needs the extra [onnx].
     """
+    if format is not None:
+        check_choice("format", format, get_args(Format))
+    check_choice("precision", precision, get_args(Precision))
     options = ExportOptions(file_format=format, overwrite=overwrite, precision=precision, opset=opset)
     return export(name, Path(output), options, on_note)
 
@@ -163,9 +173,10 @@ def mix_models(
         The stored model, and the strip's file or None.
 
     Raises:
-        UsageError: the models have different networks, or there is no such device.
+        UsageError: ``alpha`` is out of range, the models have different networks, or there is no such device.
         ModelExists, TargetExists: the model or the strip exists.
     """
+    check_share("alpha", alpha)
     pick_device(device)  # a device that does not exist is an error, even if no strip needs it
     pair = interpolate.open_pair(first, second)
     photo = None if strip is None else Path(strip)
@@ -185,11 +196,11 @@ def remove_model(name: str) -> None:
     store.remove(name)
 
 
-def verify_models(names: Sequence[str] = ()) -> list[tuple[StoredModel, str | None]]:
+def verify_models(names: str | Sequence[str] = ()) -> list[tuple[StoredModel, str | None]]:
     """Verify the checksums of stored models.
 
     Args:
-        names: names of models; all models by default.
+        names: one or several models; all models by default.
 
     Returns:
         Pairs of model and error message, or None for an intact file.
@@ -197,4 +208,4 @@ def verify_models(names: Sequence[str] = ()) -> list[tuple[StoredModel, str | No
     Raises:
         ModelNotFound: one of the models does not exist.
     """
-    return commands.verify(list(names))
+    return commands.verify(listed(names))
