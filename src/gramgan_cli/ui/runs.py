@@ -177,8 +177,8 @@ def _unexpected(error: Exception) -> str:
     """One sentence about an error that no part of the program foresaw."""
     if isinstance(error, MemoryError):
         return "The computer ran out of memory: close other programs, or use smaller photos."
-    said = " ".join(str(error).split()).rstrip(".")
-    return f"The run stopped at an unexpected error ({type(error).__name__}{said and ': ' + said})."
+    detail = " ".join(str(error).split()).rstrip(".")
+    return f"The run stopped at an unexpected error ({type(error).__name__}{detail and ': ' + detail})."
 
 
 def _note(item: Item, result: Result) -> None:

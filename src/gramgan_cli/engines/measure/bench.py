@@ -208,7 +208,7 @@ def _check_same_lr(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger], c
             raise UsageError(
                 f"The convention classic makes its own LR for interpolations, but {dataset.folder} has its own for "
                 "models, so they can't be compared.",
-                "Set `convention` to modern, or measure interpolations and models in separate runs.",
+                "Use the convention modern, or measure interpolations and models in separate runs.",
             )
 
 
