@@ -23,10 +23,10 @@ ROOT = Path("/").resolve()
         (["a", "b"], [None, None], ["a", "b"]),
         (["last", "last"], [ROOT / "r/a/last.x", ROOT / "r/b/last.x"], ["a/last", "b/last"]),
         (["last", "last"], [ROOT / "a/r/last.x", ROOT / "b/r/last.x"], ["a/r/last", "b/r/last"]),
-        (["x", "x"], [ROOT / "twin/x.st", ROOT / "twin/x.ST"], [str(ROOT / "twin/x.st"), str(ROOT / "twin/x.ST")]),
-        (["clean", "clean"], [None, ROOT / "clean.st"], ["clean", str(ROOT / "clean.st")]),
-        (["clean", "clean"], [None, Path("clean")], ["clean", "clean (2)"]),
-        (["a", "a", "a (2)"], [None, Path("a"), None], ["a", "a (3)", "a (2)"]),
+        (["x", "x"], [ROOT / "twin/x.st", ROOT / "twin/x.ST"], ["twin/x.st", "twin/x.ST"]),
+        (["clean", "clean"], [None, ROOT / "clean.st"], ["clean", "clean.st"]),
+        (["clean", "clean"], [None, ROOT / "clean"], ["clean", "clean (2)"]),
+        (["a", "a", "a (2)"], [None, ROOT / "a", None], ["a", "a (3)", "a (2)"]),
     ],
 )
 def test_labels_are_distinct(names: list[str], paths: list[Path | None], labels: list[str]) -> None:

@@ -190,7 +190,7 @@ def _file_of(name: str) -> Path | None:
 def distinct_labels(names: Sequence[str], paths: Sequence[Path | None]) -> list[str]:
     """Make names distinct: those that occur more than once get as many parent folders of their path as needed.
 
-    Where folders can't tell them apart, they become their whole paths, and what is still equal is numbered.
+    Where folders can't tell them apart, they become whole paths without the root, and what is still equal is numbered.
 
     Raises UsageError if a file or folder is given twice.
     """
@@ -207,7 +207,9 @@ def distinct_labels(names: Sequence[str], paths: Sequence[Path | None]) -> list[
             if path is not None:
                 labels[index] = "/".join((*path.parent.parts[1:][-depth:], names[index]))
     for index in _repeated(labels):
-        labels[index] = str(paths[index] or labels[index])
+        path = paths[index]
+        if path is not None:
+            labels[index] = "/".join(path.parts[1:])  # without the root, since labels name folders of results
     return _numbered(labels)
 
 
