@@ -22,6 +22,7 @@ from gramgan_cli.engines.measure.bench import (
     Enlarged,
     Measured,
     check_images,
+    lr_note,
     save_image,
     with_distinct_names,
 )
@@ -113,6 +114,9 @@ def bench(
         convention=CONVENTIONS[convention],
         metrics=open_metrics(listed(arguments.get("metrics", ())), device, Path(features) if features else None),
     )
+
+    if note := lr_note(sets, enlargers, options.convention):
+        on_note(note)
 
     def result(enlarged: Enlarged) -> None:
         output.add(enlarged)

@@ -14,9 +14,8 @@ from typer.testing import CliRunner
 
 from gramgan_cli.cli.app import app
 from gramgan_cli.core.data.datasets import open_dataset
-from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.resize.matlab import imresize
-from gramgan_cli.engines.measure.bench import BenchOptions, bench
+from gramgan_cli.engines.measure.bench import BenchOptions, bench, lr_note
 from gramgan_cli.engines.measure.conventions import CONVENTIONS
 from gramgan_cli.engines.measure.enlargers import Enlarger, interpolation
 
@@ -138,7 +137,7 @@ def test_the_output_names_the_convention(pictures: Path, name: str) -> None:
     assert run(*arguments[1:])["convention"]["name"] == name  # type: ignore[call-overload]
 
 
-def test_classic_does_not_compare_models_on_another_lr(tmp_path: Path) -> None:
+def test_classic_says_that_models_see_the_sets_own_lr(tmp_path: Path) -> None:
     """The set's LR is black: interpolations, which get LR made from HR, would win by far."""
     random = np.random.default_rng(1)
     for name, pixels in (
@@ -147,10 +146,12 @@ def test_classic_does_not_compare_models_on_another_lr(tmp_path: Path) -> None:
     ):
         (tmp_path / name).mkdir()
         Image.fromarray(pixels).save(tmp_path / name / "x.png")
-    bicubic = interpolation("bicubic", 4)
+    sets, bicubic = [open_dataset(tmp_path, 4)], interpolation("bicubic", 4)
     network = Enlarger("net", 4, bicubic.enlarge)
-    with pytest.raises(UsageError, match="makes its own LR for interpolations"):
-        measured(tmp_path, "classic", bicubic, network)
+    assert str(tmp_path) in (lr_note(sets, [bicubic, network], CONVENTIONS["classic"]) or "")
+    assert lr_note(sets, [bicubic, network], CONVENTIONS["modern"]) is None
+    assert lr_note(sets, [network], CONVENTIONS["classic"]) is None
     first, second = measured(tmp_path, "modern", bicubic, network)
     assert first == second
-    assert measured(tmp_path, "classic", network)[0]["psnr_y"] < measured(tmp_path, "classic", bicubic)[0]["psnr_y"]
+    first, second = measured(tmp_path, "classic", bicubic, network)
+    assert second["psnr_y"] < first["psnr_y"]

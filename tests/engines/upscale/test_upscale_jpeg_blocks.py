@@ -152,7 +152,7 @@ def test_memory_counts_the_smoothed_picture_while_it_is_cleaned() -> None:
     sizes = ((image.shape[1] * 16, image.shape[0] * 16),)  # the encoder needs more than smoothing, which is over then
     (before,), target = photo.frames, plan_target(photo, FORMATS["webp"], sizes, None)[0]
     with_smoothing, without = (
-        limits._needed_memory(before, target.frames[0], 4, 0, target, smooths) for smooths in (True, False)
+        limits.needed_memory(before, target.frames[0], 4, 0, target, smooths) for smooths in (True, False)
     )
     assert with_smoothing - without >= cleaning.image.nbytes >= held - image.nbytes - 2**16
 

@@ -200,8 +200,7 @@ def train(
         **{key: value for key, value in given.items() if value is not None},  # type: ignore[typeddict-item]
     }
     if dry_run:
-        plan = training.check_training(recipe, **arguments)
-        print_json({**plan, "data": with_flags(plan["data"]), "dry_run": True})
+        print_json(_planned(training.check_training(recipe, **arguments)))
         return
     options = training.train_options(recipe, arguments)
     result = launch.train(options, TrainEvents if json else partial(TrainDisplay, quiet))
@@ -227,6 +226,11 @@ def _settings(named: Mapping[str, Any], chosen: Sequence[str]) -> dict[str, Any]
         settings.pop(key, None)
         settings[key] = value
     return settings
+
+
+def _planned(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of ``--dry-run``."""
+    return {**plan, "data": with_flags(plan["data"]), "dry_run": True}
 
 
 def _print_recipes(json: bool) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gramgan_cli.core.data.datasets import Dataset, PairOfFiles, Sample, picture_size, read_sample
 from gramgan_cli.core.data.grey import as_rgb8
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.io.files import check_target, replacing
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.matlab import Levels
@@ -157,12 +157,10 @@ def bench(
 
     Raises:
         GramganError: no picture could be measured, or a model needs references that a dataset lacks.
-        UsageError: by the classic convention, interpolations and models would not see the same LR.
     """
     options = options or BenchOptions()
     scale = enlargers[0].scale
     _check_references(datasets, enlargers)
-    _check_same_lr(datasets, enlargers, options.convention)
     failures = _unfit(datasets, scale, options)
     total, done = sum(len(dataset.pairs) for dataset in datasets), len(failures)
     _warm_up(enlargers)
@@ -198,18 +196,16 @@ def _check_references(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger]
                 )
 
 
-def _check_same_lr(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger], convention: Modern) -> None:
-    """Raise UsageError if ``Classic`` would give interpolations its own LR, and models a dataset's."""
+def lr_note(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger], convention: Modern) -> str | None:
+    """Note for the user if ``Classic`` makes LR for interpolations while models get a dataset's, else None."""
     kinds = {enlarger.interpolation is None for enlarger in enlargers}
-    if not isinstance(convention, Classic) or len(kinds) < 2:
-        return
-    for dataset in datasets:
-        if any(pair.lr is not None for pair in dataset.pairs):
-            raise UsageError(
-                f"The convention classic makes its own LR for interpolations, but {dataset.folder} has its own for "
-                "models, so they can't be compared.",
-                "Use the convention modern, or measure interpolations and models in separate runs.",
-            )
+    own = [str(dataset.folder) for dataset in datasets if any(pair.lr is not None for pair in dataset.pairs)]
+    if not isinstance(convention, Classic) or len(kinds) < 2 or not own:
+        return None
+    return (
+        f"The convention classic reduces HR itself for interpolations, but models get the LR of {', '.join(own)}. "
+        "If that LR is not a plain reduction of HR, compare them with the convention modern."
+    )
 
 
 def _unfit(datasets: Sequence[Dataset], scale: int, options: BenchOptions) -> list[Failure]:

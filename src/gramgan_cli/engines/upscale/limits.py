@@ -56,7 +56,7 @@ def check_memory(
     needed = (
         RUNTIME_MEMORY
         + 3 * file_bytes
-        + max(_needed_memory(before, after, scale, tile, target, smooths) for before, after in frames)
+        + max(needed_memory(before, after, scale, tile, target, smooths) for before, after in frames)
     )
     if needed > max_memory:
         raise GramganError(
@@ -65,7 +65,7 @@ def check_memory(
         )
 
 
-def _needed_memory(before: Frame, after: Frame, scale: int, tile: int, target: Target, smooths: bool) -> int:
+def needed_memory(before: Frame, after: Frame, scale: int, tile: int, target: Target, smooths: bool) -> int:
     """Bytes for the decoded picture, twice (while it is turned upright, and if it is cleaned), and for the bands and
     the encoder, or for smoothing, which comes before them. A smoothed picture is held, too, while it is cleaned."""
     rows = min(before.height, tile or before.height) * scale
