@@ -20,12 +20,14 @@ from gramgan_cli.engines.data.bank import build_bank
 from gramgan_cli.engines.train.parallel.group import Group
 from gramgan_cli.engines.train.steps.content import ContentTraining
 from gramgan_cli.engines.train.steps.gan import GanTraining
+from gramgan_cli.engines.train.steps.terms import needs_features
 from gramgan_cli.recipes.convert import merge
 from gramgan_cli.recipes.load import load_recipe, recipe_names
 from gramgan_cli.recipes.schema import LOSS_TERMS, Recipe
 
 SMALL: dict[str, dict[str, Any]] = {
     "compact": {"nf": 8, "nc": 2},
+    "drunet": {"nc": [8, 8, 8, 8], "nb": 1},
     "rrdbnet": {"nf": 8, "nb": 1, "gc": 4},
     "srresnet": {"nf": 8, "nb": 1},
     "ttsr": {"nf": 8, "blocks": [1, 1, 1, 1]},
@@ -84,9 +86,10 @@ def test_loss_on_one_batch_falls(name: str, photos: Path, tmp_path: Path) -> Non
     kind = ContentTraining if recipe.discriminator.arch == "none" else GanTraining
     training = kind(generator, recipe, CPU, Group())
     with_references = recipe.data.references != "none"
-    prepared = prepare_photos(sorted(photos.glob("*.png")), 4, tmp_path)
+    scale = archs.describe_network(recipe.network).scale
+    prepared = prepare_photos(sorted(photos.glob("*.png")), scale, tmp_path)
     batch = CropSampler(
-        prepared, 4, recipe.data.hr_crop, 2, 0, options=CropOptions(with_references=with_references)
+        prepared, scale, recipe.data.hr_crop, 2, 0, options=CropOptions(with_references=with_references)
     ).batch(0)
     losses = []
     for step in range(20):
@@ -110,16 +113,22 @@ def settings(name: str) -> list[str]:
     """``--set`` options that shrink a recipe."""
     recipe = load_recipe(name)
     pairs = {f"network.{key}": value for key, value in SMALL[recipe.network["arch"]].items()}
-    pairs |= {"discriminator.nf": 4, "features.weights": "random", "stage_steps": 1}
+    if recipe.discriminator.arch != "none":
+        pairs["discriminator.nf"] = 4
+    if needs_features(recipe) or recipe.network["arch"] == "ttsr":
+        pairs["features.weights"] = "random"
+    if recipe.stage:
+        pairs["stage_steps"] = 1
     return [word for key, value in pairs.items() for word in ("--set", f"{key}={value}")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_runs_resumes_and_upscales(name: str, photos: Path, tmp_path: Path) -> None:
-    crop = crop_side(load_recipe(name))
-    out = tmp_path / "run"
-    words = ["--recipe", name, "--hr-dir", photos, "--db", photos / "bank.safetensors", "--device", "cpu", "--out", out]
+    recipe = load_recipe(name)
+    crop, out, scale = crop_side(recipe), tmp_path / "run", archs.describe_network(recipe.network).scale
+    words = ["--recipe", name, "--hr-dir", photos, "--device", "cpu", "--out", out]
+    words += ["--db", photos / "bank.safetensors"] if recipe.loss.texture else []
     small_size = ["--hr-crop", crop, "--batch-size", 2, "--valid-every", 10]
     gramgan("train", *words, *small_size, "--steps", 20, *settings(name))
     gramgan("train", "--out", out, "--resume", "--steps", 22)
@@ -127,6 +136,6 @@ def test_every_recipe_runs_resumes_and_upscales(name: str, photos: Path, tmp_pat
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(picture)
     reference = ["--ref", photos / "0.png"] if name.startswith("ttsr") else []
     gramgan("upscale", picture, "-o", tmp_path / "out.png", "--model", out / "last.safetensors", *reference)
-    assert Image.open(tmp_path / "out.png").size == (96, 80)
+    assert Image.open(tmp_path / "out.png").size == (24 * scale, 20 * scale)
     if not reference:
         gramgan("bench", photos, "--model", out / "last.safetensors", "--json")
