@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from os import fspath
 from typing import Any
 
-from gramgan_cli.core.errors import UsageError, check_number
+from gramgan_cli.core.errors import check_number
 
 AnyPath = str | os.PathLike[str]
 
@@ -18,12 +18,6 @@ LEAST_SCALE, MOST_SCALE = 2, 16
 def check_scale(scale: object) -> None:
     """Raise UsageError unless ``scale`` is a whole number that the commands take."""
     check_number("scale", scale, LEAST_SCALE, MOST_SCALE)
-
-
-def check_share(name: str, value: object) -> None:
-    """Raise UsageError unless ``value`` of the option ``name`` is a number from 0 to 1."""
-    if not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise UsageError(f"`{name}` can't be {value!r}.", "Pass a number from 0 to 1.")
 
 
 def listed(value: AnyPath | Sequence[AnyPath]) -> list[str]:

@@ -7,10 +7,10 @@ from os import fspath
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from gramgan_cli.api.arguments import AnyPath, check_share, listed
+from gramgan_cli.api.arguments import AnyPath, listed
 from gramgan_cli.api.callbacks import ignore
 from gramgan_cli.core.backends.device import pick_device
-from gramgan_cli.core.errors import check_choice
+from gramgan_cli.core.errors import check_choice, check_share
 from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.catalogue import CatalogueEntry
 from gramgan_cli.core.weights.store import StoredModel

@@ -69,6 +69,12 @@ def check_number(name: str, value: object, least: int, most: int | None = None) 
         raise UsageError(f"`{name}` can't be {value!r}.", f"Pass a whole number {limits}.")
 
 
+def check_share(name: str, value: object) -> None:
+    """Raise UsageError unless ``value`` of the option ``name`` is a number from 0 to 1."""
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise UsageError(f"`{name}` can't be {value!r}: `{name}` is a number from 0 to 1.", "Pass such a number.")
+
+
 class DeviceNotFound(UsageError):
     """The device does not exist on this computer."""
 

@@ -91,10 +91,17 @@ def _without_effect(recipe: Recipe) -> list[tuple[tuple[str, ...], str]]:
         (arch == "ttsr", ("optimizer.extractor_rate",), "Only TTSR has a texture extractor: set network.arch=ttsr."),
         (recipe.data.references == "folder", ("data.ref_dir",), "Set data.references=folder."),
         (
-            any(map(is_shards, recipe.data.hr_dir)),
+            _windows_serve(recipe),
             ("data.window", "data.crops_per_photo"),
             "Photos in folders are all in reach at once; only tar shards are read window by window.",
         ),
         (bool(recipe.stage), ("stage_steps",), "Name the recipe of a first stage with stage."),
     ]
     return [(keys, hint) for used, keys, hint in rules if not used]
+
+
+def _windows_serve(recipe: Recipe) -> bool:
+    """Whether photos are read window by window. Locations, which may be remote, are looked at only if it matters."""
+    data, default = recipe.data, Recipe().data
+    usual = (data.window, data.crops_per_photo) == (default.window, default.crops_per_photo)
+    return usual or any(map(is_shards, data.hr_dir))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import UsageError, check_share
 from gramgan_cli.core.weights.catalogue import Square, read_square
 from gramgan_cli.core.weights.embedded import CLEAN
 from gramgan_cli.core.weights.mixing.mixture import Mixture, share_of
@@ -69,8 +69,10 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
     Raises:
         UsageError: denoise or style is out of range, or set for a model that does not support it.
     """
-    _check_amount("denoise", None if denoise == "auto" else denoise)
-    _check_amount("style", style)
+    if denoise not in (None, "auto"):
+        check_share("denoise", denoise)
+    if style is not None:
+        check_share("style", style)
     if model is None:
         usual: Square = read_square()
         style = usual.style if style is None else style
@@ -93,12 +95,6 @@ def chosen_model(model: str | None = None, denoise: DenoiseChoice | None = None,
         raise UsageError(f"`model` {model} already sets how much to denoise.", "Leave out `model`, or `denoise`.")
     assert style is not None
     return square_model(COLUMNS[model], style)
-
-
-def _check_amount(name: str, amount: object) -> None:
-    """Raise UsageError unless the amount is None or a number from 0 to 1."""
-    if amount is not None and not (isinstance(amount, int | float) and 0 <= amount <= 1):
-        raise UsageError(f"`{name}` is {amount!r}, not a number from 0 to 1.", f"Set `{name}` between 0 and 1.")
 
 
 def position_of(model: str) -> Square | None:

@@ -131,8 +131,10 @@ def _validation_files(recipe: Recipe, scale: int) -> tuple[PhotoFiles, str]:
 
 def _check_weights(recipe: Recipe) -> None:
     """Raise UsageError for weights that shards can't have: they are read as one source, beside folders."""
+    if not recipe.data.weights:
+        return
     sharded = sum(map(is_shards, recipe.data.hr_dir))
-    if recipe.data.weights and sharded and (sharded > 1 or sharded == len(recipe.data.hr_dir)):
+    if sharded and (sharded > 1 or sharded == len(recipe.data.hr_dir)):
         raise UsageError(
             "data.weights can only weight one source of tar shards against folders.",
             "Leave it out: each photo in shards is drawn equally often.",
