@@ -141,7 +141,6 @@ def initial_weights(recipe: Recipe, folder: RunFolder) -> str:
 
 def with_start(recipe: Recipe) -> Recipe:
     """The recipe with ``init`` resolved: as set, from the store, or ``FIRST_STAGE_END``."""
-    recipe = with_initial_network(recipe)
     if recipe.init == FIRST_STAGE_END and not recipe.stage:
         raise UsageError(
             f"Recipe {recipe.name} has no first stage.", "Pass the weights to start from with `init` NAME|FILE."
