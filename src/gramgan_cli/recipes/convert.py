@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
@@ -91,6 +91,17 @@ def merge(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Apply nested ``changes`` to a recipe. An unknown key raises UsageError with the nearest known ones."""
     merged: Recipe = _merge(recipe, changes, "")
     return merged
+
+
+def combine(settings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Unite settings into one nested dictionary, so that a table given key by key keeps all of them; the last value
+    of a key wins."""
+    united: dict[str, Any] = {}
+    for setting in settings:
+        for name, value in setting.items():
+            both = isinstance(value, Mapping) and isinstance(united.get(name), Mapping)
+            united[name] = combine((united[name], value)) if both else value
+    return united
 
 
 def split_setting(text: str) -> tuple[str, Any]:

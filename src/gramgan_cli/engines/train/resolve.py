@@ -19,7 +19,7 @@ from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.steps.texture_term import with_bank
 from gramgan_cli.engines.train.unused_settings import check_file, check_settings
 from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, with_initial_network, with_start
-from gramgan_cli.recipes.convert import differences, merge
+from gramgan_cli.recipes.convert import combine, differences, merge
 from gramgan_cli.recipes.load import load_recipe, read_recipe
 from gramgan_cli.recipes.schema import Recipe
 
@@ -32,9 +32,8 @@ def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
     folder = RunFolder(options.out or default_folder(options.recipe))
     if options.resume:
         return _resumed(options, folder), folder
-    stated = recipe = load_recipe(options.recipe)
-    for setting in options.settings:
-        recipe = merge(recipe, setting)
+    stated = load_recipe(options.recipe)
+    recipe = merge(stated, combine(options.settings))
     recipe = with_initial_network(_with_length(options, recipe))
     check_recipe(recipe)
     check_settings(options.settings, recipe)
@@ -59,9 +58,7 @@ def _with_length(options: TrainOptions, recipe: Recipe) -> Recipe:
 def _resumed(options: TrainOptions, folder: RunFolder) -> Recipe:
     """The run's recorded recipe with the user's settings, which may only change ``MAY_CHANGE``."""
     recorded = folder.recipe()
-    recipe = recorded
-    for setting in options.settings:
-        recipe = merge(recipe, setting)
+    recipe = merge(recorded, combine(options.settings))
     if any("data" in setting for setting in options.settings):
         recipe = _with_given_lr(_with_photos(recipe))
     changed = [key for key in differences(recorded, recipe) if key not in MAY_CHANGE]
