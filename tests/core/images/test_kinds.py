@@ -106,6 +106,13 @@ def test_non_pictures_have_no_kind(head):
     assert kind_of_bytes(head) is None
 
 
+def test_many_comments_take_no_time():
+    """The pattern of SVG tried every way to divide them: twice the time for each comment."""
+    page = b"<?xml version='1.0'?>" + b"<!-- a -->" * 60
+    assert kind_of_bytes(page + b"<html>") is None
+    assert kind_of_bytes(page + b"<svg>").name == "svg"
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.eps", "a.tif"])
 def test_training_starts_no_other_program_over_a_picture(name, tmp_path, monkeypatch):
     """Pillow passes EPS to Ghostscript, whatever the file's name."""

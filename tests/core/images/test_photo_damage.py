@@ -17,6 +17,7 @@ from photo_corpus import chunk, make_png, scene, with_pillow, with_tifffile
 from PIL import Image
 from upscale_helpers import decoded, upscale_one
 
+from gramgan_cli.core.data.prepared import read_rgb
 from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.images.read import open_photo
 
@@ -83,6 +84,14 @@ def test_allow_truncated_recovers_the_upper_part_and_warns(kind, tmp_path):
     assert np.abs(found[rows].astype(int) - expected[rows]).mean() < 2
     assert np.abs(found.astype(int) - expected).mean() > 2, "nothing was missing"
     assert any("cut off" in warning for warning in record.warnings)
+
+
+def test_allow_truncated_holds_for_one_picture_only(tmp_path):
+    cut = ONE_OF_EACH["jpg"]()
+    (tmp_path / "cut.jpg").write_bytes(cut[: len(cut) // 2])
+    assert list(open_photo((tmp_path / "cut.jpg").read_bytes(), "cut.jpg", allow_truncated=True).decode())
+    with pytest.raises(GramganError, match="truncated"):
+        read_rgb(tmp_path / "cut.jpg")
 
 
 def test_error_messages_have_no_internal_text():

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from photo_corpus import HEIGHT, WIDTH, chunk, exif_with, make_png, scene, with_pillow, with_tifffile
 from photo_parts import ADOBE_RGB, DISPLAY_P3, XMP, rgb_profile, with_thumbnail
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 from upscale_helpers import decoded, upscale_one
 
 from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_orientation, updated_exif, with_resolution
@@ -63,6 +63,39 @@ def test_exif_is_kept_with_orientation_and_dimensions_of_the_result(form, tmp_pa
         inside = exif.get_ifd(0x8769)
         assert inside[0x9003] == "2024:05:06 07:08:09"
         assert (inside[0xA002], inside[0xA003]) == found.size
+
+
+def _with_interoperability() -> bytes:
+    """A camera's EXIF: date, and the interoperability directory below it."""
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif.get_ifd(0x8769).update({0x9003: "2024:05:06 07:08:09", 0xA005: {1: "R98", 2: b"0100"}})
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize("form", ["png", "jpg", "tiff"])
+def test_a_camera_s_exif_survives_a_tiff(form, tmp_path):
+    between = upscale_one(
+        with_pillow(scene(3), "JPEG", exif=_with_interoperability()), tmp_path, "a.jpg", format="tiff"
+    )
+    record = upscale_one(Path(between.output).read_bytes(), tmp_path, "b.tif", format=form)
+    assert between.warnings == record.warnings == []
+    exif = Image.open(record.output).getexif()
+    assert exif[0x010F] == "Maker"
+    assert exif.get_ifd(0x8769)[0x9003] == "2024:05:06 07:08:09"
+    assert exif.get_ifd(0xA005) == {1: "R98", 2: b"0100"}
+
+
+def test_an_offset_to_an_interoperability_directory_that_moved_is_ignored(tmp_path):
+    """As Pillow leaves it in TIFF files: it copies the number, but not the directory."""
+    record = upscale_one(with_pillow(scene(3), "TIFF", exif=_with_interoperability()), tmp_path, "a.tif", format="jpg")
+    assert record.warnings == []
+    assert Image.open(record.output).getexif().get_ifd(0x8769)[0x9003] == "2024:05:06 07:08:09"
+    block = bytearray(_with_interoperability().removeprefix(b"Exif\0\0"))
+    order = "<" if block.startswith(b"II") else ">"
+    at = block.index(struct.pack(order + "HHI", 0xA005, 4, 1)) + 8
+    block[at : at + 4] = struct.pack(order + "I", 2**31)
+    assert exif_orientation(updated_exif(bytes(block), 9, 9)) == 1
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -173,6 +206,18 @@ def test_comments_and_iptc_of_jpeg(tmp_path):
     record = upscale_one(data, tmp_path, "b.jpg", format="png")
     assert Image.open(record.output).text["Comment"] == "from Zürich"
     assert "IPTC" in record.warnings[0]
+
+
+@pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt", "compressed iTXt"])
+def test_a_comment_passes_from_png_to_jpeg(kind, tmp_path):
+    text = PngImagePlugin.PngInfo()
+    if "iTXt" in kind:
+        text.add_itxt("Comment", "Grüße aus Łódź", zip=kind != "iTXt")
+    else:
+        text.add_text("Comment", "Grüße", zip=kind == "zTXt")
+    record = upscale_one(with_pillow(scene(3), "PNG", pnginfo=text), tmp_path, "a.png", format="jpg")
+    assert record.warnings == []
+    assert Image.open(record.output).info["comment"].decode() == ("Grüße aus Łódź" if "iTXt" in kind else "Grüße")
 
 
 def test_a_comment_that_is_not_utf_8_keeps_its_letters(tmp_path):

@@ -194,8 +194,33 @@ def test_declared_no_data_is_taken_at_its_word(tmp_path):
     assert tifffile.TiffFile(record.output).pages[0].tags[42113].value == "77"
 
 
+@pytest.mark.parametrize(("mark", "level"), [(-9999.0, 0.0), (-9999.0, 7.5), (1e20, 0.0)])
+def test_no_data_beside_one_level_is_found(mark, level):
+    image = np.full((4, 4, 1), level, np.float32)
+    image[:2] = mark
+    np.testing.assert_array_equal(nodata_mask(image, None), image == np.float32(mark))
+
+
+def test_an_image_without_valid_values_is_warned_of_in_plain_numbers(tmp_path):
+    record = upscale_one(with_tifffile(np.full((6, 6), np.nan, np.float32)), tmp_path, "a.tif")
+    assert record.warnings[0].startswith("100% of its values")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(("photometric", "channels"), [("rgb", 3), ("rgb", 4), ("minisblack", 2)])
+@pytest.mark.parametrize("shape", [(3, 3), (4, 4), (5, 9)])
+def test_planes_are_never_taken_for_rows(dtype, photometric, channels, shape):
+    image = np.random.default_rng(0).integers(1, 255, (channels, *shape)).astype(dtype)
+    extra = ["unassalpha"] if channels in (2, 4) else []
+    data = with_tifffile(image, photometric=photometric, planarconfig="separate", extrasamples=extra)
+    (found,) = open_photo(data, "a.tif").decode()
+    np.testing.assert_array_equal(found, np.moveaxis(image, 0, 2))
+
+
 def test_ordinary_floating_point_pictures_have_no_gaps():
     for image in (
+        np.float32([[0.0, 255.0], [255.0, 0.0]])[:, :, None],
+        np.float32([[-9999.0, 9999.0]])[:, :, None],
         scene(3, np.float32),
         np.tile(np.float32([[0.0, 0.5, 1.0]]), (4, 4))[:, :, None],
         np.zeros((5, 5, 1), np.float32),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gramgan_cli.core.images.nodata import Enlarge, filled, nodata_mask, restored
+from gramgan_cli.core.images.nodata import Enlarge, filled, nodata_mask, percentage, restored
 
 Array = NDArray[Any]
 
@@ -37,7 +37,7 @@ def float_bands(
     if mask is None:
         return bands
     on_warning(
-        f"{100 * mask.mean():.2g}% of its values are no data (not finite, declared, or far from all others) "
+        f"{percentage(mask)} of its values are no data (not finite, declared, or far from all others) "
         "and were kept unchanged."
     )
     return restored(bands, image, mask, size)

@@ -68,7 +68,11 @@ _NOT_READ = (
     ("ico", "icon", rb"\0\0[\x01\x02]\0[\x01-\xff]\0|icns"),
     ("xcf", "GIMP document", rb"gimp xcf "),
     ("eps", "PostScript document", rb"%!PS|\xc5\xd0\xd3\xc6"),
-    ("svg", "SVG drawing", rb"\s*(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]"),
+    (
+        "svg",
+        "SVG drawing",
+        rb"\s*(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--((?!-->).)*-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]",
+    ),
     ("qoi", "QOI image", rb"qoif"),
     ("pam", "PAM image", rb"P7\n"),
     ("pfm", "colour PFM image", rb"PF\s"),

@@ -59,8 +59,9 @@ def _extremes(valid: Array) -> list[float]:
         return []
     low, high = valid.min(), valid.max()
     core = valid[(valid != low) & (valid != high)]
-    if not core.size:
-        return []
+    if not core.size:  # two values at most, of which only a commonly used mark can be told from data
+        marks = [float(value) for value in (low, high) if value in MARKS]
+        return marks if low != high and len(marks) == 1 else []
     first, last = float(core.min()), float(core.max())
     span, magnitude = last - first, max(abs(first), abs(last))
     found = []
@@ -69,6 +70,11 @@ def _extremes(valid: Array) -> list[float]:
         if marked or (gap > FAR * span and gap > FAR * magnitude and gap > FAR):
             found.append(value)
     return found
+
+
+def percentage(mask: Array) -> str:
+    """Return the share of a mask that is set, such as '0.3%'."""
+    return f"{min(100.0, float(f'{100 * mask.mean():.2g}')):g}%"
 
 
 def filled(image: Array, mask: Array) -> Array:
@@ -122,5 +128,5 @@ def declared_bands(
     if not gone.any():
         return enlarge(image)
     mask = np.broadcast_to(gone, image.shape)
-    on_warning(f"{100 * gone.mean():.2g}% of its pixels are declared as no data and were kept unchanged.")
+    on_warning(f"{percentage(gone)} of its pixels are declared as no data and were kept unchanged.")
     return restored(enlarge(filled(image, mask)), image, mask, size)

@@ -58,11 +58,12 @@ def register_optional_readers() -> None:
         importlib.import_module("pillow_jxl")  # registers itself
 
 
-def open_image(source: Path | IO[bytes]) -> Image.Image:
+def open_image(source: Path | IO[bytes], lenient: bool = False) -> Image.Image:
     """Open a file with Pillow, restricted to the readers of supported formats.
 
     Pillow chooses a reader by the file's first bytes, whatever its name, and some readers start other programs
-    (Ghostscript for EPS). All code that opens an image with Pillow uses this function.
+    (Ghostscript for EPS). All code that opens an image with Pillow uses this function. If ``lenient``, decoders fill in
+    missing data until the next image is opened: Pillow has one global switch for all of them.
 
     Raises:
         PIL.UnidentifiedImageError: the file has none of these formats.
@@ -70,18 +71,13 @@ def open_image(source: Path | IO[bytes]) -> Image.Image:
     """
     register_optional_readers()
     Image.init()
+    ImageFile.LOAD_TRUNCATED_IMAGES = lenient
     return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
-def set_leniency(lenient: bool) -> None:
-    """Set whether Pillow's decoders fill in missing data. Pillow has one global switch for all of them."""
-    ImageFile.LOAD_TRUNCATED_IMAGES = lenient
-
-
 def image_of(data: bytes, lenient: bool) -> Image.Image:
-    """Open a file's bytes as ``open_image`` does; if ``lenient``, decoders fill in missing data."""
-    set_leniency(lenient)
-    return open_image(io.BytesIO(data))
+    """Open a file's bytes as ``open_image`` does."""
+    return open_image(io.BytesIO(data), lenient)
 
 
 def kind_of(image: Image.Image) -> tuple[int, np.dtype[Any]]:

@@ -17,7 +17,7 @@ def srgb_profile() -> bytes:
 def to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     """Convert a CMYK or Lab image to sRGB, through its own profile if that is usable, else by formula.
 
-    Lab's profile is the colour space itself (D50). CMYK without a profile: R = 255 - C - K, clipped.
+    Lab's profile is the colour space itself (D50). CMYK without a profile: R = (255 - C) (255 - K) / 255.
     """
     target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")) if image.mode == "LAB" else _profile(icc)

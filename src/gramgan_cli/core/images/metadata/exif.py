@@ -11,7 +11,16 @@ from contextlib import contextmanager
 from fractions import Fraction
 
 from gramgan_cli.core.images.metadata import ifd
-from gramgan_cli.core.images.metadata.ifd import ASCII, EXIF_IFD, LONG, RATIONAL, SHORT, DamagedTiff, Entry
+from gramgan_cli.core.images.metadata.ifd import (
+    ASCII,
+    EXIF_IFD,
+    INTEROPERABILITY_IFD,
+    LONG,
+    RATIONAL,
+    SHORT,
+    DamagedTiff,
+    Entry,
+)
 from gramgan_cli.core.images.metadata.orientation import moved_subject
 
 ORIENTATION = 0x0112
@@ -21,8 +30,8 @@ WIDTHS = {0x0100, 0xA002}
 """ImageWidth and PixelXDimension."""
 HEIGHTS = {0x0101, 0xA003}
 """ImageLength and PixelYDimension."""
-INTEROPERABILITY, RELATED_WIDTH, RELATED_HEIGHT = 0xA005, 0x1001, 0x1002
-"""The interoperability directory, and its two tags with sizes in pixels."""
+INTEROPERABILITY_INDEX, RELATED_WIDTH, RELATED_HEIGHT = 0x0001, 0x1001, 0x1002
+"""Tags of the interoperability directory: the rule it follows, and two sizes in pixels."""
 SUBJECTS = {0x9214, 0xA214}
 """SubjectArea and SubjectLocation: coordinates in pixels."""
 FOCAL_PLANE = {0xA20E: 0, 0xA20F: 1}
@@ -146,11 +155,22 @@ def _grown(fraction: Sequence[int], factor: float) -> tuple[int, int]:
 
 def _with_children(block: _Block, ifd: int, pending: list[int]) -> Iterator[tuple[int, Entry]]:
     """Yield a directory's entries, appending the EXIF and interoperability directories it points to to ``pending``."""
-    children = (EXIF_IFD, INTEROPERABILITY)
+    children = (EXIF_IFD, INTEROPERABILITY_IFD)
     for entry in block.entries(ifd):
         if len(pending) < 3 and pending[-1] == ifd and entry.tag == children[len(pending) - 1]:
-            pending.append(block.value(entry))
+            child = block.value(entry)
+            if entry.tag == EXIF_IFD or _is_interoperability(block, child):
+                pending.append(child)
         yield ifd, entry
+
+
+def _is_interoperability(block: _Block, at: int) -> bool:
+    """Whether there is an interoperability directory; programs that move the EXIF block leave old offsets to it."""
+    try:
+        kinds = {entry.tag: entry.kind for entry in block.entries(at)}
+    except DamagedExif:
+        return False
+    return kinds.get(INTEROPERABILITY_INDEX) == ASCII or kinds.get(RELATED_WIDTH) in (SHORT, LONG)
 
 
 def _drop_thumbnail(block: _Block, first: int) -> None:

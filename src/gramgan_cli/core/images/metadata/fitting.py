@@ -110,7 +110,7 @@ def _profile(metadata: Metadata, form: Format, channels: int, notes: list[str]) 
     if icc is None:
         return metadata
     channels = max(channels, 3) if form.name in ("webp", "avif") else channels  # these formats have no grey
-    if form.name == "png" and not is_profile(icc):
+    if not is_profile(icc) and form.name not in ("jpg", "tiff"):
         notes.append("Its ICC profile is damaged and was left out.")
         return replace(metadata, icc=None)
     if fits_channels(icc, channels) or form.name in ("jpg", "tiff"):

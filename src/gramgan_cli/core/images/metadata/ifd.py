@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -16,7 +17,10 @@ BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, DOUBLE, LONG8 = 1, 2, 3, 4, 5, 7,
 
 EXIF_IFD = 0x8769
 GPS_IFD = 0x8825
-SUB_DIRECTORIES = (EXIF_IFD, GPS_IFD)
+INTEROPERABILITY_IFD = 0xA005
+SUB_DIRECTORIES = (EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD)
+POINTERS = {None: (EXIF_IFD, GPS_IFD), EXIF_IFD: (INTEROPERABILITY_IFD,)}
+"""Tags that point to a directory's children, by the tag that points to the directory itself (None: the first one)."""
 
 
 class DamagedTiff(ValueError):
@@ -32,7 +36,7 @@ class Value:
     data: bytes
     """The values, packed, in the structure's byte order."""
     children: Mapping[int, Value] | None = None
-    """The directory that the tag points to (EXIF, GPS)."""
+    """The directory that the tag points to (EXIF, GPS, interoperability)."""
 
 
 Directory = dict[int, Value]
@@ -96,21 +100,23 @@ def first_directory(data: bytes | bytearray, layout: Layout) -> int:
 
 
 def read_directory(data: bytes, at: int, layout: Layout) -> tuple[Directory, int]:
-    """Read the directory at offset ``at`` with its EXIF and GPS children; also return the next offset (0: none).
+    """Read the directory at offset ``at`` with its children; also return the next offset (0: none).
 
     Entries of unknown type are skipped, as are values and children outside the data. Raises DamagedTiff if the
     directory itself is outside.
     """
+    return _tree(data, at, layout, None)
+
+
+def _tree(data: bytes, at: int, layout: Layout, pointer: int | None) -> tuple[Directory, int]:
+    """Read the directory that the tag ``pointer`` points to, with its children; also return the next offset."""
     directory, following = _values(data, at, layout)
-    for tag in SUB_DIRECTORIES:
-        if tag in directory:
-            try:
-                children, _ = _values(data, numbers(directory[tag], layout)[0], layout)
-            except DamagedTiff:
-                del directory[tag]
-                continue
-            flat = {key: value for key, value in children.items() if key not in SUB_DIRECTORIES}
-            directory[tag] = Value(directory[tag].kind, directory[tag].data, flat)
+    for tag in [tag for tag in SUB_DIRECTORIES if tag in directory]:
+        value = directory.pop(tag)
+        if tag in POINTERS.get(pointer, ()):
+            with suppress(DamagedTiff):
+                children, _ = _tree(data, numbers(value, layout)[0], layout, tag)
+                directory[tag] = Value(value.kind, value.data, children)
     return directory, following
 
 

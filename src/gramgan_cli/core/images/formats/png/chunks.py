@@ -220,13 +220,30 @@ def pack_xmp(xmp: bytes) -> bytes:
 
 def unpack_xmp(content: bytes) -> bytes | None:
     """Return the XMP of an iTXt chunk; None if the chunk is another text or damaged."""
-    keyword, _, rest = content.partition(b"\0")
-    if keyword != b"XML:com.adobe.xmp" or len(rest) < 2:
+    return _international_text(content) if content.startswith(b"XML:com.adobe.xmp\0") else None
+
+
+def unpack_text(kind: bytes, content: bytes) -> str | None:
+    """Return the text of a tEXt, zTXt or iTXt chunk; None for other chunks and damaged ones."""
+    text = content.partition(b"\0")[2]
+    if kind == b"tEXt":
+        return text.decode("latin-1")
+    unpacked = _inflated(text[1:]) if kind == b"zTXt" else _international_text(content) if kind == b"iTXt" else None
+    return None if unpacked is None else unpacked.decode("latin-1" if kind == b"zTXt" else "utf-8", "replace")
+
+
+def _international_text(content: bytes) -> bytes | None:
+    """Return the text of an iTXt chunk, in UTF-8; None if it is damaged."""
+    rest = content.partition(b"\0")[2]
+    if len(rest) < 2:
         return None
     text = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
-    if not rest[0]:
-        return text
+    return _inflated(text) if rest[0] else text
+
+
+def _inflated(packed: bytes) -> bytes | None:
+    """Decompress at most ``LARGEST_PROFILE`` bytes; None if they are damaged."""
     try:
-        return zlib.decompressobj().decompress(text, LARGEST_PROFILE)
+        return zlib.decompressobj().decompress(packed, LARGEST_PROFILE)
     except zlib.error:
         return None

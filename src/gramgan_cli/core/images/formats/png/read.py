@@ -35,6 +35,7 @@ from gramgan_cli.core.images.formats.png.chunks import (
     rebuilt,
     repaired,
     unpack_profile,
+    unpack_text,
     unpack_xmp,
 )
 from gramgan_cli.core.images.limits import IF_REAL, check_size, check_total
@@ -248,7 +249,8 @@ def _png_metadata(chunks: Sequence[Chunk]) -> tuple[Metadata, list[str]]:
             passed.append((kind, content))
     if len(packets) > 1:
         notes += left_out(["the second XMP packet"])
-    comment = next((c[8:].decode("latin-1") for k, c in passed if k == b"tEXt" and c.startswith(b"Comment\0")), None)
+    comments = (unpack_text(kind, content) for kind, content in passed if content.startswith(b"Comment\0"))
+    comment = next((text for text in comments if text is not None), None)
     return Metadata(
         icc=icc,
         exif=first.get(b"eXIf"),

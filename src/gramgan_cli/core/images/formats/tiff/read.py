@@ -112,6 +112,8 @@ def _tiff_kind(data: bytes, page: tiff.Page, lenient: bool, notes: list[str]) ->
 
 def _tiff_page(data: bytes, page: tiff.Page, lenient: bool) -> Image.Image | None:
     """Open one page with Pillow; None if only libtiff can read it. Raises Unsupported if neither can."""
+    if page.planar and page.samples == 2 and samples.channels_as_rgb(page):
+        return None  # Pillow opens planar grey with alpha, but can't decode it
     try:
         image = pillow.image_of(data, lenient)
         image.seek(page.index)

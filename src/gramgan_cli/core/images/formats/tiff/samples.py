@@ -65,11 +65,10 @@ def decode_deep(data: bytes, page: Page) -> Array:
         raise _explained(error, page) from error
     if array.ndim == 2:
         array = with_axis(array)
+    if array.ndim == 3 and page.planar and array.shape[1:] == (page.height, page.width):
+        array = np.moveaxis(array, 0, 2)
     if array.ndim != 3 or array.shape[:2] != (page.height, page.width):
-        if array.ndim == 3 and array.shape[1:] == (page.height, page.width):
-            array = np.moveaxis(array, 0, 2)  # planar samples
-        else:
-            raise DamagedTiff(f"its pixels have an unexpected shape, {array.shape}")
+        raise DamagedTiff(f"its pixels have an unexpected shape, {array.shape}")
     array = _to_known_dtype(array, page.bits)
     colours = 3 if page.photometric == 2 else 1
     if page.photometric == 0:

@@ -70,6 +70,8 @@ class Page:
     """Meaning of the samples beyond the colours: 0 unknown, 1 premultiplied alpha, 2 alpha."""
     compression: int
     orientation: int
+    planar: bool
+    """Whether each sample is stored as an image of its own."""
     directory: Directory
 
 
@@ -163,6 +165,7 @@ def _page(index: int, directory: Directory, layout: Layout) -> Page:
         extra=numbers(directory[EXTRA_SAMPLES], layout) if EXTRA_SAMPLES in directory else (),
         compression=integer(directory, COMPRESSION, layout, 1),
         orientation=integer(directory, ORIENTATION, layout, 1),
+        planar=integer(directory, PLANAR, layout, 1) == 2,
         directory=directory,
     )
 
