@@ -94,6 +94,10 @@ def test_mistakes_are_named() -> None:
         archs.build("compact", {"nff": 3})
     with pytest.raises(GramganError, match="scale must be one of 1, 2, 3, 4, 8"):
         archs.build("rrdbnet", {"scale": 5})
+    with pytest.raises(GramganError, match="ttsr can't be built"):
+        archs.describe("ttsr", {"blocks": []})
+    with pytest.raises(GramganError, match=r"in_nc \(3\) and out_nc \(1\) must be equal"):
+        archs.build("compact", {"in_nc": 3, "out_nc": 1})
     for key, wrong in (("output", "Tanh"), ("input_range", "ImageNet")):
         with pytest.raises(GramganError, match=f"{key} must be '.*', not '{wrong}'"):
             archs.build("srresnet", {key: wrong})

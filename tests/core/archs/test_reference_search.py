@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from skimage import data
@@ -97,9 +99,10 @@ def test_equal_candidates_give_the_first() -> None:
     assert torch.isfinite(blank.scores).all()
 
 
-def test_no_patch_reaches_outside_the_reference() -> None:
+@pytest.mark.parametrize("fill", [0.0, math.nan])
+def test_no_patch_reaches_outside_the_reference(fill: float) -> None:
     torch.manual_seed(0)
-    match = search(torch.zeros(1, 2, 9, 9), -torch.rand(1, 2, 7, 8))
+    match = search(torch.full((1, 2, 9, 9), fill), -torch.rand(1, 2, 7, 8))
     y, x = match.positions // 8, match.positions % 8
     assert int(y.min()) >= 1
     assert int(y.max()) <= 5

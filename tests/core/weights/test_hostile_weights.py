@@ -107,6 +107,13 @@ def test_a_torchscript_program_is_refused_by_name(tmp_path: Path) -> None:
         import_file(tmp_path / "x.pt", "x", None, False)
 
 
+@pytest.mark.parametrize("index", ["999999", "9" * 5000])
+def test_a_key_that_stands_for_millions_of_layers_is_refused_at_once(tmp_path: Path, index: str) -> None:
+    torch.save({**state(), f"body.{index}.weight": torch.zeros(12, 8, 3, 3)}, tmp_path / "x.pth")
+    with pytest.raises(GramganError):
+        import_file(tmp_path / "x.pth", "x", None, False)
+
+
 @pytest.mark.parametrize(
     ("key", "message"),
     [

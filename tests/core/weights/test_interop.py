@@ -117,9 +117,11 @@ def test_rrdbnet_comes_in_under_every_name(
     assert model.descriptor == archs.describe("rrdbnet", RRDBNET)
 
 
-@pytest.mark.parametrize("scale", [1, 2, 4])
-def test_scale_is_known_from_the_shapes(tmp_path: Path, scale: int) -> None:
-    network = network_of("rrdbnet", {**RRDBNET, "scale": scale})
+@pytest.mark.parametrize(
+    ("scale", "upsampler"), [(1, "nearest"), (2, "nearest"), (4, "nearest"), (3, "pixelshuffle"), (4, "pixelshuffle")]
+)
+def test_scale_is_known_from_the_shapes(tmp_path: Path, scale: int, upsampler: str) -> None:
+    network = network_of("rrdbnet", {**RRDBNET, "scale": scale, "upsampler": upsampler})
     save_file(basicsr(network.state_dict()), tmp_path / "x.safetensors")
     import_file(tmp_path / "x.safetensors", "x", None, overwrite=False)
     assert load_model("x").header.scale == scale

@@ -82,7 +82,11 @@ def test_remove_deletes_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil", "a/b", "a\\b", "/etc/x", "", ".", "..", "A", "con", "nul.x", "a b", "x" * 65, "c:x", "é", "a\n"]
+    "name",
+    [
+        *("../evil", "a/b", "a\\b", "/etc/x", "", ".", "..", "A", "con", "nul.x", "a b", "x" * 65, "c:x", "é", "a\n"),
+        *("x.pth", "x.safetensors", "my.bin"),
+    ],
 )
 def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
     source = tiny_file(tmp_path / "a.safetensors")

@@ -103,9 +103,12 @@ def build(name: str, hyperparameters: Hyperparameters) -> nn.Module:
 
 
 def describe(name: str, hyperparameters: Hyperparameters) -> Descriptor:
-    """Return the descriptor of the network that ``build`` makes from the same arguments."""
+    """Return the descriptor of the network that ``build`` makes from the same arguments, and raise as it does."""
     check_hyperparameters(name, hyperparameters)
-    return architecture(name).describe(**hyperparameters)
+    try:
+        return architecture(name).describe(**hyperparameters)
+    except ValueError as error:
+        raise GramganError(f"{name} can't be built from {dict(hyperparameters)}: {error}.") from error
 
 
 def describe_network(network: Mapping[str, Any]) -> Descriptor:

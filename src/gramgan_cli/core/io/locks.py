@@ -23,7 +23,8 @@ def exclusive(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise GramganError(f"Can't write {path}: {error.strerror or error}.") from error
+        hint = f"Make {path.parent} writable. For the cache's folder: or set GRAMGAN_CACHE to another one."
+        raise GramganError(f"Can't write {path}: {error.strerror or error}.", hint) from error
     try:
         _lock(handle, path)
         yield

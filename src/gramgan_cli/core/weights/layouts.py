@@ -150,28 +150,41 @@ def _kernel(tensors: Tensors, name: str) -> Tensor:
 def _compact_hyperparameters(tensors: Tensors) -> dict[str, Any]:
     """Infer hyperparameters; ``body`` is conv, PReLU, nc times the same, and a last conv to out_nc scale^2 channels."""
     nf, in_nc = _kernel(tensors, "body.0.weight").shape[:2]
-    last = max(
+    kernels = {
         int(match[1])
         for name, tensor in tensors.items()
-        if (match := re.fullmatch(r"body\.(\d+)\.weight", name)) and tensor.ndim == 4
-    )
+        if (match := re.fullmatch(r"body\.(\d{1,6})\.weight", name)) and tensor.ndim == 4
+    }
+    last = max(kernels)
+    missing = next((index for index in range(0, last, 2) if index not in kernels), None)
+    if missing is not None:  # before a network of that many convolutions is built
+        raise GramganError(f"'body.{missing}.weight' is missing.")
     scale = math.isqrt(_kernel(tensors, f"body.{last}.weight").shape[0] // in_nc)
     return {"in_nc": in_nc, "out_nc": in_nc, "nf": nf, "nc": (last - 2) // 2, "scale": scale}
 
 
 def _rrdbnet_hyperparameters(tensors: Tensors) -> dict[str, Any]:
-    """Infer hyperparameters. in_nc / out_nc is the square of the unshuffle factor, 4 / scale; three steps make x8."""
+    """Infer hyperparameters. in_nc / out_nc is the square of the unshuffle factor, 4 / scale.
+
+    Without unshuffling, three upsampling steps make x8. One step is x3 if it shuffles pixels by 3; other files with one
+    step are x2 and belong to another layout.
+    """
     nf, first_in = _kernel(tensors, "conv_first.weight").shape[:2]
     out_nc = _kernel(tensors, "conv_last.weight").shape[0]
     unshuffle = math.isqrt(first_in // out_nc) if first_in > out_nc else 1
     blocks = {match[1] for name in tensors if (match := re.match(r"trunk\.(\d+)\.", name))}
     upsampled = _kernel(tensors, "upconv1.weight").shape[0] if "upconv1.weight" in tensors else nf
+    scale = 4 // unshuffle
+    if unshuffle == 1 and "upconv3.weight" in tensors:
+        scale = 8
+    if unshuffle == 1 and upsampled == 9 * nf:
+        scale = 3
     return {
         "in_nc": first_in // unshuffle**2,
         "out_nc": out_nc,
         "nf": nf,
         "nb": len(blocks),
         "gc": _kernel(tensors, "trunk.0.rdb1.conv1.weight").shape[0],
-        "scale": 8 if "upconv3.weight" in tensors and unshuffle == 1 else 4 // unshuffle,
-        "upsampler": "pixelshuffle" if upsampled == 4 * nf else "nearest",
+        "scale": scale,
+        "upsampler": "pixelshuffle" if upsampled == (9 if scale == 3 else 4) * nf else "nearest",
     }

@@ -14,13 +14,11 @@ from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.initialise import Uninitialised
 from gramgan_cli.core.errors import ForeignWeights, GramganError, ModelDamaged, ModelUnsupported, naming
 from gramgan_cli.core.weights import interop, store
+from gramgan_cli.core.weights.embedded import SUFFIX
 from gramgan_cli.core.weights.header import WeightsHeader, load_into, read_weights
 from gramgan_cli.core.weights.layouts import own_names
 from gramgan_cli.core.weights.mixing.interpolate import check_alike, mixed, mixed_header
 from gramgan_cli.core.weights.mixing.mixture import Mixture
-
-PICKLES = {".pth", ".pt", ".ckpt", ".bin", ".pkl"}
-"""Suffixes of other tools' checkpoints, which must be imported and can't be loaded directly."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def load_model(name_or_path: str) -> LoadedModel:
         return _mix(mixture)
     if _means_a_file(name_or_path):
         path = Path(name_or_path)
-        if path.suffix.lower() in PICKLES and path.is_file():
+        if path.suffix.lower() in store.PICKLES and path.is_file():
             raise ForeignWeights(f"{path} is another tool's checkpoint.", path)
         return _build(path.stem, path)
     return _load_stored(name_or_path)
@@ -79,7 +77,7 @@ def weights_file(name_or_path: str) -> Path:
 def _means_a_file(text: str) -> bool:
     """Return whether ``text`` is a path: has a folder or weights suffix, or exists and is not a model's name."""
     path = Path(text)
-    if path.name != text or path.suffix.lower() in {*PICKLES, ".safetensors"}:
+    if path.name != text or path.suffix.lower() in {*store.PICKLES, SUFFIX}:
         return True
     return path.is_file() and store.find(text) is None
 

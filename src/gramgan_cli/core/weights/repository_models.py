@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -35,4 +36,5 @@ def _locations(name: str) -> Iterator[Path]:
     package = resources.files("gramgan_cli")
     if isinstance(package, Path):  # not inside a zip file
         yield package.parents[1] / FOLDER / (name + SUFFIX)
-    yield Path.cwd() / FOLDER / (name + SUFFIX)
+    with suppress(FileNotFoundError):  # the current folder has been deleted
+        yield Path.cwd() / FOLDER / (name + SUFFIX)

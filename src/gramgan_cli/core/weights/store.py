@@ -32,6 +32,9 @@ from gramgan_cli.core.weights.repository_models import checkout_model
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE = re.compile(rf"({_NAME.pattern})\.([0-9a-f]{{64}}){re.escape(SUFFIX)}")
 
+PICKLES = {".pth", ".pt", ".ckpt", ".bin", ".pkl"}
+"""Suffixes of other tools' checkpoints, which must be imported and can't be loaded directly."""
+
 NOT_PUBLISHED = "It is only in the repository: use a checkout with the complete weights/{}.safetensors."
 """Hint for a model that is not published yet."""
 
@@ -59,8 +62,14 @@ def store_dir() -> Path:
 def check_name(name: str) -> str:
     """Return ``name`` if it is valid: at most 64 lower-case letters, digits, '.', '_' and '-', and not a path.
 
-    Upper case is not allowed, because some file systems do not distinguish 'A' from 'a'.
+    Upper case is not allowed, because some file systems do not distinguish 'A' from 'a', and neither is the suffix of a
+    file of weights, which commands would take for a file.
     """
+    stem, _, suffix = name.rpartition(".")
+    if stem and "." + suffix in {*PICKLES, SUFFIX}:
+        raise GramganError(
+            f"'{name}' is not a valid model name: commands would look for a file of that name.", f"Use '{stem}'."
+        )
     if not _NAME.fullmatch(name) or name.partition(".")[0] in _DEVICES:
         proposal = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")[:64]
         raise GramganError(

@@ -93,7 +93,8 @@ def _best_positions(query: Tensor, key: Tensor, budget: int) -> tuple[Tensor, Te
     inverse_key = _squared_patch_norms(key).sqrt().clamp_min(EPSILON).reciprocal()
     inverse_query = _squared_patch_norms(query).sqrt().clamp_min(EPSILON).reciprocal()
     scores = query.new_full((batch, height, width), -torch.inf)
-    positions = torch.zeros((batch, height, width), dtype=torch.int64, device=query.device)
+    first = key_width + 1  # kept if all scores are NaN, so that a diverged network gives NaN and not a wrong index
+    positions = torch.full((batch, height, width), first, dtype=torch.int64, device=query.device)
     for here in _tiles(height, width, side):
         window = (slice(None), *here)
         query_tile = query[(..., *_grown(here))]
