@@ -205,6 +205,9 @@ def weights_record(weights: str) -> str:
 def _fill(network: nn.Module, tensors: Mapping[str, Tensor], extractor: str, weights: str) -> None:
     """Load a network's tensors; raise for the first that is missing, superfluous or of another shape."""
     wanted = network.state_dict()
+    # The counters of batch normalisation are not used here, and torchvision's older files lack them.
+    counters = {key: value for key, value in wanted.items() if key.endswith(".num_batches_tracked")}
+    tensors = {**counters, **tensors}
     wrong = next((key for key in (*wanted, *tensors) if key not in tensors or key not in wanted), None)
     if wrong is not None:
         problem = "is missing from" if wrong in wanted else "is not expected in"

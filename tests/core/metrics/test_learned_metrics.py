@@ -103,6 +103,9 @@ def test_dists_equals_torchmetrics(
     assert expected > 0.001
     assert mine.distance(*pair) == pytest.approx(expected, abs=2e-6)
     assert mine.distance(pair[1], pair[1]) == pytest.approx(0, abs=2e-6)
+    same = tensor(pair[1])
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert float(mine(same, same)) == pytest.approx(0, abs=2e-6)
 
 
 def test_lpips_labels_name_their_network() -> None:

@@ -62,6 +62,7 @@ class Dists(nn.Module):
         assert isinstance(self.beta, Tensor)
         alphas, betas = (torch.split(weights, list(WIDTHS)) for weights in (self.alpha, self.beta))
         for alpha, beta, a, b in zip(alphas, betas, self._maps(x), self._maps(y), strict=True):
+            a, b = a.float(), b.float()  # in 16 bits, the differences of near-equal statistics would be lost
             mean_a, mean_b = a.mean((2, 3)), b.mean((2, 3))
             texture = (2 * mean_a * mean_b + STABLE) / (mean_a**2 + mean_b**2 + STABLE)
             centred_a, centred_b = a - mean_a[..., None, None], b - mean_b[..., None, None]
@@ -95,7 +96,9 @@ def l2_pooled(x: Tensor) -> Tensor:
     """L2 pooling (equation 2): root of the mean square under a 3 x 3 Hann window, stride 2."""
     window = torch.tensor([0.25, 0.5, 0.25], device=x.device)
     kernel = torch.outer(window, window).expand(x.shape[1], 1, 3, 3)
-    return torch.sqrt(conv2d(x**2, kernel, stride=2, padding=1, groups=x.shape[1]) + 1e-12)
+    with torch.autocast(x.device.type, enabled=False):
+        squares = conv2d(x.float() ** 2, kernel, stride=2, padding=1, groups=x.shape[1])
+    return torch.sqrt(squares + 1e-12)
 
 
 def _learned_weights() -> tuple[Tensor, Tensor]:
