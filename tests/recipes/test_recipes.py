@@ -11,7 +11,7 @@ import pytest
 from gramgan_cli.core import archs
 from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.engines.train.check_recipe import check_recipe
-from gramgan_cli.recipes.convert import combine, differences, merge, method, parse_setting, to_toml
+from gramgan_cli.recipes.convert import differences, merge, merge_all, method, parse_setting, to_toml
 from gramgan_cli.recipes.load import load_recipe, recipe_names
 from gramgan_cli.recipes.schema import Recipe
 
@@ -67,11 +67,12 @@ def test_weights_of_plugins_are_added_one_by_one_and_survive_toml() -> None:
 
 def test_a_table_given_key_by_key_replaces_the_recipes_with_all_of_them() -> None:
     taps = ("features.taps.conv1_2=0.5", "features.taps={conv2_2=1.0}", "features.taps.conv1_2=0.25")
-    texts = (*taps, "loss.texture=0.5")
-    recipe = merge(load_recipe("photo-gan"), combine(map(parse_setting, texts)))
+    texts = (*taps, "loss.texture=0.5", "network.nf=8", "network.arch=ttsr")
+    recipe = merge_all(load_recipe("photo-gan"), map(parse_setting, texts))
     assert recipe.features.taps == {"conv1_2": 0.25, "conv2_2": 1.0}
     assert recipe.loss.texture == 0.5
     assert recipe.features.extractor == load_recipe("photo-gan").features.extractor
+    assert recipe.network == {"arch": "ttsr"}
 
 
 def test_another_architecture_drops_the_hyperparameters_of_the_old_one() -> None:

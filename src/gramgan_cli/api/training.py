@@ -15,7 +15,7 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.engines.train import launch
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
 from gramgan_cli.engines.train.launch import train as run_training
-from gramgan_cli.engines.train.options import TrainOptions, TrainResult
+from gramgan_cli.engines.train.options import DEFAULT_RECIPE, TrainOptions, TrainResult
 from gramgan_cli.engines.train.resolve import resolve_recipe
 from gramgan_cli.recipes.convert import nested
 
@@ -54,7 +54,7 @@ class TrainArguments(TypedDict, total=False):
 
 
 def train(
-    recipe: AnyPath = "gramgan",
+    recipe: AnyPath = DEFAULT_RECIPE,
     *,
     on_metrics: Callable[[Mapping[str, Any]], None] = ignore,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
@@ -83,7 +83,7 @@ def train(
     return run_training(options, partial(_Callbacks, on_metrics, on_progress, on_note, should_stop))
 
 
-def check_training(recipe: AnyPath = "gramgan", **arguments: Unpack[TrainArguments]) -> Mapping[str, Any]:
+def check_training(recipe: AnyPath = DEFAULT_RECIPE, **arguments: Unpack[TrainArguments]) -> Mapping[str, Any]:
     """Run all checks of ``train`` without training.
 
     Returns:

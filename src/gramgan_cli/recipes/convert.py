@@ -93,14 +93,22 @@ def merge(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return merged
 
 
-def combine(settings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Unite settings into one nested dictionary, so that a table given key by key keeps all of them; the last value
-    of a key wins."""
+def merge_all(recipe: Recipe, settings: Iterable[Mapping[str, Any]]) -> Recipe:
+    """Apply settings in order. A table that is given key by key keeps all of them; the last value of a key wins."""
     united: dict[str, Any] = {}
     for setting in settings:
-        for name, value in setting.items():
-            both = isinstance(value, Mapping) and isinstance(united.get(name), Mapping)
-            united[name] = combine((united[name], value)) if both else value
+        # An architecture replaces the hyperparameters before it, so settings of the network are not united.
+        united = _united(united, {name: value for name, value in setting.items() if name != "network"})
+        recipe = merge(recipe, united | {name: value for name, value in setting.items() if name == "network"})
+    return recipe
+
+
+def _united(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries with the keys of both; values of ``second`` win."""
+    united = dict(first)
+    for name, value in second.items():
+        both = isinstance(value, Mapping) and isinstance(united.get(name), Mapping)
+        united[name] = _united(united[name], value) if both else value
     return united
 
 

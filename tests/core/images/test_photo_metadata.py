@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from photo_corpus import HEIGHT, WIDTH, chunk, exif_with, make_png, scene, with_pillow, with_tifffile
 from photo_parts import ADOBE_RGB, DISPLAY_P3, XMP, rgb_profile, with_thumbnail
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms
 from upscale_helpers import decoded, upscale_one
 
 from gramgan_cli.core.images.metadata.exif import DamagedExif, exif_orientation, updated_exif, with_resolution
@@ -206,18 +206,6 @@ def test_comments_and_iptc_of_jpeg(tmp_path):
     record = upscale_one(data, tmp_path, "b.jpg", format="png")
     assert Image.open(record.output).text["Comment"] == "from Zürich"
     assert "IPTC" in record.warnings[0]
-
-
-@pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt", "compressed iTXt"])
-def test_a_comment_passes_from_png_to_jpeg(kind, tmp_path):
-    text = PngImagePlugin.PngInfo()
-    if "iTXt" in kind:
-        text.add_itxt("Comment", "Grüße aus Łódź", zip=kind != "iTXt")
-    else:
-        text.add_text("Comment", "Grüße", zip=kind == "zTXt")
-    record = upscale_one(with_pillow(scene(3), "PNG", pnginfo=text), tmp_path, "a.png", format="jpg")
-    assert record.warnings == []
-    assert Image.open(record.output).info["comment"].decode() == ("Grüße aus Łódź" if "iTXt" in kind else "Grüße")
 
 
 def test_a_comment_that_is_not_utf_8_keeps_its_letters(tmp_path):

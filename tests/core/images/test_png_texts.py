@@ -1,4 +1,4 @@
-"""Sizes in the texts that ImageMagick writes into PNG follow the picture."""
+"""Texts in PNG: sizes that ImageMagick writes there follow the picture, and comments go along."""
 
 from __future__ import annotations
 
@@ -128,3 +128,15 @@ def test_a_damaged_profile_in_a_text_is_named(data, tmp_path):
     assert result.error is None
     assert result.warnings == ["Its text 'Raw profile type exif' is damaged and was left out."]
     assert b"Raw profile" not in Path(result.output).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["tEXt", "zTXt", "iTXt", "compressed iTXt"])
+def test_a_comment_passes_from_png_to_jpeg(kind, tmp_path):
+    text = PngImagePlugin.PngInfo()
+    if "iTXt" in kind:
+        text.add_itxt("Comment", "Grüße aus Łódź", zip=kind != "iTXt")
+    else:
+        text.add_text("Comment", "Grüße", zip=kind == "zTXt")
+    record = upscale_one(with_pillow(scene(3), "PNG", pnginfo=text), tmp_path, "a.png", format="jpg")
+    assert record.warnings == []
+    assert Image.open(record.output).info["comment"].decode() == ("Grüße aus Łódź" if "iTXt" in kind else "Grüße")

@@ -12,6 +12,7 @@ from gramgan_cli.cli.completion import complete_recipe
 from gramgan_cli.cli.errors import with_flags
 from gramgan_cli.cli.output import note, print_json, print_line
 from gramgan_cli.core.errors import UsageError
+from gramgan_cli.engines.train.options import DEFAULT_RECIPE
 
 PHOTOS, NETWORK, LENGTH, COMPUTING = "Other photos", "Network", "Length", "Devices"
 
@@ -19,7 +20,7 @@ PHOTOS, NETWORK, LENGTH, COMPUTING = "Other photos", "Network", "Length", "Devic
 def train(
     recipe: Annotated[
         str, typer.Option(autocompletion=complete_recipe, help="Name of a recipe (see --list) or a TOML file.")
-    ] = "gramgan",
+    ] = DEFAULT_RECIPE,
     hr_dir: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+DEFAULT_RECIPE = "gramgan"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gramgan_cli.core import archs
@@ -12,14 +13,14 @@ from gramgan_cli.core.data.sources import locate_lr, locate_training, locate_val
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.io.folders import data_dir
 from gramgan_cli.engines.train.check_recipe import check_recipe
-from gramgan_cli.engines.train.options import TrainOptions
+from gramgan_cli.engines.train.options import DEFAULT_RECIPE, TrainOptions
 from gramgan_cli.engines.train.photos.photo_set import count_photos
 from gramgan_cli.engines.train.run.model_name import default_folder
 from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.steps.texture_term import with_bank
 from gramgan_cli.engines.train.unused_settings import check_file, check_settings
 from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, with_initial_network, with_start
-from gramgan_cli.recipes.convert import combine, differences, merge
+from gramgan_cli.recipes.convert import differences, merge_all
 from gramgan_cli.recipes.load import load_recipe, read_recipe
 from gramgan_cli.recipes.schema import Recipe
 
@@ -33,7 +34,7 @@ def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
     if options.resume:
         return _resumed(options, folder), folder
     stated = load_recipe(options.recipe)
-    recipe = merge(stated, combine(options.settings))
+    recipe = merge_all(stated, options.settings)
     recipe = with_initial_network(_with_length(options, recipe))
     check_recipe(recipe)
     check_settings(options.settings, recipe)
@@ -58,7 +59,13 @@ def _with_length(options: TrainOptions, recipe: Recipe) -> Recipe:
 def _resumed(options: TrainOptions, folder: RunFolder) -> Recipe:
     """The run's recorded recipe with the user's settings, which may only change ``MAY_CHANGE``."""
     recorded = folder.recipe()
-    recipe = merge(recorded, combine(options.settings))
+    named = Path(options.recipe).suffix != ".toml" and options.recipe != DEFAULT_RECIPE
+    if named and options.recipe != recorded.name:
+        raise UsageError(
+            f"The run in {folder.path} follows the recipe {recorded.name}, not {options.recipe}.",
+            "Leave out `recipe`, or start another run with another `out`.",
+        )
+    recipe = merge_all(recorded, options.settings)
     if any("data" in setting for setting in options.settings):
         recipe = _with_given_lr(_with_photos(recipe))
     changed = [key for key in differences(recorded, recipe) if key not in MAY_CHANGE]

@@ -89,6 +89,13 @@ def test_fine_tuned_weights_keep_the_licence_of_their_start(licence: str, photos
     assert read_header(tmp_path / "tuned" / "last.safetensors").licence == licence
 
 
+def test_a_run_is_not_continued_under_another_recipe_s_name(photos: Path, tmp_path: Path) -> None:
+    run(photos, tmp_path / "r")
+    options = TrainOptions(recipe="photo-gan", out=tmp_path / "r", resume=True, device="cpu")
+    with pytest.raises(UsageError, match="follows the recipe psnr, not photo-gan"):
+        train(options, TrainCallbacks)
+
+
 def test_weights_from_nothing_have_no_licence_that_nobody_gave(photos: Path, tmp_path: Path) -> None:
     run(photos, tmp_path / "own")
     assert read_header(tmp_path / "own" / "last.safetensors").licence == "unknown"
