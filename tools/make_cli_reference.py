@@ -134,6 +134,8 @@ def rows(function: Callable[..., Any]) -> Iterator[str]:
     """Table rows of a command's arguments and options."""
     hints = get_type_hints(function, include_extras=True)
     for name, parameter in inspect.signature(function).parameters.items():
+        if hints[name] is typer.Context:
+            continue
         kind, *extras = get_args(hints[name])
         info = next(one for one in extras if isinstance(one, OptionInfo | ArgumentInfo))
         if not info.hidden:

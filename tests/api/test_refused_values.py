@@ -31,6 +31,10 @@ CALLS: dict[str, Callable[[Path, Path], object]] = {
     "`alpha` can't be 2.0": lambda _, __: gg.mix_models("clean", "photo", 2.0, "mixed"),
     "`alpha` can't be '1'": lambda _, __: gg.mix_models("clean", "photo", "1", "mixed"),
     "`precision` can't be 'bf16'": lambda _, out: gg.export_model("clean", out / "x.onnx", precision="bf16"),
+    "`mode` can't be 'x'": lambda photos, out: gg.mask(photos / "x.png", out / "m.png", mode="x"),
+    "`max_patches` can't be 0": lambda photos, out: gg.build_bank(photos, out / "b.safetensors", max_patches=0),
+    "`patch_size` can't be 17": lambda photos, out: gg.build_bank(photos, out / "b.safetensors", patch_size=17),
+    "The recipe 'psnr' does not damage photos": lambda photos, out: gg.degrade(photos, out, recipe="psnr"),
     "`format` can't be 'pth'": lambda _, out: gg.export_model("clean", out / "x.pth", format="pth"),
 }
 

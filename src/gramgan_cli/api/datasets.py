@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from gramgan_cli.api.arguments import AnyPath, check_scale
 from gramgan_cli.core.data.damage.strength import LEVELS
-from gramgan_cli.core.errors import check_choice, check_number
+from gramgan_cli.core.errors import UsageError, check_choice, check_number
 from gramgan_cli.core.io.folders import data_dir as default_dir
 from gramgan_cli.core.resize.matlab import Border
 from gramgan_cli.engines.data import prepare
@@ -73,7 +73,7 @@ def degrade(
         The LR files.
 
     Raises:
-        UsageError: the recipe has no levels, or a value is not one of those above.
+        UsageError: the recipe has no damage or no levels, or a value is not one of those above.
         GramganError: a file exists or can't be read, or two LR files would have the same name.
     """
     check_scale(scale)
@@ -82,6 +82,8 @@ def degrade(
         check_choice("level", level, LEVELS)
     chosen = damage_recipe(recipe, level)
     strength = load_recipe(chosen).degradation
+    if not strength.share:
+        raise UsageError(f"The recipe '{chosen}' does not damage photos.", "Choose photo, photo-web or restore.")
     if level:
         strength = prepare.at_level(strength, level, chosen)
     return prepare.degrade_folder(Path(hr_dir), Path(lr_dir), scale, strength, seed, overwrite, on_progress)

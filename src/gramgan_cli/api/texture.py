@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 from os import fspath
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, get_args
 
 from gramgan_cli.api.arguments import AnyPath, check_known
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import UsageError, check_choice, check_number
 from gramgan_cli.core.io.files import check_target
 from gramgan_cli.core.texture.masks import Mode
 from gramgan_cli.core.texture.patchdb.bank import Bank, default_bank, load_bank
@@ -31,6 +31,10 @@ class BankArguments(TypedDict, total=False):
     """Seed; the same seed and photos give identical files."""
     workers: int
     """Number of photos read in parallel; one per CPU by default."""
+
+
+BANK_LIMITS = {"max_patches": (1, None), "patch_size": (4, 16), "seed": (0, None), "workers": (1, None)}
+"""Least and largest values of ``BankArguments``."""
 
 
 def build_bank(
@@ -59,9 +63,13 @@ def build_bank(
 
     Raises:
         TargetExists: ``out`` exists.
+        UsageError: a value is out of range.
         GramganError: photos are missing or can't be read.
     """
     check_known(arguments, BankArguments)
+    for name, (least, most) in BANK_LIMITS.items():
+        if name in arguments:
+            check_number(name, arguments[name], least, most)  # type: ignore[literal-required]
     target = default_bank() if out is None else Path(out)
     if target.is_dir():
         raise UsageError(f"{target} is a folder.", "Choose a file name, such as bank.safetensors.")
@@ -113,8 +121,9 @@ def mask(
         Mask file and share of textured area of each picture, or its ``error``.
 
     Raises:
-        UsageError: ``output`` can't be written, or ``cell`` is even with ``sliding``.
+        UsageError: a value is wrong, ``output`` can't be written, or ``cell`` is even with ``sliding``.
     """
+    check_choice("mode", mode, get_args(Mode))
     pairs = plan_masks(Path(source), Path(output), overwrite)
     sides = {} if cell is None else {"cell": cell}
     return make_masks(pairs, mode=mode, delta=delta, overlay=overlay, progress=on_progress, **sides)

@@ -85,6 +85,18 @@ def test_build_db_says_what_is_wrong(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--hr-dir"):
         call("build-db", "--seed", 1)
     assert runner.invoke(app, ["build-db", "--hr-dir", str(photos), "--patch-size", "3"]).exit_code == 2
+    with pytest.raises(UsageError, match=r"--info shows.*--max-patches, --workers"):
+        call("build-db", "--info", out, "--max-patches", 5, "--workers", 1)
+
+
+def test_photos_that_validate_the_training_stay_out_of_the_bank(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(GramganError, match="held-outt"):
+        call("build-db", "--hr-dir", photos, "--valid-dir", tmp_path / "held-outt", "--out", tmp_path / "x.safetensors")
+    (photos / "valid").mkdir()
+    (photos / "b.png").rename(photos / "valid" / "b.png")
+    out = tmp_path / "bank.safetensors"
+    record = call("build-db", "--hr-dir", photos, "--valid-dir", photos / "valid", "--out", out, "--json")
+    assert [photo["name"] for photo in json.loads(record)["photos"]] == ["a.png"]
 
 
 def test_a_truncated_photo_stops_the_build_and_leaves_no_file(photos: Path, tmp_path: Path) -> None:

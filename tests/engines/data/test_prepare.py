@@ -91,6 +91,17 @@ def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
         prepare.make_lr_folder(tmp_path / "hr", tmp_path / "lr", 4, "symmetric")
 
 
+def test_unreadable_pictures_do_not_stop_the_others(tmp_path: Path) -> None:
+    (tmp_path / "hr").mkdir()
+    for name in ("a.png", "c.png", "e.png"):
+        (tmp_path / "hr" / name).write_bytes(png(1))
+    for name in ("b.png", "d.png"):
+        (tmp_path / "hr" / name).write_text("not a picture")
+    with pytest.raises(GramganError, match=r"2 of 5 pictures could not be reduced: .*b\.png .*d\.png .*`overwrite`"):
+        prepare.make_lr_folder(tmp_path / "hr", tmp_path / "lr", 4, "symmetric")
+    assert sorted(path.name for path in (tmp_path / "lr").iterdir()) == ["a.png", "c.png", "e.png"]
+
+
 def make_tar(path: Path, members: dict[str, bytes], special: tarfile.TarInfo | None = None) -> Path:
     with tarfile.open(path, "w:gz") as tar:
         for name, content in members.items():

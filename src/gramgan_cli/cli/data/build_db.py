@@ -21,6 +21,7 @@ SAMPLING = "Sampling"
 
 
 def build_db(
+    context: typer.Context,
     hr_dir: Annotated[
         str | None,
         typer.Option(
@@ -81,8 +82,7 @@ def build_db(
     from gramgan_cli.api import texture
 
     if info is not None:
-        if hr_dir is not None or out is not None:
-            raise UsageError("--info shows an existing bank and builds none.", "Leave out --hr-dir and --out.")
+        _refuse_building(context)
         _print_bank(texture.bank_info(info), json, quiet)
         return
     if hr_dir is None:
@@ -105,6 +105,16 @@ def build_db(
     _print_bank(bank, json, quiet)
     if not quiet:
         note("Train with this bank: gramgan train" + ("" if out is None else f" --db {bank.path}"))
+
+
+def _refuse_building(context: typer.Context) -> None:
+    """Raise UsageError if the user gave an option that only building uses."""
+    given = [
+        name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    unused = [f"--{name.replace('_', '-')}" for name in given if name not in ("info", "json", "quiet")]
+    if unused:
+        raise UsageError("--info shows an existing bank and builds none.", f"Leave out {', '.join(unused)}.")
 
 
 def _print_bank(bank: Bank, json: bool, quiet: bool) -> None:

@@ -14,7 +14,7 @@ import torch
 from gramgan_cli.core.data.holdout import split_held_out
 from gramgan_cli.core.data.listing import find_photos
 from gramgan_cli.core.data.shards import is_shards
-from gramgan_cli.core.data.sources import locate_training
+from gramgan_cli.core.data.sources import locate_training, locate_validation
 from gramgan_cli.core.errors import UsageError
 from gramgan_cli.core.io.folders import data_dir
 from gramgan_cli.core.texture.patchdb.bank import Bank, Photo, Provenance, save_bank
@@ -33,7 +33,7 @@ class BankPhotos:
     source: Path
     """Folder or file list of photos."""
     held_out: tuple[Path, ...] = ()
-    """Photos in ``source`` that training holds out for validation; they are left out of the bank."""
+    """Photos in ``source`` that validate the training; they are left out of the bank."""
 
 
 def find_bank_photos(text: str, valid_dir: str | None = None) -> BankPhotos:
@@ -41,20 +41,24 @@ def find_bank_photos(text: str, valid_dir: str | None = None) -> BankPhotos:
 
     Args:
         text: known dataset (its training half is used), folder or file list of photos.
-        valid_dir: validation folder of the training; None if it holds out some of these photos.
+        valid_dir: validation photos of the training; None if it holds out some of these photos.
 
     Raises:
         GramganError: nothing was found (the hint says how to get it), or ``text`` names tar shards.
     """
-    found = locate_training(text, [data_dir()])
+    folders = [data_dir()]
+    found = locate_training(text, folders)
     if is_shards(found.location):
         raise UsageError(
             f"{text} names tar shards, but a bank is built from photos in folders.", "Unpack some of the shards first."
         )
-    source = Path(found.location)
-    if valid_dir or found.valid:
-        return BankPhotos(source)
-    return BankPhotos(source, tuple(split_held_out(find_photos(source))[1]))
+    source, valid = Path(found.location), locate_validation(valid_dir, folders) if valid_dir else found.valid
+    photos = find_photos(source)
+    if not valid:
+        return BankPhotos(source, tuple(split_held_out(photos)[1]))
+    validating = {path.resolve() for path in find_photos(Path(valid))}
+    shared = tuple(path for path in photos if path.resolve() in validating)
+    return BankPhotos(source, shared if len(shared) < len(photos) else ())
 
 
 def _cut(

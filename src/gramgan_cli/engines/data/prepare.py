@@ -43,7 +43,7 @@ def make_lr_folder(
     and bottom to a multiple of ``scale``. Grey stays grey. ``progress`` is called with (pictures done, total).
 
     Raises GramganError, before anything is written, if two files share a stem or LR files exist (unless
-    ``overwrite``), and later for unreadable files.
+    ``overwrite``), and at the end for unreadable files, which do not stop the others.
     """
     return _write_lr(hr_dir, lr_dir, lambda source: _reduced(source, scale, border), overwrite, progress)
 
@@ -90,11 +90,23 @@ def _write_lr(
     if hr_dir.resolve() == lr_dir.resolve():
         raise GramganError(f"HR and LR can't both be {hr_dir}.", "Choose another folder for LR.")
     targets = _targets(pictures, lr_dir, overwrite)
+    failed: list[GramganError] = []
+
+    def write(source: Path, target: Path) -> None:
+        try:
+            _save_png(make(source), target)
+        except GramganError as error:
+            failed.append(error)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        made = pool.map(lambda source, target: _save_png(make(source), target), pictures, targets)
-        for done, _ in enumerate(made, 1):
+        for done, _ in enumerate(pool.map(write, pictures, targets), 1):
             if progress:
                 progress(done, len(pictures))
+    if failed:
+        raise GramganError(
+            f"{len(failed)} of {len(pictures)} pictures could not be reduced: " + " ".join(map(str, failed)),
+            "Remove or replace them. Then make all others again with `overwrite`.",
+        )
     return targets
 
 
