@@ -105,7 +105,7 @@ def test_values_that_the_command_refuses_are_refused(tmp_path: Path, name: str, 
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"), [("shard", (1, 0)), ("shard", (9, 8)), ("shard", (-1, 8)), ("engine", "Ray")]
+    ("name", "wrong"), [("shard", (1, 0)), ("shard", (9, 8)), ("shard", (-1, 8)), ("shard", "3/2"), ("engine", "Ray")]
 )
 def test_batch_values_that_the_command_refuses_are_refused(tmp_path: Path, name: str, wrong: Any) -> None:
     put(tmp_path / "a.png")

@@ -84,7 +84,7 @@ def test_a_manifest_lists_photos(tmp_path, kind):
     named = [f"in/a/{photos[0].name}", *map(str, photos[1:]), str(tmp_path / "in/nowhere.png")]
     manifest = tmp_path / f"list.{kind}"
     if kind == "txt":
-        manifest.write_bytes("\r\n".join([*named, "", named[1], ""]).encode())
+        manifest.write_bytes("\r\n".join(["# my photos", *named, "", named[1], ""]).encode())
     elif kind == "jsonl":
         manifest.write_text("\n".join(json.dumps({"path": name, "of": 1}) for name in named))
     else:
@@ -268,6 +268,9 @@ def test_without_records_nothing_but_results_is_written(tmp_path, monkeypatch):
     refused = gramgan(*words, "--no-records", "--shard", "1/2")
     assert refused.returncode == 2
     assert "--no-records" in refused.stderr
+    refused = gramgan(*words, "--no-records", "--results", tmp_path / "elsewhere")
+    assert refused.returncode == 2
+    assert "--results" in refused.stderr
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     asked = gramgan("upscale", tmp_path / "in", "-o", tmp_path / "two", "--model", "nearest")
     assert asked.returncode == 1

@@ -177,8 +177,9 @@ def test_results_without_records_are_recognised_by_marks(tmp_path):
     run(tmp_path / "in", tmp_path / "out")
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.png")}
     shutil.rmtree(tmp_path / "out/.gramgan-results")
-    work, _ = run(tmp_path / "in", tmp_path / "out")
+    work, results = run(tmp_path / "in", tmp_path / "out")
     assert (work.counts.done, work.counts.failed) == (3, 0)
+    assert all(result.skipped for result in results)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.png")} == stamps
     assert_records_are_true(tmp_path / "out")
 

@@ -80,13 +80,16 @@ def upscale_batch(
     """
     names = ("records", "shard", "engine", "address", "workers", "cores_per_worker")
     check_known(arguments, BatchArguments)
+    shard = arguments.get("shard", (0, 1))
+    if not isinstance(shard, tuple | list) or len(shard) != 2:
+        raise UsageError(f"`shard` can't be {shard!r}.", "Pass number and count, such as (3, 8).")
     upscaling: UpscaleArguments = {key: value for key, value in arguments.items() if key not in names}  # type: ignore[assignment]
     options = BatchOptions(
         inputs=listed(inputs),
         output=fspath(output),
         upscale=upscale_options(upscaling),
         records=fspath(arguments["records"]) if "records" in arguments else None,
-        shard=arguments.get("shard", (0, 1)),
+        shard=(shard[0], shard[1]),
         engine=arguments.get("engine", "local"),
     )
     if options.upscale.reference:

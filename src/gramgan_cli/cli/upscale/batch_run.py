@@ -61,6 +61,8 @@ def batch_call(inputs: tuple[str, ...], output: str | None, upscale: UpscaleOpti
     plain = not (asked.engine or asked.shard or asked.results or asked.records or _speaks_of_batch(inputs, output))
     if plain and (asked.records is False or upscale.reference or not (output and _into_folder(inputs, output))):
         return None
+    if asked.records is False and asked.results:
+        raise UsageError("--results is a folder for records, and --no-records writes none.", "Leave out one of them.")
     if asked.records is False:
         raise UsageError("Lists, URLs, shards and Ray need records.", "Leave out --no-records.")
     if upscale.reference:
@@ -241,10 +243,11 @@ class _Display:
             skipped = counts.before + counts.elsewhere + self._adopted
             summarise(counts.done - self._adopted, skipped, self._failed, f" {where}")
             return
-        other = f", {counts.elsewhere} done by other runs" if counts.elsewhere else ""
+        other = f", {self._adopted} already existed" if self._adopted else ""
+        other += f", {counts.elsewhere} done by other runs" if counts.elsewhere else ""
         seconds = time.monotonic() - self._began
         out.note(
-            f"{counts.done} upscaled, {counts.before} done before{other}, {counts.failed} failed, "
+            f"{counts.done - self._adopted} upscaled, {counts.before} done before{other}, {counts.failed} failed, "
             f"in {_duration(seconds)}. {where}"
         )
 

@@ -257,6 +257,7 @@ class Worker:
         began = lease.deaths > 0 or task.tries > 1
         if (mark == own and (began or not options.overwrite)) or (unmarked and began and not task.job.outdated):
             self._adopt(task, result, content, there)
+            task.result.skipped = not began
         elif task.job.outdated:
             return
         elif options.skip_existing:
