@@ -47,6 +47,10 @@ def test_a_run_reports_and_stops_and_resumes_to_the_same_weights(photos: Path, t
     array = np.random.default_rng(9).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     results = [gg.load(str(one.weights), device="cpu", backend="torch")(array) for one in (whole, resumed)]
     np.testing.assert_array_equal(results[0], results[1])
+    recorded = (tmp_path / "parts" / "recipe.toml").read_text(encoding="utf-8")
+    with pytest.raises(gg.UsageError, match="has done 6 steps, more than 5"):
+        gg.train("psnr", out=tmp_path / "parts", resume=True, device="cpu", store=False, settings={"steps": 5})
+    assert (tmp_path / "parts" / "recipe.toml").read_text(encoding="utf-8") == recorded
 
 
 def test_invalid_training_arguments_are_errors(photos: Path, tmp_path: Path) -> None:
@@ -54,5 +58,7 @@ def test_invalid_training_arguments_are_errors(photos: Path, tmp_path: Path) -> 
         gg.train("psnr", hr_dir=photos, settings={"stpes": 1}, out=tmp_path / "run")
     with pytest.raises(gg.GramganError, match="no-such-recipe"):
         gg.train("no-such-recipe", hr_dir=photos, out=tmp_path / "run")
+    with pytest.raises(gg.UsageError, match=r"x\.png is a file"):
+        gg.check_training("psnr", hr_dir=photos, out=next(photos.iterdir()).rename(photos / "x.png"))
     with pytest.raises(TypeError, match="colour"):
         gg.train("psnr", colour=1)  # type: ignore[call-arg]

@@ -31,7 +31,7 @@ _SAME = (
     "address", "allow_truncated", "backend", "cell", "cores_per_worker", "db", "denoise", "device", "engine", "format",
     "gpus", "hr_dir", "init", "level", "lr_dir", "max_memory", "model", "no_records", "out", "output", "overwrite",
     "patch_size", "precision", "recipe", "recursive", "ref_dir", "resume", "save_attention", "shard", "skip_existing",
-    "strip", "style", "tile", "tta", "valid_dir", "valid_lr_dir",
+    "steps", "strip", "style", "tile", "tta", "valid_dir", "valid_lr_dir",
 )  # fmt: skip
 
 FLAGS = {name: "--" + name.replace("_", "-") for name in _SAME} | {

@@ -31,6 +31,7 @@ MAY_CHANGE = {"steps", "epochs", "valid_every", "save_every", "log_every", "comp
 def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
     """The recipe with the user's settings applied, and the run folder."""
     folder = RunFolder(options.out or default_folder(options.recipe))
+    folder.check_folder()
     if options.resume:
         return _resumed(options, folder), folder
     stated = load_recipe(options.recipe)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.files import replacing, write_errors
 from gramgan_cli.recipes.convert import merge, read_toml, to_toml
 from gramgan_cli.recipes.schema import Recipe
@@ -57,6 +57,12 @@ class RunFolder:
     def discriminator(self, which: str) -> Path:
         """File of the discriminator saved with 'best_psnr', 'best_ssim' or 'best_loss'."""
         return self.path / "state" / f"discriminator_{which}.safetensors"
+
+    def check_folder(self) -> None:
+        """Raise UsageError if the path, or one above it, is a file."""
+        file = next((path for path in (self.path, *self.path.parents) if path.is_file()), None)
+        if file is not None:
+            raise UsageError(f"{file} is a file, so it can't hold a run.", "Choose a folder with `out`.")
 
     def check_new(self) -> None:
         """Raise GramganError if the folder already contains a run."""
