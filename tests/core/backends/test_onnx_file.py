@@ -73,6 +73,11 @@ def test_operator_sets_that_can_not_be_are_refused(suffix: str, opset: int, tiny
         export(tiny, tmp_path / f"m.{suffix}", ExportOptions(opset=opset))
 
 
+def test_a_format_that_contradicts_the_name_is_refused(tiny: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"m\.safetensors is not a name for onnx.*Use .*m\.onnx"):
+        export(tiny, tmp_path / "m.safetensors", ExportOptions(file_format="onnx"))
+
+
 def test_an_exporter_that_crashes_gives_a_message(span: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For example with signal 11, a segmentation fault."""
     asked: list[list[str]] = []

@@ -299,6 +299,9 @@ def test_pictures_that_can_not_be_measured_are_named_and_the_others_measured(tmp
     assert "b.png has 15x16 pixels, but the x4 LR image of" in reasons["b"]
     assert "c.png can't be read" in reasons["c"]
     assert "d.png has 40x16 pixels: measuring needs 19 on each side" in reasons["d"]
+    text = str(CliRunner().invoke(app, ["bench", str(tmp_path), "-m", "bicubic", "--metric", "niqe"]).exception)
+    assert "a.png has 64x64 pixels: niqe needs 200 on each side" in text
+    assert text.endswith("And 1 more.")
     for reason in reasons.values():
         assert reason in result.stderr.replace("\n", "")
 

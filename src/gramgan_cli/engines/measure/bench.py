@@ -26,6 +26,10 @@ from gramgan_cli.engines.measure.metrics import ACCURACY, Features, Metric, Quan
 Pixels = NDArray[np.uint8]
 
 
+SHOWN = 3
+"""Most reasons that the error gives if no picture could be measured."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
     """Options of ``bench``."""
@@ -181,7 +185,9 @@ def bench(
         scores += _scores(dataset.name, enlargers, tally, options)
         grey += tally.grey
     if not scores:
-        raise GramganError(failures[0].reason if failures else "There are no images to measure.")
+        reasons = [failure.reason for failure in failures]
+        more = [f"And {len(reasons) - SHOWN} more."] if len(reasons) > SHOWN else []
+        raise GramganError(" ".join([*reasons[:SHOWN], *more]) or "There are no images to measure.")
     return Measured(scale, options, tuple(scores), tuple(failures), tuple(grey))
 
 
@@ -210,21 +216,23 @@ def lr_note(datasets: Sequence[Dataset], enlargers: Sequence[Enlarger], conventi
 
 def _unfit(datasets: Sequence[Dataset], scale: int, options: BenchOptions) -> list[Failure]:
     """Failures for pictures that can't be measured, judged by their file headers."""
-    least = max([WINDOW, *(metric.smallest for metric in options.metrics)]) + 2 * options.convention.border(scale)
+    sides = {"measuring": WINDOW} | {metric.name: metric.smallest for metric in options.metrics}
+    what = max(sides, key=lambda name: sides[name])
+    least = sides[what] + 2 * options.convention.border(scale)
     failures = []
     for dataset in datasets:
         for pair in dataset.pairs:
             try:
-                _check_pair(pair, scale, least)
+                _check_pair(pair, scale, least, what)
             except GramganError as error:
                 failures.append(Failure(dataset.name, pair.name, str(error)))
     return failures
 
 
-def _check_pair(pair: PairOfFiles, scale: int, least: int) -> None:
+def _check_pair(pair: PairOfFiles, scale: int, least: int, what: str) -> None:
     height, width = (side - side % scale for side in picture_size(pair.hr))
     if min(height, width) < least:
-        raise GramganError(f"{pair.hr} has {width}x{height} pixels: measuring needs {least} on each side.")
+        raise GramganError(f"{pair.hr} has {width}x{height} pixels: {what} needs {least} on each side.")
     if pair.lr is not None:
         lr_height, lr_width = picture_size(pair.lr)
         if (lr_height * scale, lr_width * scale) != (height, width):

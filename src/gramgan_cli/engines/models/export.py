@@ -54,6 +54,8 @@ def export(
     file_format = options.file_format or (output.suffix.lstrip(".").lower() or FORMATS[0])
     if file_format not in FORMATS:
         raise UsageError(f"'{file_format}' is not a format of weights.", f"Available: {', '.join(FORMATS)}.")
+    if output.suffix.lower() != f".{file_format}" and output.suffix.lower().lstrip(".") in FORMATS:
+        raise UsageError(f"{output} is not a name for {file_format}.", f"Use {output.with_suffix('.' + file_format)}.")
     if options.opset is not None and file_format != "onnx":
         raise UsageError("Only ONNX files have an opset.")
     check_target(output, options.overwrite)
