@@ -105,7 +105,8 @@ def test_values_that_the_command_refuses_are_refused(tmp_path: Path, name: str, 
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong"), [("shard", (1, 0)), ("shard", (9, 8)), ("shard", (-1, 8)), ("shard", "3/2"), ("engine", "Ray")]
+    ("name", "wrong"),
+    [*(("shard", shard) for shard in ((1, 0), (9, 8), (-1, 8), "3/2", ("1", "2"), (True, 2))), ("engine", "Ray")],
 )
 def test_batch_values_that_the_command_refuses_are_refused(tmp_path: Path, name: str, wrong: Any) -> None:
     put(tmp_path / "a.png")

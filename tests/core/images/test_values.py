@@ -208,7 +208,7 @@ def test_an_image_without_valid_values_is_warned_of_in_plain_numbers(tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize(("photometric", "channels"), [("rgb", 3), ("rgb", 4), ("minisblack", 2)])
-@pytest.mark.parametrize("shape", [(3, 3), (4, 4), (5, 9)])
+@pytest.mark.parametrize("shape", [(2, 2), (3, 3), (4, 4), (5, 9)])
 def test_planes_are_never_taken_for_rows(dtype, photometric, channels, shape):
     image = np.random.default_rng(0).integers(1, 255, (channels, *shape)).astype(dtype)
     extra = ["unassalpha"] if channels in (2, 4) else []
@@ -221,6 +221,7 @@ def test_ordinary_floating_point_pictures_have_no_gaps():
     for image in (
         np.float32([[0.0, 255.0], [255.0, 0.0]])[:, :, None],
         np.float32([[-9999.0, 9999.0]])[:, :, None],
+        np.float32([[9999.0, 10000.0]])[:, :, None],
         scene(3, np.float32),
         np.tile(np.float32([[0.0, 0.5, 1.0]]), (4, 4))[:, :, None],
         np.zeros((5, 5, 1), np.float32),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,13 +86,15 @@ def test_remove_deletes_the_file(tmp_path: Path) -> None:
     "name",
     [
         *("../evil", "a/b", "a\\b", "/etc/x", "", ".", "..", "A", "con", "nul.x", "a b", "x" * 65, "c:x", "é", "a\n"),
-        *("x.pth", "x.safetensors", "my.bin"),
+        *("x.pth", "x.safetensors", "my.bin", "Net.PTH", "x.pth.pth", "con.pt", "../e.pth"),
     ],
 )
 def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
     source = tiny_file(tmp_path / "a.safetensors")
-    with pytest.raises(GramganError, match="is not a valid model name"):
+    with pytest.raises(GramganError, match="is not a valid model name") as refused:
         store.put(name, source)
+    if proposed := re.search(r"for example '(.*)'", refused.value.hint or ""):
+        assert store.check_name(proposed[1]) == proposed[1]
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [source]
 
 

@@ -84,7 +84,7 @@ def test_a_manifest_lists_photos(tmp_path, kind):
     named = [f"in/a/{photos[0].name}", *map(str, photos[1:]), str(tmp_path / "in/nowhere.png")]
     manifest = tmp_path / f"list.{kind}"
     if kind == "txt":
-        manifest.write_bytes("\r\n".join(["# my photos", *named, "", named[1], ""]).encode())
+        manifest.write_bytes("\r\n".join(["# my photos", "  # indented", *named, "", named[1], ""]).encode())
     elif kind == "jsonl":
         manifest.write_text("\n".join(json.dumps({"path": name, "of": 1}) for name in named))
     else:

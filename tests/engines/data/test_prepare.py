@@ -97,7 +97,7 @@ def test_unreadable_pictures_do_not_stop_the_others(tmp_path: Path) -> None:
         (tmp_path / "hr" / name).write_bytes(png(1))
     for name in ("b.png", "d.png"):
         (tmp_path / "hr" / name).write_text("not a picture")
-    with pytest.raises(GramganError, match=r"2 of 5 pictures could not be reduced: .*b\.png .*d\.png .*`overwrite`"):
+    with pytest.raises(GramganError, match=r"2 of 5 pictures can't be reduced: .*b\.png .*d\.png .*`overwrite`"):
         prepare.make_lr_folder(tmp_path / "hr", tmp_path / "lr", 4, "symmetric")
     assert sorted(path.name for path in (tmp_path / "lr").iterdir()) == ["a.png", "c.png", "e.png"]
 

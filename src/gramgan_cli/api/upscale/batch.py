@@ -81,7 +81,7 @@ def upscale_batch(
     names = ("records", "shard", "engine", "address", "workers", "cores_per_worker")
     check_known(arguments, BatchArguments)
     shard = arguments.get("shard", (0, 1))
-    if not isinstance(shard, tuple | list) or len(shard) != 2:
+    if not isinstance(shard, tuple | list) or [type(part) for part in shard] != [int, int]:
         raise UsageError(f"`shard` can't be {shard!r}.", "Pass number and count, such as (3, 8).")
     upscaling: UpscaleArguments = {key: value for key, value in arguments.items() if key not in names}  # type: ignore[assignment]
     options = BatchOptions(

@@ -103,7 +103,10 @@ def build(name: str, hyperparameters: Hyperparameters) -> nn.Module:
 
 
 def describe(name: str, hyperparameters: Hyperparameters) -> Descriptor:
-    """Return the descriptor of the network that ``build`` makes from the same arguments, and raise as it does."""
+    """Return the descriptor of the network that ``build`` makes from the same arguments.
+
+    Raises ``GramganError`` for unknown hyperparameters, and for values from which there is nothing to describe.
+    """
     check_hyperparameters(name, hyperparameters)
     try:
         return architecture(name).describe(**hyperparameters)

@@ -61,7 +61,7 @@ def _extremes(valid: Array) -> list[float]:
     core = valid[(valid != low) & (valid != high)]
     if not core.size:  # two values at most, of which only a commonly used mark can be told from data
         marks = [float(value) for value in (low, high) if value in MARKS]
-        return marks if low != high and len(marks) == 1 else []
+        return marks if len(marks) == 1 and high - low > NEAR * abs(marks[0]) else []
     first, last = float(core.min()), float(core.max())
     span, magnitude = last - first, max(abs(first), abs(last))
     found = []

@@ -17,6 +17,7 @@ from gramgan_cli.core.images.formats.gif import open_gif
 from gramgan_cli.core.images.formats.heif import open_avif, open_heic
 from gramgan_cli.core.images.formats.jpeg import open_jpeg
 from gramgan_cli.core.images.formats.netpbm import open_netpbm
+from gramgan_cli.core.images.formats.pillow import set_leniency
 from gramgan_cli.core.images.formats.png.read import open_png
 from gramgan_cli.core.images.formats.tiff.read import open_tiff
 from gramgan_cli.core.images.formats.webp import open_webp
@@ -83,6 +84,8 @@ def _is_readable(open_it: Opener, data: bytes, name: str) -> bool:
         deque(_opened(open_it, data, _Guarded(name), lenient=True).decode(), maxlen=0)
     except GramganError:
         return False
+    finally:
+        set_leniency(False)
     return True
 
 

@@ -65,19 +65,31 @@ def check_name(name: str) -> str:
     Upper case is not allowed, because some file systems do not distinguish 'A' from 'a', and neither is the suffix of a
     file of weights, which commands would take for a file.
     """
-    stem, _, suffix = name.rpartition(".")
-    if stem and "." + suffix in {*PICKLES, SUFFIX}:
-        raise GramganError(
-            f"'{name}' is not a valid model name: commands would look for a file of that name.", f"Use '{stem}'."
-        )
-    if not _NAME.fullmatch(name) or name.partition(".")[0] in _DEVICES:
-        proposal = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("._-")[:64]
+    if not _is_name(name):
+        proposal = name_like(name)
         raise GramganError(
             f"'{name}' is not a valid model name.",
-            "Use up to 64 lower-case letters, digits, '.', '_' and '-'"
-            + (f", for example '{proposal}'." if _NAME.fullmatch(proposal) and proposal not in _DEVICES else "."),
+            "Use up to 64 lower-case letters, digits, '.', '_' and '-', and no ending of weights files"
+            + (f", for example '{proposal}'." if _is_name(proposal) else "."),
         )
     return name
+
+
+def name_like(text: str) -> str:
+    """Return a model name made from a text such as a file's name: 'RealESRGAN x4.pth.tar' -> 'realesrgan-x4'.
+
+    It is not valid if nothing useful is left of the text.
+    """
+    name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")
+    while Path(name).suffix in {*PICKLES, SUFFIX, ".tar"}:
+        name = Path(name).stem
+    return name[:64].rstrip("._-")
+
+
+def _is_name(name: str) -> bool:
+    """Return whether ``check_name`` accepts the name."""
+    fits = _NAME.fullmatch(name) is not None and name.partition(".")[0] not in _DEVICES
+    return fits and Path(name).suffix not in {*PICKLES, SUFFIX}
 
 
 def check_free(name: str) -> str:

@@ -89,7 +89,7 @@ def _entries(manifest: Location) -> Iterator[str]:
             lines = [line.removesuffix("\r") for line in content.decode("utf-8-sig").split("\n")]
         except UnicodeDecodeError as error:
             raise GramganError(f"{manifest.text} is not UTF-8 text ({error}).") from error
-        plain = (line for line in lines if not line.startswith("#"))
+        plain = (line for line in lines if not line.lstrip().startswith("#"))
         paths = _json_paths(lines, manifest.text) if kind == ".jsonl" else plain
     empty = True
     for path in paths:

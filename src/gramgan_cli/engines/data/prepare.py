@@ -28,6 +28,9 @@ from gramgan_cli.core.resize.matlab import Border, crop_to_multiple, make_lr
 GREY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
 """Pillow's modes without colour; their LR is grey, too."""
 
+SHOWN = 10
+"""Most unreadable pictures that an error names."""
+
 
 def make_lr_folder(
     hr_dir: Path,
@@ -90,21 +93,25 @@ def _write_lr(
     if hr_dir.resolve() == lr_dir.resolve():
         raise GramganError(f"HR and LR can't both be {hr_dir}.", "Choose another folder for LR.")
     targets = _targets(pictures, lr_dir, overwrite)
-    failed: list[GramganError] = []
 
-    def write(source: Path, target: Path) -> None:
+    def write(source: Path, target: Path) -> str:
         try:
-            _save_png(make(source), target)
+            lr = make(source)
         except GramganError as error:
-            failed.append(error)
+            return str(error)
+        _save_png(lr, target)
+        return ""
 
+    failed = list[str]()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, _ in enumerate(pool.map(write, pictures, targets), 1):
+        for done, reason in enumerate(pool.map(write, pictures, targets), 1):
+            failed += [reason] if reason else []
             if progress:
                 progress(done, len(pictures))
     if failed:
+        more = [f"And {len(failed) - SHOWN} more."] if len(failed) > SHOWN else []
         raise GramganError(
-            f"{len(failed)} of {len(pictures)} pictures could not be reduced: " + " ".join(map(str, failed)),
+            f"{len(failed)} of {len(pictures)} pictures can't be reduced: " + " ".join([*failed[:SHOWN], *more]),
             "Remove or replace them. Then make all others again with `overwrite`.",
         )
     return targets

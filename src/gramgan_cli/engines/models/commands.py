@@ -218,7 +218,7 @@ def _check_target(name: str, overwrite: bool) -> None:
 
 def _name_from(file_name: str) -> str:
     """Derive a model name from a file name: 'RealESRGAN_x4plus.pth' -> 'realesrgan_x4plus'."""
-    return store.check_name(re.sub(r"[^a-z0-9._-]+", "-", Path(file_name).stem.lower()).strip("._-")[:64])
+    return store.check_name(store.name_like(Path(file_name).stem))
 
 
 def _import(file: Path, name: str, licence: str | None, record: dict[str, Any], trained_for: str = "") -> StoredModel:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gramgan_cli.core import archs
 from gramgan_cli.core.data.sources import locate_lr, locate_training, locate_validation
-from gramgan_cli.core.errors import UsageError
+from gramgan_cli.core.errors import GramganError, UsageError
 from gramgan_cli.core.io.folders import data_dir
 from gramgan_cli.engines.train.check_recipe import check_recipe
 from gramgan_cli.engines.train.options import DEFAULT_RECIPE, TrainOptions
 from gramgan_cli.engines.train.photos.photo_set import count_photos
+from gramgan_cli.engines.train.run.checkpoint import saved_step
 from gramgan_cli.engines.train.run.model_name import default_folder
 from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.steps.texture_term import with_bank
@@ -60,11 +62,10 @@ def _with_length(options: TrainOptions, recipe: Recipe) -> Recipe:
 def _resumed(options: TrainOptions, folder: RunFolder) -> Recipe:
     """The run's recorded recipe with the user's settings, which may only change ``MAY_CHANGE``."""
     recorded = folder.recipe()
-    named = Path(options.recipe).suffix != ".toml" and options.recipe != DEFAULT_RECIPE
-    if named and options.recipe != recorded.name:
+    if options.recipe != DEFAULT_RECIPE and recorded.name not in _names(options.recipe):
         raise UsageError(
             f"The run in {folder.path} follows the recipe {recorded.name}, not {options.recipe}.",
-            "Leave out `recipe`, or start another run with another `out`.",
+            f"Pass only the run's folder (`out` {folder.path}), or start another run with another `out`.",
         )
     recipe = merge_all(recorded, options.settings)
     if any("data" in setting for setting in options.settings):
@@ -77,7 +78,27 @@ def _resumed(options: TrainOptions, folder: RunFolder) -> Recipe:
             f"A resumed run keeps its recipe: {', '.join(changed)} can't change.",
             f"These can: {', '.join(sorted(MAY_CHANGE))}. Or start another run with another `out`{start}.",
         )
-    return recipe if recipe.epochs == recorded.epochs else with_steps(recipe)
+    recipe = recipe if recipe.epochs == recorded.epochs else with_steps(recipe)
+    _check_steps(recipe, folder)
+    return recipe
+
+
+def _names(recipe: str) -> set[str]:
+    """Names that a run of the recipe may have recorded: its file's name, and the name that the file states."""
+    names = {recipe, Path(recipe).stem}
+    with suppress(GramganError):  # the file may be gone since
+        names.add(load_recipe(recipe).name)
+    return names
+
+
+def _check_steps(recipe: Recipe, folder: RunFolder) -> None:
+    """Raise UsageError if the run has done more steps than the recipe has."""
+    done = saved_step(folder.state_file) if folder.state_file.is_file() else 0
+    if done > recipe.steps:
+        raise UsageError(
+            f"The run in {folder.path} has done {done} steps, more than {recipe.steps}.",
+            f"Set `steps` above {done} to train on.",
+        )
 
 
 def _with_photos(recipe: Recipe) -> Recipe:

@@ -15,7 +15,7 @@ from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.spandrel_networks import ARCH as OTHERS
 from gramgan_cli.core.archs.ttsr import TTSR
 from gramgan_cli.core.data.crops import Batch
-from gramgan_cli.core.errors import GramganError, UsageError
+from gramgan_cli.core.errors import GramganError
 from gramgan_cli.core.weights import interop
 from gramgan_cli.core.weights.header import WeightsHeader
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
@@ -147,11 +147,6 @@ def _resumed(made: Setup) -> Setup:
             raise GramganError(
                 "The photos are not those that this run began with, so it can't go on exactly.",
                 f"Put the same files back, or start another run with `init` {made.folder.weights('last')}.",
-            )
-        if progress.step > made.recipe.steps:
-            raise UsageError(
-                f"The run has done {progress.step} steps, more than {made.recipe.steps}.",
-                f"Set `steps` above {progress.step} to train on.",
             )
         progress.photos = made.photos.checksum
         if made.training.scaler.is_enabled():

@@ -25,6 +25,8 @@ from gramgan_cli.engines.train.callbacks import TrainCallbacks
 from gramgan_cli.engines.train.launch import train
 from gramgan_cli.engines.train.options import TrainOptions
 from gramgan_cli.engines.train.resolve import resolve_recipe
+from gramgan_cli.recipes.convert import to_toml
+from gramgan_cli.recipes.load import load_recipe
 
 NETWORK = {"arch": "compact", "nf": 8, "nc": 2}
 SMALL: dict[str, Any] = {
@@ -94,6 +96,20 @@ def test_a_run_is_not_continued_under_another_recipe_s_name(photos: Path, tmp_pa
     options = TrainOptions(recipe="photo-gan", out=tmp_path / "r", resume=True, device="cpu")
     with pytest.raises(UsageError, match="follows the recipe psnr, not photo-gan"):
         train(options, TrainCallbacks)
+
+
+@pytest.mark.parametrize("named", ["mine", "mine.toml"])
+def test_a_run_of_the_users_own_recipe_goes_on(
+    named: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file may state the name of the recipe that it was copied from."""
+    monkeypatch.setenv("GRAMGAN_DATA", str(tmp_path / "data"))
+    (tmp_path / "data/recipes").mkdir(parents=True)
+    (tmp_path / "data/recipes/mine.toml").write_text(to_toml(load_recipe("psnr")), encoding="utf-8")
+    run(photos, tmp_path / "r")
+    recipe = str(tmp_path / "data/recipes/mine.toml") if named.endswith("toml") else named
+    options = TrainOptions(recipe=recipe, settings=[{"steps": 2}], out=tmp_path / "r", resume=True, device="cpu")
+    assert train(options, TrainCallbacks).steps == 2
 
 
 def test_weights_from_nothing_have_no_licence_that_nobody_gave(photos: Path, tmp_path: Path) -> None:

@@ -71,8 +71,13 @@ def open_image(source: Path | IO[bytes], lenient: bool = False) -> Image.Image:
     """
     register_optional_readers()
     Image.init()
-    ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+    set_leniency(lenient)
     return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
+
+
+def set_leniency(lenient: bool) -> None:
+    """Set whether Pillow's decoders fill in missing data."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
 def image_of(data: bytes, lenient: bool) -> Image.Image:

@@ -116,7 +116,8 @@ def _tree(data: bytes, at: int, layout: Layout, pointer: int | None) -> tuple[Di
         if tag in POINTERS.get(pointer, ()):
             with suppress(DamagedTiff):
                 children, _ = _tree(data, numbers(value, layout)[0], layout, tag)
-                directory[tag] = Value(value.kind, value.data, children)
+                if children:
+                    directory[tag] = Value(value.kind, value.data, children)
     return directory, following
 
 

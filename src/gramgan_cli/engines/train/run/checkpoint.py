@@ -98,6 +98,15 @@ def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
     return digest.hexdigest()
 
 
+def saved_step(path: Path) -> int:
+    """Number of steps done in a saved state. Raises StateDamaged if the file can't be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return int(json.loads((file.metadata() or {})[KEY])["step"])
+    except _UNREADABLE as error:
+        raise StateDamaged(f"{path} is not a training state ({error}).", _WAY_ON) from error
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Progress and tensors of a state whose checksum is right."""
     try:
@@ -105,7 +114,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             metadata = dict(file.metadata() or {})
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         facts: dict[str, Any] = json.loads(metadata[KEY])
-    except (SafetensorError, OSError, KeyError, ValueError, RecursionError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise StateDamaged(f"{path} is not a training state ({error}).", _WAY_ON) from error
     # Older states have no checksum, only the progress.
     if metadata.keys() != {KEY} and metadata.get(CHECKSUM) != _checksum(tensors, metadata[KEY]):
@@ -113,6 +122,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return facts, tensors
 
 
+_UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError, RuntimeError)
 _WAY_ON = "Start a new run from its last weights, or restore the file from a backup."
 
 

@@ -105,8 +105,8 @@ def decode_as_rgb(data: bytes, page: Page) -> Array:
         array = with_axis(imagecodecs.tiff_decode(data, index=page.index, asrgb=not raw))
     except Exception as error:  # imagecodecs raises its own TiffError, ValueError, RuntimeError and more
         raise _explained(error, page) from error
-    if array.shape[:2] != (page.height, page.width):
-        array = np.moveaxis(array, 0, 2)  # planar samples
+    if raw and page.planar and array.shape[1:] == (page.height, page.width):
+        array = np.moveaxis(array, 0, 2)
     if raw and page.photometric == 0:
         array[:, :, :1] = 255 - array[:, :, :1]
     channels = channels_as_rgb(page)
