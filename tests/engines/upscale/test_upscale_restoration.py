@@ -172,9 +172,9 @@ def test_measuring_cleans_too_and_counts_the_work() -> None:
     assert enlarger.parameters - other.parameters == parameter_count(cleaner)
     per_pixel = {  # of each level, by the side of its pixels
         1: 32 * 27 + 8 * 32 * 32 * 9 + 32 * 27,
-        2: 8 * 48 * 48 * 9 + 2 * 32 * 48 * 4,
-        4: 8 * 64 * 64 * 9 + 2 * 48 * 64 * 4,
-        8: 4 * 80 * 80 * 9 + 2 * 64 * 80 * 4,
+        2: 8 * 60 * 60 * 9 + 2 * 32 * 60 * 4,
+        4: 8 * 92 * 92 * 9 + 2 * 60 * 92 * 4,
+        8: 4 * 104 * 104 * 9 + 2 * 92 * 104 * 4,
     }
     work = sum(count * 320 * 184 // side**2 for side, count in per_pixel.items())
     assert enlarger.multiply_adds is not None
