@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,12 @@ class UsageError(GramganError):
     """The call is invalid (exit code 2)."""
 
     exit_code = 2
+
+
+def first_of(sentences: Sequence[str], most: int) -> str:
+    """Join the first ``most`` sentences, and add how many more there are."""
+    more = [f"And {len(sentences) - most} more."] if len(sentences) > most else []
+    return " ".join([*sentences[:most], *more])
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -96,10 +97,8 @@ def complete(name: str, hyperparameters: Hyperparameters) -> dict[str, Any]:
 def build(name: str, hyperparameters: Hyperparameters) -> nn.Module:
     """Build a newly initialised network. Raise ``GramganError`` for unknown or invalid hyperparameters."""
     check_hyperparameters(name, hyperparameters)
-    try:
+    with _naming(name, hyperparameters):
         return architecture(name).build(**hyperparameters)
-    except (RuntimeError, ValueError) as error:
-        raise GramganError(f"{name} can't be built from {dict(hyperparameters)}: {error}.") from error
 
 
 def describe(name: str, hyperparameters: Hyperparameters) -> Descriptor:
@@ -108,9 +107,16 @@ def describe(name: str, hyperparameters: Hyperparameters) -> Descriptor:
     Raises ``GramganError`` for unknown hyperparameters, and for values from which there is nothing to describe.
     """
     check_hyperparameters(name, hyperparameters)
-    try:
+    with _naming(name, hyperparameters):
         return architecture(name).describe(**hyperparameters)
-    except ValueError as error:
+
+
+@contextmanager
+def _naming(name: str, hyperparameters: Hyperparameters) -> Iterator[None]:
+    """Raise the errors of impossible values as ``GramganError`` that names network and values."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
         raise GramganError(f"{name} can't be built from {dict(hyperparameters)}: {error}.") from error
 
 

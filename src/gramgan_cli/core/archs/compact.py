@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gramgan_cli.core.archs.descriptor import Descriptor
+from gramgan_cli.core.archs.descriptor import Descriptor, check_equal_channels
 
 
 class Compact(nn.Module):
@@ -24,10 +24,7 @@ class Compact(nn.Module):
 
     def __init__(self, in_nc: int = 3, out_nc: int = 3, nf: int = 64, nc: int = 16, scale: int = 4) -> None:
         super().__init__()
-        if in_nc != out_nc:
-            raise ValueError(
-                f"Compact adds its input to its output, so in_nc ({in_nc}) and out_nc ({out_nc}) must be equal"
-            )
+        check_equal_channels("Compact", in_nc, out_nc)
         self.scale = scale
         layers: list[nn.Module] = [nn.Conv2d(in_nc, nf, 3, 1, 1), nn.PReLU(nf)]
         for _ in range(nc):

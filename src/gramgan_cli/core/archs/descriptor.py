@@ -45,3 +45,11 @@ class Architecture:
     """Returns its descriptor, from the same keywords."""
     summary: str
     """One-line description for lists."""
+
+
+def check_equal_channels(network: str, in_nc: int, out_nc: int) -> None:
+    """Raise ValueError unless a network that adds its input to its output has as many channels in both."""
+    if in_nc != out_nc:
+        raise ValueError(
+            f"{network} adds its input to its output, so in_nc ({in_nc}) and out_nc ({out_nc}) must be equal"
+        )

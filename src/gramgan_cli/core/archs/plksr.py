@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gramgan_cli.core.archs.descriptor import Descriptor
+from gramgan_cli.core.archs.descriptor import Descriptor, check_equal_channels
 
 
 class PartialLargeKernel(nn.Module):
@@ -72,10 +72,7 @@ class PLKSR(nn.Module):
         self, in_nc: int = 3, out_nc: int = 3, nf: int = 64, nb: int = 12, kernel: int = 13, scale: int = 4
     ) -> None:
         super().__init__()
-        if in_nc != out_nc:
-            raise ValueError(
-                f"PLKSR adds its input to its output, so in_nc ({in_nc}) and out_nc ({out_nc}) must be equal"
-            )
+        check_equal_channels("PLKSR", in_nc, out_nc)
         if kernel % 2 == 0:
             raise ValueError(f"PLKSR's kernel size must be odd, not {kernel}")
         if nf < 4:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 MOST = 8
@@ -19,6 +20,12 @@ def held_out_indices(count: int) -> list[int]:
         return []
     held = min(MOST, max(1, count // ONE_IN))
     return [(2 * i + 1) * count // (2 * held) for i in range(held)]
+
+
+def shared_indices(photos: Sequence[Path], others: Sequence[Path]) -> list[int]:
+    """Return the indices of the photos that are the same files as some of ``others``."""
+    files = {path.resolve() for path in others}
+    return [index for index, path in enumerate(photos) if path.resolve() in files]
 
 
 def split_held_out(photos: Sequence[T]) -> tuple[list[T], list[T]]:

@@ -74,7 +74,7 @@ def _extremes(valid: Array) -> list[float]:
 
 def percentage(mask: Array) -> str:
     """Return the share of a mask that is set, such as '0.3%'."""
-    return f"{min(100.0, float(f'{100 * mask.mean():.2g}')):g}%"
+    return f"{float(f'{100 * mask.mean():.2g}'):g}%"
 
 
 def filled(image: Array, mask: Array) -> Array:

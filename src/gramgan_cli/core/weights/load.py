@@ -14,7 +14,6 @@ from gramgan_cli.core.archs import Descriptor
 from gramgan_cli.core.archs.initialise import Uninitialised
 from gramgan_cli.core.errors import ForeignWeights, GramganError, ModelDamaged, ModelUnsupported, naming
 from gramgan_cli.core.weights import interop, store
-from gramgan_cli.core.weights.embedded import SUFFIX
 from gramgan_cli.core.weights.header import WeightsHeader, load_into, read_weights
 from gramgan_cli.core.weights.layouts import own_names
 from gramgan_cli.core.weights.mixing.interpolate import check_alike, mixed, mixed_header
@@ -77,7 +76,7 @@ def weights_file(name_or_path: str) -> Path:
 def _means_a_file(text: str) -> bool:
     """Return whether ``text`` is a path: has a folder or weights suffix, or exists and is not a model's name."""
     path = Path(text)
-    if path.name != text or path.suffix.lower() in {*store.PICKLES, SUFFIX}:
+    if path.name != text or path.suffix.lower() in store.FILE_SUFFIXES:
         return True
     return path.is_file() and store.find(text) is None
 

@@ -35,6 +35,9 @@ _FILE = re.compile(rf"({_NAME.pattern})\.([0-9a-f]{{64}}){re.escape(SUFFIX)}")
 PICKLES = {".pth", ".pt", ".ckpt", ".bin", ".pkl"}
 """Suffixes of other tools' checkpoints, which must be imported and can't be loaded directly."""
 
+FILE_SUFFIXES = {*PICKLES, SUFFIX}
+"""Suffixes by which a text means a file of weights, and not a model's name."""
+
 NOT_PUBLISHED = "It is only in the repository: use a checkout with the complete weights/{}.safetensors."
 """Hint for a model that is not published yet."""
 
@@ -81,7 +84,7 @@ def name_like(text: str) -> str:
     It is not valid if nothing useful is left of the text.
     """
     name = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")
-    while Path(name).suffix in {*PICKLES, SUFFIX, ".tar"}:
+    while Path(name).suffix in {*FILE_SUFFIXES, ".tar"}:
         name = Path(name).stem
     return name[:64].rstrip("._-")
 
@@ -89,7 +92,7 @@ def name_like(text: str) -> str:
 def _is_name(name: str) -> bool:
     """Return whether ``check_name`` accepts the name."""
     fits = _NAME.fullmatch(name) is not None and name.partition(".")[0] not in _DEVICES
-    return fits and Path(name).suffix not in {*PICKLES, SUFFIX}
+    return fits and Path(name).suffix not in FILE_SUFFIXES
 
 
 def check_free(name: str) -> str:

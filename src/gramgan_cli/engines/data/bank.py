@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gramgan_cli.core.data.holdout import split_held_out
+from gramgan_cli.core.data.holdout import shared_indices, split_held_out
 from gramgan_cli.core.data.listing import find_photos
 from gramgan_cli.core.data.shards import is_shards
 from gramgan_cli.core.data.sources import locate_training, locate_validation
@@ -56,8 +56,7 @@ def find_bank_photos(text: str, valid_dir: str | None = None) -> BankPhotos:
     photos = find_photos(source)
     if not valid:
         return BankPhotos(source, tuple(split_held_out(photos)[1]))
-    validating = {path.resolve() for path in find_photos(Path(valid))}
-    shared = tuple(path for path in photos if path.resolve() in validating)
+    shared = tuple(photos[index] for index in shared_indices(photos, find_photos(Path(valid))))
     return BankPhotos(source, shared if len(shared) < len(photos) else ())
 
 

@@ -17,7 +17,7 @@ from gramgan_cli.core.data.damage.strength import LEVELS, Degradation
 from gramgan_cli.core.data.datasets import NAMES, open_dataset, read_picture
 from gramgan_cli.core.data.degradation import degrade, picture_draw
 from gramgan_cli.core.data.listing import list_pictures
-from gramgan_cli.core.errors import GramganError, UsageError, nearest
+from gramgan_cli.core.errors import GramganError, UsageError, first_of, nearest
 from gramgan_cli.core.images.formats.pillow import open_image
 from gramgan_cli.core.io.download import Progress, download
 from gramgan_cli.core.io.files import replacing
@@ -109,9 +109,8 @@ def _write_lr(
             if progress:
                 progress(done, len(pictures))
     if failed:
-        more = [f"And {len(failed) - SHOWN} more."] if len(failed) > SHOWN else []
         raise GramganError(
-            f"{len(failed)} of {len(pictures)} pictures can't be reduced: " + " ".join([*failed[:SHOWN], *more]),
+            f"{len(failed)} of {len(pictures)} pictures can't be reduced: {first_of(failed, SHOWN)}",
             "Remove or replace them. Then make all others again with `overwrite`.",
         )
     return targets

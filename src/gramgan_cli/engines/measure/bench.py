@@ -15,7 +15,7 @@ from PIL import Image
 
 from gramgan_cli.core.data.datasets import Dataset, PairOfFiles, Sample, picture_size, read_sample
 from gramgan_cli.core.data.grey import as_rgb8
-from gramgan_cli.core.errors import GramganError
+from gramgan_cli.core.errors import GramganError, first_of
 from gramgan_cli.core.io.files import check_target, replacing
 from gramgan_cli.core.metrics.ssim import WINDOW
 from gramgan_cli.core.resize.matlab import Levels
@@ -185,9 +185,8 @@ def bench(
         scores += _scores(dataset.name, enlargers, tally, options)
         grey += tally.grey
     if not scores:
-        reasons = [failure.reason for failure in failures]
-        more = [f"And {len(reasons) - SHOWN} more."] if len(reasons) > SHOWN else []
-        raise GramganError(" ".join([*reasons[:SHOWN], *more]) or "There are no images to measure.")
+        reasons = first_of([failure.reason for failure in failures], SHOWN)
+        raise GramganError(reasons or "There are no images to measure.")
     return Measured(scale, options, tuple(scores), tuple(failures), tuple(grey))
 
 

@@ -17,7 +17,7 @@ from gramgan_cli.core.data.crops import (
     middle_crop,
     middle_of,
 )
-from gramgan_cli.core.data.holdout import held_out_indices
+from gramgan_cli.core.data.holdout import held_out_indices, shared_indices
 from gramgan_cli.core.data.prepared import Channels, PreparedPhoto, add_references, prepare_photos, read_rgb
 from gramgan_cli.core.data.shards import ShardSampler, find_shards, is_shards
 from gramgan_cli.core.data.sources import given_pairs, referenced_pairs
@@ -172,8 +172,8 @@ def _counted(photos: PhotoFiles) -> str:
 
 def _others(photos: Sequence[Path], excluded: Sequence[Path]) -> list[int]:
     """Indices of the photos that are not the same files as ``excluded``."""
-    files = {path.resolve() for path in excluded}
-    return [index for index, path in enumerate(photos) if path.resolve() not in files]
+    shared = set(shared_indices(photos, excluded))
+    return [index for index in range(len(photos)) if index not in shared]
 
 
 def _without(photos: PhotoFiles, valid: Sequence[Path]) -> tuple[PhotoFiles, str]:

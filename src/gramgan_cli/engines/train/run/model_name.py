@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from gramgan_cli.core.errors import GramganError
@@ -54,4 +53,4 @@ def put_into_store(folder: RunFolder, weights: Path) -> str:
 
 
 def _as_name(text: str) -> str:
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:LONGEST]
+    return store.name_like(text)[:LONGEST]
