@@ -226,6 +226,21 @@ def test_a_model_that_comes_with_the_checkout_keeps_its_terms() -> None:
     assert "not a URL" in str(run("pull", "http://[abc/x.pth").exception)
 
 
+@pytest.mark.parametrize("licence", ["not a licence!!", "CC BY-NC 4.0", "MIT or Apache-2.0", ""])
+def test_a_licence_that_is_no_spdx_expression_is_refused(model_file: Path, licence: str) -> None:
+    for words in (["import", str(model_file), "--name", "mine"], ["pull", str(model_file), "--name", "mine"]):
+        error = run(*words, "--licence", licence).exception
+        assert isinstance(error, GramganError)
+        assert "not an SPDX licence expression" in str(error)
+    assert store.find("mine") is None
+
+
+@pytest.mark.parametrize("licence", ["MIT", "GPL-2.0+", "(MIT OR Apache-2.0) AND CC0-1.0", "LicenseRef-photos-only"])
+def test_licence_expressions_are_stored(model_file: Path, licence: str) -> None:
+    assert run("import", str(model_file), "--name", "mine", "--licence", licence).exit_code == 0
+    assert load_model("mine").header.licence == licence
+
+
 def test_offline_never_touches_the_network(model_file: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAMGAN_OFFLINE", "1")
     result = run("pull", f"{server}/My%20Model.safetensors")

@@ -82,7 +82,7 @@ def test_photos_for_validation_are_not_trained_on(sources: list[str], tmp_path: 
     assert drawn(recipe) == {"f0", "f1"}
     trained, validated, line = count_photos(recipe, 4)
     assert (trained, validated) == (2, 1)
-    assert "1 more are only for validation" in line
+    assert "1 more is only for validation" in line
     beside_shards = merge(recipe, {"data": {**data, "hr_dir": sources}})
     assert "v0" not in drawn(beside_shards)
 

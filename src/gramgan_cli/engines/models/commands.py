@@ -36,6 +36,10 @@ Progress = Callable[[int, int | None], None]
 LARGEST_WEIGHTS = 4 * 2**30
 """Largest weights file, in bytes, outside the catalogue: four times the largest networks of the field."""
 
+_IDENTIFIER = r"\(*[A-Za-z0-9][A-Za-z0-9.:+-]*\)*"
+_EXPRESSION = re.compile(f"{_IDENTIFIER}( (AND|OR|WITH) {_IDENTIFIER})*")
+"""Form of a licence expression (SPDX specification 2.3, annex D). Whether its identifiers exist is not checked."""
+
 
 @dataclass(frozen=True)
 class ModelRow:
@@ -112,6 +116,7 @@ def path_of(name: str) -> Path:
 
 def import_file(file: Path, name: str, licence: str | None, overwrite: bool) -> StoredModel:
     """Import a weights file, of gramgan or another tool, into the store."""
+    _check_licence(licence)
     _check_target(name, overwrite)
     return _import(file, name, licence, {"imported_from": file.name})
 
@@ -133,6 +138,7 @@ def pull(
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise UsageError("A SHA-256 has 64 hexadecimal digits.")
+    _check_licence(licence)
     entry = read_catalogue().get(source)
     if source in embedded_models() or (entry is not None and not entry.url):
         return _already_here(source, entry, name, sha256, licence)
@@ -208,6 +214,14 @@ def _checked(file: Path, sha256: str | None) -> str:
     if sha256 is not None and found != sha256.lower():
         raise GramganError(f"{file} does not match the SHA-256 {sha256.lower()}: it has {found}.")
     return found
+
+
+def _check_licence(licence: str | None) -> None:
+    if licence is not None and not _EXPRESSION.fullmatch(licence):
+        raise UsageError(
+            f"'{licence}' is not an SPDX licence expression.",
+            "Write it like MIT, CC-BY-NC-4.0 or 'MIT OR Apache-2.0', a licence of your own like LicenseRef-NAME.",
+        )
 
 
 def _check_target(name: str, overwrite: bool) -> None:

@@ -182,7 +182,8 @@ def _without(photos: PhotoFiles, valid: Sequence[Path]) -> tuple[PhotoFiles, str
     if not rest.hr and photos.hr:
         return photos, f"{_counted(photos)}, all of which validate the run too (the scores will be too good)"
     left_out = len(photos.hr) - len(rest.hr)
-    return rest, _counted(rest) + (f" ({left_out} more are only for validation)" if left_out else "")
+    are = "is" if left_out == 1 else "are"
+    return rest, _counted(rest) + (f" ({left_out} more {are} only for validation)" if left_out else "")
 
 
 def count_photos(recipe: Recipe, scale: int) -> tuple[int, int, str]:
