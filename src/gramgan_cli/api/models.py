@@ -79,7 +79,7 @@ def pull_model(
         source: name in the catalogue, http(s) URL, or file.
         name: name in the store; by default the catalogue's, or one derived from the file name.
         sha256: expected checksum; by default the catalogue's.
-        licence: SPDX identifier of the weights' licence.
+        licence: SPDX expression of the weights' licence, such as 'MIT'.
         overwrite: replace a model of the same name.
         on_progress: called with (bytes done, total bytes or None).
 
@@ -90,6 +90,7 @@ def pull_model(
         ModelNotFound: ``source`` is not a known model, file or URL.
         ModelExists: the store already has a model of that name.
         DownloadFailed, Offline: the download failed.
+        UsageError: the licence is not an SPDX expression, or the source not a URL.
         GramganError: the checksum does not match, or the file has no weights that gramgan knows.
     """
     return commands.pull(fspath(source), name, sha256, licence, overwrite, on_progress)
@@ -101,12 +102,13 @@ def import_model(file: AnyPath, name: str, *, licence: str | None = None, overwr
     Args:
         file: weights of ESRGAN, BasicSR, Real-ESRGAN or Compact; with the extra [interop], of many more networks.
         name: name in the store.
-        licence: SPDX identifier of the weights' licence.
+        licence: SPDX expression of the weights' licence, such as 'MIT'.
         overwrite: replace a model of the same name.
 
     Raises:
         ModelExists: the store already has a model of that name.
         ModelUnsupported: the weights are not of a known network.
+        UsageError: the licence is not an SPDX expression.
     """
     return commands.import_file(Path(file), name, licence, overwrite)
 

@@ -32,7 +32,7 @@ Name = Annotated[
     typer.Argument(metavar="NAME", autocompletion=complete_stored, help="Name of a model from `gramgan models list`."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing model.")]
-Licence = Annotated[str | None, typer.Option("--licence", help="SPDX identifier of the licence of the weights.")]
+Licence = Annotated[str | None, typer.Option("--licence", help="SPDX expression of the weights' licence, such as MIT.")]
 
 
 class WeightsFormat(StrEnum):

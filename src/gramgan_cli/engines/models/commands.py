@@ -132,7 +132,7 @@ def pull(
         source: catalogue name, http(s) or file URL, or path.
         name: name in the store; None means the catalogue's name, or one derived from the file name.
         sha256: expected checksum; None means the catalogue's, or no check.
-        licence: SPDX identifier; None means the catalogue's.
+        licence: SPDX expression; None means the catalogue's.
         overwrite: replace a model of the same name.
         progress: called with (bytes downloaded, total or None).
     """
