@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import torch
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from safetensors import safe_open
 
 from gramgan_cli.core import archs
@@ -35,10 +36,6 @@ Progress = Callable[[int, int | None], None]
 
 LARGEST_WEIGHTS = 4 * 2**30
 """Largest weights file, in bytes, outside the catalogue: four times the largest networks of the field."""
-
-_IDENTIFIER = r"\(*[A-Za-z0-9][A-Za-z0-9.:+-]*\)*"
-_EXPRESSION = re.compile(f"{_IDENTIFIER}( (AND|OR|WITH) {_IDENTIFIER})*")
-"""Form of a licence expression (SPDX specification 2.3, annex D). Whether its identifiers exist is not checked."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def path_of(name: str) -> Path:
 
 def import_file(file: Path, name: str, licence: str | None, overwrite: bool) -> StoredModel:
     """Import a weights file, of gramgan or another tool, into the store."""
-    _check_licence(licence)
+    licence = _checked_licence(licence)
     _check_target(name, overwrite)
     return _import(file, name, licence, {"imported_from": file.name})
 
@@ -138,7 +135,7 @@ def pull(
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise UsageError("A SHA-256 has 64 hexadecimal digits.")
-    _check_licence(licence)
+    licence = _checked_licence(licence)
     entry = read_catalogue().get(source)
     if source in embedded_models() or (entry is not None and not entry.url):
         return _already_here(source, entry, name, sha256, licence)
@@ -216,12 +213,18 @@ def _checked(file: Path, sha256: str | None) -> str:
     return found
 
 
-def _check_licence(licence: str | None) -> None:
-    if licence is not None and not _EXPRESSION.fullmatch(licence):
+def _checked_licence(licence: str | None) -> str | None:
+    """The licence in SPDX's spelling (mit -> MIT). Raises UsageError if it is not an expression of known licences."""
+    if licence is None:
+        return None
+    try:
+        return canonicalize_license_expression(licence)
+    except InvalidLicenseExpression as error:
         raise UsageError(
             f"'{licence}' is not an SPDX licence expression.",
-            "Write it like MIT, CC-BY-NC-4.0 or 'MIT OR Apache-2.0', a licence of your own like LicenseRef-NAME.",
-        )
+            "Write it like MIT, CC-BY-NC-4.0 or 'MIT OR Apache-2.0', a licence of your own like LicenseRef-NAME. "
+            "https://spdx.org/licenses lists them.",
+        ) from error
 
 
 def _check_target(name: str, overwrite: bool) -> None:
