@@ -26,6 +26,7 @@ from gramgan_cli.engines.train.run.run_folder import RunFolder
 from gramgan_cli.engines.train.steps.content import ContentTraining
 from gramgan_cli.engines.train.steps.gan import GanTraining
 from gramgan_cli.engines.train.steps.terms import PictureTerms
+from gramgan_cli.engines.train.steps.texture_term import bank_checksum
 from gramgan_cli.engines.train.warm_start import FIRST_STAGE_END, described_start, initial_weights, start_model
 from gramgan_cli.recipes.schema import Recipe
 
@@ -83,7 +84,7 @@ def set_up(
     hyperparameters = archs.complete(arch, {key: value for key, value in recipe.network.items() if key != "arch"})
     descriptor = archs.describe(arch, hyperparameters)
     photos = read_photos(recipe, descriptor.scale, callbacks, group)
-    progress = Progress(photos=photos.checksum)
+    progress = Progress(photos=photos.checksum, bank=bank_checksum(recipe))
     begun = resume and folder.state_file.is_file()
     if arch == OTHERS:  # spandrel derives the network from a file's tensors: the last weights, or the initial ones
         generator = interop.trainable(start_model(str(folder.weights("last")) if begun else recipe.init).network)
@@ -142,13 +143,18 @@ def _resumed(made: Setup) -> Setup:
     """Load the last saved state, if there is one: a run killed before its first save starts again at step 0."""
     progress = made.progress
     if made.folder.state_file.is_file():
+        now = progress
         progress = load_state(made.folder.state_file, made.saved_networks, made.training.optimisers)
-        if progress.photos not in ("", made.photos.checksum):
-            raise GramganError(
-                "The photos are not those that this run began with, so it can't go on exactly.",
-                f"Put the same files back, or start another run with `init` {made.folder.weights('last')}.",
-            )
-        progress.photos = made.photos.checksum
+        for before, present, inputs in (
+            (progress.photos, now.photos, "The photos are not those"),
+            (progress.bank, now.bank, f"The texture bank {made.recipe.texture.db} is not the one"),
+        ):
+            if before not in ("", present):
+                raise GramganError(
+                    f"{inputs} that this run began with, so it can't go on exactly.",
+                    f"Put the same files back, or start another run with `init` {made.folder.weights('last')}.",
+                )
+        progress.photos, progress.bank = now.photos, now.bank
         if made.training.scaler.is_enabled():
             made.training.scaler.load_state_dict(progress.scaler)
     if made.group.is_main:

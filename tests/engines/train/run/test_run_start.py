@@ -361,3 +361,21 @@ def test_a_run_does_not_go_on_with_other_photos(photos: Path, tmp_path: Path) ->
         train(further, TrainCallbacks)
     (photos / f"zz{another.suffix}").unlink()
     assert train(further, TrainCallbacks).steps == 2
+
+
+def test_a_run_does_not_go_on_with_another_bank(photos: Path, tmp_path: Path) -> None:
+    """A bank that was built anew has other textures under the same name. The same settings give the same bank."""
+    bank = tmp_path / "bank.safetensors"
+
+    def build(count: int) -> None:
+        words = ["--hr-dir", photos, "--out", bank, "--max-patches", count, "--overwrite"]
+        assert command("build-db", *words).exception is None
+
+    build(100)
+    run(photos, tmp_path / "r", loss={"texture": 1.0}, texture={"db": str(bank)})
+    further = TrainOptions(recipe="psnr", settings=[{"steps": 2}], out=tmp_path / "r", device="cpu", resume=True)
+    build(90)
+    with pytest.raises(GramganError, match=r"bank\.safetensors is not the one that this run began with"):
+        train(further, TrainCallbacks)
+    build(100)
+    assert train(further, TrainCallbacks).steps == 2

@@ -6,6 +6,7 @@ bytes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,6 +59,12 @@ class Provenance:
     def entries(self) -> int:
         """Number of patches in the bank, over all versions."""
         return self.positions * len(self.versions)
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of all that the patches depend on, in hexadecimal: the same in another folder."""
+        sources = {key: value for key, value in asdict(self).items() if key != "hr_dir"}
+        return hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ class Progress:
     """State of the fp16 gradient scaler."""
     photos: str = ""
     """Checksum of the names of the photos; empty in states of older versions."""
+    bank: str = ""
+    """Checksum of the texture bank; empty without one and in states of older versions."""
 
 
 def _optimiser_tensors(name: str, optimiser: Optimizer) -> dict[str, Tensor]:

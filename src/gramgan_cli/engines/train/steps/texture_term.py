@@ -55,6 +55,11 @@ def with_bank(recipe: Recipe) -> Recipe:
     return recipe
 
 
+def bank_checksum(recipe: Recipe) -> str:
+    """Checksum of the recipe's texture bank, empty without one."""
+    return load_bank(Path(recipe.texture.db)).provenance.checksum if needs_bank(recipe) else ""
+
+
 class TextureTerm:
     """L_PT of a batch. Its randomness depends only on (seed, step), so that a resumed run draws the same patches."""
 
