@@ -74,7 +74,7 @@ def convert(
 
     Args:
         path: .safetensors with or without gramgan's header, or a torch checkpoint.
-        licence: SPDX identifier; None uses the header's, or 'unknown'.
+        licence: SPDX expression; None uses the header's, or 'unknown'.
         record: origin of the file, used as training record if the file has none.
         trained_for: one line, for files without it.
     """

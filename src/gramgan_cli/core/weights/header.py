@@ -38,7 +38,7 @@ class WeightsHeader:
     scale: int
     """Output side over input side."""
     licence: str = "unknown"
-    """SPDX identifier, if there is one."""
+    """SPDX expression, if there is one."""
     trained_for: str = ""
     """One line: the kind of images the weights were trained for."""
     training: dict[str, Any] = field(default_factory=dict)

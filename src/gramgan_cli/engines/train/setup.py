@@ -143,21 +143,27 @@ def _resumed(made: Setup) -> Setup:
     """Load the last saved state, if there is one: a run killed before its first save starts again at step 0."""
     progress = made.progress
     if made.folder.state_file.is_file():
-        now = progress
         progress = load_state(made.folder.state_file, made.saved_networks, made.training.optimisers)
-        for before, present, inputs in (
-            (progress.photos, now.photos, "The photos are not those"),
-            (progress.bank, now.bank, f"The texture bank {made.recipe.texture.db} is not the one"),
-        ):
-            if before not in ("", present):
-                raise GramganError(
-                    f"{inputs} that this run began with, so it can't go on exactly.",
-                    f"Put the same files back, or start another run with `init` {made.folder.weights('last')}.",
-                )
-        progress.photos, progress.bank = now.photos, now.bank
+        _check_inputs(progress, made)
+        progress.photos, progress.bank = made.progress.photos, made.progress.bank
         if made.training.scaler.is_enabled():
             made.training.scaler.load_state_dict(progress.scaler)
     if made.group.is_main:
         made.folder.rewind_metrics(progress.step)
     made.callbacks.on_note(f"Resumed from step {progress.step}.")
     return dataclasses.replace(made, progress=progress)
+
+
+def _check_inputs(saved: Progress, made: Setup) -> None:
+    """Raise GramganError if the photos or the texture bank changed since the state was saved."""
+    now = made.progress
+    if saved.photos not in ("", now.photos):
+        changed = "The photos are not those"
+    elif saved.bank not in ("", now.bank):
+        changed = f"The texture bank {made.recipe.texture.db} is not the one"
+    else:
+        return
+    raise GramganError(
+        f"{changed} that this run began with, so it can't go on exactly.",
+        f"Put the same files back, or start another run with `init` {made.folder.weights('last')}.",
+    )
