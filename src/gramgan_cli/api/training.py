@@ -15,7 +15,7 @@ from gramgan_cli.core.errors import UsageError
 from gramgan_cli.engines.train import launch
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
 from gramgan_cli.engines.train.launch import train as run_training
-from gramgan_cli.engines.train.options import DEFAULT_RECIPE, TrainOptions, TrainResult
+from gramgan_cli.engines.train.options import TrainOptions, TrainResult
 from gramgan_cli.engines.train.resolve import resolve_recipe
 from gramgan_cli.recipes.convert import nested
 
@@ -54,7 +54,7 @@ class TrainArguments(TypedDict, total=False):
 
 
 def train(
-    recipe: AnyPath = DEFAULT_RECIPE,
+    recipe: AnyPath | None = None,
     *,
     on_metrics: Callable[[Mapping[str, Any]], None] = ignore,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
@@ -65,7 +65,7 @@ def train(
     """Train a network on photos. A run has one folder; it can be stopped and resumed with bit-identical results.
 
     Args:
-        recipe: name or TOML file of a recipe.
+        recipe: name or TOML file of a recipe; by default ``gramgan``, or the one that a resumed run began with.
         on_metrics: called with each row of metrics: ``step``, ``lr``, ``loss.TERM``, ``psnr_y`` after a validation.
         on_progress: called after each step with (steps done, total).
         on_note: called with messages for the user.
@@ -83,7 +83,7 @@ def train(
     return run_training(options, partial(_Callbacks, on_metrics, on_progress, on_note, should_stop))
 
 
-def check_training(recipe: AnyPath = DEFAULT_RECIPE, **arguments: Unpack[TrainArguments]) -> Mapping[str, Any]:
+def check_training(recipe: AnyPath | None = None, **arguments: Unpack[TrainArguments]) -> Mapping[str, Any]:
     """Run all checks of ``train`` without training.
 
     Returns:
@@ -97,7 +97,7 @@ def check_training(recipe: AnyPath = DEFAULT_RECIPE, **arguments: Unpack[TrainAr
     return launch.plan(resolved, folder, options)
 
 
-def train_options(recipe: AnyPath, arguments: TrainArguments) -> TrainOptions:
+def train_options(recipe: AnyPath | None, arguments: TrainArguments) -> TrainOptions:
     """Convert keyword arguments to options.
 
     Raises:
@@ -109,7 +109,7 @@ def train_options(recipe: AnyPath, arguments: TrainArguments) -> TrainOptions:
     if gpus and device != "auto":
         raise UsageError("Several GPUs and a device can't be combined.", "Leave one of them out.")
     return TrainOptions(
-        recipe=fspath(recipe),
+        recipe=None if recipe is None else fspath(recipe),
         settings=_settings(arguments),
         out=Path(arguments["out"]) if "out" in arguments else None,
         resume=arguments.get("resume", False),

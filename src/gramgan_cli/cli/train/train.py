@@ -19,8 +19,13 @@ PHOTOS, NETWORK, LENGTH, COMPUTING = "Other photos", "Network", "Length", "Devic
 
 def train(
     recipe: Annotated[
-        str, typer.Option(autocompletion=complete_recipe, help="Name of a recipe (see --list) or a TOML file.")
-    ] = DEFAULT_RECIPE,
+        str | None,
+        typer.Option(
+            autocompletion=complete_recipe,
+            show_default=DEFAULT_RECIPE,
+            help="Name of a recipe (see --list) or a TOML file. With --out and --resume: the run's own.",
+        ),
+    ] = None,
     hr_dir: Annotated[
         list[str] | None,
         typer.Option(

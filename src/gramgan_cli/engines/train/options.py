@@ -14,8 +14,8 @@ DEFAULT_RECIPE = "gramgan"
 class TrainOptions:
     """Options of ``gramgan train``."""
 
-    recipe: str
-    """Recipe name or TOML file."""
+    recipe: str | None = None
+    """Recipe name or TOML file; None means ``DEFAULT_RECIPE``, or the recorded one if ``resume``."""
     settings: Sequence[Mapping[str, Any]] = ()
     """Changes to the recipe, applied in order."""
     out: Path | None = None

@@ -32,16 +32,17 @@ MAY_CHANGE = {"steps", "epochs", "valid_every", "save_every", "log_every", "comp
 
 def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
     """The recipe with the user's settings applied, and the run folder."""
-    folder = RunFolder(options.out or default_folder(options.recipe))
+    name = options.recipe or DEFAULT_RECIPE
+    folder = RunFolder(options.out or default_folder(name))
     folder.check_folder()
     if options.resume:
         return _resumed(options, folder), folder
-    stated = load_recipe(options.recipe)
+    stated = load_recipe(name)
     recipe = merge_all(stated, options.settings)
     recipe = with_initial_network(_with_length(options, recipe))
     check_recipe(recipe)
     check_settings(options.settings, recipe)
-    check_file(read_recipe(options.recipe), stated, recipe)
+    check_file(read_recipe(name), stated, recipe)
     recipe = with_bank(recipe)
     if not recipe.data.hr_dir:
         raise UsageError("There are no photos to train on.", "Pass their folder with `hr_dir` DIR.")
@@ -62,7 +63,7 @@ def _with_length(options: TrainOptions, recipe: Recipe) -> Recipe:
 def _resumed(options: TrainOptions, folder: RunFolder) -> Recipe:
     """The run's recorded recipe with the user's settings, which may only change ``MAY_CHANGE``."""
     recorded = folder.recipe()
-    if options.recipe != DEFAULT_RECIPE and recorded.name not in _names(options.recipe):
+    if options.recipe is not None and recorded.name not in _names(options.recipe):
         raise UsageError(
             f"The run in {folder.path} follows the recipe {recorded.name}, not {options.recipe}.",
             f"Pass only the run's folder (`out` {folder.path}), or start another run with another `out`.",

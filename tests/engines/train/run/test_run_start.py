@@ -23,7 +23,7 @@ from gramgan_cli.core.weights import store
 from gramgan_cli.core.weights.header import WeightsHeader, read_header, save_weights
 from gramgan_cli.engines.train.callbacks import TrainCallbacks
 from gramgan_cli.engines.train.launch import train
-from gramgan_cli.engines.train.options import TrainOptions
+from gramgan_cli.engines.train.options import DEFAULT_RECIPE, TrainOptions
 from gramgan_cli.engines.train.resolve import resolve_recipe
 from gramgan_cli.recipes.convert import to_toml
 from gramgan_cli.recipes.load import load_recipe
@@ -91,11 +91,18 @@ def test_fine_tuned_weights_keep_the_licence_of_their_start(licence: str, photos
     assert read_header(tmp_path / "tuned" / "last.safetensors").licence == licence
 
 
-def test_a_run_is_not_continued_under_another_recipe_s_name(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", ["photo-gan", DEFAULT_RECIPE])
+def test_a_run_is_not_continued_under_another_recipe_s_name(other: str, photos: Path, tmp_path: Path) -> None:
     run(photos, tmp_path / "r")
-    options = TrainOptions(recipe="photo-gan", out=tmp_path / "r", resume=True, device="cpu")
-    with pytest.raises(UsageError, match="follows the recipe psnr, not photo-gan"):
+    options = TrainOptions(recipe=other, out=tmp_path / "r", resume=True, device="cpu")
+    with pytest.raises(UsageError, match=f"follows the recipe psnr, not {other}"):
         train(options, TrainCallbacks)
+
+
+def test_a_run_goes_on_without_its_recipe_s_name(photos: Path, tmp_path: Path) -> None:
+    run(photos, tmp_path / "r")
+    options = TrainOptions(settings=[{"steps": 2}], out=tmp_path / "r", resume=True, device="cpu")
+    assert train(options, TrainCallbacks).steps == 2
 
 
 @pytest.mark.parametrize("named", ["mine", "mine.toml"])
