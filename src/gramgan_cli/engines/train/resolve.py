@@ -32,7 +32,7 @@ MAY_CHANGE = {"steps", "epochs", "valid_every", "save_every", "log_every", "comp
 
 def resolve_recipe(options: TrainOptions) -> tuple[Recipe, RunFolder]:
     """The recipe with the user's settings applied, and the run folder."""
-    name = options.recipe or DEFAULT_RECIPE
+    name = DEFAULT_RECIPE if options.recipe is None else options.recipe
     folder = RunFolder(options.out or default_folder(name))
     folder.check_folder()
     if options.resume:

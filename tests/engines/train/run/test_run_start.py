@@ -99,6 +99,12 @@ def test_a_run_is_not_continued_under_another_recipe_s_name(other: str, photos: 
         train(options, TrainCallbacks)
 
 
+def test_an_empty_name_is_not_the_default_recipe(photos: Path) -> None:
+    """Such as that of a shell's variable that was never set."""
+    with pytest.raises(GramganError, match="There is no recipe ''"):
+        resolve_recipe(TrainOptions(recipe="", settings=[{"data": {"hr_dir": [str(photos)]}}]))
+
+
 def test_a_run_goes_on_without_its_recipe_s_name(photos: Path, tmp_path: Path) -> None:
     run(photos, tmp_path / "r")
     options = TrainOptions(settings=[{"steps": 2}], out=tmp_path / "r", resume=True, device="cpu")
